@@ -1,0 +1,75 @@
+# make run plays. Every target makes what it needs: .venv, its packages, libVLC.
+# Arguments are passed on: make run ARGS="--station piano", make test ARGS="-k spool".
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+CODE := prototype tests
+ARGS ?=
+MINUTES ?= 30
+MAKEFLAGS += --no-print-directory
+export PYTHONPATH := prototype:tests
+
+.PHONY: help run test check format faults simulate soak bench realtime server-stub settings clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+
+run: .venv/.run .venv/.vlc ## play (ARGS="--help" shows all options)
+	@$(PY) prototype/app.py $(ARGS)
+
+test: .venv/.test .venv/.vlc ## run the tests
+	@$(PY) -m pytest $(ARGS)
+
+check: .venv/.test .venv/.vlc ## format, lint, types, tests: the same as CI
+	$(PY) -m ruff format --check $(CODE)
+	$(PY) -m ruff check $(CODE)
+	$(PY) -m mypy
+	@$(MAKE) test
+
+format: .venv/.test ## put the code into shape
+	@$(PY) -m ruff format $(CODE)
+	@$(PY) -m ruff check --fix $(CODE)
+
+faults: .venv/.test .venv/.vlc ## the fault matrix as a table
+	@$(PY) tests/faults/matrix.py $(ARGS)
+
+simulate: .venv/.test ## virtual days with random faults
+	@$(PY) tests/simulate.py $(ARGS)
+
+soak: .venv/.test .venv/.vlc ## real minutes with random faults, recorded and checked (MINUTES=30)
+	@$(PY) tests/soak.py --minutes $(MINUTES) $(ARGS)
+
+bench: .venv/.test .venv/.vlc ## measure against other players
+	@$(PY) tests/bench/bench.py $(ARGS)
+
+realtime: .venv/.test .venv/.vlc ## the tests that need libVLC and wall-clock time
+	@$(PY) -m pytest -m realtime $(ARGS)
+
+server-stub: .venv/.test ## the genuine acestep-api with its inference stubbed
+	@$(PY) tests/genuine_acestep.py $(ARGS)
+
+settings: .venv/.test ## write .env.example and the README's table from the settings
+	@$(PY) tests/settings_docs.py
+
+clean: ## remove .venv and caches; the music in spool/ stays
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.run: requirements.txt
+	@.ci/venv
+	@echo "installing the packages of $<"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/.test: .venv/.run tests/requirements.txt tests/requirements-server.txt
+	@echo "installing the packages of the tests"
+	@$(PIP) -r tests/requirements.txt
+	@$(PIP) --no-deps -r tests/requirements-server.txt
+	@touch $@
+
+# Plugins count too: libVLC without them loads but makes no instance.
+HAS_VLC := $(PY) -c 'import sys, vlc; sys.exit(vlc.Instance("--quiet") is None)' 2>/dev/null
+.venv/.vlc: .venv/.run
+	@$(HAS_VLC) || .ci/system vlc
+	@$(HAS_VLC) || { echo "libVLC 3 is installed but does not start; see: $(PY) -c 'import vlc; vlc.Instance()'" >&2; exit 1; }
+	@touch $@
