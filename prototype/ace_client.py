@@ -1,0 +1,166 @@
+"""The client of acestep-api: one method a route, one call one outcome, typed values in and out.
+
+It retries nothing: what to do about an error is the generator loop's policy. All errors are ServerError (and
+SpoolError where the destination of a download cannot be written).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import ace_replies
+from ace_faults import AUDIO_ROUTE, SUBMIT_ROUTE
+from ace_http import HttpChannel, Timeouts
+from ace_replies import AudioFile, JobReport, JobState, ServerStats, Submitted
+from errors import ServerTrouble, SpoolError
+from values import Clock, Recipe, SystemClock
+
+__all__ = [
+    "AceClient",
+    "AudioFile",
+    "JobReport",
+    "JobState",
+    "ServerStats",
+    "Submitted",
+    "Timeouts",
+]
+
+MAX_FILE_BYTES: Final = 256 * 2**20
+"""Ten minutes of float32 stereo, the longest the server makes, are 220 MiB."""
+
+PROBE_S: Final = 5.0
+
+
+class AceClient:
+    """One acestep-api.
+
+    Threads: any number may call any method at once; `close` may be called by any of them.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str = "",
+        lm_model_path: str = "acestep-5Hz-lm-0.6B",
+        lm_backend: str = "vllm",
+        batch_size: int = 1,
+        *,
+        clock: Clock | None = None,
+        timeouts: Timeouts | None = None,
+        max_file_bytes: int = MAX_FILE_BYTES,
+    ) -> None:
+        """Raise ConfigError for an address or a key that cannot be used."""
+        self._clock = clock or SystemClock()
+        self._timeouts = timeouts or Timeouts()
+        self._http = HttpChannel(base_url, api_key, self._clock, self._timeouts)
+        self._lm = {"lm_model_path": lm_model_path, "lm_backend": lm_backend}
+        self._batch_size = batch_size
+        self._max_file_bytes = max_file_bytes
+
+    def __repr__(self) -> str:
+        return f"AceClient({self._http.url!r})"
+
+    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
+        """Ask for a job that makes `recipe`.
+
+        Not idempotent. After ServerUnreachable, ServerRefused or ServerTrouble with `arrived` False the server
+        surely has no new job; after any other ServerTrouble it may have one that we cannot name.
+        """
+        return ace_replies.submitted(self._http.json("POST", SUBMIT_ROUTE, self._request(recipe, thinking)))
+
+    def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
+        """Return a report for each of the ids, in one call (none for no ids)."""
+        wanted = list(task_ids)
+        if not wanted:
+            return {}
+        data = self._http.json("POST", "/query_result", {"task_id_list": wanted})
+        return ace_replies.job_reports(data, wanted, self._http.clean)
+
+    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+        """Stream one file of a result to `destination`; return its size in bytes.
+
+        On any failure, and when `stop` gets set (ServerTrouble), no file is left behind. The bytes are not looked
+        at: whether they are music is for `segment` to say. Raises SpoolError when the disk does not take them.
+        """
+        url = self._http.resolve(file.url)
+        try:
+            return self._fetch(url, destination, stop or threading.Event())
+        except BaseException:
+            _remove(destination)
+            raise
+
+    def health(self) -> None:
+        """Return when the server answers as acestep-api does; whether it can make music only a job tells.
+
+        Raises ServerError otherwise, within a few seconds.
+        """
+        data = self._http.json("GET", "/health", read_s=min(PROBE_S, self._timeouts.read_s))
+        if not isinstance(data, dict) or "status" not in data:
+            raise ServerTrouble(f"{self._http.url} does not answer like acestep-api: check ACESTEP_API_URL")
+        if data["status"] != "ok":
+            raise ServerTrouble(f"acestep-api at {self._http.url} says {self._http.clean(data['status'], 60)!r}")
+
+    def stats(self) -> ServerStats:
+        """Return the server's counts; they start at zero when it restarts."""
+        return ace_replies.stats(self._http.json("GET", "/v1/stats"))
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the loaded models."""
+        return ace_replies.models(self._http.json("GET", "/v1/models"), self._http.clean)
+
+    def close(self) -> None:
+        """End every call under way, in any thread, with ServerTrouble; refuse later ones."""
+        self._http.close()
+
+    def _request(self, recipe: Recipe, thinking: bool) -> dict[str, object]:
+        body: dict[str, object] = {
+            "task_type": "text2music",
+            "prompt": recipe.prompt,
+            "lyrics": "[Instrumental]",
+            "vocal_language": "unknown",
+            "audio_duration": recipe.duration_s,
+            "batch_size": self._batch_size,
+            "audio_format": "wav",
+            "thinking": thinking,
+            # Keeps the language model from rewriting the prompt.
+            "use_cot_caption": False,
+            "use_cot_language": False,
+        }
+        if thinking:
+            body |= self._lm
+        if recipe.bpm is not None:
+            body["bpm"] = recipe.bpm
+        if recipe.key_scale:
+            body["key_scale"] = recipe.key_scale
+        if recipe.time_signature:
+            # The server's vocabulary is 2, 3, 4 and 6, for 2/4, 3/4, 4/4 and 6/8.
+            body["time_signature"] = recipe.time_signature.partition("/")[0]
+        return body
+
+    def _fetch(self, url: str, destination: Path, stop: threading.Event) -> int:
+        ends_at = self._clock.now() + self._timeouts.file_s
+        with self._http.open("GET", url, AUDIO_ROUTE) as response:
+            kind = response.headers.get("Content-Type", "").lower()
+            if "json" in kind or "html" in kind:
+                raise ServerTrouble(f"acestep-api at {self._http.url} answers with {kind[:40]!r} where music belongs")
+            size = 0
+            try:
+                with destination.open("wb") as sink:
+                    for chunk in self._http.chunks(response, self._max_file_bytes, ends_at):
+                        if stop.is_set():
+                            raise ServerTrouble("the download was broken off: the program ends")
+                        size += sink.write(chunk)
+            except OSError as error:
+                raise SpoolError(f"cannot write {destination}: {error.strerror or error}") from error
+        return size
+
+
+def _remove(path: Path) -> None:
+    """Remove a partial file; where that fails, the spool sweeps it at the next start."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return

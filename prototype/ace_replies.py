@@ -1,0 +1,225 @@
+"""What acestep-api says, as values: pure functions from the `data` of a reply to frozen dataclasses.
+
+The server is another program of another version: every field may be missing, null, of another type, or new.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ace_faults import plain_text
+from errors import ServerTrouble
+
+MAX_ID_CHARS: Final = 200
+MAX_STAGE_CHARS: Final = 40
+MAX_SEED_CHARS: Final = 20
+
+
+class JobState(enum.Enum):
+    """Where a job is. RUNNING also stands for queued where the server does not tell them apart."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+STATES: Final = {
+    "0": JobState.RUNNING,
+    "1": JobState.SUCCEEDED,
+    "2": JobState.FAILED,
+    "queued": JobState.QUEUED,
+    "pending": JobState.QUEUED,
+    "succeeded": JobState.SUCCEEDED,
+    "success": JobState.SUCCEEDED,
+    "completed": JobState.SUCCEEDED,
+    "failed": JobState.FAILED,
+    "error": JobState.FAILED,
+}
+"""Unknown ones count as RUNNING: the deadline of the job decides."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job the server took. `queue_position` counts from 1; None where the server does not say."""
+
+    task_id: str
+    queue_position: int | None = None
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """One piece of music to download: `url` as the server gave it, `seed` "" where it did not say."""
+
+    url: str
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """One job at one moment.
+
+    `progress` is 0..1, None where the server does not report it. SUCCEEDED with no `files` is a failure to save.
+    `detail` is what the server says of a failure, usually nothing.
+    """
+
+    task_id: str
+    state: JobState
+    progress: float | None = None
+    stage: str = ""
+    files: tuple[AudioFile, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ServerStats:
+    """The server's own counts since its start; None where it does not say.
+
+    `queued` can be too high (a refused job is counted for ever): believe `queue_size`.
+    """
+
+    queued: int | None = None
+    running: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+    queue_size: int | None = None
+    avg_job_s: float | None = None
+
+
+def submitted(data: object) -> Submitted:
+    """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
+    fields = _mapping(data, "a job")
+    task_id = fields.get("task_id")
+    task_id = str(task_id) if isinstance(task_id, int) and not isinstance(task_id, bool) else task_id
+    if not isinstance(task_id, str) or not 0 < len(task_id) <= MAX_ID_CHARS or not task_id.isprintable():
+        raise ServerTrouble("acestep-api took a job without a usable task_id: the job is given up")
+    position = _number(fields.get("queue_position"))
+    return Submitted(task_id, int(position) if position is not None and 1 <= position < 1e9 else None)
+
+
+def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, int], str]) -> dict[str, JobReport]:
+    """Read the reply to a poll: one report for each id asked, LOST for those the server does not know.
+
+    Raises ServerTrouble when the whole is no list of rows. `clean` makes the server's words fit for a person.
+    """
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise ServerTrouble("acestep-api gives no list of results: the reply makes no sense")
+    rows = {str(row.get("task_id")): row for row in data}
+    return {
+        task_id: _report(task_id, rows[task_id], clean) if task_id in rows else JobReport(task_id, JobState.LOST)
+        for task_id in task_ids
+    }
+
+
+def stats(data: object) -> ServerStats:
+    """Read the reply to /v1/stats. Raises ServerTrouble when it is none."""
+    fields = _mapping(data, "statistics")
+    jobs = fields.get("jobs")
+    jobs = jobs if isinstance(jobs, dict) else {}
+    return ServerStats(
+        queued=_count(jobs.get("queued")),
+        running=_count(jobs.get("running")),
+        succeeded=_count(jobs.get("succeeded")),
+        failed=_count(jobs.get("failed")),
+        queue_size=_count(fields.get("queue_size")),
+        avg_job_s=_number(fields.get("avg_job_seconds")),
+    )
+
+
+def models(data: object, clean: Callable[[object, int], str]) -> tuple[str, ...]:
+    """Read the reply to /v1/models: `{"models": [{"name"}]}`, or newer `[{"id"}]`."""
+    rows = data.get("models") if isinstance(data, dict) else data
+    if not isinstance(rows, list):
+        raise ServerTrouble("acestep-api gives no list of models: the reply makes no sense")
+    names = [clean(row.get("name") or row.get("id"), 100) for row in rows if isinstance(row, dict)]
+    return tuple(name for name in names if name)
+
+
+def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int], str]) -> JobReport:
+    entries = _entries(row.get("result"))
+    first = entries[0] if entries else {}
+    state = _state(row.get("status", first.get("status")))
+    stage = clean(first.get("stage"), MAX_STAGE_CHARS)
+    if state is JobState.RUNNING and entries == []:
+        # Status 0 with an empty list is how the server answers for an id it has never seen: it was restarted.
+        return JobReport(task_id, JobState.LOST)
+    if state is JobState.RUNNING and stage.lower() in ("queued", "pending"):
+        state = JobState.QUEUED
+    if state is JobState.SUCCEEDED and entries is None:
+        return JobReport(task_id, JobState.FAILED, detail="the server's result cannot be read")
+    progress = _number(first.get("progress"))
+    return JobReport(
+        task_id,
+        state,
+        progress=None if progress is None else min(max(progress, 0.0), 1.0),
+        stage=stage,
+        files=_files(entries or []) if state is JobState.SUCCEEDED else (),
+        detail=clean(_last_line(first.get("error")), 200) if state is JobState.FAILED else "",
+    )
+
+
+def _entries(result: object) -> list[dict[str, Any]] | None:
+    """Return the rows of a result, which is a string holding a JSON list; None when it cannot be read."""
+    if isinstance(result, str):
+        try:
+            result = json.loads(result)
+        except (ValueError, RecursionError):
+            return None
+    if isinstance(result, dict):
+        return [result]
+    if not isinstance(result, list):
+        return None
+    rows = [row for row in result if isinstance(row, dict)]
+    return rows if rows or not result else None
+
+
+def _state(status: object) -> JobState:
+    number = _number(status)
+    name = f"{number:g}" if number is not None else str(status).lower()
+    return STATES.get(name, JobState.RUNNING)
+
+
+def _files(entries: list[dict[str, Any]]) -> tuple[AudioFile, ...]:
+    """Return every file of a result once, in order. `seed_value` names the seeds of all, separated by commas."""
+    links = [entry.get("file") for entry in entries]
+    seeds = str(entries[0].get("seed_value") or "").split(",") if entries else []
+    files = {
+        link: AudioFile(link, plain_text(seeds[index], MAX_SEED_CHARS) if len(seeds) == len(links) else "")
+        for index, link in enumerate(links)
+        if isinstance(link, str) and link.strip()
+    }
+    return tuple(files.values())
+
+
+def _mapping(data: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(data, dict):
+        raise ServerTrouble(f"acestep-api gives no {what}: the reply makes no sense")
+    return data
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, also one written as a string; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _count(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number >= 0 else None
+
+
+def _last_line(text: object) -> str:
+    """Return the last line with words in it: of a traceback, the one that names the error."""
+    lines = [line for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
+    return lines[-1] if lines else ""
