@@ -1,0 +1,47 @@
+"""Sounds made for tests: pieces whose samples are known, and a bed that can be told apart from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from values import SAMPLE_RATE_HZ, Piece, Recipe, Samples, SegmentInfo, Source
+
+
+def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:
+    """Return a stereo sine, shape (n_frames, 2)."""
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    wave = (amplitude * np.sin(2 * np.pi * hz * times)).astype(np.float32)
+    return np.stack([wave, wave], axis=1)
+
+
+def info(
+    seconds: float = 20.0, *, key: str = "one", station: str = "lofi", prompt: str = "a prompt", engine: str = "acestep"
+) -> SegmentInfo:
+    """Return the metadata of a segment that is audible from end to end."""
+    frames = round(seconds * SAMPLE_RATE_HZ)
+    recipe = Recipe(station, prompt, seconds, 78, "C major", "4")
+    return SegmentInfo(key, recipe, engine, "42", "2026-01-02T03:04:05.678901+00:00", frames, 0, frames, -23.0, -10.0)
+
+
+def piece(
+    seconds: float,
+    *,
+    source: Source = Source.FRESH,
+    key: str = "one",
+    amplitude: float = 0.1,
+    rate_hz: int = SAMPLE_RATE_HZ,
+    about: SegmentInfo | None = None,
+) -> Piece:
+    """Return a piece that holds a tone."""
+    return Piece(tone(seconds, amplitude=amplitude, rate_hz=rate_hz), source, key, about)
+
+
+class QuietBed:
+    """A bed of constant level, so that any step in it is the mixer's."""
+
+    LEVEL = 0.01
+    peak = LEVEL
+
+    def read(self, n_frames: int) -> Samples:
+        """Return a constant."""
+        return np.full((n_frames, 2), self.LEVEL, dtype=np.float32)

@@ -1,0 +1,384 @@
+"""The programme: exact, seamless, never silent, whatever comes and whatever is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envelopes import PEAK_LIMIT
+from mixer import Dropped, Mixer, Started
+from sounds import QuietBed, piece, tone
+from values import Piece, Samples, Source
+
+RATE_HZ = 1000
+FADE_S = 0.4
+
+Script = list[tuple[int, str, float]]
+
+
+def mixer(**options: float) -> Mixer:
+    """Return a mixer with a known bed at a low rate."""
+    return Mixer(QuietBed(), crossfade_s=options.pop("crossfade_s", FADE_S), rate_hz=RATE_HZ)
+
+
+def short(seconds: float, source: Source = Source.FRESH, key: str = "one", amplitude: float = 0.1) -> Piece:
+    """Return a constant tone of 50 Hz at the low rate."""
+    samples = tone(seconds, amplitude=amplitude, hz=50, rate_hz=RATE_HZ)
+    return Piece(samples, source, key)
+
+
+def steps(out: Samples) -> float:
+    """Return the largest step from one frame to the next."""
+    return float(np.abs(np.diff(out, axis=0)).max(initial=0.0))
+
+
+def perform(target: Mixer, script: Script, total_frames: int, splits: list[int]) -> Samples:
+    """Read `total_frames`, doing what `script` says at its frames, in blocks of the sizes `splits` repeats."""
+    blocks: list[Samples] = []
+    at, index = 0, 0
+    waiting = sorted(script, key=lambda line: line[0])
+    while at < total_frames:
+        while waiting and waiting[0][0] <= at:
+            _, command, value = waiting.pop(0)
+            act(target, command, value, len(blocks))
+        edge = min(total_frames, waiting[0][0] if waiting else total_frames)
+        size = min(splits[index % len(splits)], edge - at)
+        index += 1
+        blocks.append(target.read(size))
+        at += size
+    return np.concatenate(blocks)
+
+
+def act(target: Mixer, command: str, value: float, _serial: int) -> None:
+    """Carry out one line of a script."""
+    commands: dict[str, Callable[[], None]] = {
+        "fresh": lambda: target.offer(short(value, Source.FRESH)),
+        "library": lambda: target.offer(short(value, Source.LIBRARY)),
+        "builtin": lambda: target.offer(short(value, Source.BUILTIN)),
+        "skip": target.skip,
+        "soon": target.change_soon,
+        "pause": lambda: target.pause(True),
+        "resume": lambda: target.pause(False),
+        "volume": lambda: target.set_volume(min(1.0, value / 3)),
+        "mute": lambda: target.mute(value > 1),
+        "rest": lambda: target.rest(value > 1),
+        "hold": lambda: target.hold(value > 1),
+        "withdraw": lambda: target.withdraw(lambda _piece: True),
+        "prefer": lambda: target.prefer_library(value > 1),
+    }
+    commands[command]()
+
+
+COMMANDS = (
+    "fresh", "fresh", "library", "builtin", "skip", "soon", "pause", "resume", "volume", "mute", "rest", "hold",
+    "withdraw", "prefer",
+)  # fmt: skip
+scripts = st.lists(st.tuples(st.integers(0, 6000), st.sampled_from(COMMANDS), st.floats(0.0, 3.0)), max_size=14)
+block_sizes = st.lists(st.integers(1, 700), min_size=1, max_size=5)
+
+
+@given(scripts, block_sizes, block_sizes)
+def test_any_split_gives_the_same_samples(script: Script, one: list[int], other: list[int]) -> None:
+    """The same inputs at the same frames give the same samples, however the calls are split."""
+    first = perform(mixer(), script, 6000, one)
+    second = perform(mixer(), script, 6000, other)
+    assert np.array_equal(first, second)
+
+
+@given(scripts, block_sizes)
+def test_no_command_clicks(script: Script, blocks: list[int]) -> None:
+    """Whatever is asked in whatever order: no step larger than the material and the shortest ramp make."""
+    out = perform(mixer(), script, 6000, blocks)
+    assert np.isfinite(out).all()
+    # 50 Hz at 0.1 moves 0.031 a frame; two of them in a fade 0.044; the 50 ms gate at 0.14 adds 0.003 a frame.
+    assert steps(out) < 0.05
+    assert np.abs(out).max(initial=0.0) <= 1.0
+
+
+@given(scripts, block_sizes)
+def test_frames_are_conserved(script: Script, blocks: list[int]) -> None:
+    """Every frame read is counted once: as one source's, or as paused."""
+    target = mixer()
+    perform(target, script, 6000, blocks)
+    snapshot = target.snapshot()
+    assert sum(snapshot.frames.values()) + snapshot.paused_frames == 6000
+
+
+@given(scripts, block_sizes)
+def test_never_silent(script: Script, blocks: list[int]) -> None:
+    """Before volume and pause, the programme itself is never silent."""
+    target = mixer()
+    perform(target, script, 6000, blocks)
+    assert target.snapshot().silent_frames == 0
+
+
+def test_the_bed_plays_when_nothing_else_is_there() -> None:
+    """With nothing in stock the bed is heard from the first frame."""
+    target = mixer()
+    assert np.allclose(target.read(500), QuietBed.LEVEL)
+    assert target.snapshot().frames[Source.BED] == 500
+
+
+@pytest.mark.parametrize("best", [Source.FRESH, Source.LIBRARY, Source.BUILTIN])
+def test_the_best_source_goes_first(best: Source) -> None:
+    """The order is fresh, library, built-in, whatever the order of arrival."""
+    order = [Source.FRESH, Source.LIBRARY, Source.BUILTIN]
+    target = mixer()
+    for source in reversed(order[order.index(best) :]):
+        target.offer(short(2, source, source.value))
+    target.read(10)
+    assert [event.piece.source for event in target.take_events()] == [best]
+
+
+def test_library_first_when_fresh_is_scarce() -> None:
+    """`prefer_library` lets the library go before fresh, and only it."""
+    target = mixer()
+    target.prefer_library(True)
+    for source in (Source.BUILTIN, Source.FRESH, Source.LIBRARY):
+        target.offer(short(2, source))
+    target.read(10)
+    assert target.snapshot().playing.source is Source.LIBRARY
+
+
+def test_a_fade_keeps_the_power_of_uncorrelated_pieces() -> None:
+    """Equal power: at every frame of the fade the squared gains add up to 1."""
+    target = mixer()
+    frames = 2 * RATE_HZ
+    left, right = np.zeros((frames, 2), np.float32), np.zeros((frames, 2), np.float32)
+    left[:, 0], right[:, 1] = 0.5, 0.5
+    target.offer(Piece(left, Source.FRESH, "left"))
+    target.offer(Piece(right, Source.FRESH, "right"))
+    out = target.read(3 * RATE_HZ)
+    fade = out[2 * RATE_HZ - 400 : 2 * RATE_HZ]
+    assert np.allclose((fade**2).sum(axis=1), 0.25, atol=1e-4)
+    assert fade[0, 1] == pytest.approx(0, abs=1e-3)
+    assert fade[-1, 0] == pytest.approx(0, abs=2e-3)
+
+
+def test_the_next_piece_enters_a_crossfade_before_the_end() -> None:
+    """Two pieces of 3 s with 0.4 s of overlap: the second starts at 2.6 s and ends at 5.6 s."""
+    target = mixer()
+    target.offer(short(3, key="a"))
+    target.offer(short(3, key="b"))
+    started = {}
+    for frame in range(0, 6000, 10):
+        target.read(10)
+        for event in target.take_events():
+            assert isinstance(event, Started)
+            started[event.piece.key] = frame
+    assert started == {"a": 0, "b": 2600}
+
+
+@pytest.mark.parametrize("seconds", [0.004, 0.05, 0.3, 0.7])
+def test_a_short_piece_shortens_the_fade(seconds: float) -> None:
+    """A piece never spends more than half of itself in one fade, and is heard."""
+    target = mixer()
+    target.offer(short(2, key="long"))
+    target.offer(short(seconds, key="short"))
+    target.offer(short(2, key="last"))
+    out = target.read(5000)
+    assert [event.piece.key for event in target.take_events()] == ["long", "short", "last"]
+    assert steps(out) < 0.06
+
+
+def test_a_piece_too_short_to_fade_is_dropped() -> None:
+    """Nothing shorter than four frames is ever played."""
+    target = mixer()
+    target.offer(Piece(np.full((3, 2), 0.5, np.float32), Source.FRESH, "crumb"))
+    target.read(100)
+    assert [type(event) for event in target.take_events()] == [Dropped]
+
+
+def test_a_late_piece_still_fades() -> None:
+    """When the next piece comes after its moment, what is left of the old one is used for the fade."""
+    target = mixer(crossfade_s=2)
+    target.offer(short(6, key="a"))
+    first = target.read(4500)  # the fade was due at 4000
+    target.offer(short(6, key="b"))
+    out = np.concatenate([first, target.read(1500)])
+    assert [event.piece.key for event in target.take_events()] == ["a", "b"]
+    assert target.snapshot().frames[Source.BED] == 0
+    assert not target.snapshot().fading
+    assert steps(out) < 0.05
+
+
+def test_overlaps_stay_below_the_limit() -> None:
+    """Two pieces at full level overlap without passing -1 dBFS."""
+    target = mixer()
+    for key in "abc":
+        target.offer(short(2, key=key, amplitude=PEAK_LIMIT))
+    assert np.abs(target.read(6000)).max() <= PEAK_LIMIT + 1e-6
+
+
+def test_overlaps_of_moderate_pieces_are_left_alone() -> None:
+    """The limit touches only what would pass it: quiet pieces keep their exact equal-power sum."""
+    target = mixer()
+    target.offer(short(2, key="a"))
+    target.offer(short(2, key="b"))
+    out = target.read(2000)
+    angle = np.linspace(0, np.pi / 2, 401)[:-1, None]
+    wave = tone(2, hz=50, rate_hz=RATE_HZ)
+    expected = wave[1600:] * np.cos(angle) + wave[:400] * np.sin(angle)
+    assert np.allclose(out[1600:], expected, atol=1e-6)
+
+
+def test_skip_is_over_within_half_a_second() -> None:
+    """After a skip the next piece is alone within 0.5 s."""
+    target = mixer()
+    target.offer(short(10, key="a"))
+    target.offer(short(10, key="b"))
+    target.read(1000)
+    target.skip()
+    target.read(500)
+    assert target.snapshot().playing.key == "b"
+    assert not target.snapshot().fading
+
+
+def test_skip_hastens_a_fade_under_way() -> None:
+    """A skip in a long crossfade ends it within 0.5 s instead of skipping the incoming piece too."""
+    target = mixer(crossfade_s=4)
+    target.offer(short(20, key="a"))
+    target.offer(short(20, key="b"))
+    target.offer(short(20, key="c"))
+    target.read(16_500)
+    assert target.snapshot().fading
+    target.skip()
+    out = target.read(500)
+    assert not target.snapshot().fading
+    assert target.snapshot().playing.key == "b"
+    assert steps(out) < 0.05
+
+
+def test_skip_without_a_next_piece_waits_for_one() -> None:
+    """A skip never leads into the noise: it is kept until there is something to skip to."""
+    target = mixer()
+    target.offer(short(60, key="a"))
+    target.read(1000)
+    target.skip()
+    target.read(1000)
+    assert target.snapshot().playing.key == "a"
+    target.offer(short(60, key="b"))
+    target.read(500)
+    assert target.snapshot().playing.key == "b"
+
+
+def test_holding_skip_for_ten_seconds_is_never_silent() -> None:
+    """A storm of skips with late pieces plays on."""
+    target = mixer()
+    for round_ in range(300):
+        target.skip()
+        if round_ % 7 == 0:
+            target.offer(short(20, key=str(round_)))
+        target.read(33)
+    assert target.snapshot().silent_frames == 0
+
+
+def test_change_soon_crossfades_at_the_next_arrival() -> None:
+    """After a change of mood the first new piece fades in at once, over the whole crossfade."""
+    target = mixer()
+    target.offer(short(60, key="old"))
+    target.offer(short(60, key="old too"))
+    target.read(1000)
+    target.withdraw(lambda _piece: True)
+    target.change_soon()
+    target.read(1000)
+    assert target.snapshot().playing.key == "old"
+    target.offer(short(60, key="new"))
+    target.read(400)
+    assert target.snapshot().playing.key == "new"
+
+
+def test_pause_uses_nothing_up() -> None:
+    """While paused the piece stands still and zeros are read; it goes on where it was."""
+    target = mixer()
+    target.offer(short(20))
+    target.read(1000)
+    target.pause(True)
+    target.read(50)
+    elapsed_s = target.snapshot().playing.elapsed_s
+    assert not target.read(5000).any()
+    assert target.snapshot().playing.elapsed_s == elapsed_s
+    target.pause(False)
+    assert target.read(200)[60:].any()
+    assert target.snapshot().paused_frames == 5000
+
+
+def test_a_held_programme_stays_held_when_pause_ends() -> None:
+    """No sound device and a pause add up: both must end."""
+    target = mixer()
+    target.hold(True)
+    target.pause(True)
+    target.pause(False)
+    target.read(100)
+    assert not target.read(100).any()
+    target.hold(False)
+    assert target.read(200).any()
+
+
+def test_volume_moves_along_a_ramp() -> None:
+    """A jump of the volume is spread over 50 ms."""
+    target = mixer()
+    target.read(100)
+    target.set_volume(0.0)
+    out = target.read(100)
+    assert out[0, 0] > 0.9 * QuietBed.LEVEL
+    assert not out[50:].any()
+    assert steps(out) < 1.5 * QuietBed.LEVEL / 50
+
+
+def test_rest_fades_to_the_bed_and_back() -> None:
+    """In a break the bed plays although music is in stock; afterwards the music comes back."""
+    target = mixer()
+    target.offer(short(20, key="a"))
+    target.offer(short(20, key="b"))
+    target.read(1000)
+    target.rest(True)
+    target.read(400)
+    assert np.allclose(target.read(3000), QuietBed.LEVEL)
+    target.rest(False)
+    target.read(400)
+    assert target.snapshot().playing.key == "b"
+
+
+def test_fade_out_ends_in_silence_and_counts_none() -> None:
+    """The end of a session fades everything to zero; that is no failure of the programme."""
+    target = mixer()
+    target.fade_out(1.0)
+    out = target.read(2000)
+    assert out[500, 0] == pytest.approx(QuietBed.LEVEL / 2, rel=0.01)
+    assert not out[1000:].any()
+    assert target.snapshot().silent_frames == 0
+
+
+def test_a_broken_piece_does_not_stop_the_programme() -> None:
+    """`read` never raises: a piece of the wrong shape is replaced by the bed."""
+    target = mixer()
+    target.offer(Piece(np.zeros((5000, 7), np.float32), Source.FRESH, "wrong"))
+    assert len(target.read(1000)) == 1000
+    assert np.allclose(target.read(1000), QuietBed.LEVEL)
+
+
+def test_silence_is_noticed() -> None:
+    """A silent stretch in what is played is counted, in frames and as the longest."""
+    target = mixer()
+    samples = tone(4, hz=50, rate_hz=RATE_HZ)
+    samples[1000:2000] = 0
+    target.offer(Piece(samples, Source.FRESH, "hole"))
+    for _ in range(30):
+        target.read(100)
+    assert target.snapshot().silent_frames == pytest.approx(1000, abs=20)
+    assert target.snapshot().longest_silence_s == pytest.approx(1.0, abs=0.02)
+
+
+def test_levels_follow_the_sound() -> None:
+    """The meter shows the RMS of what is played, in dBFS."""
+    target = mixer()
+    target.offer(piece(3, rate_hz=RATE_HZ))
+    target.read(1000)
+    for _ in range(10):
+        target.read(100)
+    assert target.snapshot().levels_db[-1] == pytest.approx(-23.0, abs=0.2)
