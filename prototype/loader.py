@@ -1,0 +1,173 @@
+"""From the shelves to the mixer: a few pieces decoded ahead, so that the pull path only mixes arrays.
+
+The loader takes the fresh ones in their order, picks from the library what was heard longest ago, has the built-in
+engine render one piece ahead, and follows what the mixer plays: a fresh segment that begins to be heard moves to
+`played/`, and the log gets its waiting time and the queue depth.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from errors import CorruptSegment
+from messages import Notices
+from mixer import Dropped, Mixer, Started
+from mood import Mood
+from sources import ENGINE_SOURCES, BuiltinSupply, Levels, Library, Pacing, load
+from spool import Entry, Spool
+from values import Clock, Piece, Source
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.1
+FRESH_AHEAD: Final = 2
+
+
+class Loader:
+    """Keeps the mixer's stock filled and the shelves in step with what is heard.
+
+    `factor` tells how fast music is made (generation seconds per audible second, None while unknown).
+
+    Threads: `step` (and `run`) belongs to one thread. `change_mood` and what is public to read may be used from
+    anywhere: they are single assignments.
+    """
+
+    def __init__(
+        self,
+        mixer: Mixer,
+        spool: Spool,
+        mood: Mood,
+        builtin: BuiltinSupply,
+        notices: Notices,
+        clock: Clock,
+        *,
+        levels: Levels,
+        engine: str = "auto",
+        target: int = 3,
+        no_repeat: int = 8,
+    ) -> None:
+        self._mixer = mixer
+        self._spool = spool
+        self._mood = mood
+        self._builtin = builtin
+        self._notices = notices
+        self._clock = clock
+        self._levels = levels
+        self._allowed = ENGINE_SOURCES[engine]
+        self._target = target
+        self._library = Library(spool, mood, no_repeat, endless=Source.BUILTIN not in self._allowed)
+        self.factor: Callable[[], float | None] = lambda: None
+        self._pacing = Pacing()
+        self._stocked: dict[str, Source] = {}
+        self._ready_since: dict[str, float] = {}
+        self._mood_changed = False
+        self._last_source: Source | None = None
+        self.started = dict.fromkeys(Source, 0)
+        self.last_wait_s: float | None = None
+        self.depth_history: deque[int] = deque(maxlen=120)
+
+    def change_mood(self) -> None:
+        """Let what is queued for the old mood give way; called after the mood was changed."""
+        self._mood_changed = True
+
+    def run(self, stop: threading.Event) -> None:
+        """Repeat `step` until `stop`."""
+        while not self._clock.wait(stop, TICK_S):
+            self.step()
+
+    def step(self) -> None:
+        """Follow the mixer, then fill its stock."""
+        for event in self._mixer.take_events():
+            self._stocked.pop(event.piece.key, None)
+            if isinstance(event, Started):
+                self._on_started(event.piece)
+            elif isinstance(event, Dropped):
+                log.info("%s leaves the stock unheard", event.piece.key)
+        if self._mood_changed:
+            self._mood_changed = False
+            self._give_way()
+        self._note_source()
+        self._fill()
+
+    # -- following the mixer -------------------------------------------------------------------------------
+
+    def _on_started(self, piece: Piece) -> None:
+        depth = len(self._spool.ready()) - (piece.source is Source.FRESH)
+        self.started[piece.source] += 1
+        self.depth_history.append(max(0, depth))
+        waited_s = self._clock.now() - self._ready_since.pop(piece.key, self._clock.now())
+        if piece.source is Source.FRESH:
+            self.last_wait_s = waited_s
+        if piece.source is not Source.BUILTIN:
+            self._library.heard(piece.key)
+            self._spool.mark_played(piece.key)
+        self._pacing.heard(piece.source, self.factor(), depth >= self._target)
+        self._mixer.prefer_library(self._pacing.library_first)
+        info = piece.info
+        log.info(
+            "play %s (%s): generation %s s, at the server %s s, on the shelf %.1f s, queue depth %d",
+            piece.key,
+            piece.source.value,
+            _seconds(info.generation_s if info else None),
+            _seconds(info.server_wait_s if info else None),
+            waited_s,
+            depth,
+        )
+
+    def _note_source(self) -> None:
+        """Say when what is playing comes from another source than before, and why."""
+        source = self._mixer.snapshot().playing.source
+        if source is not self._last_source:
+            if self._last_source is not None or source is not Source.BED:
+                level = "good" if source is Source.FRESH else "info"
+                self._notices.say(f"source.{source.name.lower()}", level)
+            self._last_source = source
+
+    def _give_way(self) -> None:
+        """Send what was queued for the old mood to the library, and change over as soon as there is a piece."""
+        self._library.only_mood = True
+        self._mixer.withdraw(lambda piece: not self._mood.matches(piece.info))
+        self._spool.retire_ready(lambda entry: not self._mood.matches(entry.info))
+        self._mixer.change_soon()
+
+    # -- filling the stock ---------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        now = self._clock.now()
+        ready = self._spool.ready()
+        for entry in ready:
+            self._ready_since.setdefault(entry.key, now)
+        if Source.FRESH in self._allowed:
+            for entry in ready:
+                if self._room_for(Source.FRESH, FRESH_AHEAD) and entry.key not in self._stocked:
+                    self._offer(entry, Source.FRESH)
+        if Source.LIBRARY in self._allowed and self._room_for(Source.LIBRARY, 1):
+            again = self._library.pick(self._stocked)
+            if again is not None:
+                self._offer(again, Source.LIBRARY)
+        if Source.BUILTIN in self._allowed and self._room_for(Source.BUILTIN, 1) and (piece := self._builtin.take()):
+            self._stocked[piece.key] = Source.BUILTIN
+            self._mixer.offer(piece)
+
+    def _room_for(self, source: Source, ahead: int) -> bool:
+        return sum(stocked is source for stocked in self._stocked.values()) < ahead
+
+    def _offer(self, entry: Entry, source: Source) -> None:
+        try:
+            piece = load(entry, self._levels, source)
+        except CorruptSegment as error:
+            self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
+            self._spool.reject(entry.key, str(error))
+        except OSError as error:
+            self._spool.reject(entry.key, str(error))
+        else:
+            self._stocked[entry.key] = source
+            self._mixer.offer(piece)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

@@ -1,0 +1,486 @@
+"""The loudspeaker: the only module that knows libVLC.
+
+libVLC is not re-entrant, so one owner thread (the body of `run`) makes every call; VLC's own threads only enqueue
+events and, in `StreamPlayer`, pull samples. Both players share the opening, the watching and the healing:
+
+- an end, an error, or samples that are not pulled any more: the media is made anew and played;
+- no sound device: VLC does not tell by any state (it goes on at the pace of its clock, unheard), only its error
+  log does. The programme is then held, VLC runs on its dummy output, and the device is tried every PROBE_S.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import queue
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from errors import LibVlcMissing
+from messages import Notices
+from values import CHANNELS, SAMPLE_RATE_HZ, Clock, MixerSnapshot, Piece, PlayingView, QueuedFile, Samples, Source
+
+log = logging.getLogger(__name__)
+
+BLOCK_FRAMES: Final = 4096  # mixed at once: 85 ms, few Python calls, little latency
+FRAME_BYTES: Final = 4 * CHANNELS
+TICK_S: Final = 0.25
+PROBE_S: Final = 1.5
+PROBE_WAIT_S: Final = 1.0
+PROBE_SUSPENDED_S: Final = 5.0  # a suspended device takes samples for so long before it says so
+STALLED_S: Final = 3.0
+STILL_S: Final = 0.5
+AHEAD: Final = 2  # files in VLC's list beyond the one that plays
+INSTANCE_ARGS: Final = ("--no-video", "--no-audio-time-stretch", "--no-lua", "--no-media-library")
+# VLC's default prefetch would pull 40 s ahead; these values were measured, see README, "Measured".
+STREAM_OPTIONS: Final = (
+    ":demux=rawaud",
+    f":rawaud-samplerate={SAMPLE_RATE_HZ}",
+    f":rawaud-channels={CHANNELS}",
+    ":rawaud-fourcc=f32l",
+    ":prefetch-buffer-size=4",
+    ":prefetch-read-size=4096",
+)
+LOG_ERROR: Final = 4
+INSTALL: Final = {
+    "linux": "install it with: sudo apt-get install libvlc5 vlc-plugin-base (Debian, Ubuntu), "
+    "sudo dnf install vlc-libs vlc-plugins-base (Fedora) or sudo pacman -S vlc (Arch)",
+    "darwin": "install it with: brew install --cask vlc",
+}
+
+
+def load_vlc() -> Any:
+    """Import and return the `vlc` module. Raises LibVlcMissing, naming the package to install."""
+    if sys.platform == "linux" and "PYTHON_VLC_LIB_PATH" not in os.environ:
+        try:  # python-vlc would search with the help of a compiler and ldconfig, which is slow
+            ctypes.CDLL("libvlc.so.5")
+            os.environ["PYTHON_VLC_LIB_PATH"] = "libvlc.so.5"
+        except OSError:
+            log.debug("libvlc.so.5 is not on the loader's path")
+    try:
+        import vlc
+    except (OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
+        raise LibVlcMissing(f"libVLC 3 is missing: {INSTALL.get(sys.platform, 'install VLC 3')}") from error
+    return vlc
+
+
+class Player(Protocol):
+    """What the composition root needs of either player."""
+
+    state: str
+
+    def run(self, stop: threading.Event) -> None:
+        """Own libVLC until `stop` is set."""
+        ...
+
+    def close(self) -> None:
+        """Make the callbacks return at once, so that VLC can stop."""
+        ...
+
+
+class _VlcPlayer:
+    """Opening, watching and healing of one `MediaListPlayer`.
+
+    Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_events` is the
+    only way in. `state` is a word for the dashboard: "starting", "playing", "no device" or "stopped".
+    """
+
+    def __init__(
+        self,
+        notices: Notices,
+        clock: Clock,
+        *,
+        real_device: bool = True,
+        on_device: Callable[[bool], None] = lambda present: None,
+    ) -> None:
+        self.state = "starting"
+        self.restarts = 0
+        self._notices = notices
+        self._clock = clock
+        self._real_device = real_device
+        self._on_device = on_device
+        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closing = False
+        self._vlc: Any = None
+        self._instance: Any = None
+        self._list_player: Any = None
+        self._player: Any = None
+        self._media_list: Any = None
+        self._callbacks: list[Any] = []  # libVLC keeps no reference
+        self._device_error = ""
+        self._probe_at: float | None = None
+        self._ended = False
+
+    # -- any thread ----------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Make the callbacks return at once, so that VLC can stop, and wake the owner."""
+        self._closing = True
+        self._events.put(None)
+
+    def _do(self, command: Callable[[], None]) -> None:
+        """Have the owner thread run `command`."""
+        self._events.put(command)
+
+    # -- the owner thread ----------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Own libVLC until `stop` is set. Raises LibVlcMissing."""
+        self._open()
+        try:
+            self._use_output(real=self._real_device)
+            self._play()
+            self.state = "playing"
+            while not stop.is_set() and not self._closing:
+                self._serve(TICK_S)
+                self._watch()
+        finally:
+            self._shut()
+
+    def _open(self) -> None:
+        self._vlc = load_vlc()
+        self._instance = self._vlc.Instance(list(INSTANCE_ARGS))
+        if self._instance is None:
+            raise LibVlcMissing(f"libVLC has no plugins: {INSTALL.get(sys.platform, 'install VLC 3')}")
+        self._instance.log_set(self._keep(self._vlc.CallbackDecorators.LogCb, self._on_log), None)
+        self._media_list = self._instance.media_list_new()
+        self._list_player = self._instance.media_list_player_new()
+        self._list_player.set_media_list(self._media_list)
+
+    def _shut(self) -> None:
+        self.state = "stopped"
+        if self._list_player is not None:
+            self._list_player.stop()
+            self._instance.log_unset()
+            self._list_player.release()
+            self._player.release()
+            self._media_list.release()
+            self._instance.release()
+        self._list_player = self._player = self._media_list = self._instance = None
+        self._callbacks.clear()
+
+    def _serve(self, timeout_s: float) -> None:
+        """Run the commands that arrived, waiting up to `timeout_s` for the first."""
+        try:
+            command = self._events.get(timeout=timeout_s)
+            while command is not None:
+                command()
+                command = self._events.get_nowait()
+        except queue.Empty:
+            return
+
+    def _watch(self) -> None:
+        now = self._clock.now()
+        if self._closing:
+            return
+        if self._probe_at is not None:
+            if now >= self._probe_at:
+                self._probe(now)
+        elif self._device_error:
+            self._lose_device(now)
+        elif self._needs_playing(now):
+            self._ended = False
+            self._play()
+
+    def _lose_device(self, now: float) -> None:
+        log.warning("sound device lost: %s", self._device_error)
+        self._notices.say("player.no_device", "warning")
+        self.state = "no device"
+        self._on_device(False)
+        self._play_unheard()
+        self._probe_at = now + PROBE_S
+
+    def _probe(self, now: float) -> None:
+        """Try the real device; keep it when VLC plays a buffer on it without an error."""
+        deadline = now + (PROBE_SUSPENDED_S if self._device_error == "suspended" else PROBE_WAIT_S)
+        self._device_error = ""
+        self._use_output(real=True)
+        self._play()
+        while not self._device_error and not self._closing and self._clock.now() < deadline:
+            self._serve(0.05)
+        if self._device_error or not self._played_buffers():
+            self._play_unheard()
+            self._probe_at = self._clock.now() + PROBE_S
+        elif not self._closing:
+            self._probe_at = None
+            self.state = "playing"
+            self._on_device(True)
+            self._notices.say("player.device_back", "good")
+
+    def _use_output(self, *, real: bool) -> None:
+        """Give the list player a fresh media player: VLC keeps a dead output as long as the player lives."""
+        old, self._player = self._player, self._instance.media_player_new()
+        if not real:
+            self._player.audio_output_set("adummy")
+        self._list_player.stop()
+        self._list_player.set_media_player(self._player)
+        for name in ("MediaPlayerEndReached", "MediaPlayerEncounteredError"):
+            kind = getattr(self._vlc.EventType, name)
+            self._player.event_manager().event_attach(kind, lambda _event: self._do(self._note_end))
+        if old is not None:
+            old.release()
+
+    def _played_buffers(self) -> bool:
+        media, stats = self._player.get_media(), self._vlc.MediaStats()
+        return bool(media and media.get_stats(stats) and stats.played_abuffers > 0)
+
+    def _note_end(self) -> None:
+        self._ended = True
+
+    def _note_device_error(self, words: str) -> None:
+        self._device_error = self._device_error or words
+
+    def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
+        """VLC's threads: an error of an audio output means there is no sound device (any more)."""
+        words = (template or b"").decode("utf-8", "replace")
+        if level < LOG_ERROR and words != "suspended":
+            return
+        name = ctypes.c_char_p()
+        self._vlc.dll.libvlc_log_get_object(context, ctypes.byref(name), None, None)
+        if name.value == b"audio output" or "audio output" in words:
+            self._do(lambda: self._note_device_error(words))
+        else:
+            log.debug("libVLC: %s", words)
+
+    def _keep(self, kind: Any, function: Callable[..., Any]) -> Any:
+        callback = kind(function)
+        self._callbacks.append(callback)
+        return callback
+
+    # -- what the two players do differently ---------------------------------------------------------------
+
+    def _play(self) -> None:
+        raise NotImplementedError
+
+    def _play_unheard(self) -> None:
+        raise NotImplementedError
+
+    def _needs_playing(self, now: float) -> bool:
+        raise NotImplementedError
+
+
+class StreamPlayer(_VlcPlayer):
+    """One endless raw media that VLC pulls from the programme.
+
+    Threads: as the base; `feed` is called by the one VLC thread that reads the media.
+    """
+
+    def __init__(self, feed: Callable[[int], Samples], notices: Notices, clock: Clock, **options: Any) -> None:
+        super().__init__(notices, clock, **options)
+        self._feed = feed
+        self._block: Samples = np.zeros((0, CHANNELS), dtype=np.float32)
+        self._block_at = 0
+        self._stream: tuple[Any, ...] = ()
+        self._stream_bytes = 0
+        self.pulled_frames = 0
+        self._seen_frames = 0
+        self._seen_at: float | None = None
+
+    def _open(self) -> None:
+        super()._open()
+        decorators = self._vlc.CallbackDecorators
+        self._stream = (
+            self._keep(decorators.MediaOpenCb, self._on_open),
+            self._keep(decorators.MediaReadCb, self._on_read),
+            self._keep(decorators.MediaSeekCb, self._on_seek),
+            self._keep(decorators.MediaCloseCb, lambda _opaque: None),
+        )
+
+    def _play(self) -> None:
+        media = self._instance.media_new_callbacks(*self._stream, None)
+        for option in STREAM_OPTIONS:
+            media.add_option(option)
+        self._list_player.stop()
+        while self._media_list.count():
+            self._media_list.remove_index(0)
+        self._media_list.add_media(media)
+        self._list_player.play_item_at_index(0)
+        self._ended = False
+        self._seen_at = None
+
+    def _play_unheard(self) -> None:
+        """Keep the programme's time on VLC's dummy output, which takes samples at their real pace."""
+        self._use_output(real=False)
+        self._play()
+
+    def _needs_playing(self, now: float) -> bool:
+        """Whether VLC ended, or pulled nothing for STALLED_S."""
+        if self._seen_at is None or self.pulled_frames != self._seen_frames:
+            self._seen_frames, self._seen_at = self.pulled_frames, now
+        if not self._ended and now - self._seen_at <= STALLED_S:
+            return False
+        self.restarts += 1
+        log.warning("VLC does not pull any more (%s); the media is made anew", "ended" if self._ended else "stalled")
+        return True
+
+    # -- VLC's reading thread ------------------------------------------------------------------------------
+
+    def _on_open(self, _opaque: Any, data: Any, size: Any) -> int:
+        size[0] = 2**64 - 1  # endless
+        self._stream_bytes = 0
+        return 0
+
+    def _on_read(self, _opaque: Any, buffer: Any, n_bytes: int) -> int:
+        """Copy mixed samples, at least one frame; 0 (the end) when the program stops."""
+        if self._closing:
+            return 0
+        if self._block_at >= len(self._block):
+            self._block, self._block_at = self._feed(BLOCK_FRAMES), 0
+        n_frames = min(n_bytes // FRAME_BYTES, len(self._block) - self._block_at)
+        ctypes.memmove(buffer, self._block[self._block_at :].ctypes.data, n_frames * FRAME_BYTES)
+        self._block_at += n_frames
+        self.pulled_frames += n_frames
+        self._stream_bytes += n_frames * FRAME_BYTES
+        return n_frames * FRAME_BYTES
+
+    def _on_seek(self, _opaque: Any, offset: int) -> int:
+        return 0 if offset == self._stream_bytes else -1  # a stream has only its present
+
+
+class PlaylistPlayer(_VlcPlayer):
+    """Files one after another, as libVLC 3 plays them: with a short silence at every boundary.
+
+    It takes the same commands as the mixer and answers with the same snapshot.
+
+    Threads: as the base; `supply` and `on_started` are called by the owner thread.
+    """
+
+    def __init__(
+        self,
+        supply: Callable[[int], QueuedFile | None],
+        on_started: Callable[[QueuedFile], None],
+        notices: Notices,
+        clock: Clock,
+        *,
+        volume: float = 1.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(notices, clock, **options)
+        self._supply = supply
+        self._on_started = on_started
+        self._queued: deque[QueuedFile] = deque()  # what stands in VLC's list behind the current file
+        self._current: QueuedFile | None = None
+        self._index = -1  # of the latest file that was played
+        self._elapsed_s = 0.0
+        self._total_s: float | None = None
+        self._files = dict.fromkeys(Source, 0)
+        self._still_since: float | None = None
+        self._paused = False
+        self._muted = False
+        self._level = volume
+
+    # -- any thread ----------------------------------------------------------------------------------------
+
+    def skip(self) -> None:
+        """Go to the next file."""
+        self._do(self._next)
+
+    def pause(self, paused: bool) -> None:
+        """Stop or go on where the file stands."""
+        self._paused = paused
+        self._do(lambda: self._list_player.set_pause(int(paused)))
+
+    def set_volume(self, volume: float) -> None:
+        """Set the volume (0..1, linear gain)."""
+        self._level = volume
+        self._do(self._set_volume)
+
+    def mute(self, muted: bool) -> None:
+        """Mute or unmute; the file goes on."""
+        self._muted = muted
+        self._do(self._set_volume)
+
+    def rest(self, resting: bool) -> None:
+        """Stop the music for a break, or come back: VLC alone has no bed to fade to."""
+        self.pause(resting)
+
+    def fade_out(self, seconds: float) -> None:
+        """Leave the fade to the listener's ears: a file player ends where it is."""
+        log.debug("no fade of %.0f s in playlist mode", seconds)
+
+    def playing_piece(self) -> Piece | None:
+        """Return what plays as a piece: its samples are in the file."""
+        current = self._current
+        none = np.zeros((0, CHANNELS), dtype=np.float32)
+        return Piece(none, current.source, current.key, current.info) if current else None
+
+    def snapshot(self) -> MixerSnapshot:
+        """Return the state as of the last tick."""
+        current = self._current
+        return MixerSnapshot(
+            playing=PlayingView(
+                source=current.source if current else Source.BED,
+                key=current.key if current else "",
+                info=current.info if current else None,
+                elapsed_s=self._elapsed_s,
+                total_s=self._total_s,
+            ),
+            paused=self._paused,
+            muted=self._muted,
+            volume=self._level,
+            frames=dict(self._files),
+        )
+
+    # -- the owner thread ----------------------------------------------------------------------------------
+
+    def _play(self) -> None:
+        """Play the current file anew, or the first that waits."""
+        self._top_up()
+        if self._current is not None or self._queued:
+            self._list_player.play_item_at_index(self._index + (self._current is None))
+            self._set_volume()
+
+    def _play_unheard(self) -> None:
+        """Wait: nothing is used up while nobody can hear it."""
+        self._list_player.stop()
+
+    def _needs_playing(self, now: float) -> bool:
+        """Follow VLC from file to file; true when it stands still, and not just between two files."""
+        self._top_up()
+        self._follow()
+        still = self._list_player.get_state() in (
+            self._vlc.State.NothingSpecial,
+            self._vlc.State.Ended,
+            self._vlc.State.Error,
+            self._vlc.State.Stopped,
+        )
+        if self._paused or not still:
+            self._still_since = None
+            return False
+        if self._still_since is None:
+            self._still_since = now
+        if now - self._still_since < STILL_S:
+            return False
+        self._current = None
+        return bool(self._queued)
+
+    def _top_up(self) -> None:
+        while len(self._queued) < AHEAD and (file := self._supply(len(self._queued))):
+            self._queued.append(file)
+            self._media_list.add_media(self._instance.media_new_path(str(file.path)))
+
+    def _follow(self) -> None:
+        """Note which file VLC plays. Files stay in VLC's list: taking one out makes it lose its place."""
+        media = self._player.get_media()
+        reached = self._media_list.index_of_item(media) if media else -1
+        while self._index < reached:
+            self._index += 1
+            self._current = self._queued.popleft()
+            self._files[self._current.source] += 1
+            self._on_started(self._current)
+        self._elapsed_s = max(0, self._player.get_time()) / 1000
+        length_ms = self._player.get_length()
+        self._total_s = length_ms / 1000 if length_ms > 0 else None
+
+    def _next(self) -> None:
+        if self._queued:
+            self._list_player.next()
+
+    def _set_volume(self) -> None:
+        self._player.audio_set_volume(0 if self._muted else round(100 * self._level))

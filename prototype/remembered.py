@@ -1,0 +1,27 @@
+"""What one session leaves to the next: the volume. Losing it is no harm, so no failure is reported."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Final
+
+FILE: Final = "remembered.json"
+
+
+def load_volume(folder: Path) -> int | None:
+    """Return the last volume in percent, None when there is none."""
+    try:
+        volume = json.loads((folder / FILE).read_text("utf-8"))["volume"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return volume if isinstance(volume, int) and 0 <= volume <= 100 else None
+
+
+def save_volume(folder: Path, percent: int) -> None:
+    """Remember the volume, atomically."""
+    partial = (folder / FILE).with_suffix(".part")
+    with contextlib.suppress(OSError):
+        partial.write_text(json.dumps({"volume": percent}), "utf-8")
+        partial.replace(folder / FILE)
