@@ -65,7 +65,7 @@ def load_vlc() -> Any:
             log.debug("libvlc.so.5 is not on the loader's path")
     try:
         import vlc
-    except (OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
+    except (ImportError, OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
         raise LibVlcMissing(f"libVLC 3 is missing: {INSTALL.get(sys.platform, 'install VLC 3')}") from error
     return vlc
 
@@ -107,6 +107,7 @@ class _VlcPlayer:
         self._on_device = on_device
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = False
+        self._owner = 0
         self._vlc: Any = None
         self._instance: Any = None
         self._list_player: Any = None
@@ -132,6 +133,7 @@ class _VlcPlayer:
 
     def run(self, stop: threading.Event) -> None:
         """Own libVLC until `stop` is set. Raises LibVlcMissing."""
+        self._owner = threading.get_ident()
         self._open()
         try:
             self._use_output(real=self._real_device)
@@ -241,6 +243,8 @@ class _VlcPlayer:
         words = (template or b"").decode("utf-8", "replace")
         if level < LOG_ERROR and words != "suspended":
             return
+        if threading.get_ident() == self._owner:
+            return  # VLC looks for an output module in our own call; whether the one it finds works shows later
         name = ctypes.c_char_p()
         self._vlc.dll.libvlc_log_get_object(context, ctypes.byref(name), None, None)
         if name.value == b"audio output" or "audio output" in words:

@@ -94,9 +94,12 @@ class BuiltinSupply:
                 self.step()
 
     def step(self) -> None:
-        """Render one piece and keep it ready."""
+        """Render a piece and keep it ready, unless one is."""
         self._wanted.clear()
         token = self._mood.token()
+        with self._lock:
+            if self._piece is not None and self._piece[0] == token:
+                return
         self._seed += 1
         duration_s = BUILTIN_S if self._rendered else FIRST_BUILTIN_S
         recipe = self._mood.station.recipe(self._seed, duration_s)
