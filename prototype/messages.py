@@ -1,7 +1,7 @@
 """Every sentence a person reads while the music plays, in English and Japanese, and the list of recent ones.
 
 A text is a `str.format` template; both languages of a key take the same fields. They are written down in `texts`
-(notices) and `ui_texts` (the screen).
+(notices), `ui_texts` (the screen) and `mode_texts` (what the modes beside playing print).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from typing import Final
 
+from mode_texts import MODES
 from texts import NOTICES
 from ui_texts import UI
 from values import Clock, Notice
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 LANGUAGES = ("en", "ja")
 
-TEXTS: Final[dict[str, tuple[str, str]]] = {**NOTICES, **UI}
+TEXTS: Final[dict[str, tuple[str, str]]] = {**NOTICES, **UI, **MODES}
 
 
 def text(language: str, key: str, **fields: object) -> str:

@@ -241,8 +241,8 @@ class Notice:
 class Snapshot:
     """Everything the dashboard shows, taken together.
 
-    `player_state` is "starting", "playing", "restarting", "no_device", "stopped" or "finished"; `recording` is the file
-    being written, else empty. `mode`, `typed`, `typed_limit` and `selected` are what `controls` is in the middle of.
+    `player_state` is "starting", "playing", "no device" or "stopped"; `recording` is the file being written, else
+    empty. `mode`, `typed`, `typed_limit` and `selected` are what `controls` is in the middle of.
     """
 
     mixer: MixerSnapshot = MixerSnapshot()

@@ -160,6 +160,11 @@ class FakeAcestep:
         """Break off the body in the middle."""
         self._add(Fault(route, "half", count))
 
+    def clear_faults(self) -> None:
+        """Meet the next requests as they should be; what `stall_next` holds stays held."""
+        with self._lock:
+            self._faults.clear()
+
     def release(self) -> None:
         """Answer the requests that `stall_next` holds."""
         self._front.release()

@@ -129,7 +129,7 @@ def test_all_faults_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     """Each fault names the file, the station, the field, the value and what is accepted."""
     path = write(
         tmp_path,
-        'loose = 1\norder = ["nowhere"]\n[lofi]\nbpm = 900\nkeys = ["H minor"]\ntempo = 3\n'
+        'loose = 1\norder = ["nowhere"]\n[lofi]\ntempo = 3\nbpm = 900\nkeys = ["H minor"]\n'
         '[mine]\ntime_signature = 5\n["Bad Name"]\ncaptions = []\n[custom]\ncaptions = ["x"]\n',
     )
     found = faults(path)

@@ -1,0 +1,271 @@
+"""The screen: a total, pure `render`, and the thread body that shows it.
+
+It only looks at snapshots; nothing here steers the sound. Without a terminal, calm lines are printed instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final, TextIO, cast
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
+from rich.live import Live
+from rich.segment import Segment
+from rich.text import Text
+
+import overlays
+import panels
+import vitals
+from outlet import Outlet
+from plain import PlainLog
+from terminal import in_foreground
+from values import Clock, Snapshot
+from widgets import Row, fit_line, fit_rows
+
+log = logging.getLogger(__name__)
+
+FRAME_S: Final = 0.125
+PLAIN_LOOK_S: Final = 0.5
+WIDE_CELLS: Final = 136
+MARGIN_FROM_CELLS: Final = 60
+_GAP_CELLS: Final = 4
+
+
+class Frame:
+    """A finished picture: `height` lines of at most `width` cells, and where the cursor belongs (None: hidden)."""
+
+    def __init__(self, lines: list[Text], width: int, cursor: tuple[int, int] | None = None) -> None:
+        self.lines = lines
+        self.width = width
+        self.cursor = cursor
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for index, line in enumerate(self.lines):
+            if index:
+                yield Segment.line()
+            yield from line.render(console)
+
+    @property
+    def plain(self) -> str:
+        """The picture as text, without spaces at the ends of lines."""
+        return "\n".join(line.plain.rstrip() for line in self.lines)
+
+
+def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
+    """Return the picture of `snapshot`: exactly `height` lines, each at most `width` cells.
+
+    Total: it never raises, whatever the snapshot holds. `language` is "en" or "ja".
+    """
+    width, height = max(1, width), max(1, height)
+    margin = 1 if width >= MARGIN_FROM_CELLS else 0
+    inner, cursor = width - 2 * margin, None
+    head = panels.header(snapshot, inner, language)
+    foot = overlays.hints(snapshot, inner, language)
+    if snapshot.mode in ("help", "stations", "prompt"):
+        body, cursor = _overlay(snapshot, inner, height - 2, language)
+    elif width >= WIDE_CELLS:
+        body = _two_columns(snapshot, inner, height - 2, language)
+    else:
+        body = _one_column(snapshot, inner, height - 2, language)
+    lines = [head, *body, foot][:height] if height > 1 else [head]
+    if margin:
+        lines = [Text.assemble(" ", line) for line in lines]
+    if cursor is not None:
+        cursor = (cursor[0] + margin, cursor[1])
+    return Frame([fit_line(line, width) for line in lines], width, cursor)
+
+
+def _wave_rows(height: int) -> int:
+    return 1 if height < 18 else max(2, height // 8)
+
+
+def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    rows = [
+        Row(18, Text()),
+        *panels.now_playing(snapshot, width, language, _wave_rows(height)),
+        *panels.queue(snapshot, width, language),
+        Row(25, Text()),
+        *vitals.making(snapshot, width, language),
+        *vitals.figures(snapshot, width, language),
+        *vitals.notices(snapshot, width, language),
+    ]
+    return [*fit_rows(rows, width, height - 1), Text()] if height > 18 else fit_rows(rows, width, height)
+
+
+def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """The music and its queue at the left, how it is made and what happened at the right."""
+    left_cells = (width - _GAP_CELLS) // 2
+    right_cells = width - _GAP_CELLS - left_cells
+    left_rows = [
+        Row(18, Text()),
+        *panels.now_playing(snapshot, left_cells, language, _wave_rows(height)),
+        *panels.queue(snapshot, left_cells, language),
+    ]
+    right_rows = [
+        Row(18, Text()),
+        *vitals.making(snapshot, right_cells, language),
+        *vitals.figures(snapshot, right_cells, language),
+        *vitals.notices(snapshot, right_cells, language),
+    ]
+    left = fit_rows(left_rows, left_cells, height)
+    right = fit_rows(right_rows, right_cells, height)
+    return [
+        Text.assemble(one, " " * (left_cells - one.cell_len + _GAP_CELLS), two)
+        for one, two in zip(left, right, strict=True)
+    ]
+
+
+def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
+    """Return the overlay under what is playing, and the cursor."""
+    above = [row for row in panels.now_playing(snapshot, width, language, 1) if row.rank in (0, 1)]
+    above = [*above, Row(2, Text())][: max(0, min(3, height - 5))]
+    area = height - len(above)
+    cursor = None
+    if snapshot.mode == "help":
+        rows = overlays.help_rows(width, area, language)
+    elif snapshot.mode == "stations":
+        rows = overlays.station_rows(snapshot, area, language)
+    else:
+        rows = overlays.prompt_rows(snapshot, width, area, language)
+        column, line = overlays.prompt_cursor(snapshot, width, area)
+        cursor = (column, 1 + len(above) + line) if area > 0 else None
+    return fit_rows(above, width, len(above)) + fit_rows(rows, width, area), cursor
+
+
+class Dashboard:
+    """Shows `get_snapshot()` until it is stopped; a Live screen on a terminal, calm lines elsewhere.
+
+    Threads: `run` is the body of the user-interface thread; `close`, `suspend`, `resume` and `refresh` may be called by
+    any thread and by a signal handler. `_lock`, re-entrant for that reason, guards `_live` and what is written to the
+    terminal, so that nothing is drawn once the terminal has been given back.
+    """
+
+    def __init__(
+        self,
+        get_snapshot: Callable[[], Snapshot],
+        clock: Clock,
+        stream: TextIO,
+        language: str,
+        plain: bool = False,
+    ) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+        self.plain = plain or not stream.isatty() or os.environ.get("TERM", "") in ("", "dumb", "unknown")
+        self._get_snapshot = get_snapshot
+        self._clock = clock
+        self._stream = stream
+        self._language = language
+        self._outlet = None if self.plain else Outlet(stream)
+        file = stream if self._outlet is None else cast("TextIO", self._outlet)
+        self._console = Console(file=file, force_interactive=True, highlight=False, markup=False, emoji=False)
+        self._lock = threading.RLock()
+        self._live: Live | None = None
+        self._cursor_shown = False
+        self._closed = False
+        self._suspended = False
+        self._wake = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Show until `stop`. The terminal is given back at the end, whatever happens."""
+        try:
+            if self._outlet is None:
+                self._print_lines(stop)
+            else:
+                self._draw_frames(stop, self._outlet)
+        except _ScreenGone as error:
+            log.warning("the screen is gone (%s); the music plays on", error)
+            self._clock.wait(stop, threading.TIMEOUT_MAX)
+        finally:
+            self._leave()
+
+    def refresh(self) -> None:
+        """Draw soon: a key was pressed, or the program stops."""
+        self._wake.set()
+
+    def suspend(self) -> None:
+        """Give the terminal back until `resume`."""
+        self._suspended = True
+        self._leave()
+
+    def resume(self) -> None:
+        """Take the terminal again and draw everything."""
+        self._suspended = False
+        self._wake.set()
+
+    def close(self) -> None:
+        """Give the terminal back for good; any number of times."""
+        self._closed = True
+        self._wake.set()
+        with self._lock:
+            self._leave()
+            if self._outlet is not None:
+                self._outlet.close()
+
+    def _print_lines(self, stop: threading.Event) -> None:
+        """Print what is new until `stop`."""
+        plain_log = PlainLog(self._language)
+        while not stop.is_set() and not self._closed:
+            wall = datetime.datetime.now().strftime("%H:%M")
+            lines = plain_log.lines(self._get_snapshot(), self._clock.now(), wall)
+            with _writing():
+                self._stream.writelines(line + "\n" for line in lines)
+                self._stream.flush()
+            self._clock.wait(stop, PLAIN_LOOK_S)
+
+    def _draw_frames(self, stop: threading.Event, outlet: Outlet) -> None:
+        """Draw until `stop`; nothing while the shell has us in the background."""
+        while not stop.is_set() and not self._closed:
+            self._wake.clear()
+            width, height = self._console.size
+            frame = render(self._get_snapshot(), width, height, self._language)
+            with self._lock, _writing():
+                if self._suspended or self._closed or not in_foreground(outlet.fileno()):
+                    self._leave()
+                else:
+                    outlet.flush()
+                    if not outlet.stuck:
+                        self._draw(frame)
+            self._clock.wait(self._wake, FRAME_S)
+
+    def _draw(self, frame: Frame) -> None:
+        """Draw over the last picture, on the alternate screen, in one write."""
+        if self._live is None:
+            self._live = Live(
+                console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+            )
+            self._live.start()
+            self._cursor_shown = False
+        with self._console:
+            self._live.update(frame, refresh=True)
+            if frame.cursor is not None:
+                self._console.control(Control.move_to(*frame.cursor))
+            if (frame.cursor is not None) != self._cursor_shown:
+                self._cursor_shown = frame.cursor is not None
+                self._console.show_cursor(self._cursor_shown)
+
+    def _leave(self) -> None:
+        """Leave the alternate screen and show the cursor; a terminal that is gone does not matter."""
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    live.stop()
+
+
+class _ScreenGone(Exception):
+    """Nothing can be written any more: a closed pipe, a terminal that hung up."""
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: the file is closed
+        raise _ScreenGone(error) from error

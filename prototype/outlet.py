@@ -1,0 +1,74 @@
+"""Output to a terminal that never waits for long.
+
+A terminal that takes nothing (a frozen window, a dead connection) must not hold up the thread that draws, nor the end
+of the program.
+
+The terminal is opened a second time, without blocking; the descriptor we were given is shared with the shell, which
+would not like it changed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from typing import Final, TextIO
+
+PATIENCE_S: Final = 0.25
+
+
+class Outlet:
+    """The part of a text file that rich needs, over a terminal. Characters the terminal cannot show become "?".
+
+    Threads: any, one at a time (the dashboard's lock).
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.encoding = stream.encoding or "utf-8"
+        self._fd = stream.fileno()
+        self._owned = False
+        self._pending = b""
+        self._stuck = False
+        try:
+            self._fd = os.open(os.ttyname(self._fd), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            self._owned = True
+        except OSError:  # a terminal without a name, as in some containers: it may block
+            pass
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the terminal has not taken everything."""
+        return self._stuck
+
+    def fileno(self) -> int:
+        """Return the descriptor that is written to."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """Return True: it stands for a terminal."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Keep `text` for the next flush."""
+        self._pending += text.encode(self.encoding, "replace")
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what is pending, as far as the terminal takes it within PATIENCE_S. Raises OSError: it is gone.
+
+        One that was stuck before is not waited for again.
+        """
+        while self._pending:
+            try:
+                written = os.write(self._fd, self._pending)
+                self._pending = self._pending[written:]
+            except BlockingIOError:
+                if not select.select([], [self._fd], [], 0.0 if self._stuck else PATIENCE_S)[1]:
+                    self._stuck = True
+                    return
+        self._stuck = False
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._owned:
+            self._owned = False
+            os.close(self._fd)

@@ -1,0 +1,199 @@
+"""The upper parts of the main screen, the music and its queue: the snapshot in, ranked rows of a given width out.
+
+Total: any snapshot gives rows. The lower a row's rank, the later it is left out when the terminal is small.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.text import Text
+
+from messages import text as say
+from values import SegmentInfo, Snapshot, Source
+from widgets import (
+    LABEL_CELLS,
+    Row,
+    clean,
+    clock_time,
+    count,
+    fit,
+    join,
+    labelled,
+    number,
+    pad,
+    progress,
+    share,
+    span,
+    sparkline,
+    two_ends,
+    waveform,
+)
+
+SOURCE_STYLES: Final = {Source.FRESH: "green", Source.LIBRARY: "cyan", Source.BUILTIN: "magenta", Source.BED: "dim"}
+_SLOT_CELLS: Final = 6
+
+
+def source_name(language: str, source: Source) -> str:
+    """Return the badge's word."""
+    return say(language, f"ui.source.{source.value}")
+
+
+def piece_title(language: str, source: Source, info: SegmentInfo | None) -> str:
+    """Return what a piece is called: its prompt, or what its source is."""
+    title = clean(info.recipe.prompt) if info is not None else ""
+    return title or (say(language, f"ui.title.{source.value}") if source is not Source.FRESH else "…")
+
+
+def header(snapshot: Snapshot, width: int, language: str) -> Text:
+    """Return the first line: the station, and whatever is out of the ordinary at the right."""
+    mixer = snapshot.mixer
+    volume = number(mixer.volume)
+    percent = count(round(100 * (1.0 if volume is None else min(max(0.0, volume), 9.99))))
+    signs = [
+        Text(say(language, "ui.head.paused"), "bold yellow") if mixer.paused else Text(),
+        Text(say(language, "ui.head.muted"), "bold yellow") if mixer.muted else Text(),
+        Text("● " + say(language, "ui.head.recording"), "red") if snapshot.recording else Text(),
+        _player_state(snapshot, language),
+        _timer(snapshot, language),
+        Text(say(language, "ui.head.volume", percent=percent), "dim") if not mixer.muted else Text(),
+    ]
+    shown = join(signs, 2 * width // 3, "   ")
+    title = clean(snapshot.station_title) or clean(snapshot.prompt) or say(language, "ui.head.name")
+    return two_ends(Text("♪ " + title, "bold"), shown, width)
+
+
+def _player_state(snapshot: Snapshot, language: str) -> Text:
+    state = clean(snapshot.player_state)
+    if state in ("playing", "paused", ""):
+        return Text()
+    try:
+        return Text(say(language, f"ui.player.{state.replace(' ', '_')}"), "yellow")
+    except KeyError:
+        return Text(state, "yellow")
+
+
+def _timer(snapshot: Snapshot, language: str) -> Text:
+    timer = snapshot.timer
+    if timer is None:
+        return Text()
+    key = "total" if timer.phase == "work" and not count(timer.round) else timer.phase
+    if key not in ("total", "work", "break", "ending"):
+        return Text(clock_time(timer.remaining_s))
+    return Text(
+        say(language, f"ui.timer.{key}", time=clock_time(timer.remaining_s), round=count(timer.round)),
+        "cyan" if key != "ending" else "yellow",
+    )
+
+
+def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -> list[Row]:
+    """Return the badge and title, what is known of the piece, the waveform and the time line."""
+    playing = snapshot.mixer.playing
+    style = SOURCE_STYLES[playing.source]
+    quiet = "dim" if snapshot.mixer.paused or snapshot.mixer.muted else style
+    badge = Text.assemble((f" {source_name(language, playing.source)} ", f"reverse {style}"), "  ")
+    liked = Text("♥ " + say(language, "ui.head.liked"), "red") if snapshot.liked else Text()
+    if liked and width < 60:
+        liked = Text("♥", "red")
+    title = Text(piece_title(language, playing.source, playing.info), "bold")
+    details = Text(" · ".join(_details(snapshot, language)), "dim")
+    elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
+    bar_cells = width - len(elapsed) - len(total) - 2
+    bar = progress(_elapsed_share(snapshot), bar_cells, quiet)
+    wave = waveform(snapshot.mixer.levels_db, width, wave_rows, quiet)
+    return [
+        Row(0, two_ends(Text.assemble(badge, title), liked, width)),
+        Row(12, Text.assemble(" " * badge.cell_len, details)),
+        Row(22, Text()),
+        *(Row(8 if line is wave[-1] else 10, line) for line in wave),
+        Row(1, Text.assemble(elapsed, " ", bar, " ", (total, "dim"))),
+    ]
+
+
+def _elapsed_share(snapshot: Snapshot) -> float | None:
+    elapsed, total = number(snapshot.mixer.playing.elapsed_s), number(snapshot.mixer.playing.total_s)
+    return share(elapsed / total) if elapsed is not None and total is not None and total > 0 else None
+
+
+def _details(snapshot: Snapshot, language: str) -> list[str]:
+    """Return why this is playing, if it is not fresh, and what it takes to make it again."""
+    playing, generator = snapshot.mixer.playing, snapshot.generator
+    found = []
+    if playing.source is not Source.FRESH:
+        why = clean(generator.server)
+        if why == "up" and (number(generator.factor) or 0.0) > 1.0:
+            why = "slow"
+        if snapshot.timer is not None and snapshot.timer.phase == "break":
+            why = "break"
+        if why in ("connecting", "up", "slow", "loading", "down", "refused", "off", "break"):
+            found.append(say(language, f"ui.why.{why}"))
+    info = playing.info
+    if info is not None:
+        if info.recipe.bpm is not None:
+            found.append(say(language, "ui.piece.bpm", bpm=count(info.recipe.bpm)))
+        found.append(clean(info.recipe.key_scale))
+        seed = clean(info.seed)
+        found.append(say(language, "ui.piece.seed", seed=seed) if seed else "")
+        if playing.source is Source.FRESH and number(info.generation_s) is not None:
+            found.append(say(language, "ui.piece.made", time=span(language, info.generation_s)))
+    return [part for part in found if part]
+
+
+def ready_seconds(snapshot: Snapshot) -> float:
+    """Return the audible seconds in the queue; nonsense counts as none."""
+    total = 0.0
+    for info in snapshot.spool.ready:
+        try:
+            total += max(0.0, number(info.audible_s) or 0.0)
+        except (OverflowError, TypeError):
+            continue
+    return total
+
+
+def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return the queue as slots (ready, in the making, empty), its depth, and the titles that come next."""
+    depth, target = len(snapshot.spool.ready), count(snapshot.target)
+    figures = Text.assemble((f"{depth}", "bold"), f"/{target}  ")
+    ahead = span(language, ready_seconds(snapshot))
+    figures.append(
+        say(language, "ui.queue.ahead", time=ahead) if depth else say(language, "ui.queue.empty"),
+        "" if depth else "yellow",
+    )
+    room = width - LABEL_CELLS - figures.cell_len - 2
+    slots = _slots(snapshot, min(room, 44))
+    shown = Text.assemble(slots, "  ", figures) if slots else figures
+    room = min(20, width - LABEL_CELLS - shown.cell_len - 3)
+    history = sparkline(snapshot.depth_history, room, "green", 0.0, float(max(1, target)))
+    line = two_ends(labelled(language, "queue", shown), history, width)
+    rows = [Row(17, Text()), Row(2, line)]
+    for index, info in enumerate(snapshot.spool.ready[:20]):
+        label = say(language, "ui.label.next") if index == 0 else ""
+        title = fit(piece_title(language, Source.FRESH, info), width - LABEL_CELLS - 8)
+        try:
+            length = clock_time(info.audible_s)
+        except (OverflowError, TypeError):
+            length = clock_time(None)
+        shown = two_ends(Text.assemble((pad(label, LABEL_CELLS), "dim"), (title, "dim")), Text(length, "dim"), width)
+        rows.append(Row(26 + 2 * index, shown))
+    return rows
+
+
+def _slots(snapshot: Snapshot, width: int) -> Text:
+    """Return a line a segment: solid when ready, filling while in the making, dashed where one is missing."""
+    ready = len(snapshot.spool.ready)
+    making = [share(job.progress) or 0.0 for job in snapshot.generator.jobs]
+    total = min(max(ready + len(making), count(snapshot.target)), 200)
+    if width < 3 or not total:
+        return Text()
+    cells = max(1, min(_SLOT_CELLS, (width + 1) // total - 1))
+    gap = " " if (cells + 1) * total - 1 <= width else ""
+    slots = []
+    for index in range(min(total, width // (cells + len(gap)) or 1)):
+        if index < ready:
+            slots.append(Text("━" * cells, "bold green"))
+        elif index - ready < len(making):
+            done = round(making[index - ready] * cells)
+            slots.append(Text.assemble(("╍" * done, "green"), ("─" * (cells - done), "dim green")))
+        else:
+            slots.append(Text("╌" * cells, "dim"))
+    return Text(gap).join(slots)

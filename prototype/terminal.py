@@ -1,0 +1,272 @@
+"""The keyboard: bytes from a terminal become names of keys, and the terminal is given back as it was found.
+
+A key is a `str`: the character itself ("n", "あ", " "), a name ("enter", "esc", "up", "backspace", "ctrl-u", "alt-n"),
+or "paste:" and the pasted text. Ctrl-C and Ctrl-Z stay signals; Ctrl-S does not freeze the screen.
+
+Threads: `Keyboard.keys` belongs to the input thread; `close`, `suspend` and `resume` may be called by any thread and by
+a signal handler (`_lock` is re-entrant for that reason and guards `_saved` and `_closed`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import codecs
+import contextlib
+import errno
+import os
+import select
+import signal
+import termios
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+ESC_TIMEOUT_S: Final = 0.05
+"""Longer than an escape sequence takes on its way, shorter than a person notices."""
+FOREGROUND_CHECK_S: Final = 0.5
+LONGEST_SEQUENCE: Final = 64
+LONGEST_PASTE: Final = 20_000
+
+_CONTROL_KEYS: Final = {
+    "\r": "enter",
+    "\n": "enter",
+    "\t": "tab",
+    "\x7f": "backspace",
+    "\x08": "backspace",
+    "\x15": "ctrl-u",
+    "\x17": "ctrl-w",
+}
+_SEQUENCES: Final = {
+    "[A": "up",
+    "[B": "down",
+    "[C": "right",
+    "[D": "left",
+    "OA": "up",
+    "OB": "down",
+    "OC": "right",
+    "OD": "left",
+    "[H": "home",
+    "[F": "end",
+    "OH": "home",
+    "OF": "end",
+    "[1~": "home",
+    "[4~": "end",
+    "[5~": "pageup",
+    "[6~": "pagedown",
+    "OM": "enter",
+}
+_PASTE_BEGIN: Final = "[200~"
+_PASTE_END: Final = "\x1b[201~"
+
+
+class KeyParser:
+    """Turns bytes, split anywhere, into keys. Unknown sequences vanish; broken UTF-8 vanishes too."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+        self._pending = ""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a sequence has begun that more bytes, or `flush`, must end."""
+        return bool(self._pending)
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the keys that are complete now."""
+        self._pending += self._decoder.decode(data)
+        keys: list[str] = []
+        while self._pending:
+            key, used = self._first()
+            if not used:
+                break
+            self._pending = self._pending[used:]
+            if key:
+                keys.append(key)
+        return keys
+
+    def flush(self) -> list[str]:
+        """Nothing followed for ESC_TIMEOUT_S: a lone Esc is the key itself, any other fragment is dropped."""
+        lone, self._pending = self._pending == "\x1b", "" if not self._in_paste() else self._pending
+        return ["esc"] if lone else []
+
+    def _in_paste(self) -> bool:
+        return self._pending.startswith("\x1b" + _PASTE_BEGIN)
+
+    def _first(self) -> tuple[str, int]:
+        """Return the first key and its length in characters; an empty key is to be ignored, length 0: not complete."""
+        first = self._pending[0]
+        if first == "\x1b":
+            return self._escape()
+        if first in _CONTROL_KEYS:
+            return _CONTROL_KEYS[first], 1
+        if unicodedata.category(first) == "Zs":
+            return " ", 1
+        return (first if first.isprintable() else ""), 1
+
+    def _escape(self) -> tuple[str, int]:
+        """Read what begins with Esc."""
+        text = self._pending
+        if self._in_paste():
+            return self._paste()
+        if len(text) == 1:
+            return "", 0
+        if text[1] == "\x1b":
+            return "esc", 1
+        if text[1] not in "[O":
+            return (f"alt-{text[1]}" if text[1].isprintable() else ""), 2
+        for end in range(2, min(len(text), LONGEST_SEQUENCE)):
+            if text[end] == "\x1b":
+                return "", end
+            if text[1] == "O" or "@" <= text[end] <= "~":
+                if text[1 : end + 1] == _PASTE_BEGIN:
+                    return self._paste()
+                return _SEQUENCES.get(text[1 : end + 1], ""), end + 1
+        return "", LONGEST_SEQUENCE if len(text) >= LONGEST_SEQUENCE else 0
+
+    def _paste(self) -> tuple[str, int]:
+        """Read a bracketed paste; an endless one is cut."""
+        begin = 1 + len(_PASTE_BEGIN)
+        end = self._pending.find(_PASTE_END, begin)
+        if end >= 0:
+            return "paste:" + self._pending[begin:end], end + len(_PASTE_END)
+        if len(self._pending) > LONGEST_PASTE:
+            return "paste:" + self._pending[begin:LONGEST_PASTE], len(self._pending)
+        return "", 0
+
+
+def in_foreground(fd: int) -> bool:
+    """Whether `fd` is a terminal that this process may use now (not put into the background by the shell).
+
+    A terminal that is not the one we were started from has no job control, and may be used.
+    """
+    try:
+        return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError as error:
+        return error.errno == errno.ENOTTY
+    except ValueError:
+        return False
+
+
+class Keyboard:
+    """The terminal in cbreak mode for as long as it is open. Anything but a terminal: no keys, nothing touched.
+
+    `fd_in` is read; bracketed paste is switched through `fd_out`.
+    """
+
+    def __init__(self, fd_in: int = 0, fd_out: int = 1) -> None:
+        self._in = fd_in
+        self._out = fd_out
+        self._lock = threading.RLock()
+        self._saved: list[Any] | None = None
+        self._closed = False
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._parser = KeyParser()
+        atexit.register(self.close)
+
+    def resume(self) -> None:
+        """Enter cbreak mode, if this is a terminal in whose foreground we are."""
+        with self._lock:
+            if self._closed or self._saved is not None or not in_foreground(self._in):
+                return
+            with contextlib.suppress(termios.error, OSError):
+                saved = termios.tcgetattr(self._in)
+                mode = termios.tcgetattr(self._in)
+                mode[0] &= ~termios.IXON
+                mode[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+                mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+                termios.tcsetattr(self._in, termios.TCSANOW, mode)
+                self._saved = saved
+                self._write(b"\x1b[?2004h")
+
+    def suspend(self) -> None:
+        """Give the terminal back as it was found; `resume` takes it again."""
+        with self._lock:
+            saved, self._saved = self._saved, None
+            if saved is None:
+                return
+            self._write(b"\x1b[?2004l")
+            with contextlib.suppress(termios.error, OSError):
+                termios.tcsetattr(self._in, termios.TCSANOW, saved)
+
+    def close(self) -> None:
+        """Restore the terminal and end `keys`; any number of times, from anywhere."""
+        with self._lock:
+            self.suspend()
+            self._closed = True
+            with contextlib.suppress(OSError):
+                os.write(self._wake_write, b"x")
+
+    def keys(self, stop: threading.Event) -> Iterator[str]:
+        """Yield keys until `stop`, `close`, or the end of the terminal. `wake` makes it look at `stop` at once.
+
+        While the shell has us in the background nothing is read: that would stop the process.
+        """
+        while not stop.is_set() and not self._closed:
+            if not in_foreground(self._in):
+                if not os.isatty(self._in):
+                    return
+                self._wait([], FOREGROUND_CHECK_S)
+                continue
+            self.resume()
+            timeout_s = ESC_TIMEOUT_S if self._parser.waiting else FOREGROUND_CHECK_S
+            ready = self._wait([self._in], timeout_s)
+            if ready is None:
+                return
+            if not ready:
+                yield from self._parser.flush()
+            elif in_foreground(self._in):
+                data = self._read()
+                if data == b"":
+                    return
+                yield from self._parser.feed(data or b"")
+
+    def wake(self) -> None:
+        """End the current wait of `keys`; called after setting its stop event."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    def _wait(self, fds: list[int], timeout_s: float) -> bool | None:
+        """Wait for input; return whether there is some, None when the terminal has gone."""
+        try:
+            ready, _, _ = select.select([*fds, self._wake_read], [], [], timeout_s)
+        except (OSError, ValueError):
+            return None
+        if self._wake_read in ready:
+            os.read(self._wake_read, 64)
+        return any(fd in ready for fd in fds)
+
+    def _read(self) -> bytes | None:
+        """Return what was typed, b"" at the end of the terminal, None when there is nothing to read after all."""
+        try:
+            return os.read(self._in, 4096)
+        except OSError:  # in the background after all, or hung up: the loop finds out which
+            self._wait([], ESC_TIMEOUT_S)
+            return None
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            if os.isatty(self._out):
+                os.write(self._out, data)
+
+
+def handle_suspension(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Make Ctrl-Z call `before` (restore the terminal), stop the process, and call `after` when it continues.
+
+    Reading or writing from the background then fails instead of stopping the music. Main thread only. On a
+    system or a shell without job control nothing happens.
+    """
+
+    def on_stop(_signal: int, _frame: object) -> None:
+        before()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, on_stop)
+        after()
+
+    if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+        return
+    signal.signal(signal.SIGTSTP, on_stop)
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)

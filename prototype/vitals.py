@@ -1,0 +1,176 @@
+"""The lower parts of the main screen: the jobs in flight, how the making goes, and the latest notices. Total."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.text import Text
+
+from messages import text as say
+from values import JobView, Notice, Snapshot
+from widgets import (
+    LABEL_CELLS,
+    Row,
+    clean,
+    clock_time,
+    count,
+    fit,
+    join,
+    labelled,
+    number,
+    pad,
+    progress,
+    sentence,
+    share,
+    span,
+    sparkline,
+    two_ends,
+    wrap,
+)
+
+_LEVEL_GLYPHS: Final = {"good": ("✓", "green"), "warning": ("!", "bold yellow"), "error": ("✗", "bold red")}
+_SERVER_GLYPHS: Final = {
+    "up": ("●", "green"),
+    "loading": ("◐", "yellow"),
+    "connecting": ("◌", "yellow"),
+    "down": ("○", "red"),
+    "refused": ("○", "red"),
+    "off": ("·", "dim"),
+}
+_MOST_JOBS: Final = 6
+
+
+def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return a line a job in flight."""
+    jobs = snapshot.generator.jobs
+    if not jobs:
+        full = len(snapshot.spool.ready) >= count(snapshot.target) and snapshot.generator.server == "up"
+        quiet = say(language, "ui.making.rest" if full else "ui.making.idle")
+        return [Row(6, labelled(language, "making", Text(quiet, "dim")))]
+    rows = []
+    for index, job in enumerate(jobs[:_MOST_JOBS]):
+        line = _job(job, width - LABEL_CELLS, language)
+        shown = labelled(language, "making", line) if index == 0 else Text.assemble(" " * LABEL_CELLS, line)
+        rows.append(Row(4 + 6 * index, shown))
+    if len(jobs) > _MOST_JOBS:
+        more = Text(say(language, "ui.making.more", count=len(jobs) - _MOST_JOBS), "dim")
+        rows.append(Row(40, Text.assemble(" " * LABEL_CELLS, more)))
+    return rows
+
+
+def _job(job: JobView, width: int, language: str) -> Text:
+    """Return a job's progress where the server tells it, else its place in line; its stage and its age."""
+    age = Text(span(language, job.age_s), "dim")
+    done = share(job.progress)
+    position = count(job.queue_position)
+    stage = clean(job.stage)
+    if done is None:
+        place = say(language, "ui.making.line", position=position) if position else ""
+        stage = " · ".join(part for part in (place, stage) if part) or say(language, "ui.making.waiting")
+        return two_ends(Text("◌ " + stage), age, width)
+    percent = f"{round(100 * done):3} %"
+    bar_cells = max(4, min(24, width - 26))
+    left = Text.assemble(progress(done, bar_cells, "green"), f" {percent}  ", (stage, "dim"))
+    return two_ends(left, age, width)
+
+
+def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return speed, counts, server, uptime and the shelves."""
+    room = width - LABEL_CELLS
+    rows = [
+        Row(27, Text()),
+        Row(9, _speed(snapshot, room, language)),
+        Row(11, labelled(language, "made", _made(snapshot, room, language))),
+        Row(27, Text()),
+        Row(7, _server(snapshot, language)),
+        Row(13, _running(snapshot, room, language)),
+        Row(18 if snapshot.spool.writable else 5, _shelf(snapshot, room, language)),
+    ]
+    if snapshot.recording:
+        rows.append(Row(24, labelled(language, "recording", Text(clean(snapshot.recording)))))
+    return rows
+
+
+def _speed(snapshot: Snapshot, room: int, language: str) -> Text:
+    generator = snapshot.generator
+    factor = number(generator.factor)
+    parts = []
+    if factor is not None:
+        shown = say(language, "ui.speed.factor", factor=f"{min(max(0.0, factor), 9999.0):.2f}")
+        parts.append(Text(shown, "" if factor <= 1 else "yellow"))
+    for key, value in (
+        ("median", generator.median_generation_s),
+        ("last", generator.last_generation_s),
+        ("wait", generator.last_wait_s),
+    ):
+        if number(value) is not None:
+            parts.append(Text(say(language, f"ui.speed.{key}", time=span(language, value))))
+    line = join(parts, room) if parts else Text(say(language, "ui.speed.none"), "dim")
+    times = [time for time in map(number, generator.generation_history_s) if time is not None]
+    low, high = min(times, default=0.0), max(times, default=0.0)
+    history = sparkline(times, min(20, room - line.cell_len - 3), "cyan", 0.6 * low, high)
+    return labelled(language, "speed", two_ends(line, history, room))
+
+
+def _made(snapshot: Snapshot, room: int, language: str) -> Text:
+    """Return the counts, those of things that never happened last and quiet."""
+    generator = snapshot.generator
+    happened = [Text(say(language, "ui.made.produced", count=count(generator.produced)))]
+    never: list[Text] = []
+    for key in ("retries", "failures", "rejected", "lost"):
+        figure = count(getattr(generator, key))
+        words = Text(say(language, f"ui.made.{key}", count=figure), "" if figure else "dim")
+        (happened if figure else never).append(words)
+    return join([*happened, *never], room)
+
+
+def _server(snapshot: Snapshot, language: str) -> Text:
+    state, detail = clean(snapshot.generator.server), clean(snapshot.generator.server_detail)
+    glyph, style = _SERVER_GLYPHS.get(state, ("?", "yellow"))
+    words = say(language, f"ui.server.{state}") if state in _SERVER_GLYPHS else state
+    return labelled(language, "server", Text.assemble((glyph, style), f" {words}  ", (detail, "dim")))
+
+
+def _running(snapshot: Snapshot, room: int, language: str) -> Text:
+    silence = number(snapshot.mixer.longest_silence_s) or 0.0
+    parts = [
+        Text(clock_time(snapshot.uptime_s)),
+        Text(say(language, "ui.running.silence", time=span(language, silence)), "yellow") if silence > 0 else Text(),
+        Text(say(language, "ui.running.unbroken", time=clock_time(snapshot.uninterrupted_s)), "green"),
+    ]
+    return labelled(language, "running", join(parts, room))
+
+
+def _shelf(snapshot: Snapshot, room: int, language: str) -> Text:
+    spool = snapshot.spool
+    parts = [
+        Text() if spool.writable else Text(say(language, "ui.shelf.readonly"), "bold yellow"),
+        Text(say(language, "ui.shelf.kept", count=count(spool.kept))),
+        Text(say(language, "ui.shelf.played", count=count(spool.played))),
+        Text(say(language, "ui.shelf.size", size=f"{count(spool.size_mb):,}"), "dim"),
+    ]
+    return labelled(language, "shelf", join(parts, room))
+
+
+def notices(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return the latest notices, oldest first; the newest and the serious ones are told in full."""
+    shown = snapshot.notices[-40:]
+    rows = [Row(16, Text())] if shown else []
+    for age, notice in zip(range(len(shown) - 1, -1, -1), shown, strict=True):
+        rank = (3, 14, 15)[age] if age < 3 else 17 + 2 * age
+        serious = notice.level in ("warning", "error")
+        longest = (3 if width >= 56 else 2) if age == 0 or serious else 1
+        style = "dim" if age and not serious else ""
+        rows += [Row(rank, line) for line in _notice(notice, width, longest, language, style)]
+    return rows
+
+
+def _notice(notice: Notice, width: int, longest: int, language: str, style: str) -> list[Text]:
+    """Return the time, a glyph and the words, in at most `longest` lines."""
+    glyph, glyph_style = _LEVEL_GLYPHS.get(notice.level, ("·", "dim"))
+    head = Text.assemble((f"{pad(clean(notice.wall), 5)} ", "dim"), (glyph, glyph_style), " ")
+    room = max(2, width - head.cell_len)
+    lines = wrap(sentence(language, notice.key, notice.args), room)
+    lines[longest - 1 :] = [fit(" ".join(lines[longest - 1 :]), room)] if len(lines) >= longest else []
+    first = Text.assemble(head, (lines[0], style))
+    return [first, *(Text.assemble(" " * head.cell_len, (line, style)) for line in lines[1:])]

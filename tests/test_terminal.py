@@ -1,0 +1,275 @@
+"""The keyboard: bytes to keys, and a real terminal (a pty) that is given back as it was found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from terminal import Keyboard, KeyParser, in_foreground
+
+CHILD = Path(__file__).with_name("keyboard_child.py")
+PATIENCE_S = 20.0
+
+TYPED = [
+    (b"n", ["n"]),
+    ("静".encode(), ["静"]),
+    ("🎹".encode(), ["🎹"]),
+    ("\u3000".encode(), [" "]),
+    (b"\x1b[A", ["up"]),
+    (b"\x1bOB", ["down"]),
+    (b"\x1b[5~", ["pageup"]),
+    (b"\x1b[1;5C", []),
+    (b"\x1b[<0;10;20M", []),
+    (b"\x1bq", ["alt-q"]),
+    (b"\r", ["enter"]),
+    (b"\n", ["enter"]),
+    (b"\x7f", ["backspace"]),
+    (b"\x15", ["ctrl-u"]),
+    (b"\x04", []),
+    (b"\x00", []),
+    (b"\x1b[200~q\nd\x1b[A\x1b[201~", ["paste:q\nd\x1b[A"]),
+    (b"\xff\xfe", []),
+    (b"\x1b\x1b[A", ["esc", "up"]),
+    (b"\x1b[\x1b[A", ["up"]),
+]
+
+
+@pytest.mark.parametrize(("data", "keys"), TYPED)
+def test_bytes_become_keys(data: bytes, keys: list[str]) -> None:
+    """Each key has one name; what is unknown or broken vanishes."""
+    parser = KeyParser()
+    assert parser.feed(data) == keys
+    assert not parser.waiting
+
+
+@given(st.lists(st.sampled_from(TYPED)), st.lists(st.integers(1, 5), min_size=1))
+def test_any_split_gives_the_same_keys(typed: list[tuple[bytes, list[str]]], sizes: list[int]) -> None:
+    """It does not matter how the bytes are cut on their way."""
+    data = b"".join(part for part, _ in typed)
+    whole = KeyParser().feed(data)
+    parser, keys, at, turn = KeyParser(), [], 0, 0
+    while at < len(data):
+        size = sizes[turn % len(sizes)]
+        keys += parser.feed(data[at : at + size])
+        at, turn = at + size, turn + 1
+    assert keys == whole
+
+
+@given(st.lists(st.binary()))
+def test_any_bytes_are_survived(parts: list[bytes]) -> None:
+    """Noise on the line gives printable keys or nothing, and is never kept for ever."""
+    parser = KeyParser()
+    for part in parts:
+        for key in parser.feed(part):
+            assert key.startswith("paste:") or key.isprintable()
+    parser.flush()
+    assert not parser.waiting or parser.feed(b"\x1b[201~")[0].startswith("paste:")
+
+
+def test_a_lone_esc_is_a_key_once_nothing_follows() -> None:
+    """Esc is held back until the time for a sequence has passed."""
+    parser = KeyParser()
+    assert parser.feed(b"\x1b") == []
+    assert parser.waiting
+    assert parser.flush() == ["esc"]
+    assert parser.flush() == []
+
+
+def test_an_unfinished_sequence_is_dropped() -> None:
+    """Half a sequence is no key, and does not spoil the next one."""
+    parser = KeyParser()
+    parser.feed(b"\x1b[1;")
+    assert parser.flush() == []
+    assert parser.feed(b"n") == ["n"]
+
+
+def test_an_endless_paste_is_cut() -> None:
+    """A paste that never ends does not take all memory."""
+    parser = KeyParser()
+    keys = parser.feed(b"\x1b[200~" + b"x" * 50_000)
+    assert keys[0].startswith("paste:xxx")
+    assert not parser.waiting
+
+
+def test_no_terminal_gives_no_keys(tmp_path: Path) -> None:
+    """A file or a pipe instead of a terminal: no keys, nothing read."""
+    (tmp_path / "in").write_bytes(b"qqq")
+    with (tmp_path / "in").open("rb") as file:
+        assert list(Keyboard(file.fileno(), file.fileno()).keys(threading.Event())) == []
+        assert file.read() == b"qqq"
+    assert not in_foreground(9999)
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """A pseudo-terminal: the person's end and the program's end."""
+    person, program = pty.openpty()
+    yield person, program
+    for fd in (person, program):
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def test_keys_are_read_and_the_terminal_restored(terminal: tuple[int, int]) -> None:
+    """In between the terminal does not echo; afterwards it is as before, also when closed twice."""
+    person, program = terminal
+    before = termios.tcgetattr(program)
+    keyboard = Keyboard(program, program)
+    keys = keyboard.keys(threading.Event())
+    keyboard.resume()
+    within = termios.tcgetattr(program)
+    assert not within[3] & (termios.ECHO | termios.ICANON)
+    assert within[3] & termios.ISIG
+    os.write(person, "n静\x1b[A".encode() + b"\x1b")
+    assert [next(keys) for _ in range(4)] == ["n", "静", "up", "esc"]
+    keyboard.close()
+    keyboard.close()
+    assert termios.tcgetattr(program) == before
+    assert list(keys) == []
+    keyboard.resume()
+    assert termios.tcgetattr(program) == before
+
+
+def test_stopping_ends_the_reading_at_once(terminal: tuple[int, int]) -> None:
+    """A reader that waits for a key wakes when the program stops."""
+    stop, began = threading.Event(), threading.Event()
+    keyboard = Keyboard(terminal[1], terminal[1])
+
+    def read() -> None:
+        began.set()
+        list(keyboard.keys(stop))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    began.wait(PATIENCE_S)
+    stop.set()
+    keyboard.wake()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    keyboard.close()
+
+
+def test_a_hang_up_ends_the_reading(terminal: tuple[int, int]) -> None:
+    """When the terminal goes away the keys end quietly, and closing still works."""
+    person, program = terminal
+    keyboard = Keyboard(program, program)
+    keyboard.resume()
+    os.close(person)
+    assert list(keyboard.keys(threading.Event())) == []
+    keyboard.close()
+
+
+class Shell:
+    """A person at a terminal on which `keyboard_child.py` runs, under a minimal shell with job control or without."""
+
+    def __init__(self, how: str) -> None:
+        self.person, program = pty.openpty()
+        self.program = program
+        self.before = termios.tcgetattr(program)
+        self.process = subprocess.Popen(
+            [sys.executable, str(CHILD), how],
+            stdin=program,
+            stdout=program,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        self.seen = b""
+
+    def read_until(self, mark: bytes) -> None:
+        """Read what the terminal shows until `mark` is there; what was before it is forgotten."""
+        ends_at = time.monotonic() + PATIENCE_S
+        while mark not in self.seen:
+            ready, _, _ = select.select([self.person], [], [], max(0.0, ends_at - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"{mark!r} never came, only {self.seen!r}")
+            self.seen += os.read(self.person, 4096)
+        self.seen = self.seen.partition(mark)[2]
+
+    def type(self, data: bytes) -> None:
+        """Type on the keyboard."""
+        os.write(self.person, data)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit code and what stands on the error output."""
+        _, errors = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, errors.decode()
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        os.close(self.person)
+        os.close(self.program)
+
+
+@pytest.mark.parametrize(
+    ("how", "typed", "code"),
+    [("quit", b"q", 0), ("raise", b"q", 1), ("quit", b"\x03", 0), ("exit", b"q", 3)],
+    ids=["quit", "exception", "ctrl-c", "sys.exit"],
+)
+def test_the_terminal_is_the_same_after_the_program(how: str, typed: bytes, code: int) -> None:
+    """Normal end, exception, Ctrl-C, sys.exit: the terminal's state is what it was."""
+    shell = Shell(how)
+    try:
+        shell.read_until(b"ready")
+        assert not termios.tcgetattr(shell.program)[3] & termios.ECHO
+        shell.type(typed)
+        assert shell.end()[0] == code
+        assert termios.tcgetattr(shell.program) == shell.before
+        shell.read_until(b"\x1b[?2004l")
+    finally:
+        shell.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_the_same_after_a_signal(number: signal.Signals) -> None:
+    """SIGTERM and SIGHUP, handled as the program does, restore the terminal too."""
+    shell = Shell("quit")
+    try:
+        shell.read_until(b"ready")
+        shell.process.send_signal(number)
+        assert shell.end()[0] == 0
+        assert termios.tcgetattr(shell.program) == shell.before
+    finally:
+        shell.close()
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() -> None:
+    """Stopped by Ctrl-Z the shell has its terminal; in the background nothing is read; in the foreground keys work."""
+    shell = Shell("job-control")
+    try:
+        shell.read_until(b"ready")
+        shell.type(b"\x1a")
+        shell.read_until(b"suspended")
+        shell.read_until(b"stopped")
+        assert termios.tcgetattr(shell.program) == shell.before
+        shell.type(b"bg\n")
+        shell.read_until(b"resumed")
+        assert termios.tcgetattr(shell.program) == shell.before
+        shell.type(b"fg\n")
+        shell.read_until(b"\x1b[?2004h")
+        shell.type(b"n")
+        shell.read_until(b"key n")
+        shell.type(b"q")
+        assert shell.end()[0] == 0
+        assert termios.tcgetattr(shell.program) == shell.before
+    finally:
+        shell.close()
