@@ -1,0 +1,300 @@
+"""The desk at which the generator's workers deal with acestep-api: every call that is made, and what it means.
+
+What concerns all jobs (a poll, a restart of the server, the music of a job that nobody waits for) is dealt with by
+whichever worker comes by first. A poll has its own schedule; a failed one means nothing for the jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from tenacity import Retrying
+
+from ace_replies import AudioFile, JobReport, JobState
+from config import Settings
+from connection import KEY_STATUSES, Connection, Stopped
+from errors import CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable
+from harvest import Crop, Harvest
+from inflight import JobsFile
+from job import Job
+from jobs import Board
+from messages import Notices
+from policy import LONGEST_BACKOFF_S, Speed, backoff_s
+from transit import Client, retrying
+from values import Clock, Recipe
+
+log = logging.getLogger(__name__)
+
+QUIET_S: Final = 10.0
+STATS_S: Final = 15.0
+BUSY_AFTER: Final = 3
+LONGEST_POLL_BACKOFF_S: Final = 15.0
+UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass
+class Counts:
+    """What happened since the start."""
+
+    produced: int = 0
+    retries: int = 0
+    failures: int = 0
+    rejected: int = 0
+    lost: int = 0
+    last_wait_s: float | None = None
+
+
+class Desk:
+    """The server's side of the generator, shared by its workers.
+
+    `on_restart` is called when the server turns out to be a new process.
+
+    Threads: any; `_lock` guards `_counts`, `_cold`, `_adopted`, `_troubled_polls`,
+    `_next_stats_at` and `_busy_said`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        board: Board,
+        harvest: Harvest,
+        speed: Speed,
+        clock: Clock,
+        notices: Notices,
+        rng: random.Random,
+        file: JobsFile,
+        mood: Callable[[], int],
+        on_restart: Callable[[], None],
+    ) -> None:
+        self.board = board
+        self._poll_s = settings.poll_interval_sec
+        self._client = client
+        self._harvest = harvest
+        self._speed = speed
+        self._clock = clock
+        self._notices = notices
+        self._rng = rng
+        self._file = file
+        self._mood = mood
+        self._on_restart = on_restart
+        self._lock = threading.Lock()
+        self._counts = Counts()
+        self._cold = True
+        self._adopted = False
+        self._troubled_polls = 0
+        self._next_stats_at = 0.0
+        self._busy_said = False
+        url, engine = settings.acestep_api_url, settings.engine
+        self.connection = Connection(client, clock, notices, rng, url, engine, self._server_is_back)
+
+    @property
+    def cold(self) -> bool:
+        """Whether the server has not finished a job yet since it was started, as far as we know."""
+        return self._cold
+
+    @property
+    def counts(self) -> Counts:
+        """A copy of the counts."""
+        with self._lock:
+            return replace(self._counts)
+
+    def count_failure(self) -> None:
+        """Count a try that gave no music."""
+        with self._lock:
+            self._counts.failures += 1
+            self._counts.retries += 1
+
+    def pause(self, stop: threading.Event, seconds: float) -> None:
+        """Wait. Raises Stopped at once when the program ends."""
+        if stop.is_set() or (seconds > 0.0 and self._clock.wait(stop, seconds)):
+            raise Stopped
+
+    # What either worker does for all jobs
+
+    def tend(self, stop: threading.Event) -> None:
+        """Wait for the server, poll if it is time to, and bring in the music of jobs that nobody waits for."""
+        self.connection.wait_until_up(stop)
+        self._poll()
+        self._look_for_idle_server()
+        while (job := self.board.finished(self._clock.now(), cold=self._cold)) is not None:
+            try:
+                self.bring_in(job, stop)
+            except (CorruptSegment, ServerError):
+                log.info("job %s, which nobody waited for, brought nothing", job.task_id)
+            finally:
+                self.leave(job, stop)
+
+    def leave(self, place: Job, stop: threading.Event) -> None:
+        """Leave a job. What was not brought in when the program ends is left for its next run."""
+        self.board.let_go(place)
+        if not stop.is_set():
+            self._file.save(self.board.persistent)
+
+    # What one worker does for its job
+
+    def ask(self, place: Job, recipe: Recipe, thinking: bool, stop: threading.Event) -> bool:
+        """Submit; return whether the server took it. Raises ServerTrouble when it may have taken it, unnamed."""
+        try:
+            submitted = self._retrying(stop, idempotent=False)(self._client.submit, recipe, thinking=thinking)
+        except ServerUnreachable as error:
+            self.connection.lost(error)
+            return False
+        except ServerRefused as error:
+            self.connection.refused(error)
+            return False
+        except ServerTrouble as error:
+            if error.arrived:
+                raise
+            self.pause(stop, LONGEST_BACKOFF_S)
+            return False
+        with self._lock:
+            self._busy_said = False
+        self.connection.accepted()
+        now, position = self._clock.now(), submitted.queue_position
+        self.board.asked(place, submitted.task_id, recipe, thinking=thinking, position=position, now=now)
+        self._file.save(self.board.persistent)
+        return True
+
+    def bring_in(self, job: Job, stop: threading.Event) -> Crop:
+        """Fetch what the job made. Raises the reason when none of it can be used."""
+
+        def shelf() -> str:
+            return "ready" if job.mood == self._mood() else "played"
+
+        crop = self._harvest.bring_in(job, lambda file, path: self._download(file, path, stop), shelf)
+        began_at, ended_at = job.began_at or job.since, job.ended_at or job.since
+        with self._lock:
+            cold, self._cold = self._cold, False
+            self._counts.produced += len(crop.entries)
+            self._counts.rejected += len(crop.rejected)
+            self._counts.last_wait_s = began_at - job.since
+        self.connection.loading(begins=False)
+        if job.recipe is not None and not job.adopted:
+            duration_s = job.recipe.duration_s
+            self._speed.learn(ended_at - began_at, duration_s, crop.audible_s, len(crop.entries), cold=cold)
+        if crop.rejected and not crop.entries:
+            raise crop.rejected[0]
+        return crop
+
+    def _retrying(self, stop: threading.Event, *, idempotent: bool) -> Retrying:
+        def note(attempt: int, error: BaseException | None) -> None:
+            with self._lock:
+                self._counts.retries += 1
+                worth_saying = attempt == BUSY_AFTER and not self._busy_said
+                self._busy_said = self._busy_said or worth_saying
+            log.info("a call to acestep-api failed in transit, try %d: %s", attempt, error)
+            if worth_saying:
+                self._notices.say("server.busy", "warning", reason=str(error))
+
+        return retrying(lambda wait_s: self.pause(stop, wait_s), self._rng, note, idempotent=idempotent)
+
+    def _download(self, file: AudioFile, path: Path, stop: threading.Event) -> None:
+        """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError."""
+        while True:
+            self.connection.wait_until_up(stop)
+            try:
+                self._retrying(stop, idempotent=True)(self._client.download, file, path, stop)
+                return
+            except ServerUnreachable as error:
+                self.connection.lost(error)
+            except ServerRefused as error:
+                if error.status not in KEY_STATUSES:
+                    raise
+                self.connection.refused(error)
+
+    # The state of the jobs
+
+    def _poll(self) -> None:
+        """Ask for all jobs if it is time to. A poll that fails means nothing for the jobs."""
+        ids = self.board.begin_poll(self._clock.now())
+        if not ids:
+            return
+        wait_s = self._poll_s
+        try:
+            self._heard(self._client.poll(ids))
+        except ServerUnreachable as error:
+            self.connection.lost(error)
+        except ServerRefused as error:
+            self.connection.refused(error)
+        except ServerTrouble as error:
+            with self._lock:
+                self._troubled_polls += 1
+                number = self._troubled_polls
+            log.info("a poll failed: %s", error)
+            wait_s = max(wait_s, backoff_s(number, self._rng, first_s=wait_s, longest_s=LONGEST_POLL_BACKOFF_S))
+        finally:
+            self.board.end_poll(self._clock.now(), wait_s)
+
+    def _heard(self, reports: dict[str, JobReport]) -> None:
+        with self._lock:
+            self._troubled_polls = 0
+        self._lost(self.board.observe(reports, self._clock.now()))
+
+    def _lost(self, lost: int) -> None:
+        """A job that the server does not know any more means that it was restarted."""
+        if lost:
+            self._restarted()
+            with self._lock:
+                self._counts.lost += lost
+            self._notices.say("job.lost", count=lost)
+
+    def _restarted(self) -> None:
+        with self._lock:
+            self._cold = True
+        self._on_restart()
+
+    def _look_for_idle_server(self) -> None:
+        """Ask now and then what the server does when a job of ours does not move."""
+        now = self._clock.now()
+        with self._lock:
+            if now < self._next_stats_at:
+                return
+            self._next_stats_at = now + STATS_S
+        if self.board.is_quiet(now, QUIET_S):
+            self._ask_for_stats()
+
+    def _ask_for_stats(self) -> None:
+        """A server that does nothing while jobs of ours look unfinished has lost them."""
+        ids = self.board.pending_ids()
+        try:
+            stats = self._client.stats()
+            if not ids or stats.running != 0 or stats.queued != 0:
+                return
+            reports = self._client.poll(ids)  # one may have ended between the two calls
+        except ServerError as error:
+            log.info("the server's counts cannot be had: %s", error)
+            return
+        self._heard(reports)
+        stale = [task_id for task_id, report in reports.items() if report.state in UNFINISHED]
+        self._lost(self.board.lose(stale, self._clock.now()))
+
+    def _server_is_back(self, away_s: float) -> None:
+        """Find out what the server still knows, before anybody asks it for more. Raises ServerError."""
+        now = self._clock.now()
+        self.board.server_away(away_s, now)
+        with self._lock:
+            first, self._adopted = not self._adopted, True
+        ids = self.board.pending_ids()
+        if first:
+            self._adopt()
+        elif ids:
+            self._heard(self._client.poll(ids))
+            self._ask_for_stats()
+        else:
+            self._restarted()
+
+    def _adopt(self) -> None:
+        """Take over the jobs that an earlier run left at the server; those it does not know are forgotten."""
+        known = dict(self._file.load())
+        if not known:
+            return
+        mood, now = self._mood(), self._clock.now()
+        for task_id, recipe in known.items():
+            self.board.adopt(task_id, recipe, mood, now)

@@ -1,0 +1,245 @@
+"""The making of music ahead of time: a plain `produce_one()`, and the two worker threads that repeat it.
+
+A worker takes a free place in the queue to come, asks the server, waits, and puts what it gets on the shelf. The
+workers share one `Board`: whoever finds a poll due polls for all, and collects the music of jobs nobody waits for.
+What to ask for after a failure is the `Policy`'s, whether the server can be asked at all the `Connection`'s.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import segment
+from ace_replies import JobState
+from config import Settings
+from connection import Stopped
+from desk import Desk
+from errors import AppError, CorruptSegment, JobError, JobFailed, JobLost, JobStalled, ServerError
+from harvest import Harvest, Ingest, Store
+from inflight import JobsFile
+from job import Job, Limits
+from jobs import Board, Stock
+from messages import Notices
+from policy import REMEMBERED, Policy, Speed, Tries, Verdict, backoff_s
+from spool import Entry
+from supervisor import Worker
+from transit import Client
+from values import Clock, GeneratorSnapshot, Recipe
+
+WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
+IDLE_S: Final = 1.0
+USUAL_SHARE: Final = 0.75  # audible seconds per second asked for, below which one segment more is kept
+LOADING_AFTER_S: Final = 30.0
+AFTER_DISK_TROUBLE_S: Final = 10.0
+
+
+class GeneratorLoop:
+    """Keeps the spool filled with fresh music.
+
+    Threads: `start` and `join` belong to the composition root, `produce_one` to the workers; anybody may call
+    `snapshot` and `set_resting`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        spool: Store,
+        next_recipe: Callable[[float], Recipe],
+        clock: Clock,
+        notices: Notices,
+        *,
+        mood: Callable[[], int] = lambda: 0,
+        ingest: Ingest = segment.ingest,
+        jobs_file: Path | None = None,
+        rng: random.Random | None = None,
+        on_failure: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
+        """`mood` counts the changes of what `next_recipe` gives; what was asked before a change goes to the library.
+
+        `jobs_file` remembers the jobs at the server from one run to the next.
+        """
+        self._settings = settings
+        self._spool = spool
+        self._next_recipe = next_recipe
+        self._clock = clock
+        self._notices = notices
+        self._mood = mood
+        self._rng = rng or random.Random()
+        self._on_failure = on_failure
+        self._resting = False
+        self._workers: list[Worker] = []
+        self._policy = Policy(settings.segment_seconds, settings.max_retry, settings.thinking)
+        self._speed = Speed()
+        limits = Limits(settings.job_timeout_sec, settings.first_job_timeout_sec, settings.stall_sec)
+        self._board = Board(limits, settings.poll_interval_sec, settings.batch_size, self._speed.expected_s)
+        self._desk = Desk(
+            settings, client, self._board, Harvest(spool, ingest, notices, settings.cue_dbfs), self._speed,
+            clock, notices, self._rng, JobsFile(jobs_file, settings.acestep_api_url), mood,
+            self._policy.server_restarted,
+        )  # fmt: skip
+
+    # For the composition root
+
+    def start(self, stop: threading.Event) -> None:
+        """Start the workers; with ENGINE=builtin there is nothing to do for them."""
+        if self._settings.engine == "builtin":
+            return
+        self._workers = [
+            Worker(f"generator-{number}", self._body, stop, self._clock, self._on_failure)
+            for number in range(1, WORKERS + 1)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the workers to end after the stop event; return whether they did."""
+        ended = [worker.join(timeout_s) for worker in self._workers]
+        return all(ended)
+
+    def set_resting(self, resting: bool) -> None:
+        """While resting no new jobs are asked for; those at the server are still brought in."""
+        self._resting = resting
+
+    def snapshot(self) -> GeneratorSnapshot:
+        """Return how it goes; cheap."""
+        server, detail = self._desk.connection.state
+        history = self._speed.history_s
+        recent = history[-REMEMBERED:]
+        counts = self._desk.counts
+        return GeneratorSnapshot(
+            server=server,
+            server_detail=detail,
+            jobs=self._board.views(self._clock.now()),
+            produced=counts.produced,
+            retries=counts.retries,
+            failures=counts.failures,
+            rejected=counts.rejected,
+            lost=counts.lost,
+            last_generation_s=history[-1] if history else None,
+            median_generation_s=statistics.median(recent) if recent else None,
+            last_wait_s=counts.last_wait_s,
+            factor=self._speed.factor,
+            duration_s=self._policy.duration_s,
+            generation_history_s=history,
+        )
+
+    # The workers
+
+    def _body(self, stop: threading.Event) -> None:
+        try:
+            while True:
+                if not self.produce_one(stop):
+                    self._desk.pause(stop, IDLE_S)
+        except Stopped:
+            return
+
+    def produce_one(self, stop: threading.Event) -> list[Entry]:
+        """Make one job's music if there is room for it, trying again for as long as it takes; return the entries.
+
+        Returns nothing when the queue is full, or when the job is no longer wanted. Raises Stopped.
+        """
+        self._desk.tend(stop)
+        place = None if self._resting else self._reserve()
+        if place is None:
+            return []
+        tries, lost, recipe = Tries(), 0, None
+        try:
+            while self._can_ask(place, stop):
+                conditions = self._policy.next(tries)
+                self._desk.pause(stop, self._policy.hold_s(self._clock.now()))
+                if recipe is None:
+                    recipe = self._next_recipe(conditions.duration_s)
+                recipe = replace(recipe, duration_s=conditions.duration_s)
+                try:
+                    if not self._desk.ask(place, recipe, conditions.thinking, stop):
+                        continue
+                    self._wait_for(place, stop)
+                    crop = self._desk.bring_in(place, stop)
+                    if self._policy.succeeded(conditions):
+                        self._notices.say("job.no_thinking", "warning")
+                    if crop.unstored:
+                        self._desk.pause(stop, AFTER_DISK_TROUBLE_S)
+                    return crop.entries
+                except JobLost:
+                    lost += 1
+                    self._desk.pause(stop, backoff_s(lost, self._rng))
+                except (JobError, ServerError, CorruptSegment) as error:
+                    if isinstance(error, JobStalled):
+                        place = self._board.give_up(place, self._clock.now())
+                    self._try_failed(tries, recipe, error, stop)
+            return []
+        finally:
+            self._desk.leave(place, stop)
+
+    def _wanted(self, place: Job) -> bool:
+        return place.mood == self._mood() and not self._resting
+
+    def _reserve(self) -> Job | None:
+        """Take a place if ready and in flight leave room for one."""
+        settings, now = self._settings, self._clock.now()
+        mood, changes = self._mood(), self._board.changes  # before looking: what changes after makes us look again
+        ready = self._spool.ready()
+        usual_s = settings.segment_seconds * self._speed.audible_share
+        ready_s = sum(entry.info.audible_s if entry.info else usual_s for entry in ready)
+        target_s = settings.prefetch_target * settings.segment_seconds * USUAL_SHARE
+        coming_s = self._policy.duration_s * self._speed.audible_share * settings.batch_size
+        stock = Stock(len(ready), ready_s, settings.prefetch_target, target_s)
+        return self._board.reserve(mood, stock, coming_s, changes, now)
+
+    # One try
+
+    def _can_ask(self, place: Job, stop: threading.Event) -> bool:
+        """Return when the server can take a job, True if it is still wanted."""
+        self._desk.connection.wait_until_up(stop)
+        while self._wanted(place) and not self._board.room_at_server():
+            self._desk.tend(stop)
+            self._desk.pause(stop, self._board.until_poll_s(self._clock.now()))
+        return self._wanted(place)
+
+    def _wait_for(self, place: Job, stop: threading.Event) -> None:
+        """Return when the job has brought files. Raises JobError."""
+        while True:
+            self._desk.tend(stop)
+            state, has_files, detail = self._board.outcome(place)
+            if state is JobState.SUCCEEDED and has_files:
+                return
+            if state is JobState.SUCCEEDED:
+                raise JobFailed("acestep-api finished the job but saved no file")
+            if state is JobState.FAILED:
+                raise JobFailed(detail or "acestep-api gives no reason, its own log may")
+            if state is JobState.LOST:
+                raise JobLost("acestep-api does not know the job any more")
+            now = self._clock.now()
+            reason = self._board.is_overdue(place, now, cold=self._desk.cold)
+            if reason:
+                raise JobStalled(reason)
+            runs_s = now - place.began_at if place.began_at is not None else 0.0
+            if runs_s > LOADING_AFTER_S and self._desk.cold and self._desk.connection.loading(begins=True):
+                self._notices.say("server.loading")
+            self._desk.pause(stop, self._board.until_poll_s(now))
+
+    def _try_failed(self, tries: Tries, recipe: Recipe, error: AppError, stop: threading.Event) -> None:
+        """Count a failed try, say what follows, and wait before the next."""
+        now = self._clock.now()
+        number = tries.failed + 1
+        verdict = self._policy.failed(tries, now)
+        self._desk.count_failure()
+        self._desk.connection.loading(begins=False)
+        if isinstance(error, JobStalled):
+            self._notices.say("job.hung", "warning", reason=str(error))
+        elif not isinstance(error, CorruptSegment):  # that one was said as the file was rejected
+            self._notices.say("job.failed", reason=str(error))
+        if verdict is Verdict.SHORTER:
+            self._notices.say(
+                "job.shorter", "warning", before=f"{recipe.duration_s:.0f}", after=f"{self._policy.duration_s:.0f}"
+            )
+        elif verdict is Verdict.RARELY:
+            self._notices.say("job.rarely", "error", seconds=f"{recipe.duration_s:.0f}")
+        self._desk.pause(stop, backoff_s(number, self._rng))
