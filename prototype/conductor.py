@@ -1,0 +1,127 @@
+"""Carries out what the listener asks for, by key or by timer: the one place where wishes become commands."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import controls
+from remembered import save_volume
+from sound import Sound
+from stations import Station, custom
+from timers import FADE_S, Phase, SessionTimer
+from values import MixerSnapshot, Source
+
+log = logging.getLogger(__name__)
+
+RECORDINGS: Final = "recordings"
+
+
+class Conductor:
+    """Obeys commands and follows the session timer.
+
+    Threads: `obey` belongs to the input thread, `tick` to the main thread.
+    """
+
+    def __init__(
+        self,
+        sound: Sound,
+        stations: Sequence[Station],
+        timer: SessionTimer,
+        *,
+        quit_: Callable[[], None],
+        set_resting: Callable[[bool], None],
+    ) -> None:
+        self._programme = sound.programme
+        self._loader = sound.loader
+        self._spool = sound.spool
+        self._mood = sound.mood
+        self._recorder = sound.recorder
+        self._notices = sound.notices
+        self._clock = sound.clock
+        self._folder = sound.settings.spool_dir
+        self._stations = {station.key: station for station in stations}
+        self._timer = timer
+        self._quit = quit_
+        self._set_resting = set_resting
+
+    def obey(self, command: controls.Command) -> None:
+        """Carry out one command."""
+        now = self._programme.snapshot()
+        match command:
+            case controls.Pause():
+                self._programme.pause(not now.paused)
+            case controls.Skip():
+                self._programme.skip()
+            case controls.Volume(step):
+                percent = min(100, max(0, round(100 * now.volume) + step))
+                self._programme.set_volume(percent / 100)
+                save_volume(self._folder, percent)
+            case controls.Mute():
+                self._programme.mute(not now.muted)
+            case controls.Station(key):
+                self._change_mood(self._stations[key])
+            case controls.Prompt(text):
+                self._change_mood(custom(text))
+            case controls.Like():
+                self._like()
+            case controls.Dislike():
+                self._dislike(now)
+            case controls.Record():
+                self._record()
+            case controls.Quit():
+                self._quit()
+
+    def tick(self) -> None:
+        """Follow the timer."""
+        match self._timer.tick(self._clock.now()):
+            case Phase.BREAK:
+                self._rest(True)
+            case Phase.WORK:
+                self._rest(False)
+            case Phase.ENDING:
+                self._notices.say("timer.ending")
+                self._programme.fade_out(FADE_S)
+            case Phase.ENDED:
+                self._quit()
+
+    def _rest(self, resting: bool) -> None:
+        self._programme.rest(resting)
+        self._set_resting(resting)
+
+    def _change_mood(self, station: Station) -> None:
+        if self._mood.change(station):
+            log.info("station %s: %s", station.key, station.captions[0])
+            self._loader.change_mood()
+            self._notices.say("mood.changed", "good")
+
+    def _like(self) -> None:
+        piece = self._programme.playing_piece()
+        if piece is None:
+            self._notices.say("like.nothing")
+        elif self._spool.is_kept(piece.key):
+            if not self._spool.unkeep(piece.key):
+                self._notices.say("like.taken_back")
+        elif self._spool.keep(piece.key, piece.samples, piece.info):
+            self._notices.say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
+
+    def _dislike(self, now: MixerSnapshot) -> None:
+        if now.playing.source is Source.BED:
+            self._notices.say("like.nothing")
+            return
+        self._programme.skip()
+        if now.fading:  # the first skip only hastens the fade to the piece that is disliked
+            self._programme.skip()
+        self._spool.discard(now.playing.key, "disliked")
+        self._notices.say("like.never_again")
+
+    def _record(self) -> None:
+        if self._recorder.path is None:
+            stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+            self._recorder.start(self._folder / RECORDINGS / f"{stamp}.flac")
+            self._notices.say("recorder.started", "good", path=str(self._recorder.path))
+        else:
+            self._notices.say("recorder.ended", "good", path=str(self._recorder.path))
+            self._recorder.end()

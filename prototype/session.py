@@ -1,0 +1,139 @@
+"""Everything around the sound: the making of music, the screen, the keys and the timer."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from ace_client import AceClient
+from conductor import Conductor
+from controls import Controls
+from dashboard import Dashboard
+from generator_loop import GeneratorLoop
+from sound import Sound
+from stations import Station
+from supervisor import Worker
+from terminal import Keyboard, handle_suspension
+from timers import SessionTimer
+from values import Snapshot
+
+TICK_S: Final = 0.2
+JOIN_S: Final = 0.3
+
+
+class Session:
+    """One session, from the first key to the last.
+
+    Threads: built and run by the main thread; `snapshot` may be called from anywhere.
+    """
+
+    def __init__(self, sound: Sound, stations: Sequence[Station]) -> None:
+        settings = sound.settings
+        self._sound = sound
+        self._settings = settings
+        self._clock = sound.clock
+        self._client = AceClient(
+            settings.acestep_api_url,
+            settings.acestep_api_key,
+            settings.lm_model_path,
+            settings.lm_backend,
+            settings.batch_size,
+        )
+        self._generator = GeneratorLoop(
+            dataclasses.replace(settings, engine="builtin") if settings.play_library else settings,
+            self._client,
+            sound.spool,
+            sound.mood.next_recipe,
+            sound.clock,
+            sound.notices,
+            mood=sound.mood.token,
+            jobs_file=settings.spool_dir / "jobs.json",
+            on_failure=sound.on_thread_failure,
+        )
+        sound.loader.factor = lambda: self._generator.snapshot().factor
+        self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro)
+        self._controls = Controls([(station.key, station.title(settings.language)) for station in stations])
+        self._conductor = Conductor(
+            sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self._generator.set_resting
+        )
+        self._keyboard = Keyboard()
+        self._dashboard = Dashboard(self.snapshot, self._clock, sys.stdout, settings.language, settings.plain)
+        self._began_at = self._silence_at = self._clock.now()
+        self._silent_frames = 0
+
+    def run(self) -> Snapshot:
+        """Make music and obey until it is time to stop; return the last snapshot."""
+        stop = self._sound.stop_event
+        handle_suspension(self._leave_terminal, self._take_terminal)
+        bodies = {"input": self._listen, "dashboard": self._dashboard.run}
+        workers = [
+            Worker(name, body, stop, self._clock, self._sound.on_thread_failure) for name, body in bodies.items()
+        ]
+        for worker in workers:
+            worker.start()
+        self._generator.start(stop)
+        for sentence in self._settings.warnings:
+            self._sound.notices.say("config.warning", "warning", sentence=sentence)
+        while not self._clock.wait(stop, TICK_S):
+            self._conductor.tick()
+            self._watch_silence()
+        last = self.snapshot()
+        self._client.close()
+        self._keyboard.close()
+        self._dashboard.close()
+        for worker in reversed(workers):
+            worker.join(JOIN_S)
+        self._generator.join(JOIN_S)
+        return last
+
+    def snapshot(self) -> Snapshot:
+        """Take everything the dashboard shows together."""
+        sound, now, view = self._sound, self._clock.now(), self._controls.view
+        mixer, station = sound.programme.snapshot(), sound.mood.station
+        return Snapshot(
+            mixer=mixer,
+            generator=dataclasses.replace(self._generator.snapshot(), last_wait_s=sound.loader.last_wait_s),
+            spool=sound.spool.snapshot(),
+            station=station.key,
+            station_title=station.title(self._settings.language),
+            prompt=mixer.playing.info.recipe.prompt if mixer.playing.info else station.captions[0],
+            target=self._settings.prefetch_target,
+            player_state=sound.player.state,
+            recording=str(sound.recorder.path or ""),
+            liked=sound.spool.is_kept(mixer.playing.key),
+            timer=self._timer.view(now),
+            uptime_s=now - self._began_at,
+            uninterrupted_s=now - self._silence_at,
+            notices=sound.notices.recent(),
+            depth_history=tuple(sound.loader.depth_history),
+            mode=view.mode,
+            typed=view.typed,
+            typed_limit=self._controls.prompt_limit,
+            choices=self._controls.choices,
+            selected=view.selected,
+        )
+
+    def _listen(self, stop: threading.Event) -> None:
+        """Body of the input thread: keys become commands."""
+        for key in self._keyboard.keys(stop):
+            command = self._controls.key(key, self._sound.mood.station.key)
+            self._dashboard.refresh()
+            if command is not None:
+                self._conductor.obey(command)
+        self._clock.wait(stop, threading.TIMEOUT_MAX)
+
+    def _watch_silence(self) -> None:
+        silent_frames = self._sound.programme.snapshot().silent_frames
+        if silent_frames != self._silent_frames:
+            self._silent_frames, self._silence_at = silent_frames, self._clock.now()
+
+    def _leave_terminal(self) -> None:
+        self._dashboard.suspend()
+        self._keyboard.suspend()
+
+    def _take_terminal(self) -> None:
+        self._keyboard.resume()
+        self._dashboard.resume()

@@ -1,0 +1,95 @@
+"""The program from outside: what it says and how it ends when something is wrong before the first sound."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from disk import FolderLock
+
+APP = Path(__file__).parents[1] / "prototype" / "app.py"
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    return subprocess.run(
+        [sys.executable, str(APP), "--spool-dir", str(folder / "spool"), *arguments],
+        env={**os.environ, "LANG": "C.UTF-8", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_group(tmp_path: Path) -> None:
+    """--help is grouped and ends with 0."""
+    done = run(tmp_path, "--help")
+    assert done.returncode == 0
+    assert "--station" in done.stdout
+
+
+def test_all_bad_settings_are_reported_at_once(tmp_path: Path) -> None:
+    """Exit code 2, one line a fault, no traceback, nothing started."""
+    done = run(tmp_path, "--segment-seconds", "x", "--prefetch-target", "0", "--lm-backend", "cuda")
+    assert done.returncode == 2
+    for name in ("--segment-seconds", "--prefetch-target", "--lm-backend"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "spool").exists()
+
+
+def test_an_unknown_station_names_those_there_are(tmp_path: Path) -> None:
+    """A typing error is answered with the list."""
+    done = run(tmp_path, "--station", "polka")
+    assert done.returncode == 2
+    assert "polka" in done.stderr
+    assert "lofi" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_libvlc_is_one_line(tmp_path: Path) -> None:
+    """Without libVLC: the package to install, exit code 2."""
+    done = run(tmp_path, PYTHON_VLC_LIB_PATH="nowhere/libvlc.so")
+    assert done.returncode == 2
+    assert "libVLC 3 is missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_program_on_the_spool_is_refused(tmp_path: Path) -> None:
+    """One spool, one program: the second says so in one line."""
+    (tmp_path / "spool").mkdir()
+    lock = FolderLock(tmp_path / "spool" / ".lock")
+    lock.take()
+    try:
+        done = run(tmp_path, "--audio-output", "none")
+    finally:
+        lock.release()
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert str(os.getpid()) in done.stderr
+
+
+@pytest.mark.realtime
+def test_it_plays_and_ends_by_itself(tmp_path: Path) -> None:
+    """--for 3s on no device: music from the built-in engine, a summary, figures for machines, exit code 0."""
+    figures = tmp_path / "figures.json"
+    done = run(
+        tmp_path,
+        "--plain",
+        "--for",
+        "3s",
+        "--audio-output",
+        "none",
+        "--engine",
+        "builtin",
+        "--stats-json",
+        str(figures),
+    )
+    assert done.returncode == 0
+    assert "now playing" in done.stdout
+    assert '"silent_s": 0.0' in figures.read_text()

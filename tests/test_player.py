@@ -1,0 +1,120 @@
+"""libVLC for real: what is pulled, what is healed, and that it always ends.
+
+They play on VLC's dummy output, so that no sound device is needed, and take real time.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from errors import LibVlcMissing
+from messages import Notices
+from player import PlaylistPlayer, StreamPlayer, load_vlc
+from sounds import tone
+from values import SAMPLE_RATE_HZ, QueuedFile, Samples, Source, SystemClock
+
+realtime = pytest.mark.realtime
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    """Wait for something that other threads do."""
+    never, deadline = threading.Event(), time.monotonic() + timeout_s
+    while not true() and time.monotonic() < deadline:
+        never.wait(0.02)
+    return true()
+
+
+@contextmanager
+def playing(player: StreamPlayer | PlaylistPlayer) -> Iterator[threading.Thread]:
+    """Run a player's owner thread, and see it end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=player.run, args=(stop,))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        player.close()
+        thread.join(3)
+        assert not thread.is_alive()
+
+
+def silence(n_frames: int) -> Samples:
+    """Feed a player."""
+    return np.zeros((n_frames, 2), np.float32)
+
+
+def stream(feed: Callable[[int], Samples] = silence) -> StreamPlayer:
+    """Return a stream player that needs no device."""
+    return StreamPlayer(feed, Notices(SystemClock()), SystemClock(), real_device=False)
+
+
+@realtime
+def test_the_stream_is_pulled_at_real_pace() -> None:
+    """VLC takes about a second of samples a second, and looks less than a second ahead."""
+    player = stream()
+    with playing(player):
+        assert wait_until(lambda: player.pulled_frames > 0)
+        threading.Event().wait(2.0)
+        assert 1.5 * SAMPLE_RATE_HZ < player.pulled_frames < 3.2 * SAMPLE_RATE_HZ
+
+
+@realtime
+def test_twenty_exits_in_a_row_are_clean() -> None:
+    """Stopping never hangs, however soon it comes."""
+    for attempt in range(20):
+        player = stream()
+        began = time.monotonic()
+        with playing(player):
+            if attempt % 2:
+                assert wait_until(lambda one=player: one.pulled_frames > 0)  # type: ignore[misc]
+        assert time.monotonic() - began < 5
+
+
+@realtime
+def test_a_stream_that_ended_is_made_anew() -> None:
+    """When VLC reaches an end, the same programme goes on in a new media."""
+    player = stream()
+    with playing(player):
+        assert wait_until(lambda: player.pulled_frames > 0)
+        player._do(player._list_player.stop)
+        before = player.pulled_frames
+        assert wait_until(lambda: player.restarts == 1 and player.pulled_frames > before)
+
+
+@realtime
+def test_the_playlist_goes_on_when_new_files_come(tmp_path: Path) -> None:
+    """Files play in order; after the list has run dry a new file starts by itself."""
+    names = ["a", "b", "c"]
+    for name in names:
+        sf.write(tmp_path / f"{name}.wav", tone(1.0), SAMPLE_RATE_HZ)
+    waiting = [QueuedFile(tmp_path / f"{name}.wav", name, Source.FRESH) for name in names[:2]]
+    started: list[str] = []
+    player = PlaylistPlayer(
+        lambda _waiting: waiting.pop(0) if waiting else None,
+        lambda file: started.append(file.key),
+        Notices(SystemClock()),
+        SystemClock(),
+        real_device=False,
+    )
+    with playing(player):
+        assert wait_until(lambda: started == ["a", "b"])
+        assert wait_until(lambda: player.snapshot().playing.key == "")
+        waiting.append(QueuedFile(tmp_path / "c.wav", "c", Source.FRESH))
+        assert wait_until(lambda: started == ["a", "b", "c"])
+
+
+def test_missing_libvlc_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without libVLC there is one line that says what to install."""
+    monkeypatch.setitem(sys.modules, "vlc", None)
+    with pytest.raises(LibVlcMissing, match=r"libvlc5 vlc-plugin-base|brew install"):
+        load_vlc()
