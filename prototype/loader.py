@@ -163,7 +163,9 @@ class Loader:
             self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
             self._spool.reject(entry.key, str(error))
         except OSError as error:
-            self._spool.reject(entry.key, str(error))
+            now = self._spool.get(entry.key)
+            if now is None or now.path == entry.path:  # else it was moved meanwhile, and is tried again
+                self._spool.reject(entry.key, str(error))
         else:
             self._stocked[entry.key] = source
             self._mixer.offer(piece)

@@ -220,7 +220,7 @@ def _loudness_lufs(samples: Samples) -> float:
     """Return the integrated loudness (ITU-R BS.1770-4); below its block of 0.4 s, that of the unweighted power."""
     loudness = -np.inf
     if len(samples) > GATE_BLOCK_FRAMES:
-        from pyloudnorm import Meter  # takes a second to import, most of it scipy: not at the program's start
+        from pyloudnorm import Meter  # takes over half a second to import, most of it scipy: not at the program's start
 
         loudness = float(Meter(SAMPLE_RATE_HZ).integrated_loudness(samples))
     if not np.isfinite(loudness):

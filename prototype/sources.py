@@ -20,7 +20,7 @@ from spool import Entry, Spool
 from values import Clock, Piece, Recipe, Samples, SegmentInfo, Source
 
 BUILTIN_S: Final = 60.0
-FIRST_BUILTIN_S: Final = 20.0  # the first is short: it is needed at once
+FIRST_BUILTIN_S: Final = 20.0  # the first of a mood is short: it is needed at once, and fresh music comes soon
 LOOK_S: Final = 0.1
 LONGEST_DEBT: Final = 4.0
 
@@ -69,7 +69,7 @@ class BuiltinSupply:
         self._levels = levels
         self._clock = clock
         self._seed = first_seed
-        self._rendered = 0
+        self._rendered_mood: int | None = None
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
         self._wanted = threading.Event()
@@ -101,7 +101,7 @@ class BuiltinSupply:
             if self._piece is not None and self._piece[0] == token:
                 return
         self._seed += 1
-        duration_s = BUILTIN_S if self._rendered else FIRST_BUILTIN_S
+        duration_s = BUILTIN_S if self._rendered_mood == token else FIRST_BUILTIN_S
         recipe = self._mood.station.recipe(self._seed, duration_s)
         samples = self._render(recipe, self._seed)
         analysis = segment.analyse(samples, self._levels.cue_dbfs)
@@ -118,7 +118,7 @@ class BuiltinSupply:
             peak_dbfs=analysis.peak_dbfs,
         )
         piece = segment.to_piece(samples, info, self._levels.target_lufs, Source.BUILTIN, info.segment_id, info)
-        self._rendered += 1
+        self._rendered_mood = token
         with self._lock:
             self._piece = (token, piece)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
+from messages import TEXTS
 from messages import text as say
 from values import JobView, Notice, Snapshot
 from widgets import (
@@ -63,7 +64,7 @@ def _job(job: JobView, width: int, language: str) -> Text:
     age = Text(span(language, job.age_s), "dim")
     done = share(job.progress)
     position = count(job.queue_position)
-    stage = clean(job.stage)
+    stage = _stage(job.stage, language)
     if done is None:
         place = say(language, "ui.making.line", position=position) if position else ""
         stage = " · ".join(part for part in (place, stage) if part) or say(language, "ui.making.waiting")
@@ -72,6 +73,12 @@ def _job(job: JobView, width: int, language: str) -> Text:
     bar_cells = max(4, min(24, width - 26))
     left = Text.assemble(progress(done, bar_cells, "green"), f" {percent}  ", (stage, "dim"))
     return two_ends(left, age, width)
+
+
+def _stage(stage: str, language: str) -> str:
+    """Return the server's word for what it does, translated where it is one of the common ones."""
+    key = f"ui.stage.{stage}"
+    return say(language, key) if key in TEXTS else clean(stage)
 
 
 def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:

@@ -654,8 +654,7 @@ def test_many_threads_lose_nothing(bench: Bench) -> None:
     added: list[str] = []
 
     def maker() -> None:
-        for step in range(25):
-            added.append(bench.spool.add(SOUND, replace(info_for(SOUND), seed=str(step))).key)
+        added.extend(bench.spool.add(SOUND, replace(info_for(SOUND), seed=str(step))).key for step in range(25))
 
     def listener() -> None:
         for _ in range(200):
