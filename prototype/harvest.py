@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class Store(Protocol):
     """The part of the spool that the generator uses; any thread may call it."""
 
-    def incoming_path(self, suffix: str) -> Path:
-        """Return a fresh path for a partial file."""
+    def incoming_path(self, suffix: str, *, elsewhere: bool = False) -> Path:
+        """Return a fresh path for a partial file; not on the spool's own disk when `elsewhere`."""
         ...
 
     def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
@@ -102,15 +102,17 @@ class Harvest:
         return any(entry.info is not None and entry.info.segment_id == segment_id for entry in shelves)
 
     def _fetch(self, file: AudioFile, recipe: Recipe, download: Download) -> Segment:
-        """Download and examine; when the disk refuses, once more: the spool may find room elsewhere."""
+        """Download and examine; when the spool's disk refuses, once more to another place."""
         try:
             return self._fetch_once(file, recipe, download)
         except (SpoolError, OSError) as error:
             log.info("a download could not be written, once more: %s", error)
-            return self._fetch_once(file, recipe, download)
+            return self._fetch_once(file, recipe, download, elsewhere=True)
 
-    def _fetch_once(self, file: AudioFile, recipe: Recipe, download: Download) -> Segment:
-        path = self._store.incoming_path(".part")
+    def _fetch_once(
+        self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False
+    ) -> Segment:
+        path = self._store.incoming_path(".part", elsewhere=elsewhere)
         try:
             download(file, path)
             return self._ingest(path, recipe.duration_s, self._cue_dbfs)

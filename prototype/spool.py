@@ -101,14 +101,14 @@ class Spool:
 
     # Bringing in
 
-    def incoming_path(self, suffix: str = "") -> Path:
+    def incoming_path(self, suffix: str = "", *, elsewhere: bool = False) -> Path:
         """Return a fresh path for a partial file; whoever writes it deletes it, the next start deletes the rest.
 
-        It lies in the machine's temporary folder while the spool takes no files. Raises SpoolError when there is
-        no such place either.
+        It lies in the machine's temporary folder while the spool takes no files, and where `elsewhere` says that it
+        has just refused one. Raises SpoolError when there is no such place either.
         """
         try:
-            if not self._disk.refusing:
+            if not (elsewhere or self._disk.refusing):
                 try:
                     path = self._storage.part_path(suffix)
                     self._make_room()

@@ -287,7 +287,7 @@ class MemoryStore:
         self._played: list[Entry] = []
         self._parts = 0
 
-    def incoming_path(self, suffix: str) -> Path:
+    def incoming_path(self, suffix: str, *, elsewhere: bool = False) -> Path:
         """Return a fresh path."""
         with self._lock:
             self._parts += 1
