@@ -1,0 +1,76 @@
+"""Integrated loudness of a programme of any length, measured as it goes by.
+
+The filters and blocks are pyloudnorm's (ITU-R BS.1770-4), but it wants the whole programme in memory. Here it gets
+one part after the other, each with a lead-in in which its filters settle; the gates, which need all blocks, follow at
+the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from values import CHANNELS, SAMPLE_RATE_HZ, Samples
+
+STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
+BLOCK_FRAMES: Final = 4 * STEP_FRAMES
+PART_STEPS: Final = 100
+LEAD_IN_STEPS: Final = 10  # the slower filter, a high-pass at 38 Hz, forgets within 0.1 s
+PART_FRAMES: Final = (LEAD_IN_STEPS + PART_STEPS - 1) * STEP_FRAMES + BLOCK_FRAMES
+ABSOLUTE_GATE_LUFS: Final = -70.0
+RELATIVE_GATE_LU: Final = -10.0
+OFFSET_LU: Final = -0.691
+
+
+class LoudnessMeter:
+    """Measures what it is fed.
+
+    Threads: one. About 12 s of samples are held, and one float for each 0.1 s.
+    """
+
+    def __init__(self) -> None:
+        from pyloudnorm import Meter  # takes a second to import
+
+        self._meter: Any = Meter(SAMPLE_RATE_HZ)
+        self._waiting: list[Samples] = [np.zeros((LEAD_IN_STEPS * STEP_FRAMES, CHANNELS), np.float32)]
+        self._waiting_frames = LEAD_IN_STEPS * STEP_FRAMES
+        self._blocks: list[float] = []  # mean squares, summed over the channels
+
+    def feed(self, block: Samples) -> None:
+        """Take in the next block: float32, shape (n_frames, 2)."""
+        self._waiting.append(block)
+        self._waiting_frames += len(block)
+        while self._waiting_frames >= PART_FRAMES:
+            samples = np.concatenate(self._waiting)
+            self._measure(samples[:PART_FRAMES])
+            rest = samples[PART_STEPS * STEP_FRAMES :]
+            self._waiting, self._waiting_frames = [rest], len(rest)
+
+    def integrated_lufs(self) -> float:
+        """Return the loudness of all that was fed; -inf when it was silent or shorter than a block. Ends the feeding.
+
+        Formulas: ITU-R BS.1770-4, equations 4 to 7.
+        """
+        self._measure(np.concatenate(self._waiting))
+        self._waiting, self._waiting_frames = [], 0
+        blocks = np.array(self._blocks)
+        audible = blocks[_lufs(blocks) >= ABSOLUTE_GATE_LUFS]
+        if not len(audible):
+            return -np.inf
+        gate = float(_lufs(audible.mean())) + RELATIVE_GATE_LU
+        return float(_lufs(audible[_lufs(audible) > gate].mean()))
+
+    def _measure(self, samples: Samples) -> None:
+        """Note the blocks of `samples` behind their lead-in."""
+        if len(samples) < LEAD_IN_STEPS * STEP_FRAMES + BLOCK_FRAMES:
+            return
+        self._meter.integrated_loudness(samples)
+        lufs = np.array(self._meter.blockwise_loudness[LEAD_IN_STEPS:], dtype=np.float64)
+        self._blocks.extend(10 ** ((lufs - OFFSET_LU) / 10))
+
+
+def _lufs(mean_squares: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    levels: npt.NDArray[np.float64] = OFFSET_LU + 10 * np.log10(np.maximum(mean_squares, 1e-20))
+    return levels
