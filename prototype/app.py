@@ -8,12 +8,16 @@ Exit codes: 0 after playing, 1 when a check found a problem, 2 when something mu
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends it without a traceback
+
 import contextlib
 import json
 import logging
 import logging.handlers
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -136,5 +140,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     exit_code = main(sys.argv[1:])
     os._exit(exit_code)  # a thread that hangs in a dead sound server must not keep the program

@@ -109,9 +109,7 @@ class Harvest:
             log.info("a download could not be written, once more: %s", error)
             return self._fetch_once(file, recipe, download, elsewhere=True)
 
-    def _fetch_once(
-        self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False
-    ) -> Segment:
+    def _fetch_once(self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False) -> Segment:
         path = self._store.incoming_path(".part", elsewhere=elsewhere)
         try:
             download(file, path)

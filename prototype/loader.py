@@ -15,7 +15,7 @@ from typing import Final
 
 from errors import CorruptSegment
 from messages import Notices
-from mixer import Dropped, Mixer, Started
+from mixer import Dropped, Event, Mixer, Started
 from mood import Mood
 from sources import ENGINE_SOURCES, BuiltinSupply, Levels, Library, Pacing, load
 from spool import Entry, Spool
@@ -59,10 +59,11 @@ class Loader:
         self._levels = levels
         self._allowed = ENGINE_SOURCES[engine]
         self._target = target
-        self._library = Library(spool, mood, no_repeat, endless=Source.BUILTIN not in self._allowed)
+        self._library = Library(spool, mood, no_repeat, engine)
         self.factor: Callable[[], float | None] = lambda: None
         self._pacing = Pacing()
         self._stocked: dict[str, Source] = {}
+        self._events: deque[Event] = deque()
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
         self._last_source: Source | None = None
@@ -81,7 +82,9 @@ class Loader:
 
     def step(self) -> None:
         """Follow the mixer, then fill its stock."""
-        for event in self._mixer.take_events():
+        self._events.extend(self._mixer.take_events())
+        while self._events:  # one by one: a failure may cost one of them, not those behind it
+            event = self._events.popleft()
             self._stocked.pop(event.piece.key, None)
             if isinstance(event, Started):
                 self._on_started(event.piece)
@@ -96,15 +99,15 @@ class Loader:
     # -- following the mixer -------------------------------------------------------------------------------
 
     def _on_started(self, piece: Piece) -> None:
-        depth = len(self._spool.ready()) - (piece.source is Source.FRESH)
-        self.started[piece.source] += 1
-        self.depth_history.append(max(0, depth))
-        waited_s = self._clock.now() - self._ready_since.pop(piece.key, self._clock.now())
-        if piece.source is Source.FRESH:
-            self.last_wait_s = waited_s
-        if piece.source is not Source.BUILTIN:
+        if piece.source is not Source.BUILTIN:  # first of all: what fails here is heard twice
             self._library.heard(piece.key)
             self._spool.mark_played(piece.key)
+        depth = len(self._spool.ready())
+        self.started[piece.source] += 1
+        self.depth_history.append(depth)
+        waited_s = self._clock.now() - self._ready_since.get(piece.key, self._clock.now())
+        if piece.source is Source.FRESH:
+            self.last_wait_s = waited_s
         self._pacing.heard(piece.source, self.factor(), depth >= self._target)
         self._mixer.prefer_library(self._pacing.library_first)
         info = piece.info
@@ -139,8 +142,7 @@ class Loader:
     def _fill(self) -> None:
         now = self._clock.now()
         ready = self._spool.ready()
-        for entry in ready:
-            self._ready_since.setdefault(entry.key, now)
+        self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in ready}
         if Source.FRESH in self._allowed:
             for entry in ready:
                 if self._room_for(Source.FRESH, FRESH_AHEAD) and entry.key not in self._stocked:

@@ -26,7 +26,7 @@ class Playlist:
         self._spool = spool
         self._builtin = builtin
         self._allowed = ENGINE_SOURCES[engine]
-        self._library = Library(spool, mood, no_repeat, endless=Source.BUILTIN not in self._allowed)
+        self._library = Library(spool, mood, no_repeat, engine)
         self._given: set[str] = set()
         self.started = dict.fromkeys(Source, 0)
 

@@ -95,7 +95,8 @@ class Sound:
         self.stop_event.set()
         self.player.close()
         for worker in reversed(self._workers):
-            worker.join(JOIN_S)
+            if worker.name != "builtin":  # it may be in the middle of a piece, and holds nothing
+                worker.join(JOIN_S)
         self.spool.close()
 
     def on_thread_failure(self, name: str, _error: BaseException) -> None:

@@ -151,15 +151,17 @@ class Pacing:
 class Library:
     """Chooses what to play again: of the present mood, kept, heard longest ago; in this order.
 
-    None of the last `no_repeat` pieces comes again, unless `endless` says that there is nothing else to play.
+    None of the last `no_repeat` pieces comes again, unless the engine has nothing else to play. With the engine
+    "library" only what the listener liked is played.
 
     Threads: one, the loader's or the player's.
     """
 
-    def __init__(self, spool: Spool, mood: Mood, no_repeat: int, *, endless: bool) -> None:
+    def __init__(self, spool: Spool, mood: Mood, no_repeat: int, engine: str) -> None:
         self._spool = spool
         self._mood = mood
-        self._endless = endless
+        self._endless = Source.BUILTIN not in ENGINE_SOURCES[engine]
+        self._only_kept = engine == "library"
         self._heard: list[str] = []
         self._no_repeat = no_repeat
         self.only_mood = False
@@ -171,8 +173,11 @@ class Library:
     def pick(self, busy: Collection[str]) -> Entry | None:
         """Return the best piece that is not `busy`, if there is one."""
         free = [entry for entry in self._spool.library() if entry.key not in busy]
-        if self.only_mood:
-            free = [entry for entry in free if self._mood.matches(entry.info)]
+        if self._only_kept:
+            free = [entry for entry in free if entry.shelf == KEPT]
+        matching = [entry for entry in free if self._mood.matches(entry.info)]
+        if self.only_mood and (matching or not self._endless):
+            free = matching
         fit = [entry for entry in free if entry.key not in self._heard]
         if not fit and self._endless:
             fit = free

@@ -234,6 +234,8 @@ def test_a_disk_that_refuses_is_said_and_survived(make: Make) -> None:
     assert run.produce(3) == 2
     assert run.said("segment.unstored") == 1
     assert run.loop.snapshot().failures == 0
+    first, second, _ = run.server.asked
+    assert second.at - first.at >= 9.0 + 10.0, "a broken disk is no reason to keep the GPU busy"
 
 
 def test_a_download_that_the_disk_refuses_is_tried_once_more(make: Make) -> None:

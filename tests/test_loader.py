@@ -173,7 +173,17 @@ def test_liked_pieces_come_before_played_ones(tmp_path: Path) -> None:
     room.add("played", shelf="played")
     kept = room.add("kept", shelf="played")
     room.spool.keep(kept)
-    assert Library(room.spool, room.mood, 2, endless=False).pick([]) == room.spool.get(kept)
+    assert Library(room.spool, room.mood, 2, "auto").pick([]) == room.spool.get(kept)
+
+
+def test_play_library_plays_only_what_was_liked(tmp_path: Path) -> None:
+    """--play-library: the likes, again and again, and nothing that was merely played."""
+    room = Room(tmp_path, engine="library")
+    room.add("played", shelf="played")
+    liked = room.add("liked", station="piano", shelf="played")
+    room.spool.keep(liked)
+    room.play(7)
+    assert set(room.keys(Source.LIBRARY)) == {liked}
 
 
 def test_a_corrupt_file_is_left_out_and_said(room: Room) -> None:
