@@ -48,6 +48,7 @@ class Ramp:
 
     @property
     def value(self) -> float:
+        """The gain now."""
         if self._position >= self._length:
             return self.target
         return self._start + (self.target - self._start) * self._position / self._length

@@ -22,6 +22,7 @@ from values import Snapshot
 
 TICK_S: Final = 0.2
 JOIN_S: Final = 0.3
+STARTING_S: Final = 5.0
 
 
 class Session:
@@ -63,6 +64,7 @@ class Session:
         self._dashboard = Dashboard(self.snapshot, self._clock, sys.stdout, settings.language, settings.plain)
         self._began_at = self._silence_at = self._clock.now()
         self._silent_frames = 0
+        self._late_said = False
 
     def run(self) -> Snapshot:
         """Make music and obey until it is time to stop; return the last snapshot."""
@@ -79,7 +81,7 @@ class Session:
             self._sound.notices.say("config.warning", "warning", sentence=sentence)
         while not self._clock.wait(stop, TICK_S):
             self._conductor.tick()
-            self._watch_silence()
+            self._watch_sound()
         last = self.snapshot()
         self._client.close()
         self._keyboard.close()
@@ -125,10 +127,14 @@ class Session:
                 self._conductor.obey(command)
         self._clock.wait(stop, threading.TIMEOUT_MAX)
 
-    def _watch_silence(self) -> None:
-        silent_frames = self._sound.programme.snapshot().silent_frames
+    def _watch_sound(self) -> None:
+        """Note when the programme was last silent; say once when libVLC waits for a dead sound server."""
+        now, silent_frames = self._clock.now(), self._sound.programme.snapshot().silent_frames
         if silent_frames != self._silent_frames:
-            self._silent_frames, self._silence_at = silent_frames, self._clock.now()
+            self._silent_frames, self._silence_at = silent_frames, now
+        if self._sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
+            self._late_said = True
+            self._sound.notices.say("player.no_device", "warning")
 
     def _leave_terminal(self) -> None:
         self._dashboard.suspend()
