@@ -19,6 +19,7 @@ import logging
 import logging.handlers
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,11 +27,13 @@ from typing import Final
 import config
 from config import Settings
 from errors import ConfigError, StartupError
+from memory import return_large_blocks
 from player import load_vlc
 from stations import Station, custom, load_stations
 from values import SystemClock
 
 LOG_BYTES: Final = 5_000_000
+FAREWELL_S: Final = 0.3
 EXIT_OK: Final = 0
 EXIT_CANNOT_START: Final = 2
 EXIT_INTERRUPTED: Final = 130  # as shells have it
@@ -58,6 +61,29 @@ def logging_to(path: Path) -> Iterator[None]:
         os.close(saved)
 
 
+def say_farewell(text: str) -> None:
+    """Print the last words, but do not wait for a terminal that takes nothing."""
+
+    def body() -> None:
+        with contextlib.suppress(OSError):  # it may be gone
+            print(text, flush=True)
+
+    speaker = threading.Thread(target=body, daemon=True)
+    speaker.start()
+    speaker.join(FAREWELL_S)
+
+
+def open_streams() -> None:
+    """Open what we were started without (`2>&-`): else another file would get its number, and be printed into."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def choose_station(settings: Settings, stations: Sequence[Station]) -> Station:
     """Return the station asked for. Raises ConfigError, naming those there are."""
     if settings.prompt:
@@ -71,6 +97,7 @@ def choose_station(settings: Settings, stations: Sequence[Station]) -> Station:
 
 def play(settings: Settings, stations: Sequence[Station]) -> int:
     """Play until asked to stop, then tell how it was."""
+    return_large_blocks()
     load_vlc()
     from sound import Sound
 
@@ -87,10 +114,9 @@ def play(settings: Settings, stations: Sequence[Station]) -> int:
         finally:
             sound.stop()
     kept = settings.spool_dir / "kept"
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        print("\n".join(summary_lines(last, kept, settings.language)), flush=True)
     if settings.stats_json:
         settings.stats_json.write_text(json.dumps(stats_dict(last, kept), indent=2) + "\n", "utf-8")
+    say_farewell("\n".join(summary_lines(last, kept, settings.language)))
     return EXIT_OK
 
 
@@ -141,5 +167,6 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    open_streams()
     exit_code = main(sys.argv[1:])
     os._exit(exit_code)  # a thread that hangs in a dead sound server must not keep the program

@@ -25,7 +25,7 @@ import panels
 import vitals
 from outlet import Outlet
 from plain import PlainLog
-from terminal import in_foreground
+from terminal import NO_SEQUENCES, in_foreground
 from values import Clock, Snapshot
 from widgets import Row, fit_line, fit_rows
 
@@ -157,7 +157,7 @@ class Dashboard:
     ) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-        self.plain = plain or not stream.isatty() or os.environ.get("TERM", "") in ("", "dumb", "unknown")
+        self.plain = plain or not stream.isatty() or os.environ.get("TERM", "") in NO_SEQUENCES
         self._get_snapshot = get_snapshot
         self._clock = clock
         self._stream = stream

@@ -25,6 +25,8 @@ from typing import Any, Final
 ESC_TIMEOUT_S: Final = 0.05
 """Longer than an escape sequence takes on its way, shorter than a person notices."""
 FOREGROUND_CHECK_S: Final = 0.5
+NO_SEQUENCES: Final = ("", "dumb", "unknown")
+"""Values of TERM that mean: no escape sequences, please."""
 LONGEST_SEQUENCE: Final = 64
 LONGEST_PASTE: Final = 20_000
 
@@ -160,6 +162,7 @@ class Keyboard:
         self._lock = threading.RLock()
         self._saved: list[Any] | None = None
         self._closed = False
+        self._speaks = os.environ.get("TERM", "") not in NO_SEQUENCES
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._parser = KeyParser()
@@ -246,8 +249,9 @@ class Keyboard:
             return None
 
     def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            if os.isatty(self._out):
+        """Tell the terminal something, unless it understands or takes nothing: a dead connection must not hold us."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._speaks and os.isatty(self._out) and select.select([], [self._out], [], 0.0)[1]:
                 os.write(self._out, data)
 
 

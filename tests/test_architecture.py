@@ -27,6 +27,7 @@ FLOORS: dict[str, frozenset[str]] = {
             "ace_faults",
             "styles",
             "remembered",
+            "memory",
         }
     ),
     "row 1": frozenset(

@@ -18,6 +18,7 @@ import segment
 from errors import CorruptSegment
 from fake_audio import BAD_KINDS, bad_audio, chord, wav_bytes
 from segment import Analysis, Segment
+from sounds import tone
 from values import SAMPLE_RATE_HZ, Piece, Samples, Source
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_segments"
@@ -457,3 +458,16 @@ def test_the_programme_of_real_segments_has_no_holes() -> None:
         hole = quiet(overlap) & ~quiet(out[-fade:]) & ~quiet(new[:fade])
         edges = np.flatnonzero(np.diff(np.concatenate(([0], hole.astype(int), [0])))).reshape(-1, 2)
         assert max((end - start for start, end in edges), default=0) <= 25
+
+
+def test_dead_rests_are_shortened_and_music_is_not() -> None:
+    """Two seconds of silence inside a segment become 0.2 s; a soft passage of the same length stays."""
+    one = tone(4.0, amplitude=0.2)
+    soft, dead = tone(2.0, amplitude=0.004), np.zeros((2 * SAMPLE_RATE_HZ, 2), np.float32)
+    samples = np.concatenate([one, soft, one, dead, one])
+    piece = segment.to_piece(samples, segment.analyse(samples, -45.0), -23.0, Source.FRESH, "rests")
+    assert len(piece.samples) / SAMPLE_RATE_HZ == pytest.approx(14.2, abs=0.05)
+    quiet = np.abs(piece.samples).max(axis=1) < 10 ** (-60 / 20)
+    longest = int(np.diff(np.flatnonzero(~quiet)).max())
+    assert longest <= SAMPLE_RATE_HZ // 5 + 1
+    assert np.abs(np.diff(piece.samples, axis=0)).max() < 0.02
