@@ -88,6 +88,8 @@ class Conductor:
                 self._quit()
 
     def _rest(self, resting: bool) -> None:
+        if self._programme.snapshot().resting != resting:
+            self._notices.say("timer.break" if resting else "timer.work")
         self._programme.rest(resting)
         self._set_resting(resting)
 

@@ -122,13 +122,15 @@ class Loader:
         )
 
     def _note_source(self) -> None:
-        """Say when what is playing comes from another source than before, and why."""
-        source = self._mixer.snapshot().playing.source
-        if source is not self._last_source:
-            if self._last_source is not None or source is not Source.BED:
-                level = "good" if source is Source.FRESH else "info"
-                self._notices.say(f"source.{source.name.lower()}", level)
-            self._last_source = source
+        """Say when what plays comes from another source than before, and why; not when it is wanted so."""
+        now = self._mixer.snapshot()
+        source, before = now.playing.source, self._last_source
+        if source is before:
+            return
+        self._last_source = source
+        expected = now.resting or self._allowed == {source} or (before is None and source is Source.BED)
+        if not expected:
+            self._notices.say(f"source.{source.name.lower()}", "good" if source is Source.FRESH else "info")
 
     def _give_way(self) -> None:
         """Send what was queued for the old mood to the library, and change over as soon as there is a piece."""

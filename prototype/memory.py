@@ -1,8 +1,8 @@
 """Large arrays go back to the system as soon as they are freed.
 
-glibc maps large blocks one by one, but raises the size from which it does so with every such block that is freed; after the
-first segments (11 MB and more) all of them come from the heap, which then grows and is never given back. A fixed
-threshold keeps the program's memory flat. Other C libraries do not need it.
+glibc maps large blocks one by one, but raises the size from which it does so with every such block that is freed;
+after the first segments (11 MB and more) all of them come from the heap, which then grows and is never given back.
+A fixed threshold keeps the program's memory flat. Other C libraries do not need it.
 """
 
 from __future__ import annotations

@@ -48,11 +48,11 @@ class Meter:
             self._power, self._seen = 0.0, 0
 
     def silence(self) -> tuple[int, int]:
-        """Return (frames in silences longer than SILENCE_S, longest silence in frames), the present one included."""
+        """Return (frames in silences longer than SILENCE_S, longest of them), the present one included."""
         now = self._run if self._run > self._silence_frames else 0
-        return self.silent_frames + now, max(self.longest_frames, self._run)
+        return self.silent_frames + now, max(self.longest_frames, now)
 
     def _end_run(self, frames: int) -> None:
-        self.longest_frames = max(self.longest_frames, frames)
         if frames > self._silence_frames:
             self.silent_frames += frames
+            self.longest_frames = max(self.longest_frames, frames)

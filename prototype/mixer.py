@@ -204,6 +204,7 @@ class Mixer:
             ),
             fading=fade is not None,
             paused=self._paused,
+            resting=self._resting,
             muted=self._muted,
             volume=self._volume_level,
             stock={source: len(pieces) for source, pieces in self._stock.items()},

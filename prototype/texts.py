@@ -136,6 +136,11 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "the recording stopped ({reason}); the music goes on, please check the disk",
         "録音を中止しました（{reason}）。音楽は続きます。ディスクを確認してください",
     ),
+    "timer.break": (
+        "time for a break: soft noise, and nothing new is made",
+        "休憩の時間です。静かなノイズを流し、生成も休みます",
+    ),
+    "timer.work": ("back to work: the music comes back", "作業に戻りましょう。音楽が戻ります"),
     "timer.ending": ("the time is up: the music fades out", "時間になりました。音楽をフェードアウトします"),
     "thread.failed": (
         "the part named {name} failed and starts again; the music goes on, details are in the log",

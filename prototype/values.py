@@ -151,6 +151,7 @@ class MixerSnapshot:
     playing: PlayingView = PlayingView(Source.BED)
     fading: bool = False
     paused: bool = False
+    resting: bool = False
     muted: bool = False
     volume: float = 1.0
     stock: dict[Source, int] = field(default_factory=dict)
