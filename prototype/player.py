@@ -37,18 +37,15 @@ PROBE_SUSPENDED_S: Final = 5.0  # a suspended device takes samples for so long b
 STALLED_S: Final = 3.0
 STILL_S: Final = 0.5
 AHEAD: Final = 2  # files in VLC's list beyond the one that plays
-# Left alone, VLC takes every sample through libsamplerate, also when there is nothing to resample: twice the work.
-INSTANCE_ARGS: Final = (
-    "--no-video", "--no-audio-time-stretch", "--no-lua", "--no-media-library", "--audio-resampler=soxr",
-)  # fmt: skip
+INSTANCE_ARGS: Final = ("--no-video", "--no-audio-time-stretch", "--no-lua", "--no-media-library")
 # VLC's default prefetch would pull 40 s ahead; these values were measured, see README, "Measured".
 STREAM_OPTIONS: Final = (
     ":demux=rawaud",
     f":rawaud-samplerate={SAMPLE_RATE_HZ}",
     f":rawaud-channels={CHANNELS}",
     ":rawaud-fourcc=f32l",
-    ":prefetch-buffer-size=16",
-    ":prefetch-read-size=16384",
+    ":prefetch-buffer-size=4",
+    ":prefetch-read-size=4096",
 )
 LOG_ERROR: Final = 4
 INSTALL: Final = {
