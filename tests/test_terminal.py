@@ -163,6 +163,39 @@ def test_stopping_ends_the_reading_at_once(terminal: tuple[int, int]) -> None:
     keyboard.close()
 
 
+def test_a_dumb_terminal_is_told_no_escape_sequences(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where TERM says that none are understood, the terminal gets cbreak mode and nothing else."""
+    monkeypatch.setenv("TERM", "dumb")
+    person, program = terminal
+    keyboard = Keyboard(program, program)
+    keyboard.resume()
+    keyboard.close()
+    assert select.select([person], [], [], 0.0)[0] == []
+
+
+def test_a_terminal_that_takes_nothing_does_not_hold_us(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads what is shown, and its buffer is full: the settings are restored all the same."""
+    monkeypatch.setenv("TERM", "xterm")
+    _, program = terminal
+    before = termios.tcgetattr(program)
+    keyboard = Keyboard(program, program)
+    keyboard.resume()
+    os.set_blocking(program, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(program, b"x" * 4096)
+    os.set_blocking(program, True)
+    closing = threading.Thread(target=keyboard.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    assert termios.tcgetattr(program) == before
+
+
 def test_a_hang_up_ends_the_reading(terminal: tuple[int, int]) -> None:
     """When the terminal goes away the keys end quietly, and closing still works."""
     person, program = terminal

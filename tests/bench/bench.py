@@ -1,0 +1,234 @@
+"""Measures the program beside other players, in one run, and prints a table (`make bench`).
+
+    python tests/bench/bench.py --quick                    a few minutes
+    python tests/bench/bench.py --only boundaries,cpu --json bench.json
+
+Everything is heard through a private PulseAudio with a null sink, whose monitor is recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:1] = [str(TESTS), str(TESTS.parent / "prototype")]  # not this folder: `bench` is the package
+
+import numpy as np  # noqa: E402
+
+from bench import boundaries, programme, timing  # noqa: E402
+from bench.material import REAL_SEGMENTS  # noqa: E402
+from bench.timing import median  # noqa: E402
+from listening import RATE_HZ  # noqa: E402
+from sound_room import is_usable  # noqa: E402
+
+NOT_INSTALLED: Final = "not installed"
+FIRST_SOUND: Final = "first sound, s (process start to first audible sample; median)"
+WORK: Final = "work, CPU s per played minute"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `figure` and `other` are what `ratio` compares; `wanted` is the aim."""
+
+    what: str
+    player: str
+    value: str
+    ratio: str = ""
+    wanted: str = ""
+    good: bool | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    files: int
+    busy: bool
+    starts: int
+    work_s: float
+    keys: int
+
+
+QUICK: Final = Size(files=5, busy=False, starts=3, work_s=20.0, keys=3)
+FULL: Final = Size(files=50, busy=True, starts=9, work_s=120.0, keys=10)
+
+
+def boundary_rows(size: Size) -> Iterator[Row]:
+    """Compare what is heard where one file ends and the next begins."""
+    found = boundaries.measure(size.files, busy=size.busy)
+    for player, one in found.items():
+        if one is None:
+            yield Row("boundaries", player, NOT_INSTALLED)
+            continue
+        lengths = one.silence_ms
+        silence = f"silence {median(lengths):.0f} ms a boundary, longest {max(lengths, default=0.0):.0f}"
+        losses = f"{one.lost_frames} samples lost, {one.altered_frames} altered, {one.clicks} clicks"
+        bad = sum(lengths) > 0 or one.lost_frames + one.altered_frames + one.clicks > 0
+        ours = player.startswith("stream")
+        yield Row(
+            f"boundaries: {one.count} in {one.played_s:.0f} s",
+            player,
+            f"{silence}; {losses}",
+            f"largest step {one.step_ratio:.2f} x the material's",
+            "0, 0, 0" if ours else "",
+            not bad if ours else None,
+        )
+
+
+def programme_rows(_size: Size) -> Iterator[Row]:
+    """Compare the programme of the real segments with the files one by one."""
+    paths = sorted(REAL_SEGMENTS.glob("*.wav"))
+    if not paths:
+        yield Row("programme of real segments", "stream", "the segments are not there")
+        return
+    ours, files = programme.measure_programme(paths)
+    yield Row("dead air where segments meet", "file by file", f"{files.dead_s:.1f} s in {files.length_s:.0f} s")
+    rests_s = sum(rest.length_s for rest in ours.rests)
+    yield Row(
+        "(below -50 dBFS for over 0.25 s)",
+        "stream",
+        f"{ours.dead_s:.1f} s in {ours.length_s:.0f} s; rests inside the music {rests_s:.1f} s",
+        _ratio(ours.dead_s, files.dead_s),
+        "0 s",
+        ours.dead_s == 0,
+    )
+    for name, percentile in (("95th percentile", 95), ("largest", 100)):
+        what = f"loudness jump between neighbours, {name}"
+        theirs, mixed, levelled = (
+            float(np.percentile(jumps, percentile)) for jumps in (files.jumps_lu, ours.jumps_lu, ours.levelled_jumps_lu)
+        )
+        aim = "<= 1 LU" if percentile == 95 else ""
+        yield Row(what, "file by file", f"{theirs:.2f} LU")
+        yield Row(what, "stream, with overlaps", f"{mixed:.2f} LU", _ratio(mixed, theirs), aim, _met(aim, mixed <= 1))
+        yield Row(what, "stream, before mixing", f"{levelled:.2f} LU", _ratio(levelled, theirs))
+    yield Row("peak of the programme", "stream", f"{ours.peak_dbfs:.2f} dBFS", "", "<= -1", ours.peak_dbfs <= -0.999)
+
+
+def mixer_rows(_size: Size) -> Iterator[Row]:
+    """Measure how fast one core mixes."""
+    paths = sorted(REAL_SEGMENTS.glob("*.wav"))[:6]
+    speed = programme.mixing_speed(programme.pieces_of(paths) if paths else programme.made_up_pieces())
+    yield Row("mixer, one core", "stream", f"{speed:.0f} x real time", "", ">= 300", speed >= 300)
+
+
+def start_rows(size: Size) -> Iterator[Row]:
+    """Compare the time to the first sound."""
+    found = timing.measure_start(size.starts)
+    shortest = median(next(iter(found.values())))
+    for index, (player, times_s) in enumerate(found.items()):
+        value = f"{median(times_s):.2f} ({min(times_s):.2f} - {max(times_s):.2f})"
+        if index == 0:
+            yield Row(FIRST_SOUND, player, value)
+        else:
+            aim = median(times_s) <= 1.5 * shortest
+            yield Row(FIRST_SOUND, player, value, _ratio(median(times_s), shortest), "<= 1.5 x", aim)
+
+
+def cpu_rows(size: Size) -> Iterator[Row]:
+    """Compare the work it takes to play the same files."""
+    found = timing.measure_cpu(size.work_s)
+    cvlc = found["cvlc"]
+    for player, value in found.items():
+        if value is None:
+            yield Row(WORK, player, NOT_INSTALLED)
+        elif player == "cvlc" or cvlc is None:
+            yield Row(WORK, player, f"{value:.2f}")
+        else:
+            yield Row(WORK, player, f"{value:.2f}", _ratio(value, cvlc), "<= 2 x", value <= 2 * cvlc)
+
+
+def key_rows(size: Size) -> Iterator[Row]:
+    """Measure when keys are heard."""
+    found = timing.measure_keys(size.keys)
+    for what, times_s in (
+        ("skip: the next piece begins to be heard, s", found.skip_audible_s),
+        ("skip: the next piece is the louder one, s", found.skip_louder_s),
+        ("pause: silent, s", found.pause_s),
+    ):
+        aim = ("<= 0.8", max(times_s) <= 0.8) if "louder" not in what else ("", None)
+        yield Row(what, "stream", f"{median(times_s):.2f} (longest {max(times_s):.2f})", "", *aim)
+
+
+PARTS: Final[dict[str, Callable[[Size], Iterator[Row]]]] = {
+    "boundaries": boundary_rows,
+    "programme": programme_rows,
+    "mixer": mixer_rows,
+    "start": start_rows,
+    "cpu": cpu_rows,
+    "keys": key_rows,
+}
+NEED_NO_SOUND: Final = ("programme", "mixer")
+
+
+def _met(aim: str, met: bool) -> bool | None:
+    return met if aim else None
+
+
+def _ratio(figure: float, other: float) -> str:
+    return f"{figure / other:.2f} x" if other else ""
+
+
+def machine() -> str:
+    """Describe what was measured on."""
+    import vlc
+
+    libvlc = vlc.libvlc_get_version().decode().split()[0]
+    versions = [f"{tool} {_version(tool)}" for tool in ("pulseaudio", "mpv", "ffplay") if shutil.which(tool)]
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), load {load:.1f}, Python {platform.python_version()}, "
+        f"libVLC {libvlc}, {', '.join(versions)}, {RATE_HZ} Hz float32 null sink"
+    )
+
+
+def _version(tool: str) -> str:
+    """Return the first word that looks like a version."""
+    flag = "-version" if tool == "ffplay" else "--version"
+    printed = subprocess.run([tool, flag], capture_output=True, text=True, check=False).stdout
+    return next((word for word in printed.split() if any(char.isdigit() for char in word)), "?")
+
+
+def print_row(row: Row) -> None:
+    """Print one line of the table, as soon as it is known."""
+    verdict = {True: "yes", False: "NO", None: ""}[row.good]
+    print(f"| {row.what} | {row.player} | {row.value} | {row.ratio} | {row.wanted} | {verdict} |", flush=True)
+
+
+def main() -> int:
+    """Run what was asked for; return 1 when an aim was missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
+    parser.add_argument("--quick", action="store_true", help="a few minutes instead of half an hour")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--json", type=Path, help="also write the rows into this file")
+    options = parser.parse_args()
+    wanted = options.only.split(",")
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
+    rows: list[Row] = []
+    print(f"{machine()}\n\n| what | player | measured | ratio | aim | met |\n|---|---|---|---|---|---|", flush=True)
+    for name in wanted:
+        if name not in NEED_NO_SOUND and not is_usable():
+            part: Iterator[Row] = iter([Row(name, "", f"PulseAudio: {NOT_INSTALLED}")])
+        else:
+            part = PARTS[name](QUICK if options.quick else FULL)
+        for row in part:
+            rows.append(row)
+            print_row(row)
+    if options.json:
+        content = {"machine": machine(), "rows": [vars(row) for row in rows]}
+        options.json.write_text(json.dumps(content, indent=2) + "\n")
+    return int(any(row.good is False for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The real program on a real disk that fails: full, read-only, deleted, taken away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from fake_acestep import FakeAcestep
+from fake_audio import good_wav
+from faults.disk_rows import strangers
+from faults.program import within
+from faults.stage import NotTried, ProcessRow, Stage, command_works
+
+AREA: Final = "real disk"
+QUICKLY: Final = ("--plain", "--segment-seconds", "20", "--poll-interval-sec", "0.2")
+SOON_S: Final = 6.0
+WRITES_WITHIN_S: Final = 30.0  # a piece begins to play, or one is made
+
+
+@contextlib.contextmanager
+def small_disk(stage: Stage, size: str) -> Iterator[Path]:
+    """Mount a small disk in memory. Raises NotTried where that is not allowed."""
+    disk = stage.work / "disk"
+    disk.mkdir()
+    if os.geteuid() or not command_works("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)):
+        raise NotTried("needs root, to mount a small disk")
+    try:
+        yield disk
+    finally:
+        command_works("umount", "--lazy", str(disk))
+
+
+@contextlib.contextmanager
+def write_protected(folder: Path) -> Iterator[None]:
+    """Put a read-only view of a folder over it; what is open there stays open. Raises NotTried where it may not."""
+    view = str(folder)
+    if os.geteuid() or not command_works("mount", "--bind", view, view):
+        raise NotTried("needs root, to write-protect a folder")
+    try:
+        command_works("mount", "-o", "remount,ro,bind", view)
+        yield
+    finally:
+        command_works("umount", "--lazy", view)
+
+
+def server() -> FakeAcestep:
+    """Return a server that makes a segment in a second."""
+    return FakeAcestep(speed=0.05, audio=lambda number, _seconds: good_wav(number, 12.0))
+
+
+def full(stage: Stage) -> None:
+    """The disk is full from the start; what is made stays in memory and plays, and is written when there is room."""
+    with small_disk(stage, "4m") as disk, server() as made:
+        with stage.play(*QUICKLY, spool=disk / "spool", url=made.url) as program, stage.hear() as ear:
+            stage.begin(ear, program)
+            stage.expect_said(program, "spool.full", SOON_S)
+            heard = within(2 * SOON_S, lambda: "fresh" in dict(program.played()).values())
+            stage.expect(heard is not None, "no fresh music was heard")
+            command_works("mount", "-o", "remount,size=200m", str(disk))
+            stage.play_on(ear, 1.0)
+            stage.expect_said(program, "spool.writable", WRITES_WITHIN_S)
+            stage.play_on(ear, 1.0)
+            stage.ends(program)
+        stage.expect(list((disk / "spool" / "ready").glob("*.wav")), "nothing was written in the end")
+
+
+def read_only(stage: Stage) -> None:
+    """The disk is read-only for a while; what is made meanwhile stays in memory, plays, and is written later."""
+    stage.fill(3)
+    with server() as made, stage.play(*QUICKLY, url=made.url) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        with write_protected(stage.spool):
+            stage.expect_said(program, "spool.refused", WRITES_WITHIN_S)
+            stage.play_on(ear, 3.0)
+        stage.expect_said(program, "spool.writable", WRITES_WITHIN_S)
+        stage.play_on(ear, 1.0)
+        stage.ends(program)
+
+
+def read_only_at_the_start(stage: Stage) -> None:
+    """A spool that cannot be written to is refused in a line."""
+    stage.fill(3)
+    with write_protected(stage.spool), stage.play() as program:
+        stage.expect(program.ended(5.0) is not None, "does not end")
+        stage.expect(program.process.returncode == 2, f"exit code {program.process.returncode}")
+        stage.expect(
+            program.output.count("\n") == 1 and "cannot be written to" in program.output, f"said {program.output!r}"
+        )
+
+
+def deleted(stage: Stage) -> None:
+    """The whole spool is deleted while it plays: it is made again, and fills again."""
+    stage.fill()
+    with server() as made, stage.play(*QUICKLY, url=made.url) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        shutil.rmtree(stage.spool)
+        stage.expect_said(program, "spool.remade", WRITES_WITHIN_S)
+        again = within(WRITES_WITHIN_S, stage.ready)
+        stage.expect(again is not None, "nothing new came into the queue")
+        stage.play_on(ear, 1.0)
+        with stage.play() as second:
+            stage.expect(second.ended(5.0) is not None and second.process.returncode == 2, "a second one may play")
+        stage.expect_no_silence(ear, program.started_at + SOON_S)
+        stage.ends(program)
+
+
+def foreign_files(stage: Stage) -> None:
+    """What others left in the folders is no music of ours, and stays where it is."""
+    stage.fill(2)
+    strangers(stage.work)
+    before = {path for path in stage.spool.rglob("*") if path.is_file() and path.parent.name != "ready"}
+    with stage.play("--plain") as program, stage.hear() as ear:
+        stage.begin(ear, program, 6.0)
+        stage.ends(program)
+    gone = {path for path in before if not path.exists() and not path.name.startswith("part-")}
+    stage.expect(not gone, f"deleted {gone}")
+
+
+ROWS = (
+    ProcessRow(AREA, "full, and then there is room", full, "spool.full"),
+    ProcessRow(AREA, "read-only for a while", read_only, "spool.refused"),
+    ProcessRow(AREA, "read-only at the start", read_only_at_the_start, needs_sound=False),
+    ProcessRow(AREA, "the spool is deleted while it plays", deleted, "spool.remade"),
+    ProcessRow(AREA, "foreign and broken files in the spool", foreign_files),
+)

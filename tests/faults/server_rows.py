@@ -1,0 +1,83 @@
+"""The real program and the genuine acestep-api (its inference stubbed), which dies, comes late, and goes away."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from pathlib import Path
+from typing import Final
+
+from faults.program import Program, within
+from faults.stage import NotTried, ProcessRow, Stage
+from genuine_acestep import GenuineAcestep, is_installed
+
+AREA: Final = "genuine server"
+QUICKLY: Final = ("--plain", "--segment-seconds", "20", "--poll-interval-sec", "0.2", "--prefetch-target", "20")
+SPEED: Final = 0.1  # a segment every 2 s, so that jobs stand at the server all the time
+MADE_S: Final = 40.0
+DOWN_S: Final = 15.0
+
+
+def genuine(folder: Path) -> GenuineAcestep:
+    """Return the server, not yet started. Raises NotTried where it is not installed."""
+    if not is_installed():
+        raise NotTried("needs the genuine server: make test installs it")
+    (folder / "server").mkdir()
+    return GenuineAcestep(folder / "server", speed=SPEED)
+
+
+def fresh(program: Program) -> int:
+    """Return how many fresh pieces it began to play."""
+    return sum(source == "fresh" for _, source in program.played())
+
+
+def made(stage: Stage) -> int:
+    """Return how many segments stand on the shelves."""
+    return sum(len(list((stage.spool / shelf).glob("*.wav"))) for shelf in ("ready", "played"))
+
+
+def has_more(stage: Stage, than: int) -> bool:
+    """Whether there are more segments than there were."""
+    return made(stage) > than
+
+
+def killed(stage: Stage) -> None:
+    """The server is killed twice while it plays, and comes back: it is asked again, and nothing of this is heard."""
+    with genuine(stage.work) as server, stage.play(*QUICKLY, url=server.url) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        began_at = time.monotonic()
+        stage.expect(within(MADE_S, lambda: made(stage)) is not None, "no fresh music to begin with")
+        for number in (1, 2):
+            server.kill()
+            stage.expect_said(program, "server.down", DOWN_S, times=number)
+            before = made(stage)
+            server.start()
+            stage.recovery_s = within(MADE_S, functools.partial(has_more, stage, before))
+            stage.expect(stage.recovery_s is not None, "no fresh music after the server came back")
+        stage.expect_no_silence(ear, began_at)
+        stage.ends(program)
+
+
+def late(stage: Stage) -> None:
+    """There is no server; it appears; it goes away for good: the music goes on all along."""
+    server = genuine(stage.work)
+    with contextlib.ExitStack() as at_the_end, stage.play(*QUICKLY, url=server.url) as program, stage.hear() as ear:
+        at_the_end.callback(server.kill)
+        stage.begin(ear, program)
+        began_at = time.monotonic()
+        stage.expect_said(program, "server.absent", DOWN_S)
+        server.start()
+        stage.recovery_s = within(MADE_S, lambda: fresh(program))
+        stage.expect(stage.recovery_s is not None, "no fresh music from a late server")
+        server.kill()
+        stage.expect_said(program, "server.down", DOWN_S)
+        stage.play_on(ear, 2.0)
+        stage.expect_no_silence(ear, began_at)
+        stage.ends(program)
+
+
+ROWS = (
+    ProcessRow(AREA, "killed twice while it plays", killed, "server.down"),
+    ProcessRow(AREA, "comes late, goes away for good", late, "server.absent"),
+)
