@@ -35,6 +35,7 @@ PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0
 PROBE_SUSPENDED_S: Final = 5.0  # a suspended device takes samples for so long before it says so
 STALLED_S: Final = 3.0
+PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
 STILL_S: Final = 0.5
 AHEAD: Final = 2  # files in VLC's list beyond the one that plays
 INSTANCE_ARGS: Final = ("--no-video", "--no-audio-time-stretch", "--no-lua", "--no-media-library")
@@ -272,6 +273,9 @@ class _VlcPlayer:
 class StreamPlayer(_VlcPlayer):
     """One endless raw media that VLC pulls from the programme.
 
+    `primed` is set when VLC has what it takes to begin, which is many small reads: heavy work on other threads
+    would delay each of them.
+
     Threads: as the base; `feed` is called by the one VLC thread that reads the media.
     """
 
@@ -283,6 +287,7 @@ class StreamPlayer(_VlcPlayer):
         self._stream: tuple[Any, ...] = ()
         self._stream_bytes = 0
         self.pulled_frames = 0
+        self.primed = threading.Event()
         self._seen_frames = 0
         self._seen_at: float | None = None
 
@@ -340,6 +345,8 @@ class StreamPlayer(_VlcPlayer):
         ctypes.memmove(buffer, self._block[self._block_at :].ctypes.data, n_frames * FRAME_BYTES)
         self._block_at += n_frames
         self.pulled_frames += n_frames
+        if self.pulled_frames > PRIMED_FRAMES:
+            self.primed.set()
         self._stream_bytes += n_frames * FRAME_BYTES
         return n_frames * FRAME_BYTES
 

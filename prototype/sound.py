@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import builtin_engine
@@ -30,6 +31,7 @@ from values import Clock, Samples
 log = logging.getLogger(__name__)
 
 JOIN_S: Final = 0.5  # a thread; with the session's all of them stay within 2 s
+PRIMED_S: Final = 0.5
 FIRST_SEEDS: Final = range(1, 1_000_000)
 
 
@@ -77,18 +79,16 @@ class Sound:
         self._workers: list[Worker] = []
 
     def start(self) -> None:
-        """Open the spool and begin to play. Raises SpoolBusy."""
+        """Open the spool and begin to play; return when there is sound, or after PRIMED_S. Raises SpoolBusy."""
         self.spool.open()
         if self.settings.recording_path:
             self.recorder.start(self.settings.recording_path)
-        bodies = {"player": self.player.run, "recorder": self.recorder.run, "builtin": self._builtin.run}
-        if self.settings.player == "stream":
-            bodies["loader"] = self.loader.run
-        self._workers = [
-            Worker(name, body, self.stop_event, self.clock, self.on_thread_failure) for name, body in bodies.items()
-        ]
-        for worker in self._workers:
-            worker.start()
+        self._begin("player", self.player.run)
+        if isinstance(self.player, StreamPlayer):
+            self.clock.wait(self.player.primed, PRIMED_S)
+            self._begin("loader", self.loader.run)
+        self._begin("builtin", self._builtin.run)
+        self._begin("recorder", self.recorder.run)
 
     def stop(self) -> None:
         """End the sound and give the spool free."""
@@ -98,6 +98,11 @@ class Sound:
             if worker.name != "builtin":  # it may be in the middle of a piece, and holds nothing
                 worker.join(JOIN_S)
         self.spool.close()
+
+    def _begin(self, name: str, body: Callable[[threading.Event], None]) -> None:
+        worker = Worker(name, body, self.stop_event, self.clock, self.on_thread_failure)
+        self._workers.append(worker)
+        worker.start()
 
     def on_thread_failure(self, name: str, _error: BaseException) -> None:
         """Say that a thread failed and starts again."""
