@@ -31,7 +31,7 @@ from widgets import Row, fit_line, fit_rows
 
 log = logging.getLogger(__name__)
 
-FRAME_S: Final = 0.125
+FRAME_S: Final = 0.25  # drawing is most of what the program costs; keys are shown at once
 PLAIN_LOOK_S: Final = 0.5
 WIDE_CELLS: Final = 136
 MARGIN_FROM_CELLS: Final = 60

@@ -89,7 +89,7 @@ class Desk:
         self._cold = True
         self._adopted = False
         self._troubled_polls = 0
-        self._next_stats_at = 0.0
+        self._next_stats_at = clock.now() + STATS_S
         self._busy_said = False
         url, engine = settings.acestep_api_url, settings.engine
         self.connection = Connection(client, clock, notices, rng, url, engine, self._server_is_back)
@@ -259,6 +259,17 @@ class Desk:
             self._next_stats_at = now + STATS_S
         if self.board.is_quiet(now, QUIET_S):
             self._ask_for_stats()
+        elif not self.board.pending_ids():
+            self._ask_for_health()
+
+    def _ask_for_health(self) -> None:
+        """With a full queue nobody calls: notice all the same when the server goes."""
+        try:
+            self._client.health()
+        except ServerUnreachable as error:
+            self.connection.lost(error)
+        except ServerError as error:
+            log.info("the server does not feel well: %s", error)
 
     def _ask_for_stats(self) -> None:
         """A server that does nothing while jobs of ours look unfinished has lost them."""

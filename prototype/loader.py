@@ -23,7 +23,7 @@ from values import Clock, Piece, Source
 
 log = logging.getLogger(__name__)
 
-TICK_S: Final = 0.1
+TICK_S: Final = 0.2
 FRESH_AHEAD: Final = 2
 
 

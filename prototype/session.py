@@ -13,6 +13,7 @@ from conductor import Conductor
 from controls import Controls
 from dashboard import Dashboard
 from generator_loop import GeneratorLoop
+from policy import AUDIBLE_SHARE
 from sound import Sound
 from stations import Station
 from supervisor import Worker
@@ -54,7 +55,7 @@ class Session:
             jobs_file=settings.spool_dir / "jobs.json",
             on_failure=sound.on_thread_failure,
         )
-        sound.loader.factor = lambda: self._generator.snapshot().factor
+        sound.loader.factor = self._pace
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro)
         self._controls = Controls([(station.key, station.title(settings.language)) for station in stations])
         self._conductor = Conductor(
@@ -117,6 +118,14 @@ class Session:
             choices=self._controls.choices,
             selected=view.selected,
         )
+
+    def _pace(self) -> float | None:
+        """Return generation seconds per second of programme: of every segment a crossfade is shared with the next."""
+        made = self._generator.snapshot()
+        if made.factor is None:
+            return None
+        heard_s = AUDIBLE_SHARE * made.duration_s
+        return made.factor * heard_s / max(heard_s - self._settings.crossfade_seconds, heard_s / 2)
 
     def _listen(self, stop: threading.Event) -> None:
         """Body of the input thread: keys become commands."""

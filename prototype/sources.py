@@ -21,7 +21,7 @@ from values import Clock, Piece, Recipe, Samples, SegmentInfo, Source
 
 BUILTIN_S: Final = 60.0
 FIRST_BUILTIN_S: Final = 20.0  # the first of a mood is short: it is needed at once, and fresh music comes soon
-LOOK_S: Final = 0.1
+LOOK_S: Final = 0.5
 LONGEST_DEBT: Final = 4.0
 
 Render = Callable[[Recipe, int], Samples]
