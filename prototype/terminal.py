@@ -207,23 +207,27 @@ class Keyboard:
         While the shell has us in the background nothing is read: that would stop the process.
         """
         while not stop.is_set() and not self._closed:
-            if not in_foreground(self._in):
+            self.resume()
+            if not self._may_read():
                 if not os.isatty(self._in):
                     return
                 self._wait([], FOREGROUND_CHECK_S)
                 continue
-            self.resume()
             timeout_s = ESC_TIMEOUT_S if self._parser.waiting else FOREGROUND_CHECK_S
             ready = self._wait([self._in], timeout_s)
             if ready is None:
                 return
             if not ready:
                 yield from self._parser.flush()
-            elif in_foreground(self._in):
+            elif self._may_read():
                 data = self._read()
                 if data == b"":
                     return
                 yield from self._parser.feed(data or b"")
+
+    def _may_read(self) -> bool:
+        """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""
+        return self._saved is not None and in_foreground(self._in)
 
     def wake(self) -> None:
         """End the current wait of `keys`; called after setting its stop event."""

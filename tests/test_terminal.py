@@ -206,6 +206,33 @@ def test_a_hang_up_ends_the_reading(terminal: tuple[int, int]) -> None:
     keyboard.close()
 
 
+class SuspendedKeyboard(Keyboard):
+    """Its first wait ends with a line for the shell, to which the terminal was given back and which has read it."""
+
+    def __init__(self, person: int, program: int) -> None:
+        super().__init__(program, program)
+        self._person: int | None = person
+
+    def _wait(self, fds: list[int], timeout_s: float) -> bool | None:
+        if self._person is None:
+            return super()._wait(fds, timeout_s)
+        self.suspend()
+        os.write(self._person, b"n")
+        self._person = None
+        return True
+
+
+def test_what_the_shell_has_read_is_not_waited_for(terminal: tuple[int, int]) -> None:
+    """A line typed at the shell (`fg`) wakes the keyboard too, which must not wait for it in the shell's line mode."""
+    keyboard = SuspendedKeyboard(*terminal)
+    read: list[str] = []
+    thread = threading.Thread(target=lambda: read.append(next(keyboard.keys(threading.Event()))), daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    keyboard.close()
+    assert read == ["n"]
+
+
 class Shell:
     """A person at a terminal on which `keyboard_child.py` runs, under a minimal shell with job control or without."""
 
