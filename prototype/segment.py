@@ -153,12 +153,25 @@ def to_piece(
 def _dead_rests(heard: Samples) -> npt.NDArray[np.intp]:
     """Return where to leave out the inside of rests that are silence and longer than a rest: (first, end) frames.
 
-    A listener at work takes two seconds of nothing for a failure. What stays is DEAD_REST_FRAMES.
+    A listener at work takes two seconds of nothing for a failure. What stays is DEAD_REST_FRAMES, and what is silent
+    in the two blocks of LEVEL_FRAMES around the rest: a block with any sound is kept whole.
     """
-    sounding = np.flatnonzero(np.maximum(np.abs(heard[:, 0]), np.abs(heard[:, 1])) > DEAD_LEVEL)
-    dead = np.flatnonzero(np.diff(sounding) > DEAD_REST_FRAMES)
+    sounding = np.flatnonzero(_block_peaks(heard, LEVEL_FRAMES) > DEAD_LEVEL)
+    dead = np.flatnonzero(np.diff(sounding) - 1 > DEAD_REST_FRAMES // LEVEL_FRAMES)
     half = DEAD_REST_FRAMES // 2
-    return np.stack([sounding[dead] + 1 + half, sounding[dead + 1] - half], axis=1)
+    return np.stack([(sounding[dead] + 1) * LEVEL_FRAMES + half, sounding[dead + 1] * LEVEL_FRAMES - half], axis=1)
+
+
+def _block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
+    """Return the largest magnitude of every block; the last one may be shorter.
+
+    Maximum and minimum, each without a copy of the samples, take a quarter of the time of `abs` (measured).
+    """
+    whole = len(samples) // block_frames
+    blocks = samples[: whole * block_frames].reshape(whole, block_frames * CHANNELS)
+    peaks = np.maximum(blocks.max(axis=1), -blocks.min(axis=1))
+    rest = samples[whole * block_frames :]
+    return np.append(peaks, np.abs(rest).max()) if len(rest) else peaks
 
 
 def _soften(part: Samples) -> Samples:
@@ -177,10 +190,8 @@ def _easing(samples: Samples) -> npt.NDArray[np.float32]:
     the average is one block narrower, so that the lines stay below the need on both sides.
     """
     limit = 10 ** (PEAK_LIMIT_DBFS / 20)
-    count = -(-len(samples) // EASE_BLOCK_FRAMES)
-    peaks = np.zeros(count * EASE_BLOCK_FRAMES)
-    peaks[: len(samples)] = np.maximum(np.abs(samples[:, 0]), np.abs(samples[:, 1]))
-    need = limit / np.maximum(limit, peaks.reshape(count, EASE_BLOCK_FRAMES).max(axis=1))
+    need = limit / np.maximum(limit, _block_peaks(samples, EASE_BLOCK_FRAMES).astype(np.float64))
+    count = len(need)
     need = np.pad(need, 2 * EASE_BLOCKS, constant_values=1.0)
     least = np.lib.stride_tricks.sliding_window_view(need, 2 * EASE_BLOCKS + 1).min(axis=1)
     width = 2 * EASE_BLOCKS - 1
@@ -249,4 +260,5 @@ def _loudness_lufs(samples: Samples) -> float:
 
 
 def _peak_dbfs(samples: Samples) -> float:
-    return 20.0 * float(np.log10(np.max(np.abs(samples), initial=1e-10)))
+    peak = max(samples.max(initial=1e-10), -samples.min(initial=-1e-10))
+    return 20.0 * float(np.log10(peak))

@@ -469,5 +469,19 @@ def test_dead_rests_are_shortened_and_music_is_not() -> None:
     assert len(piece.samples) / SAMPLE_RATE_HZ == pytest.approx(14.2, abs=0.05)
     quiet = np.abs(piece.samples).max(axis=1) < 10 ** (-60 / 20)
     longest = int(np.diff(np.flatnonzero(~quiet)).max())
-    assert longest <= SAMPLE_RATE_HZ // 5 + 1
+    assert longest <= segment.DEAD_REST_FRAMES + 2 * segment.LEVEL_FRAMES
     assert np.abs(np.diff(piece.samples, axis=0)).max() < 0.02
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 30_000), min_size=1, max_size=6), st.integers(0, 2 * segment.LEVEL_FRAMES))
+def test_only_silence_is_left_out_of_rests(rests: list[int], shift: int) -> None:
+    """Wherever a rest begins, every frame that sounds is kept, and no rest stays longer than 0.2 s and two blocks."""
+    heard = np.full((shift + 1, 2), 0.1, np.float32)
+    for rest in rests:
+        heard = joined(heard, np.zeros((rest, 2), np.float32), np.full((1, 2), 0.1, np.float32))
+    parts = np.split(heard, segment._dead_rests(heard).ravel())
+    kept, left_out = np.concatenate(parts[::2])[:, 0], parts[1::2]
+    assert not any(part.any() for part in left_out)
+    assert all(len(part) for part in left_out)
+    assert np.diff(np.flatnonzero(kept)).max() <= segment.DEAD_REST_FRAMES + 2 * segment.LEVEL_FRAMES
