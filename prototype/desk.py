@@ -47,7 +47,6 @@ class Counts:
     failures: int = 0
     rejected: int = 0
     lost: int = 0
-    last_wait_s: float | None = None
 
 
 class Desk:
@@ -174,7 +173,6 @@ class Desk:
             cold, self._cold = self._cold, False
             self._counts.produced += len(crop.entries)
             self._counts.rejected += len(crop.rejected)
-            self._counts.last_wait_s = began_at - job.since
         self.connection.loading(begins=False)
         if job.recipe is not None and not job.adopted:
             duration_s = job.recipe.duration_s

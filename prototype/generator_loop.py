@@ -124,7 +124,6 @@ class GeneratorLoop:
             lost=counts.lost,
             last_generation_s=history[-1] if history else None,
             median_generation_s=statistics.median(recent) if recent else None,
-            last_wait_s=counts.last_wait_s,
             factor=self._speed.factor,
             duration_s=self._policy.duration_s,
             generation_history_s=history,
