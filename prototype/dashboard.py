@@ -11,7 +11,7 @@ import io
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -27,30 +27,59 @@ from outlet import Outlet
 from plain import PlainLog
 from terminal import NO_SEQUENCES, in_foreground
 from values import Clock, Snapshot
-from widgets import Row, fit_line, fit_rows
+from widgets import Row, fit_rows
 
 log = logging.getLogger(__name__)
 
-FRAME_S: Final = 0.25  # drawing is most of what the program costs; keys are shown at once
-PLAIN_LOOK_S: Final = 0.5
+FRAME_S: Final = 0.5  # a second picture a second is for the meter; keys are shown at once
+ECHO_S: Final = 0.1  # after a key: by then the sound has followed it
+WHOLE_S: Final = 10.0  # what another program wrote over the screen stays no longer
+PLAIN_LOOK_S: Final = 1.0
 WIDE_CELLS: Final = 136
 MARGIN_FROM_CELLS: Final = 60
 _GAP_CELLS: Final = 4
 
 
 class Frame:
-    """A finished picture: `height` lines of at most `width` cells, and where the cursor belongs (None: hidden)."""
+    """A finished picture: `height` lines of at most `width` cells, and where the cursor belongs (None: hidden).
 
-    def __init__(self, lines: list[Text], width: int, cursor: tuple[int, int] | None = None) -> None:
-        self.lines = lines
+    The `margin` at the left, in cells, is put before a line only when it is looked at: most lines never are.
+    """
+
+    def __init__(self, lines: list[Text], width: int, margin: int = 0, cursor: tuple[int, int] | None = None) -> None:
         self.width = width
+        self.height = len(lines)
         self.cursor = cursor
+        self._lines = lines
+        self._margin = margin
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for index, line in enumerate(self.lines):
+        for index in range(self.height):
             if index:
                 yield Segment.line()
-            yield from line.render(console)
+            yield from self.line(index).render(console)
+
+    def line(self, index: int) -> Text:
+        """Return a line, its style as a span: `Text.render` leaves out that of a text without spans."""
+        return Text.assemble(" " * self._margin, self._lines[index])
+
+    @property
+    def lines(self) -> list[Text]:
+        """All lines, from top to foot."""
+        return [self.line(index) for index in range(self.height)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Cells and lines."""
+        return self.width, self.height
+
+    def changed_since(self, before: Frame) -> list[int]:
+        """Return the indices of the lines that look different from those of `before`, a picture of the same size."""
+        return [
+            index
+            for index, (one, other) in enumerate(zip(self._lines, before._lines, strict=True))
+            if one is not other and (one != other or one.style != other.style)  # == is about characters and spans
+        ]
 
     @property
     def plain(self) -> str:
@@ -75,11 +104,9 @@ def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
     else:
         body = _one_column(snapshot, inner, height - 2, language)
     lines = [head, *body, foot][:height] if height > 1 else [head]
-    if margin:
-        lines = [Text.assemble(" ", line) for line in lines]
     if cursor is not None:
         cursor = (cursor[0] + margin, cursor[1])
-    return Frame([fit_line(line, width) for line in lines], width, cursor)
+    return Frame(lines, width, margin, cursor)
 
 
 def _wave_rows(height: int) -> int:
@@ -167,7 +194,8 @@ class Dashboard:
         self._console = Console(file=file, force_interactive=True, highlight=False, markup=False, emoji=False)
         self._lock = threading.RLock()
         self._live: Live | None = None
-        self._cursor_shown = False
+        self._seen: Frame | None = None  # what is on the screen; None: nobody knows
+        self._whole_at = 0.0
         self._closed = False
         self._suspended = False
         self._wake = threading.Event()
@@ -222,6 +250,7 @@ class Dashboard:
     def _draw_frames(self, stop: threading.Event, outlet: Outlet) -> None:
         """Draw until `stop`; nothing while the shell has us in the background."""
         while not stop.is_set() and not self._closed:
+            asked = self._wake.is_set()
             self._wake.clear()
             width, height = self._console.size
             frame = render(self._get_snapshot(), width, height, self._language)
@@ -229,26 +258,50 @@ class Dashboard:
                 if self._suspended or self._closed or not in_foreground(outlet.fileno()):
                     self._leave()
                 else:
+                    if asked or outlet.stuck or self._clock.now() >= self._whole_at:
+                        self._seen = None
                     outlet.flush()
                     if not outlet.stuck:
                         self._draw(frame)
-            self._clock.wait(self._wake, FRAME_S)
+            self._clock.wait(self._wake, ECHO_S if asked else FRAME_S)
 
     def _draw(self, frame: Frame) -> None:
-        """Draw over the last picture, on the alternate screen, in one write."""
+        """Draw over the last picture, on the alternate screen, in one write: what changed, or all that may have."""
         if self._live is None:
             self._live = Live(
                 console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
             )
             self._live.start()
-            self._cursor_shown = False
+            self._seen = None
+        seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
         with self._console:
-            self._live.update(frame, refresh=True)
-            if frame.cursor is not None:
-                self._console.control(Control.move_to(*frame.cursor))
-            if (frame.cursor is not None) != self._cursor_shown:
-                self._cursor_shown = frame.cursor is not None
-                self._console.show_cursor(self._cursor_shown)
+            if seen is None or seen.size != frame.size:
+                self._live.update(frame, refresh=True)
+                self._whole_at = self._clock.now() + WHOLE_S
+                self._place_cursor(frame.cursor, switch=True)
+            else:
+                changed = frame.changed_since(seen)
+                self._draw_lines(frame, changed)
+                if changed or frame.cursor != seen.cursor:
+                    self._place_cursor(frame.cursor, switch=(frame.cursor is None) != (seen.cursor is None))
+        self._seen = frame
+
+    def _draw_lines(self, frame: Frame, indices: Sequence[int]) -> None:
+        """Draw over some lines. Not by Live, which knows whole pictures only: one costs many times as much."""
+        parts: list[Segment] = []
+        for index in indices:
+            line = frame.line(index)
+            padding = Segment(" " * (frame.width - line.cell_len))
+            parts += [Control.move_to(0, index).segment, *line.render(self._console), padding]
+        if parts:
+            self._console.update_screen_lines([parts])
+
+    def _place_cursor(self, cursor: tuple[int, int] | None, *, switch: bool) -> None:
+        """Put the cursor where it belongs; `switch` it on or off as well, which would disturb its blinking."""
+        if cursor is not None:
+            self._console.control(Control.move_to(*cursor))
+        if switch:
+            self._console.show_cursor(cursor is not None)
 
     def _leave(self) -> None:
         """Leave the alternate screen and show the cursor; a terminal that is gone does not matter."""

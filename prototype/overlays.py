@@ -10,7 +10,7 @@ from rich.text import Text
 from messages import text as say
 from ui_texts import CHOICE_LABELS
 from values import Snapshot, Source
-from widgets import Row, clean, count, fit, pad, wrap
+from widgets import Row, clean, count, fit, pad, remembered, wrap
 
 _HINTS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "main": (
@@ -51,11 +51,16 @@ _PROMPT_INDENT: Final = 2
 
 def hints(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return the key hints that fit."""
+    return _hints(snapshot.mode, snapshot.mixer.paused, width, language)
+
+
+@remembered
+def _hints(mode: str, paused: bool, width: int, language: str) -> Text:
     room = width
     shown: list[tuple[int, str, str]] = []
-    for key, word in _HINTS.get(snapshot.mode, _HINTS["main"]):
+    for key, word in _HINTS.get(mode, _HINTS["main"]):
         name = say(language, "ui.name.space") if key == "space" else key
-        words = say(language, "ui.key.resume" if word == "pause" and snapshot.mixer.paused else f"ui.key.{word}")
+        words = say(language, "ui.key.resume" if word == "pause" and paused else f"ui.key.{word}")
         cells = cell_len(f"{name} {words}") + (2 if shown else 0)
         if cells <= room:
             room -= cells

@@ -5,6 +5,7 @@ Total: any snapshot gives rows. The lower a row's rank, the later it is left out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.text import Text
@@ -14,6 +15,7 @@ from values import SegmentInfo, Snapshot, Source
 from widgets import (
     LABEL_CELLS,
     Row,
+    bar,
     clean,
     clock_time,
     count,
@@ -22,7 +24,7 @@ from widgets import (
     labelled,
     number,
     pad,
-    progress,
+    remembered,
     share,
     span,
     sparkline,
@@ -49,22 +51,41 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return the first line: the station, and whatever is out of the ordinary at the right."""
     mixer = snapshot.mixer
     volume = number(mixer.volume)
-    percent = count(round(100 * (1.0 if volume is None else min(max(0.0, volume), 9.99))))
-    signs = [
-        Text(say(language, "ui.head.paused"), "bold yellow") if mixer.paused else Text(),
-        Text(say(language, "ui.head.muted"), "bold yellow") if mixer.muted else Text(),
-        Text("● " + say(language, "ui.head.recording"), "red") if snapshot.recording else Text(),
-        _player_state(snapshot, language),
+    return _header(
+        clean(snapshot.station_title) or clean(snapshot.prompt) or say(language, "ui.head.name"),
+        (mixer.paused, mixer.muted, bool(snapshot.recording)),
+        clean(snapshot.player_state),
         _timer(snapshot, language),
-        Text(say(language, "ui.head.volume", percent=percent), "dim") if not mixer.muted else Text(),
+        count(round(100 * (1.0 if volume is None else min(max(0.0, volume), 9.99)))),
+        width,
+        language,
+    )
+
+
+@remembered
+def _header(
+    title: str,
+    switched_on: tuple[bool, bool, bool],
+    player_state: str,
+    timer: tuple[str, str],
+    percent: int,
+    width: int,
+    language: str,
+) -> Text:
+    paused, muted, recording = switched_on
+    signs = [
+        Text(say(language, "ui.head.paused"), "bold yellow") if paused else Text(),
+        Text(say(language, "ui.head.muted"), "bold yellow") if muted else Text(),
+        Text("● " + say(language, "ui.head.recording"), "red") if recording else Text(),
+        _player_state(player_state, language),
+        Text(*timer),
+        Text(say(language, "ui.head.volume", percent=percent), "dim") if not muted else Text(),
     ]
     shown = join(signs, 2 * width // 3, "   ")
-    title = clean(snapshot.station_title) or clean(snapshot.prompt) or say(language, "ui.head.name")
     return two_ends(Text("♪ " + title, "bold"), shown, width)
 
 
-def _player_state(snapshot: Snapshot, language: str) -> Text:
-    state = clean(snapshot.player_state)
+def _player_state(state: str, language: str) -> Text:
     if state in ("playing", "paused", ""):
         return Text()
     try:
@@ -73,41 +94,55 @@ def _player_state(snapshot: Snapshot, language: str) -> Text:
         return Text(state, "yellow")
 
 
-def _timer(snapshot: Snapshot, language: str) -> Text:
+def _timer(snapshot: Snapshot, language: str) -> tuple[str, str]:
+    """Return what is said of the timer, and its style."""
     timer = snapshot.timer
     if timer is None:
-        return Text()
+        return "", ""
     key = "total" if timer.phase == "work" and not count(timer.round) else timer.phase
     if key not in ("total", "work", "break", "ending"):
-        return Text(clock_time(timer.remaining_s))
-    return Text(
-        say(language, f"ui.timer.{key}", time=clock_time(timer.remaining_s), round=count(timer.round)),
-        "cyan" if key != "ending" else "yellow",
-    )
+        return clock_time(timer.remaining_s), ""
+    words = say(language, f"ui.timer.{key}", time=clock_time(timer.remaining_s), round=count(timer.round))
+    return words, "cyan" if key != "ending" else "yellow"
 
 
 def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -> list[Row]:
     """Return the badge and title, what is known of the piece, the waveform and the time line."""
     playing = snapshot.mixer.playing
-    style = SOURCE_STYLES[playing.source]
-    quiet = "dim" if snapshot.mixer.paused or snapshot.mixer.muted else style
-    badge = Text.assemble((f" {source_name(language, playing.source)} ", f"reverse {style}"), "  ")
-    liked = Text("♥ " + say(language, "ui.head.liked"), "red") if snapshot.liked else Text()
-    if liked and width < 60:
-        liked = Text("♥", "red")
-    title = Text(piece_title(language, playing.source, playing.info), "bold")
-    details = Text(" · ".join(_details(snapshot, language)), "dim")
+    quiet = "dim" if snapshot.mixer.paused or snapshot.mixer.muted else SOURCE_STYLES[playing.source]
+    title = piece_title(language, playing.source, playing.info)
+    first, second, blank = _title_rows(
+        playing.source, title, " · ".join(_details(snapshot, language)), snapshot.liked, width, language
+    )
     elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
-    bar_cells = width - len(elapsed) - len(total) - 2
-    bar = progress(_elapsed_share(snapshot), bar_cells, quiet)
+    bar_cells = max(0, width - len(elapsed) - len(total) - 2)
+    done_cells = round((_elapsed_share(snapshot) or 0.0) * bar_cells)
     wave = waveform(snapshot.mixer.levels_db, width, wave_rows, quiet)
     return [
-        Row(0, two_ends(Text.assemble(badge, title), liked, width)),
-        Row(12, Text.assemble(" " * badge.cell_len, details)),
-        Row(22, Text()),
+        first,
+        second,
+        blank,
         *(Row(8 if line is wave[-1] else 10, line) for line in wave),
-        Row(1, Text.assemble(elapsed, " ", bar, " ", (total, "dim"))),
+        _time_row(elapsed, total, done_cells, bar_cells, quiet),
     ]
+
+
+@remembered
+def _title_rows(source: Source, title: str, details: str, is_liked: bool, width: int, language: str) -> list[Row]:
+    badge = Text.assemble((f" {source_name(language, source)} ", f"reverse {SOURCE_STYLES[source]}"), "  ")
+    liked = Text("♥ " + say(language, "ui.head.liked"), "red") if is_liked else Text()
+    if liked and width < 60:
+        liked = Text("♥", "red")
+    return [
+        Row(0, two_ends(Text.assemble(badge, Text(title, "bold")), liked, width)),
+        Row(12, Text.assemble(" " * badge.cell_len, Text(details, "dim"))),
+        Row(22, Text()),
+    ]
+
+
+@remembered
+def _time_row(elapsed: str, total: str, done_cells: int, bar_cells: int, style: str) -> Row:
+    return Row(1, Text.assemble(elapsed, " ", bar(done_cells, bar_cells, style), " ", (total, "dim")))
 
 
 def _elapsed_share(snapshot: Snapshot) -> float | None:
@@ -139,10 +174,10 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
     return [part for part in found if part]
 
 
-def ready_seconds(snapshot: Snapshot) -> float:
+def ready_seconds(ready: Sequence[SegmentInfo]) -> float:
     """Return the audible seconds in the queue; nonsense counts as none."""
     total = 0.0
-    for info in snapshot.spool.ready:
+    for info in ready:
         try:
             total += max(0.0, number(info.audible_s) or 0.0)
         except (OverflowError, TypeError):
@@ -152,21 +187,34 @@ def ready_seconds(snapshot: Snapshot) -> float:
 
 def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the queue as slots (ready, in the making, empty), its depth, and the titles that come next."""
-    depth, target = len(snapshot.spool.ready), count(snapshot.target)
+    making = tuple(share(job.progress) or 0.0 for job in snapshot.generator.jobs)
+    return _queue(snapshot.spool.ready, making, count(snapshot.target), snapshot.depth_history, width, language)
+
+
+@remembered
+def _queue(
+    ready: tuple[SegmentInfo, ...],
+    making: tuple[float, ...],
+    target: int,
+    depths: tuple[int, ...],
+    width: int,
+    language: str,
+) -> list[Row]:
+    depth = len(ready)
     figures = Text.assemble((f"{depth}", "bold"), f"/{target}  ")
-    ahead = span(language, ready_seconds(snapshot))
+    ahead = span(language, ready_seconds(ready))
     figures.append(
         say(language, "ui.queue.ahead", time=ahead) if depth else say(language, "ui.queue.empty"),
         "" if depth else "yellow",
     )
     room = width - LABEL_CELLS - figures.cell_len - 2
-    slots = _slots(snapshot, min(room, 44))
+    slots = _slots(depth, making, target, min(room, 44))
     shown = Text.assemble(slots, "  ", figures) if slots else figures
     room = min(20, width - LABEL_CELLS - shown.cell_len - 3)
-    history = sparkline(snapshot.depth_history, room, "green", 0.0, float(max(1, target)))
+    history = sparkline(depths, room, "green", 0.0, float(max(1, target)))
     line = two_ends(labelled(language, "queue", shown), history, width)
     rows = [Row(17, Text()), Row(2, line)]
-    for index, info in enumerate(snapshot.spool.ready[:20]):
+    for index, info in enumerate(ready[:20]):
         label = say(language, "ui.label.next") if index == 0 else ""
         title = fit(piece_title(language, Source.FRESH, info), width - LABEL_CELLS - 8)
         try:
@@ -178,11 +226,9 @@ def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     return rows
 
 
-def _slots(snapshot: Snapshot, width: int) -> Text:
+def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text:
     """Return a line a segment: solid when ready, filling while in the making, dashed where one is missing."""
-    ready = len(snapshot.spool.ready)
-    making = [share(job.progress) or 0.0 for job in snapshot.generator.jobs]
-    total = min(max(ready + len(making), count(snapshot.target)), 200)
+    total = min(max(ready + len(making), target), 200)
     if width < 3 or not total:
         return Text()
     cells = max(1, min(_SLOT_CELLS, (width + 1) // total - 1))

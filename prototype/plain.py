@@ -56,7 +56,7 @@ class PlainLog:
                 "ui.plain.queue",
                 depth=len(snapshot.spool.ready),
                 target=count(snapshot.target),
-                time=span(self._language, ready_seconds(snapshot)),
+                time=span(self._language, ready_seconds(snapshot.spool.ready)),
                 jobs=len(snapshot.generator.jobs),
                 server=say(self._language, f"ui.server.{state}") if known else state,
             )

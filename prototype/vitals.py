@@ -8,7 +8,7 @@ from rich.text import Text
 
 from messages import TEXTS
 from messages import text as say
-from values import JobView, Notice, Snapshot
+from values import Notice, Snapshot
 from widgets import (
     LABEL_CELLS,
     Row,
@@ -21,6 +21,7 @@ from widgets import (
     number,
     pad,
     progress,
+    remembered,
     sentence,
     share,
     span,
@@ -39,18 +40,28 @@ _SERVER_GLYPHS: Final = {
     "off": ("·", "dim"),
 }
 _MOST_JOBS: Final = 6
+_TROUBLES: Final = ("retries", "failures", "rejected", "lost")
+_Job = tuple[float | None, int, str, str]  # progress, place in line, stage and age, as they are shown
 
 
 def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return a line a job in flight."""
+    full = len(snapshot.spool.ready) >= count(snapshot.target) and snapshot.generator.server == "up"
     jobs = snapshot.generator.jobs
+    shown = tuple(
+        (share(job.progress), count(job.queue_position), job.stage, span(language, job.age_s)) for job in jobs
+    )
+    return _making(shown, full, width, language)
+
+
+@remembered
+def _making(jobs: tuple[_Job, ...], full: bool, width: int, language: str) -> list[Row]:
     if not jobs:
-        full = len(snapshot.spool.ready) >= count(snapshot.target) and snapshot.generator.server == "up"
         quiet = say(language, "ui.making.rest" if full else "ui.making.idle")
         return [Row(6, labelled(language, "making", Text(quiet, "dim")))]
     rows = []
     for index, job in enumerate(jobs[:_MOST_JOBS]):
-        line = _job(job, width - LABEL_CELLS, language)
+        line = _job_line(*job, width - LABEL_CELLS, language)
         shown = labelled(language, "making", line) if index == 0 else Text.assemble(" " * LABEL_CELLS, line)
         rows.append(Row(4 + 6 * index, shown))
     if len(jobs) > _MOST_JOBS:
@@ -59,20 +70,17 @@ def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     return rows
 
 
-def _job(job: JobView, width: int, language: str) -> Text:
+def _job_line(done: float | None, position: int, stage: str, age: str, width: int, language: str) -> Text:
     """Return a job's progress where the server tells it, else its place in line; its stage and its age."""
-    age = Text(span(language, job.age_s), "dim")
-    done = share(job.progress)
-    position = count(job.queue_position)
-    stage = _stage(job.stage, language)
+    stage = _stage(stage, language)
     if done is None:
         place = say(language, "ui.making.line", position=position) if position else ""
         stage = " · ".join(part for part in (place, stage) if part) or say(language, "ui.making.waiting")
-        return two_ends(Text("◌ " + stage), age, width)
+        return two_ends(Text("◌ " + stage), Text(age, "dim"), width)
     percent = f"{round(100 * done):3} %"
     bar_cells = max(4, min(24, width - 26))
     left = Text.assemble(progress(done, bar_cells, "green"), f" {percent}  ", (stage, "dim"))
-    return two_ends(left, age, width)
+    return two_ends(left, Text(age, "dim"), width)
 
 
 def _stage(stage: str, language: str) -> str:
@@ -83,85 +91,105 @@ def _stage(stage: str, language: str) -> str:
 
 def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return speed, counts, server, uptime and the shelves."""
-    room = width - LABEL_CELLS
+    generator, spool, room = snapshot.generator, snapshot.spool, width - LABEL_CELLS
+    counts = tuple(count(getattr(generator, key)) for key in ("produced", *_TROUBLES))
+    shelved = (count(spool.kept), count(spool.played), count(spool.size_mb))
     rows = [
         Row(27, Text()),
-        Row(9, _speed(snapshot, room, language)),
-        Row(11, labelled(language, "made", _made(snapshot, room, language))),
+        _speed(
+            number(generator.factor),
+            (generator.median_generation_s, generator.last_generation_s, generator.last_wait_s),
+            generator.generation_history_s,
+            room,
+            language,
+        ),
+        _made(counts, room, language),
         Row(27, Text()),
-        Row(7, _server(snapshot, language)),
-        Row(13, _running(snapshot, room, language)),
-        Row(18 if snapshot.spool.writable else 5, _shelf(snapshot, room, language)),
+        _server(clean(generator.server), clean(generator.server_detail), language),
+        _running(
+            clock_time(snapshot.uptime_s),
+            number(snapshot.mixer.longest_silence_s) or 0.0,
+            clock_time(snapshot.uninterrupted_s),
+            room,
+            language,
+        ),
+        _shelf(shelved, bool(spool.writable), room, language),
     ]
     if snapshot.recording:
         rows.append(Row(24, labelled(language, "recording", Text(clean(snapshot.recording)))))
     return rows
 
 
-def _speed(snapshot: Snapshot, room: int, language: str) -> Text:
-    generator = snapshot.generator
-    factor = number(generator.factor)
+@remembered
+def _speed(
+    factor: float | None,
+    durations_s: tuple[float | None, ...],
+    history_s: tuple[float, ...],
+    room: int,
+    language: str,
+) -> Row:
     parts = []
     if factor is not None:
         shown = say(language, "ui.speed.factor", factor=f"{min(max(0.0, factor), 9999.0):.2f}")
         parts.append(Text(shown, "" if factor <= 1 else "yellow"))
-    for key, value in (
-        ("median", generator.median_generation_s),
-        ("last", generator.last_generation_s),
-        ("wait", generator.last_wait_s),
-    ):
+    for key, value in zip(("median", "last", "wait"), durations_s, strict=True):
         if number(value) is not None:
             parts.append(Text(say(language, f"ui.speed.{key}", time=span(language, value))))
     line = join(parts, room) if parts else Text(say(language, "ui.speed.none"), "dim")
-    times = [time for time in map(number, generator.generation_history_s) if time is not None]
+    times = [time for time in map(number, history_s) if time is not None]
     low, high = min(times, default=0.0), max(times, default=0.0)
     history = sparkline(times, min(20, room - line.cell_len - 3), "cyan", 0.6 * low, high)
-    return labelled(language, "speed", two_ends(line, history, room))
+    return Row(9, labelled(language, "speed", two_ends(line, history, room)))
 
 
-def _made(snapshot: Snapshot, room: int, language: str) -> Text:
+@remembered
+def _made(counts: tuple[int, ...], room: int, language: str) -> Row:
     """Return the counts, those of things that never happened last and quiet."""
-    generator = snapshot.generator
-    happened = [Text(say(language, "ui.made.produced", count=count(generator.produced)))]
+    happened = [Text(say(language, "ui.made.produced", count=counts[0]))]
     never: list[Text] = []
-    for key in ("retries", "failures", "rejected", "lost"):
-        figure = count(getattr(generator, key))
+    for key, figure in zip(_TROUBLES, counts[1:], strict=True):
         words = Text(say(language, f"ui.made.{key}", count=figure), "" if figure else "dim")
         (happened if figure else never).append(words)
-    return join([*happened, *never], room)
+    return Row(11, labelled(language, "made", join([*happened, *never], room)))
 
 
-def _server(snapshot: Snapshot, language: str) -> Text:
-    state, detail = clean(snapshot.generator.server), clean(snapshot.generator.server_detail)
+@remembered
+def _server(state: str, detail: str, language: str) -> Row:
     glyph, style = _SERVER_GLYPHS.get(state, ("?", "yellow"))
     words = say(language, f"ui.server.{state}") if state in _SERVER_GLYPHS else state
-    return labelled(language, "server", Text.assemble((glyph, style), f" {words}  ", (detail, "dim")))
+    return Row(7, labelled(language, "server", Text.assemble((glyph, style), f" {words}  ", (detail, "dim"))))
 
 
-def _running(snapshot: Snapshot, room: int, language: str) -> Text:
-    silence = number(snapshot.mixer.longest_silence_s) or 0.0
+@remembered
+def _running(uptime: str, silence_s: float, uninterrupted: str, room: int, language: str) -> Row:
+    silence = Text(say(language, "ui.running.silence", time=span(language, silence_s)), "yellow")
     parts = [
-        Text(clock_time(snapshot.uptime_s)),
-        Text(say(language, "ui.running.silence", time=span(language, silence)), "yellow") if silence > 0 else Text(),
-        Text(say(language, "ui.running.unbroken", time=clock_time(snapshot.uninterrupted_s)), "green"),
+        Text(uptime),
+        silence if silence_s > 0 else Text(),
+        Text(say(language, "ui.running.unbroken", time=uninterrupted), "green"),
     ]
-    return labelled(language, "running", join(parts, room))
+    return Row(13, labelled(language, "running", join(parts, room)))
 
 
-def _shelf(snapshot: Snapshot, room: int, language: str) -> Text:
-    spool = snapshot.spool
+@remembered
+def _shelf(shelved: tuple[int, int, int], writable: bool, room: int, language: str) -> Row:
+    kept, played, size_mb = shelved
     parts = [
-        Text() if spool.writable else Text(say(language, "ui.shelf.readonly"), "bold yellow"),
-        Text(say(language, "ui.shelf.kept", count=count(spool.kept))),
-        Text(say(language, "ui.shelf.played", count=count(spool.played))),
-        Text(say(language, "ui.shelf.size", size=f"{count(spool.size_mb):,}"), "dim"),
+        Text() if writable else Text(say(language, "ui.shelf.readonly"), "bold yellow"),
+        Text(say(language, "ui.shelf.kept", count=kept)),
+        Text(say(language, "ui.shelf.played", count=played)),
+        Text(say(language, "ui.shelf.size", size=f"{size_mb:,}"), "dim"),
     ]
-    return labelled(language, "shelf", join(parts, room))
+    return Row(18 if writable else 5, labelled(language, "shelf", join(parts, room)))
 
 
 def notices(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the latest notices, oldest first; the newest and the serious ones are told in full."""
-    shown = snapshot.notices[-40:]
+    return _notices(snapshot.notices[-40:], width, language)
+
+
+@remembered
+def _notices(shown: tuple[Notice, ...], width: int, language: str) -> list[Row]:
     rows = [Row(16, Text())] if shown else []
     for age, notice in zip(range(len(shown) - 1, -1, -1), shown, strict=True):
         rank = (3, 14, 15)[age] if age < 3 else 17 + 2 * age

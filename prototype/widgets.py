@@ -11,9 +11,9 @@ import functools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
@@ -35,6 +35,28 @@ _DOTS_LEFT: Final = (0x40, 0x04, 0x02, 0x01)  # the left column of a Braille cel
 _DOTS_RIGHT: Final = (0x80, 0x20, 0x10, 0x08)
 RANGE_DB: Final = 20.0
 QUIET_TOP_DB: Final = -42.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def remembered(make: Callable[P, R]) -> Callable[P, R]:
+    """Let a pure `make` return its last result again as long as its arguments are equal.
+
+    Most of the screen stands still from frame to frame. Equality, other than a hash, costs little with long tuples of
+    the same values, and is there for any value. What is returned must not be changed.
+    """
+    last: tuple[object, R] | None = None
+
+    @functools.wraps(make)
+    def again(*args: P.args, **kwargs: P.kwargs) -> R:
+        nonlocal last
+        kept, given = last, (args, kwargs)
+        if kept is None or kept[0] != given:
+            kept = last = given, make(*args, **kwargs)
+        return kept[1]
+
+    return again
 
 
 def clean(value: object) -> str:
@@ -135,9 +157,12 @@ def sentence(language: str, key: str, args: Iterable[tuple[str, object]] = ()) -
 def progress(fraction: float | None, width: int, style: str) -> Text:
     """Return a bar of `width` cells, readable without colour too."""
     width = max(0, width)
-    done = round((share(fraction) or 0.0) * width)
-    bar = Text("━" * done, style)
-    return bar.append("─" * (width - done), "dim")
+    return bar(round((share(fraction) or 0.0) * width), width, style)
+
+
+def bar(done: int, width: int, style: str) -> Text:
+    """Return a bar of `width` cells of which `done` are heavy."""
+    return Text("━" * done, style).append("─" * (width - done), "dim")
 
 
 def sparkline(values: Sequence[object], width: int, style: str, low: float, high: float) -> Text:
@@ -164,21 +189,37 @@ def waveform(levels_db: Sequence[object], width: int, height: int, style: str) -
     The loudest level in sight reaches the top; RANGE_DB below it, and whatever is no number, only the foot is left.
     """
     bars = max(0, (width + 1) // 2)
-    levels = [number(level) for level in levels_db[len(levels_db) % 2 :][-2 * bars :]] if bars else []
-    heard = [QUIET_TOP_DB - RANGE_DB if level is None else level for level in levels]
-    pairs = [max(pair) for pair in zip(heard[::2], heard[1::2], strict=False)]
+    quiet = QUIET_TOP_DB - RANGE_DB
+    heard = [_level(level, quiet) for level in levels_db[len(levels_db) % 2 :][-2 * bars :]] if bars else []
+    pairs = list(map(max, heard[::2], heard[1::2]))
     top = max([QUIET_TOP_DB, *pairs])
-    parts = [share(1 + (level - top) / RANGE_DB) or 0.0 for level in pairs]
+    parts = [max(0.0, 1 + (level - top) / RANGE_DB) for level in pairs]
     eighths = [1] * (bars - len(parts)) + [max(1, round(part * 8 * height)) for part in parts]
-    return [
-        Text(" ".join(_EIGHTHS[min(max(0, eighth - 8 * row), 8)] for eighth in eighths), style)
-        for row in range(height - 1, -1, -1)
-    ]
+    columns = _columns(height)
+    return [Text(" ".join([columns[eighth][row] for eighth in eighths]), style) for row in range(height)]
 
 
-@dataclass(frozen=True)
+def _level(level: object, missing: float) -> float:
+    """Return a level as a finite float, `missing` for what is none; almost all are floats, and those go quickly."""
+    if type(level) is float and math.isfinite(level):
+        return level
+    figure = number(level)
+    return missing if figure is None else figure
+
+
+@functools.lru_cache(maxsize=8)
+def _columns(height: int) -> list[str]:
+    """Return the bars of `height` lines, from top to foot, by how many eighths of a line they rise."""
+    feet = range(8 * (height - 1), -1, -8)
+    return ["".join(_EIGHTHS[min(max(0, eighth - foot), 8)] for foot in feet) for eighth in range(8 * height + 1)]
+
+
+@dataclass(frozen=True, eq=False)
 class Row:
-    """A line of the screen; of more rows than fit, those with the lowest `rank` are shown, in their order."""
+    """A line of the screen; of more rows than fit, those with the lowest `rank` are shown, in their order.
+
+    Compared by identity: most rows are the very ones of the last picture.
+    """
 
     rank: int
     line: Text
@@ -187,8 +228,13 @@ class Row:
 def fit_rows(rows: Sequence[Row], width: int, height: int) -> list[Text]:
     """Return exactly `height` lines, each at most `width` cells."""
     best = sorted(range(len(rows)), key=lambda index: rows[index].rank)[: max(0, height)]
-    lines = [fit_line(rows[index].line, width) for index in sorted(best)]
+    lines = [_fitted(rows[index], width) for index in sorted(best)]
     return lines + [Text() for _ in range(height - len(lines))]
+
+
+@functools.lru_cache(maxsize=256)
+def _fitted(row: Row, width: int) -> Text:
+    return fit_line(row.line, width)
 
 
 def fit_line(line: Text, width: int) -> Text:

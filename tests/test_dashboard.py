@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import io
 import itertools
 import math
@@ -13,7 +14,7 @@ import struct
 import termios
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from dashboard import FRAME_S, Dashboard, render
+from dashboard import FRAME_S, WHOLE_S, Dashboard, render
 from plain import PlainLog
 from screens import afternoon, screen, segment
 from screenshot import GOLDEN_SCREENS, SCREENS, as_text, golden_path
@@ -334,6 +335,109 @@ def test_the_screen_comes_and_goes(terminal: tuple[int, TextIO]) -> None:
     dashboard.close()
     dashboard.close()
     assert shown(person) == ""
+
+
+def watched(
+    terminal: tuple[int, TextIO], moments: Sequence[Snapshot], between: Callable[[int, Dashboard], None]
+) -> list[str]:
+    """Show the moments, a frame each, and return what each of them wrote; `between` is called before each."""
+    person, stream = terminal
+    stop, clock = threading.Event(), FakeClock()
+    upcoming = iter(moments)
+    dashboard = Dashboard(lambda: next(upcoming, moments[-1]), clock, stream, "en")
+    seen: list[str] = []
+
+    def look(index: int) -> None:
+        seen.append(shown(person))
+        between(index, dashboard)
+
+    for index in range(1, len(moments) + 1):
+        clock.at((index - 0.5) * FRAME_S, functools.partial(look, index))
+    clock.at(len(moments) * FRAME_S, stop.set)
+    dashboard.run(stop)
+    return seen
+
+
+def nothing(_index: int, _dashboard: Dashboard) -> None:
+    """Do nothing between two frames."""
+
+
+def test_only_the_lines_that_changed_are_written(terminal: tuple[int, TextIO]) -> None:
+    """A picture that stands still costs nothing; one that moves costs the lines in which it does."""
+    one = afternoon()
+    other = replace(one, uptime_s=one.uptime_s + 60)
+    first, still, moved = watched(terminal, [one, one, other], nothing)
+    assert "mellow" in first
+    assert still == ""
+    assert "1:03:11" in moved
+    assert "mellow" not in moved
+    assert len(clean(moved)) < 80
+
+
+def test_a_line_that_only_changed_its_colour_is_written(terminal: tuple[int, TextIO]) -> None:
+    """The same words in another style are a change."""
+    one = afternoon()
+    paused = replace(one, mixer=replace(one.mixer, levels_db=(), paused=True))
+    playing = replace(one, mixer=replace(one.mixer, levels_db=()))
+    _, changed = watched(terminal, [paused, playing], nothing)
+    assert "\x1b[32m▁ ▁" in changed
+
+
+@pytest.mark.parametrize("what", ["resize", "key", "resume", "overlay"])
+def test_after_anything_unusual_all_is_written(
+    terminal: tuple[int, TextIO], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever may have spoiled the screen, it is drawn anew."""
+
+    def disturb(index: int, dashboard: Dashboard) -> None:
+        if index != 2:
+            return
+        if what == "resize":
+            monkeypatch.setenv("LINES", "20")
+        elif what == "resume":
+            dashboard.suspend()
+            dashboard.resume()
+        elif what in ("key", "overlay"):
+            dashboard.refresh()
+
+    last = screen("help") if what == "overlay" else afternoon()
+    _, still, anew = watched(terminal, [afternoon(), afternoon(), last], disturb)
+    assert still == ""
+    assert "mellow" in anew
+    assert "Lo-fi beats" in anew
+    assert ("esc back" if what == "overlay" else "q quit") in clean(anew[-400:])
+
+
+def test_what_others_wrote_over_the_screen_does_not_stay(terminal: tuple[int, TextIO]) -> None:
+    """Now and then everything is drawn, changed or not."""
+    seen = watched(terminal, [afternoon()] * (int(WHOLE_S / FRAME_S) + 2), nothing)
+    assert ["mellow" in one for one in seen].count(True) == 2
+    assert seen.count("") == len(seen) - 2
+
+
+def test_a_half_written_screen_is_drawn_anew(terminal: tuple[int, TextIO]) -> None:
+    """Where the terminal took only a part, the next thing it gets is a whole picture."""
+    person, stream = terminal
+    stop, clock, taken = threading.Event(), FakeClock(), itertools.count()
+    dashboard = Dashboard(lambda: replace(afternoon(), uptime_s=next(taken)), clock, stream, "en")
+    os.set_blocking(stream.fileno(), False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(stream.fileno(), b"x" * 512)
+    seen: list[str] = []
+    for time_s in (2.2, 2.7):
+        clock.at(time_s, lambda: seen.append(shown(person)))
+    clock.at(3.0, stop.set)
+    dashboard.run(stop)
+    assert seen[1].count("mellow") == 2  # what was on its way, and the whole
+
+
+def test_the_last_picture_has_no_say_in_the_next(language: str = "en") -> None:
+    """Rows that are made once and shown again are those that would be made anew."""
+    for width, height in SIZES:
+        before = [render(screen(name, language), width, height, language).plain for name in SCREENS]
+        after = [render(screen(name, language), width, height, language).plain for name in reversed(SCREENS)]
+        assert before == after[::-1]
 
 
 def test_a_fault_in_a_snapshot_gives_the_screen_back(terminal: tuple[int, TextIO]) -> None:
