@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -16,6 +17,7 @@ from values import CHANNELS, SAMPLE_RATE_HZ, Samples
 log = logging.getLogger(__name__)
 
 WAITING_BLOCKS: Final = 600  # about 50 s of sound: the disk may be that late
+WRITE_S: Final = 1.0  # to wake up for every block would cost as much again as to write it
 FORMATS: Final = {".flac": "FLAC", ".ogg": "OGG"}  # anything else is written as WAV
 LONGEST_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours; then a new part begins
 
@@ -50,27 +52,30 @@ class Recorder:
                 log.warning("the disk is too slow for the recording: a block is lost")
 
     def run(self, stop: threading.Event) -> None:
-        """Write what was taken, until `stop` is set and all is written."""
+        """Write what was taken, once every WRITE_S, until `stop` is set and all is written."""
         file: sf.SoundFile | None = None
         try:
             while True:
-                try:
-                    item = self._queue.get(timeout=0.2)
-                except queue.Empty:
-                    if stop.is_set():
-                        return
-                    continue
-                try:
-                    file = self._write(file, item)
-                except (OSError, sf.SoundFileError) as error:
-                    self._notices.say("recorder.failed", "warning", reason=str(error))
-                    self.path = None
-                    file = None
+                last = stop.wait(WRITE_S)
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        file = self._write(file, self._queue.get_nowait())
+                if last:
+                    return
         finally:
             if file is not None:
                 file.close()
 
     def _write(self, file: sf.SoundFile | None, item: Samples | Path | None) -> sf.SoundFile | None:
+        """Write a block, or begin or end a file; return the one that is open now. One that fails is given up."""
+        try:
+            return self._written(file, item)
+        except (OSError, sf.SoundFileError) as error:
+            self._notices.say("recorder.failed", "warning", reason=str(error))
+            self.path = None
+            return None
+
+    def _written(self, file: sf.SoundFile | None, item: Samples | Path | None) -> sf.SoundFile | None:
         if item is None or isinstance(item, Path):
             if file is not None:
                 file.close()

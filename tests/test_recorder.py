@@ -53,6 +53,20 @@ def test_a_recording_that_cannot_be_written_is_said_and_ends(tmp_path: Path) -> 
     assert recorder.path is None
 
 
+def test_one_recording_after_the_other_is_written_in_one_go(tmp_path: Path) -> None:
+    """However late the writer looks, every block goes into its own file; one that fails takes no other with it."""
+    (tmp_path / "file").write_text("in the way")
+    recorder, stop = Recorder(Notices(FakeClock())), threading.Event()
+    for name, seconds in (("a.wav", 0.1), ("file/b.wav", 0.2), ("c.wav", 0.3)):
+        recorder.start(tmp_path / name)
+        recorder.take(tone(seconds))
+        recorder.end()
+    stop.set()
+    recorder.run(stop)
+    assert len(sf.read(tmp_path / "a.wav")[0]) == 4_800
+    assert len(sf.read(tmp_path / "c.wav")[0]) == 14_400
+
+
 def test_take_never_waits(tmp_path: Path) -> None:
     """When nobody writes, blocks are lost rather than waited for."""
     recorder = Recorder(Notices(FakeClock()))
