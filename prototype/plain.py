@@ -21,7 +21,7 @@ class PlainLog:
     def __init__(self, language: str) -> None:
         self._language = language
         self._told: tuple[Notice, ...] = ()
-        self._playing: tuple[object, ...] = ()
+        self._playing = ""
         self._queue_told_at: float | None = None
 
     def lines(self, snapshot: Snapshot, now: float, wall: str) -> list[str]:
@@ -37,12 +37,13 @@ class PlainLog:
 
     def _now_playing(self, snapshot: Snapshot) -> list[str]:
         playing = snapshot.mixer.playing
-        if snapshot.player_state == "starting" or (playing.source, playing.key) == self._playing:
+        if snapshot.player_state == "starting":
             return []
-        self._playing = (playing.source, playing.key)
         source = source_name(self._language, playing.source)
         title = piece_title(self._language, playing.source, playing.info)
-        return [say(self._language, "ui.plain.playing", source=source, title=title)]
+        line = say(self._language, "ui.plain.playing", source=source, title=title)
+        told, self._playing = self._playing, line
+        return [line] if line != told else []
 
     def _queue(self, snapshot: Snapshot, now: float) -> list[str]:
         if self._queue_told_at is not None and now - self._queue_told_at < QUEUE_LINE_EVERY_S:

@@ -274,6 +274,14 @@ def test_calm_lines_tell_what_is_new() -> None:
     ]
 
 
+def test_a_piece_is_told_once() -> None:
+    """The same piece under another key, as VLC's list may have it, is no news."""
+    plain_log, one = PlainLog("en"), afternoon()
+    plain_log.lines(one, 0.0, "14:03")
+    again = replace(one, mixer=replace(one.mixer, playing=replace(one.mixer.playing, key="other")))
+    assert plain_log.lines(again, 1.0, "14:03") == []
+
+
 @settings(deadline=None)
 @given(ODD_SNAPSHOTS)
 def test_calm_lines_are_total(snapshot: Snapshot) -> None:
