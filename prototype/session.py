@@ -19,9 +19,9 @@ from stations import Station
 from supervisor import Worker
 from terminal import Keyboard, handle_suspension
 from timers import SessionTimer
-from values import Snapshot
+from values import SAMPLE_RATE_HZ, MixerSnapshot, Snapshot, Source
 
-TICK_S: Final = 0.2
+TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
 JOIN_S: Final = 0.3
 STARTING_S: Final = 5.0
 
@@ -65,6 +65,8 @@ class Session:
         self._dashboard = Dashboard(self.snapshot, self._clock, sys.stdout, settings.language, settings.plain)
         self._began_at = self._silence_at = self._clock.now()
         self._silent_frames = 0
+        self._listed_frames = dict.fromkeys(Source, 0)
+        self._listed_at = self._began_at
         self._late_said = False
 
     def run(self) -> Snapshot:
@@ -80,9 +82,10 @@ class Session:
         self._generator.start(stop)
         for sentence in self._settings.warnings:
             self._sound.notices.say("config.warning", "warning", sentence=sentence)
-        while not self._clock.wait(stop, TICK_S):
+        while not self._clock.wait(stop, min(TICK_S, self._timer.next_s(self._clock.now()))):
             self._conductor.tick()
             self._watch_sound()
+        self._watch_sound()
         last = self.snapshot()
         self._client.close()
         self._keyboard.close()
@@ -96,6 +99,8 @@ class Session:
         """Take everything the dashboard shows together."""
         sound, now, view = self._sound, self._clock.now(), self._controls.view
         mixer, station = sound.programme.snapshot(), sound.mood.station
+        if self._settings.player == "playlist":
+            mixer = dataclasses.replace(mixer, frames=dict(self._listed_frames))
         return Snapshot(
             mixer=mixer,
             generator=dataclasses.replace(self._generator.snapshot(), last_wait_s=sound.loader.last_wait_s),
@@ -138,12 +143,19 @@ class Session:
 
     def _watch_sound(self) -> None:
         """Note when the programme was last silent; say once when libVLC waits for a dead sound server."""
-        now, silent_frames = self._clock.now(), self._sound.programme.snapshot().silent_frames
-        if silent_frames != self._silent_frames:
-            self._silent_frames, self._silence_at = silent_frames, now
+        now, mixer = self._clock.now(), self._sound.programme.snapshot()
+        self._count_listed(now, mixer)
+        if mixer.silent_frames != self._silent_frames:
+            self._silent_frames, self._silence_at = mixer.silent_frames, now
         if self._sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
             self._late_said = True
             self._sound.notices.say("player.no_device", "warning")
+
+    def _count_listed(self, now: float, mixer: MixerSnapshot) -> None:
+        """Note how long what was heard, to a tick: of its own list VLC tells the files, not the frames."""
+        elapsed_s, self._listed_at = now - self._listed_at, now
+        if mixer.playing.key and not mixer.paused and self._sound.player.state == "playing":
+            self._listed_frames[mixer.playing.source] += int(elapsed_s * SAMPLE_RATE_HZ)
 
     def _leave_terminal(self) -> None:
         self._dashboard.suspend()

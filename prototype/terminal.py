@@ -24,7 +24,7 @@ from typing import Any, Final
 
 ESC_TIMEOUT_S: Final = 0.05
 """Longer than an escape sequence takes on its way, shorter than a person notices."""
-FOREGROUND_CHECK_S: Final = 0.5
+FOREGROUND_CHECK_S: Final = 1.0
 NO_SEQUENCES: Final = ("", "dumb", "unknown")
 """Values of TERM that mean: no escape sequences, please."""
 LONGEST_SEQUENCE: Final = 64

@@ -66,6 +66,12 @@ class SessionTimer:
         self._last = phase
         return phase
 
+    def next_s(self, now: float) -> float:
+        """Return the seconds until another phase begins; infinite when none does. It may be asked too early."""
+        left_s = self._left_s(now)
+        ends = [] if left_s is None else [left_s - self._fade_s, left_s]
+        return min(seconds for seconds in (*ends, self._turn(now)[1], math.inf) if seconds > 0)
+
     def gain(self, now: float) -> float:
         """Return the fade-out's amplitude factor, 1 before it, a quarter cosine in it, 0 after it."""
         left_s = self._left_s(now)

@@ -90,3 +90,24 @@ def test_views_never_promise_the_impossible(now: float, play_for_s: float | None
         assert view.remaining_s >= 0.0
         assert view.ends_in_s is None or view.remaining_s <= view.ends_in_s
         assert view.phase in ("work", "break", "ending")
+
+
+@given(st.floats(0, 300), st.sampled_from([None, 60.0, 100.0]), st.sampled_from([None, (25.0, 5.0), (7.0, 3.0)]))
+def test_no_phase_begins_before_the_next_is_expected(
+    now: float, play_for_s: float | None, pomodoro: tuple[float, float] | None
+) -> None:
+    """Who sleeps until then misses nothing, and is there when the phase begins."""
+    timer = SessionTimer(0.0, play_for_s=play_for_s, pomodoro=pomodoro, fade_s=10.0)
+    wait_s = timer.next_s(now)
+    assert wait_s > 0
+    if wait_s < math.inf:
+        assert timer.phase(now + 0.99 * wait_s) is timer.phase(now)
+    elif pomodoro is None:
+        assert timer.phase(now + 1e6) is timer.phase(now)
+
+
+def test_the_next_phase_is_expected_when_it_begins() -> None:
+    """Work, break, fade and end, each at its time."""
+    timer = SessionTimer(0.0, play_for_s=60.0, pomodoro=(25.0, 5.0), fade_s=10.0)
+    assert [timer.next_s(now) for now in (0.0, 20.0, 26.0, 49.0, 59.0)] == [25.0, 5.0, 4.0, 1.0, 1.0]
+    assert SessionTimer(0.0).next_s(100.0) == math.inf
