@@ -8,10 +8,30 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from values import Samples
 
 PEAK_LIMIT: Final = 10 ** (-1.0 / 20)  # -1 dBFS, the ceiling of every overlap
+
+Curve = npt.NDArray[np.float64]
+
+
+def angles(at_frames: Curve, length_frames: int, moving_frames: int, begin: float = 0.0) -> Curve:
+    """Return the angle of a crossfade at some of its frames: straight from `begin` to pi/2, lingering halfway.
+
+    It moves for `moving_frames` in all, half of them at each end; in between both pieces are heard.
+    """
+    edge_frames, halfway = moving_frames / 2, (begin + np.pi / 2) / 2
+    corners = [0.0, edge_frames, length_frames - edge_frames, length_frames]
+    return np.interp(at_frames, corners, [begin, halfway, halfway, np.pi / 2])
+
+
+def gains(at_angles: Curve, peaks: tuple[float, float]) -> tuple[Curve, Curve]:
+    """Return the gains of what goes and of what comes at some angles, where they peak at `peaks`."""
+    falling, rising = np.cos(at_angles), np.sin(at_angles)
+    limit = PEAK_LIMIT / np.maximum(peaks[0] * falling + peaks[1] * rising, PEAK_LIMIT)
+    return falling * limit, rising * limit
 
 
 class Crossfade:
@@ -19,23 +39,22 @@ class Crossfade:
 
     Uncorrelated signals keep their summed power under this law (cos² + sin² = 1). The sum of two peaks may pass
     the limit all the same; `peaks` bound it, and both gains are then lowered just enough, smoothly in the angle.
+    The angle lingers halfway where `moving_frames` are fewer than the fade is long (see `angles`).
     """
 
-    def __init__(self, length_frames: int, peaks: tuple[float, float], angle: float = 0.0) -> None:
+    def __init__(self, length_frames: int, peaks: tuple[float, float], moving_frames: int, angle: float = 0.0) -> None:
         self.length_frames = length_frames
         self.position_frames = 0
         self.peaks = peaks
-        angles = np.linspace(angle, np.pi / 2, length_frames + 1)[:-1, None]
-        falling, rising = np.cos(angles), np.sin(angles)
-        bound = np.maximum(peaks[0] * falling + peaks[1] * rising, PEAK_LIMIT)
-        self.gain_out = (falling * (PEAK_LIMIT / bound)).astype(np.float32)
-        self.gain_in = (rising * (PEAK_LIMIT / bound)).astype(np.float32)
-        self._from_angle = angle
+        self._angles = angles(np.arange(length_frames + 1.0), length_frames, moving_frames, angle)
+        falling, rising = gains(self._angles[:-1, None], peaks)
+        self.gain_out = falling.astype(np.float32)
+        self.gain_in = rising.astype(np.float32)
 
     @property
     def angle(self) -> float:
         """How far the fade has come, 0 to pi/2."""
-        return self._from_angle + (np.pi / 2 - self._from_angle) * self.position_frames / self.length_frames
+        return float(self._angles[self.position_frames])
 
 
 class Ramp:

@@ -21,6 +21,7 @@ import numpy as np
 
 from envelopes import Crossfade, Ramp
 from meter import Meter
+from transitions import Overlap, moving_frames, natural_frames
 from values import CHANNELS, SAMPLE_RATE_HZ, MixerSnapshot, Piece, PlayingView, Samples, Source
 
 log = logging.getLogger(__name__)
@@ -280,20 +281,17 @@ class Mixer:
         """Return the next transition as things stand; None while the bed has nothing to give way to."""
         current, remaining = self._voice.piece, self._voice.remaining_frames
         following = None if self._resting else next((self._stock[s][0] for s in self._order if self._stock[s]), None)
+        arriving_frames = natural_frames(self._crossfade_frames, following)
         if current is None or remaining is None:
-            return _Plan(following, self._natural_fade(following), 0) if following else None
-        fade_frames = self._natural_fade(current, following)
+            return _Plan(following, arriving_frames, 0) if following else None
+        fade_frames = natural_frames(arriving_frames, current)
         if self._resting:
             return _Plan(None, min(self._crossfade_frames, remaining), 0)
         if following and self._wanted_fade_frames:
-            return _Plan(following, min(self._wanted_fade_frames, self._natural_fade(following), remaining), 0)
+            return _Plan(following, min(self._wanted_fade_frames, arriving_frames, remaining), 0)
         if not following:
             fade_frames = min(fade_frames, self._frames(BED_FADE_S))
         return _Plan(following, min(fade_frames, remaining), max(0, remaining - fade_frames))
-
-    def _natural_fade(self, *pieces: Piece | None) -> int:
-        """Frames of a crossfade between `pieces`: none may spend more than half of itself in one fade."""
-        return min([self._crossfade_frames, *(len(piece.samples) // 2 for piece in pieces if piece)])
 
     def _frames_to_edge(self) -> int:
         """Frames that can be mixed before anything has to be decided (at least 1)."""
@@ -314,8 +312,12 @@ class Mixer:
             self._stock[plan.following.source].popleft()
             self._events.append(Started(plan.following))
         self._incoming = _Voice(plan.following, self._bed)
-        peaks = self._voice.peak(plan.fade_frames), self._incoming.peak(plan.fade_frames)
-        self._fade = Crossfade(max(1, plan.fade_frames), peaks)
+        frames = moving = max(1, plan.fade_frames)
+        peaks = self._voice.peak(frames), self._incoming.peak(frames)
+        if (piece := self._voice.piece) and plan.following:
+            overlap = Overlap(piece, self._voice.position_frames, plan.following, frames, peaks)
+            moving = moving_frames(overlap, self._rate_hz)
+        self._fade = Crossfade(frames, peaks, moving)
         self._wanted_fade_frames = None
 
     # -- commands as they take effect: the reading thread --------------------------------------------------
@@ -333,9 +335,8 @@ class Mixer:
 
     def _skip(self) -> None:
         skip_frames = self._frames(SKIP_FADE_S)
-        fade = self._fade
-        if fade and fade.length_frames - fade.position_frames > skip_frames:
-            self._fade = Crossfade(skip_frames, fade.peaks, fade.angle)
+        if (fade := self._fade) and fade.length_frames - fade.position_frames > skip_frames:
+            self._fade = Crossfade(skip_frames, fade.peaks, skip_frames, fade.angle)
         else:
             self._want(skip_frames)
 

@@ -33,7 +33,7 @@ FLOORS: dict[str, frozenset[str]] = {
     "row 1": frozenset(
         {"config", "wavfile", "synth", "composer", "envelopes", "meter", "loudness", "ace_http", "ace_replies"}
     ),
-    "parts of row 2": frozenset({"decoder", "inflight", "job", "mood", "shelves", "transit"}),
+    "parts of row 2": frozenset({"decoder", "inflight", "job", "mood", "shelves", "transit", "transitions"}),
     "parts of the spool": frozenset({"shelf_index", "storage"}),
     "row 2": frozenset({"ace_client", "segment", "builtin_engine", "spool", "mixer", "recorder"}),
     "parts of row 3": frozenset({"jobs", "connection", "harvest", "sources", "widgets", "trial"}),

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from alignment import compare, find
+from bench.programme import is_rest
 from listening import (
     RATE_HZ,
     Samples,
+    Stretch,
     blocks,
     clicks,
     first_sound,
@@ -25,6 +27,7 @@ from listening import (
     silences,
     tone_levels,
 )
+from values import Piece, Source
 
 BLOCK_SIZES = (1, 7, 479, 480, 1000, 10**6)
 each_block_size = pytest.mark.parametrize("block_frames", BLOCK_SIZES)
@@ -187,6 +190,25 @@ def test_loudness_is_that_of_the_standard() -> None:
     """A stereo sine of 997 Hz at -23 dBFS (peak -20 dB, RMS) in both channels is at -20 LUFS (ITU-R BS.1770-4)."""
     assert loudness_lufs(sine(3.0, 997.0, 0.1)) == pytest.approx(-20.0, abs=0.1)
     assert neighbour_jumps([-23.0, -20.0, -21.0]) == [3.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("begin_s", "length_s", "expected"),
+    [
+        (14.5, 1.0, True),  # one piece alone
+        (9.4, 0.25, False),  # in the overlap, where neither piece rests
+        (9.9, 1.1, True),  # the second piece's own rest, which begins as the first one ends
+        (9.8, 1.1, False),  # the same made longer by the fade
+        (8.0, 1.0, False),  # the second piece's own rest again, that the first one should have covered
+        (1.0, 0.5, False),  # between the bed and the first piece
+    ],
+)
+def test_a_rest_is_told_from_dead_air(begin_s: float, length_s: float, expected: bool) -> None:
+    """Quiet is the music's own where one piece is heard, and a fade has neither made nor lengthened it."""
+    second = with_zeros(with_zeros(sine(10.0), 2 * RATE_HZ, RATE_HZ), round(3.9 * RATE_HZ), round(1.1 * RATE_HZ))
+    pieces = [Piece(samples, Source.FRESH, "") for samples in (sine(10.0), second)]
+    stretch = Stretch(round(begin_s * RATE_HZ), round(length_s * RATE_HZ))
+    assert is_rest(stretch, pieces, [0, 6 * RATE_HZ]) is expected
 
 
 def test_a_change_of_tone_is_seen_when_it_happens() -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envelopes import PEAK_LIMIT
+from envelopes import PEAK_LIMIT, angles, gains
 from mixer import Dropped, Mixer, Started
 from sounds import QuietBed, piece, tone
+from transitions import Overlap, moving_frames
 from values import Piece, Samples, Source
 
 RATE_HZ = 1000
@@ -29,6 +30,20 @@ def short(seconds: float, source: Source = Source.FRESH, key: str = "one", ampli
     """Return a constant tone of 50 Hz at the low rate."""
     samples = tone(seconds, amplitude=amplitude, hz=50, rate_hz=RATE_HZ)
     return Piece(samples, source, key)
+
+
+def resting(seconds: float, begin_s: float, rest_s: float, key: str, level_dbfs: float = -23.0) -> Piece:
+    """Return a tone of a level (RMS) that rests from `begin_s` on, without a click."""
+    made = short(seconds, key=key, amplitude=2**0.5 * 10 ** (level_dbfs / 20))
+    made.samples[round(begin_s * RATE_HZ) : round((begin_s + rest_s) * RATE_HZ)] = 0
+    return made
+
+
+def longest_quiet_s(out: Samples) -> float:
+    """Return the longest stretch below -50 dBFS, in blocks of 10 ms."""
+    power = (out.astype(np.float64) ** 2).reshape(-1, RATE_HZ // 100 * 2).mean(axis=1)
+    loud = np.flatnonzero(np.concatenate(([True], power >= 1e-5, [True])))
+    return float(np.diff(loud).max() - 1) / 100
 
 
 def steps(out: Samples) -> float:
@@ -224,6 +239,87 @@ def test_overlaps_of_moderate_pieces_are_left_alone() -> None:
     wave = tone(2, hz=50, rate_hz=RATE_HZ)
     expected = wave[1600:] * np.cos(angle) + wave[:400] * np.sin(angle)
     assert np.allclose(out[1600:], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("going", "coming"),
+    [
+        (resting(8, 8, 0, "fades out softly", -40), resting(8, 0, 1.9, "opens with a rest")),
+        (resting(8, 8, 0, "fades out softly", -40), resting(8, 1.3, 0.6, "rests soon")),
+        (resting(8, 6.1, 0.6, "rests late", -40), resting(8, 8, 0, "opens softly", -40)),
+        (resting(8, 6, 1, "rests late"), resting(8, 1, 1, "rests soon")),
+    ],
+    ids=lambda one: one.key,
+)
+def test_a_fade_opens_no_hole(going: Piece, coming: Piece) -> None:
+    """Where one of two pieces rests in the overlap, the other one is there, however softly."""
+    target = mixer(crossfade_s=2)
+    target.offer(going)
+    target.offer(coming)
+    assert longest_quiet_s(target.read(13_000)) <= 0.25
+
+
+rests = st.tuples(st.integers(0, 150), st.integers(0, 200))
+soft_levels = st.floats(-43.0, -1.0)
+
+
+@given(rests, st.booleans(), soft_levels, soft_levels, block_sizes)
+def test_no_fade_opens_a_hole(
+    rest: tuple[int, int], first: bool, level: float, other_level: float, splits: list[int]
+) -> None:
+    """A rest anywhere in an overlap of 2 s, in either piece: no dead air, no peak, nothing lost, any split.
+
+    Only one piece rests at a time, and inside the overlap; the tones are as loud as peaks allow, or soft.
+    """
+    begin_s = rest[0] / 100
+    rest_s = min(rest[1] / 100, 2.0 - begin_s)
+    level, other_level = min(level, -4.1), min(other_level, -4.1)  # a sine's peak is 3 dB above its RMS
+
+    def play(sizes: list[int]) -> tuple[Mixer, Samples]:
+        target = mixer(crossfade_s=2)
+        target.offer(resting(8, 6 + begin_s if first else 8, rest_s, "a", level))
+        target.offer(resting(8, 8 if first else begin_s, rest_s, "b", other_level))
+        return target, perform(target, [], 9_000, sizes)
+
+    target, out = play(splits)
+    assert longest_quiet_s(out) <= 0.25
+    assert np.abs(out).max() <= PEAK_LIMIT + 1e-6
+    assert sum(target.snapshot().frames.values()) == 9_000
+    assert np.array_equal(out, play([9_000])[1])
+
+
+def test_rests_of_both_pieces_leave_the_fade_plain() -> None:
+    """Where nothing can be won, or nothing is to be won, the gains move all the time; so they do for a skip."""
+    steady, silent = short(8, key="steady"), resting(8, 0, 8, "silent")
+    for going, coming in ((steady, steady), (silent, silent)):
+        assert moving_frames(Overlap(going, 6000, coming, 2000, (0.1, 0.1)), RATE_HZ) == 2000
+    assert moving_frames(Overlap(resting(8, 8, 0, "soft", -40), 3000, silent, 500, (0.1, 0.1)), RATE_HZ) == 500
+
+
+@pytest.mark.parametrize(
+    ("going", "coming"),
+    [
+        (resting(8, 8, 0, "soft", -40), resting(8, 1.85, 1, "rests on")),
+        (resting(8, 5.15, 1, "has rested"), resting(8, 8, 0, "soft", -40)),
+    ],
+    ids=lambda one: one.key,
+)
+def test_a_rest_is_seen_beyond_the_overlap(going: Piece, coming: Piece) -> None:
+    """A rest that lies in the overlap for 0.15 s only is a long one all the same, and is shortened."""
+    assert moving_frames(Overlap(going, 6000, coming, 2000, (0.1, 0.1)), RATE_HZ) == 500
+
+
+@given(st.integers(1, 3000), st.floats(0.01, 1.0), st.floats(0.0, 1.5))
+def test_a_lingering_fade_is_equal_power_too(length: int, moving: float, begin: float) -> None:
+    """However long it lingers: squared gains add up to 1, one falls, the other rises, no step, and it arrives."""
+    moving_for = max(1, round(moving * length))
+    course = angles(np.arange(length + 1.0), length, moving_for, begin)
+    falling, rising = gains(course, (0.1, 0.1))
+    assert np.allclose(falling**2 + rising**2, 1.0)
+    assert (np.diff(falling) <= 1e-12).all()
+    assert (np.diff(rising) >= -1e-12).all()
+    assert np.diff(course).max() <= (np.pi / 2 - begin) / moving_for + 1e-12
+    assert [course[0], course[-1]] == pytest.approx([begin, np.pi / 2])
 
 
 def test_skip_is_over_within_half_a_second() -> None:

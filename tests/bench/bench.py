@@ -97,7 +97,8 @@ def programme_rows(_size: Size) -> Iterator[Row]:
     yield Row(
         "(below -50 dBFS for over 0.25 s)",
         "stream",
-        f"{ours.dead_s:.1f} s in {ours.length_s:.0f} s; rests inside the music {rests_s:.1f} s",
+        f"{ours.dead_s:.1f} s in {ours.length_s:.0f} s; the music's own rests {rests_s:.1f} s, "
+        f"in an overlap for {ours.longest_shared_s:.2f} s at most",
         _ratio(ours.dead_s, files.dead_s),
         "0 s",
         ours.dead_s == 0,

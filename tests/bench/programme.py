@@ -14,7 +14,7 @@ import segment
 from bench.material import CUE_DBFS, marker
 from builtin_engine import Bed
 from decoder import decode
-from listening import RATE_HZ, Stretch, blocks, dbfs, loudness_lufs, neighbour_jumps, quiet_stretches
+from listening import RATE_HZ, Stretch, blocks, dbfs, levels, loudness_lufs, neighbour_jumps, quiet_stretches
 from mixer import Mixer, Started
 from values import Piece, Samples, Source
 
@@ -22,11 +22,15 @@ TARGET_LUFS: Final = -23.0
 BLOCK_FRAMES: Final = 4096
 QUIET_DBFS: Final = -50.0
 QUIET_S: Final = 0.25
+CROSSFADE_S: Final = 4.0
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What is heard of some segments, one after the other."""
+    """What is heard of some segments, one after the other.
+
+    `longest_shared_s` is how far a rest reaches into an overlap at most, in seconds.
+    """
 
     length_s: float
     dead_air: list[Stretch]
@@ -34,6 +38,7 @@ class Heard:
     jumps_lu: list[float]
     peak_dbfs: float
     levelled_jumps_lu: list[float] = field(default_factory=list)
+    longest_shared_s: float = 0.0
 
     @property
     def dead_s(self) -> float:
@@ -44,42 +49,77 @@ class Heard:
 def measure_programme(paths: Sequence[Path]) -> tuple[Heard, Heard]:
     """Return what is heard of real segments: as a programme of the mixer, and file by file.
 
-    In the programme a segment is heard from where it begins to where it ends, with both overlaps: that is what its
-    loudness is measured of. `levelled_jumps_lu` are of the pieces by themselves, before they are mixed.
+    In the programme a segment is heard from where it begins to where it ends, with both overlaps and what the other
+    pieces add to them: that is what its loudness is measured of. `levelled_jumps_lu` are of the pieces by themselves,
+    before they are mixed.
     """
     files = [decode(path) for path in paths]
     pieces = [_piece(path, samples) for path, samples in zip(paths, files, strict=True)]
     programme, begins = mix(pieces)
     parts = [programme[begin : begin + len(piece.samples)] for begin, piece in zip(begins, pieces, strict=True)]
+    quiet = _quiet(programme)
+    rests = [stretch for stretch in quiet if is_rest(stretch, pieces, begins)]
     levelled = neighbour_jumps([loudness_lufs(piece.samples) for piece in pieces])
-    # A quiet stretch is dead air where two pieces meet, and a rest of the music where it lies inside of a piece.
-    overlaps = [Stretch(begin, 4 * RATE_HZ) for begin in begins[1:]]
-    joints = np.cumsum([len(samples) for samples in files])
-    edges = [Stretch(int(joint) - 1, 2) for joint in joints] + [Stretch(0, 1)]
-    ours = replace(_heard(programme, parts, overlaps), levelled_jumps_lu=levelled)
-    return ours, _heard(np.concatenate(files), files, edges)
+    ours = replace(
+        _heard(programme, parts, quiet, rests),
+        levelled_jumps_lu=levelled,
+        longest_shared_s=max((_shared_frames(rest, pieces, begins) for rest in rests), default=0) / RATE_HZ,
+    )
+    whole = np.concatenate(files)
+    joints = np.cumsum([0, *(len(samples) for samples in files)])
+    quiet = _quiet(whole)
+    rests = [one for one in quiet if not any(one.begin_frame <= joint <= one.end_frame for joint in joints)]
+    return ours, _heard(whole, files, quiet, rests)
+
+
+def is_rest(stretch: Stretch, pieces: Sequence[Piece], begins: Sequence[int]) -> bool:
+    """Tell whether a quiet stretch of the programme is the music's own rest; otherwise it is dead air.
+
+    It is a rest where one piece alone is heard. Where it reaches into an overlap, of two pieces or of the first one
+    and the bed, it is a rest only if it lies there no longer than QUIET_S, and if the piece that goes on alone is by
+    itself, levelled and unfaded, as quiet all along: the fade has added nothing to it.
+    """
+    shared_frames = _shared_frames(stretch, pieces, begins)
+    if not shared_frames:
+        return True
+    return shared_frames <= QUIET_S * RATE_HZ and any(
+        begin <= stretch.begin_frame
+        and stretch.end_frame <= begin + len(piece.samples)
+        and levels([piece.samples[stretch.begin_frame - begin : stretch.end_frame - begin]]).max() < QUIET_DBFS
+        for piece, begin in zip(pieces, begins, strict=True)
+    )
+
+
+def _shared_frames(stretch: Stretch, pieces: Sequence[Piece], begins: Sequence[int]) -> int:
+    """Count the frames of a stretch that lie in an overlap; the first piece has one with the bed."""
+    ends = [
+        round(CROSSFADE_S * RATE_HZ),
+        *(begin + len(piece.samples) for begin, piece in zip(begins, pieces, strict=True)),
+    ]
+    overlaps = zip(begins, ends, strict=False)
+    return sum(max(0, min(end, stretch.end_frame) - max(begin, stretch.begin_frame)) for begin, end in overlaps)
 
 
 def mix(pieces: Sequence[Piece]) -> tuple[Samples, list[int]]:
-    """Mix pieces as the program does; return the programme and the frames at which the pieces begin in it."""
-    mixer = Mixer(Bed())
+    """Mix pieces as the program does, the last one up to the fade that would follow it.
+
+    Returns: the programme, and the frames at which the pieces begin in it.
+    """
+    mixer = Mixer(Bed(), crossfade_s=CROSSFADE_S)
     mixer.offer(pieces[0])
-    out, begins = [], []
+    out: list[Samples] = []
+    begins: list[int] = []
     waiting = list(pieces[1:])
-    frames = left = 0
-    while True:
-        block = mixer.read(BLOCK_FRAMES)
+    frames = 0
+    while len(begins) < len(pieces) or frames < begins[-1] + len(pieces[-1].samples) - CROSSFADE_S * RATE_HZ:
+        out.append(mixer.read(BLOCK_FRAMES))
+        frames += BLOCK_FRAMES
         for event in mixer.take_events():
             if isinstance(event, Started):
-                begins.append(frames)
-                left = len(event.piece.samples)
+                begins.append(frames - round(mixer.snapshot().playing.elapsed_s * RATE_HZ))
                 if waiting:
                     mixer.offer(waiting.pop(0))
-        out.append(block)
-        frames += len(block)
-        left -= len(block)
-        if not waiting and len(begins) == len(pieces) and left < RATE_HZ * 4:
-            return np.concatenate(out), begins
+    return np.concatenate(out)[: begins[-1] + len(pieces[-1].samples) - round(CROSSFADE_S * RATE_HZ)], begins
 
 
 def mixing_speed(pieces: Sequence[Piece]) -> float:
@@ -109,17 +149,15 @@ def _piece(path: Path, samples: Samples) -> Piece:
     return segment.to_piece(samples, analysis, TARGET_LUFS, Source.FRESH, path.stem)
 
 
-def _heard(whole: Samples, parts: Sequence[Samples], joints: Sequence[Stretch]) -> Heard:
-    quiet = quiet_stretches(blocks(whole), QUIET_DBFS, QUIET_S)
-    dead = [one for one in quiet if any(_overlap(one, joint) for joint in joints)]
+def _quiet(whole: Samples) -> list[Stretch]:
+    return quiet_stretches(blocks(whole), QUIET_DBFS, QUIET_S)
+
+
+def _heard(whole: Samples, parts: Sequence[Samples], quiet: list[Stretch], rests: list[Stretch]) -> Heard:
     return Heard(
         length_s=len(whole) / RATE_HZ,
-        dead_air=dead,
-        rests=[one for one in quiet if one not in dead],
+        dead_air=[stretch for stretch in quiet if stretch not in rests],
+        rests=rests,
         jumps_lu=neighbour_jumps([loudness_lufs(part) for part in parts]),
         peak_dbfs=dbfs(float(np.abs(whole).max())),
     )
-
-
-def _overlap(one: Stretch, other: Stretch) -> bool:
-    return one.begin_frame < other.end_frame and other.begin_frame < one.end_frame
