@@ -1,6 +1,7 @@
 """Endless music for working: parse, log, play, and tell how it was.
 
-`sound` is built and started first; the rest (`session`) is imported while the first sound is already heard.
+In the order of its importance: libVLC is opened while the settings are read, soft noise is heard (`opening`) while
+what makes music is imported (`sound`), and music while the rest is (`session`).
 
 Exit codes: 0 after playing, 1 when a check found a problem, 2 when something must be changed before it can start,
 130 when a check or a rendering was interrupted.
@@ -8,20 +9,21 @@ Exit codes: 0 after playing, 1 when a check found a problem, 2 when something mu
 
 from __future__ import annotations
 
-import os
 import signal
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends it without a traceback
-    # numpy's BLAS starts a thread a core, which spin for work: with all cores busy that cost more than twice the CPU
-    # and tore holes of a second into the sound (measured); one thread does neither. Read when numpy is imported.
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+
+import process
+from libvlc import LibVlc
+
+if __name__ == "__main__":
+    process.prepare()
+    libvlc_being_opened = LibVlc()
 
 import contextlib
-import json
 import logging
-import logging.handlers
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -31,8 +33,7 @@ from typing import Final
 import config
 from config import Settings
 from errors import ConfigError, StartupError
-from memory import return_large_blocks
-from player import load_vlc
+from opening import Opening
 from stations import Station, custom, load_stations
 from values import SystemClock
 
@@ -46,11 +47,13 @@ EXIT_INTERRUPTED: Final = 130  # as shells have it
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Log into a rotating file, and send there what libraries print on standard error: it would spoil the screen."""
+    from logging.handlers import RotatingFileHandler
+
     logging.raiseExceptions = False  # a full disk must not print
     saved = os.dup(2)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
         logging.captureWarnings(True)
@@ -77,17 +80,6 @@ def say_farewell(text: str) -> None:
     speaker.join(FAREWELL_S)
 
 
-def open_streams() -> None:
-    """Open what we were started without (`2>&-`): else another file would get its number, and be printed into."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
-
-
 def choose_station(settings: Settings, stations: Sequence[Station]) -> Station:
     """Return the station asked for. Raises ConfigError, naming those there are."""
     if settings.prompt:
@@ -99,16 +91,20 @@ def choose_station(settings: Settings, stations: Sequence[Station]) -> Station:
     raise ConfigError([f"STATION: {settings.station!r} is not a station; choose one of {names}"])
 
 
-def play(settings: Settings, stations: Sequence[Station]) -> int:
+def play(settings: Settings, libvlc: LibVlc) -> int:
     """Play until asked to stop, then tell how it was."""
-    return_large_blocks()
-    load_vlc()
-    from sound import Sound
-
-    sound = Sound(settings, choose_station(settings, stations), SystemClock())
+    stations = load_stations(settings.stations_file or "")
+    station = choose_station(settings, stations)
+    libvlc.load()
+    opening = Opening(settings, libvlc, SystemClock())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sound.stop_event.set())
+        signal.signal(number, lambda *_: opening.stop_event.set())
+    opening.start()
     with logging_to(settings.log_path):
+        opening.wait()
+        from sound import Sound
+
+        sound = Sound(opening, station)
         sound.start()
         try:
             from session import Session
@@ -119,6 +115,8 @@ def play(settings: Settings, stations: Sequence[Station]) -> int:
             sound.stop()
     kept = settings.spool_dir / "kept"
     if settings.stats_json:
+        import json
+
         settings.stats_json.write_text(json.dumps(stats_dict(last, kept), indent=2) + "\n", "utf-8")
     say_farewell("\n".join(summary_lines(last, kept, settings.language)))
     return EXIT_OK
@@ -134,18 +132,16 @@ def beside_playing(settings: Settings) -> int | None:
         import offline
 
         return offline.render(settings)
-    if settings.list_stations or settings.library or settings.play_library:
+    if settings.list_stations or settings.library:
         import listing
 
         if settings.list_stations:
             return listing.list_stations(load_stations(settings.stations_file or ""), settings.language)
-        if settings.library:
-            return listing.list_library(settings.spool_dir, settings.language)
-        listing.require_liked(settings.spool_dir, settings.language)
+        return listing.list_library(settings.spool_dir, settings.language)
     return None
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
     """Do what the command line says; return the exit code."""
     logging.basicConfig(handlers=[logging.NullHandler()])  # until there is a log file
     try:
@@ -154,7 +150,7 @@ def main(arguments: Sequence[str]) -> int:
             code = beside_playing(settings)
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-        return play(settings, load_stations(settings.stations_file or "")) if code is None else code
+        return play(settings, libvlc or LibVlc()) if code is None else code
     except ConfigError as error:
         if "--check" in arguments:
             import doctor
@@ -171,6 +167,5 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    open_streams()
-    exit_code = main(sys.argv[1:])
+    exit_code = main(sys.argv[1:], libvlc_being_opened)
     os._exit(exit_code)  # a thread that hangs in a dead sound server must not keep the program

@@ -8,12 +8,11 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
 from errors import LibVlcMissing
+from libvlc import LibVlc
 from messages import Notices
-from player import StreamPlayer, load_vlc
-from values import CHANNELS, Clock
+from player import FRAME_BYTES, StreamPlayer
+from values import Clock
 
 SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
 LIMIT_S: Final = 10.0
@@ -23,7 +22,7 @@ class _Trial(StreamPlayer):
     """A stream of silence that ends by itself; `complaint` is what libVLC has against the output, "" for nothing."""
 
     def __init__(self, clock: Clock, *, real_device: bool) -> None:
-        super().__init__(lambda n: np.zeros((n, CHANNELS), np.float32), Notices(clock), clock, real_device=real_device)
+        super().__init__(lambda n: bytes(n * FRAME_BYTES), LibVlc(), Notices(clock), clock, real_device=real_device)
         self.complaint = ""
 
     def run(self, stop: threading.Event) -> None:
@@ -42,7 +41,7 @@ class _Trial(StreamPlayer):
 
 def libvlc_version() -> str:
     """Return libVLC's version, such as "3.0.21". Raises LibVlcMissing."""
-    words: list[str] = load_vlc().libvlc_get_version().decode("utf-8", "replace").split()
+    words: list[str] = LibVlc().load().libvlc_get_version().decode("utf-8", "replace").split()
     return words[0] if words else "?"
 
 

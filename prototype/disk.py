@@ -13,13 +13,20 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from errors import SpoolBusy
 
 log = logging.getLogger(__name__)
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
+LOCK_FILE: Final = ".lock"
+READY: Final = "ready"
+PLAYED: Final = "played"
+KEPT: Final = "kept"
+SHELVES: Final = (READY, PLAYED, KEPT)
+AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"})
 
 
 @dataclass(frozen=True)
@@ -91,12 +98,17 @@ class FolderLock:
     Threads: `take` and `release` belong to the composition root; `renew` to whoever finds the folder deleted.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK_FILE
         self._handle: int | None = None
 
     def take(self) -> None:
-        """Take the lock. Raises SpoolBusy when another process has it, OSError when the file cannot be made."""
+        """Take the lock, unless we have it.
+
+        Raises SpoolBusy when another process has it, OSError when the file cannot be made.
+        """
+        if self._handle is not None:
+            return
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
-
-from dotenv.parser import parse_stream
 
 from parsing import quoted
 
@@ -29,6 +26,8 @@ def read(path: Path, faults: list[str]) -> dict[str, str]:
     except ValueError as error:
         faults.append(f"{path.name}: {error}; make it from .env.example")
         return {}
+    from dotenv.parser import parse_stream  # slow to import, and most people have no such file
+
     found: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error or (binding.key is not None and binding.value is None):
@@ -59,6 +58,8 @@ def _text_of(path: Path) -> str:
 
 def misspelled(names: Collection[str], known: Collection[str]) -> list[str]:
     """Return a warning for every name that looks like one of `known` but is none."""
+    import difflib
+
     warnings = []
     for name in names:
         if name in known:

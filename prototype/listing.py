@@ -15,11 +15,10 @@ import soundfile as sf
 from rich.cells import cell_len
 from rich.text import Text
 
-from disk import Files
-from errors import StartupError
+from disk import KEPT, Files
 from lines import FAINT, Lines, column, harmless
 from messages import text
-from shelves import KEPT, Entry, scan
+from shelves import Entry, scan
 from stations import Station
 from values import SegmentInfo
 from widgets import number
@@ -72,17 +71,6 @@ def list_library(spool_dir: Path, language: str, *, stream: TextIO | None = None
     else:
         lines.say(text(language, "library.empty"))
     return EXIT_WELL
-
-
-def require_liked(spool_dir: Path, language: str) -> None:
-    """Raise StartupError, saying what to do, when there is nothing that --play-library could play."""
-    try:
-        if liked(spool_dir):
-            return
-    except OSError as error:
-        reason = error.strerror or error
-        raise StartupError(text(language, "library.unreadable", folder=spool_dir / KEPT, reason=reason)) from error
-    raise StartupError(text(language, "library.nothing_to_play"))
 
 
 def liked(spool_dir: Path) -> list[Entry]:

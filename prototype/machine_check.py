@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import device
-from disk import FolderLock
+from disk import LOCK_FILE, FolderLock
 from errors import LibVlcMissing, SpoolBusy
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
 from spool import ROOM_BYTES
-from storage import INCOMING, LOCK_FILE, PART
+from storage import INCOMING, PART
 from values import CHANNELS, SAMPLE_RATE_HZ, Clock
 
 KNOWN_VLC: Final = "3."
@@ -60,7 +60,7 @@ def disk(folder: Path, max_mb: float) -> Findings:
     try:
         with contextlib.suppress(OSError):  # who may not write there is told so below
             if (folder / LOCK_FILE).exists():
-                lock = FolderLock(folder / LOCK_FILE)
+                lock = FolderLock(folder)
                 lock.take()
                 lock.release()
     except SpoolBusy as error:

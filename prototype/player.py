@@ -1,7 +1,7 @@
-"""The loudspeaker: the only module that knows libVLC.
+"""The loudspeaker: one `MediaListPlayer` for life, and the endless stream that is played by default.
 
 libVLC is not re-entrant, so one owner thread (the body of `run`) makes every call; VLC's own threads only enqueue
-events and, in `StreamPlayer`, pull samples. Both players share the opening, the watching and the healing:
+events and, in `StreamPlayer`, pull samples. `VlcPlayer` is what every player shares, the watching and the healing:
 
 - an end, an error, or samples that are not pulled any more: the media is made anew and played;
 - no sound device: VLC does not tell by any state (it goes on at the pace of its clock, unheard), only its error
@@ -12,23 +12,19 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import queue
-import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
-
-from errors import LibVlcMissing
+from libvlc import LibVlc
 from messages import Notices
-from values import CHANNELS, SAMPLE_RATE_HZ, Clock, MixerSnapshot, Piece, PlayingView, QueuedFile, Samples, Source
+from values import CHANNELS, SAMPLE_RATE_HZ, Clock
 
 log = logging.getLogger(__name__)
 
-BLOCK_FRAMES: Final = 4096  # mixed at once: 85 ms, few Python calls, little latency
+CHUNK_FRAMES: Final = SAMPLE_RATE_HZ // 20  # what VLC's demuxer takes at once
+BLOCK_FRAMES: Final = 2 * CHUNK_FRAMES  # what is mixed at once: few calls, little latency
 FRAME_BYTES: Final = 4 * CHANNELS
 TICK_S: Final = 0.25
 PROBE_S: Final = 1.5
@@ -36,50 +32,29 @@ PROBE_WAIT_S: Final = 1.0
 PROBE_SUSPENDED_S: Final = 5.0  # a suspended device takes samples for so long before it says so
 STALLED_S: Final = 3.0
 PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
-STILL_S: Final = 0.5
-AHEAD: Final = 2  # files in VLC's list beyond the one that plays
-INSTANCE_ARGS: Final = ("--no-video", "--no-audio-time-stretch", "--no-lua", "--no-media-library")
-# VLC's default prefetch would pull 40 s ahead; with these it is about half a second (measured).
+# VLC's default prefetch would pull 40 s ahead; a buffer of four whole chunks is enough, and every read a chunk.
 STREAM_OPTIONS: Final = (
     ":demux=rawaud",
     f":rawaud-samplerate={SAMPLE_RATE_HZ}",
     f":rawaud-channels={CHANNELS}",
     ":rawaud-fourcc=f32l",
-    ":prefetch-buffer-size=4",
-    ":prefetch-read-size=4096",
+    f":prefetch-buffer-size={4 * CHUNK_FRAMES * FRAME_BYTES // 1024}",
+    f":prefetch-read-size={CHUNK_FRAMES * FRAME_BYTES}",
 )
 LOG_ERROR: Final = 4
-INSTALL: Final = {
-    "linux": "install it with: sudo apt-get install libvlc5 vlc-plugin-base (Debian, Ubuntu), "
-    "sudo dnf install vlc-libs vlc-plugins-base (Fedora) or sudo pacman -S vlc (Arch)",
-    "darwin": "install it with: brew install --cask vlc",
-}
 
 
-def load_vlc() -> Any:
-    """Import and return the `vlc` module. Raises LibVlcMissing, naming the package to install."""
-    if sys.platform == "linux" and "PYTHON_VLC_LIB_PATH" not in os.environ:
-        try:  # python-vlc would search with the help of a compiler and ldconfig, which is slow
-            ctypes.CDLL("libvlc.so.5")
-            os.environ["PYTHON_VLC_LIB_PATH"] = "libvlc.so.5"
-        except OSError:
-            log.debug("libvlc.so.5 is not on the loader's path")
-    try:
-        import vlc
-    except (ImportError, OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
-        raise LibVlcMissing(f"libVLC 3 is missing: {INSTALL.get(sys.platform, 'install VLC 3')}") from error
-    return vlc
-
-
-class _VlcPlayer:
+class VlcPlayer:
     """Opening, watching and healing of one `MediaListPlayer`.
 
     Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_events` is the
-    only way in. `state` is a word for the dashboard: "starting", "playing", "no device" or "stopped".
+    only way in; `on_device` may be replaced at any time. `state` is a word for the dashboard: "starting", "playing",
+    "no device" or "stopped".
     """
 
     def __init__(
         self,
+        libvlc: LibVlc,
         notices: Notices,
         clock: Clock,
         *,
@@ -88,10 +63,11 @@ class _VlcPlayer:
     ) -> None:
         self.state = "starting"
         self.restarts = 0
+        self._libvlc = libvlc
         self._notices = notices
         self._clock = clock
         self._real_device = real_device
-        self._on_device = on_device
+        self.on_device = on_device
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = False
         self._owner = 0
@@ -133,10 +109,8 @@ class _VlcPlayer:
             self._shut()
 
     def _open(self) -> None:
-        self._vlc = load_vlc()
-        self._instance = self._vlc.Instance(list(INSTANCE_ARGS))
-        if self._instance is None:
-            raise LibVlcMissing(f"libVLC has no plugins: {INSTALL.get(sys.platform, 'install VLC 3')}")
+        self._vlc = self._libvlc.load()
+        self._instance = self._libvlc.instance()
         self._instance.log_set(self._keep(self._vlc.CallbackDecorators.LogCb, self._on_log), None)
         self._media_list = self._instance.media_list_new()
         self._list_player = self._instance.media_list_player_new()
@@ -181,7 +155,7 @@ class _VlcPlayer:
         log.warning("sound device lost: %s", self._device_error)
         self._notices.say("player.no_device", "warning")
         self.state = "no device"
-        self._on_device(False)
+        self.on_device(False)
         self._play_unheard()
         self._probe_at = now + PROBE_S
 
@@ -199,7 +173,7 @@ class _VlcPlayer:
         elif not self._closing:
             self._probe_at = None
             self.state = "playing"
-            self._on_device(True)
+            self.on_device(True)
             self._notices.say("player.device_back", "good")
 
     def _use_output(self, *, real: bool) -> None:
@@ -256,19 +230,23 @@ class _VlcPlayer:
         raise NotImplementedError
 
 
-class StreamPlayer(_VlcPlayer):
+class StreamPlayer(VlcPlayer):
     """One endless raw media that VLC pulls from the programme.
 
     `primed` is set when VLC has what it takes to begin, which is many small reads: heavy work on other threads
     would delay each of them.
 
-    Threads: as the base; `feed` is called by the one VLC thread that reads the media.
+    `feed` is asked for a number of frames and returns their bytes, float32, interleaved stereo.
+
+    Threads: as the base; `feed` is called by the one VLC thread that reads the media, and may be replaced at any time.
     """
 
-    def __init__(self, feed: Callable[[int], Samples], notices: Notices, clock: Clock, **options: Any) -> None:
-        super().__init__(notices, clock, **options)
-        self._feed = feed
-        self._block: Samples = np.zeros((0, CHANNELS), dtype=np.float32)
+    def __init__(
+        self, feed: Callable[[int], bytes], libvlc: LibVlc, notices: Notices, clock: Clock, **options: Any
+    ) -> None:
+        super().__init__(libvlc, notices, clock, **options)
+        self.feed = feed
+        self._block = b""
         self._block_at = 0
         self._stream: tuple[Any, ...] = ()
         self._stream_bytes = 0
@@ -326,158 +304,15 @@ class StreamPlayer(_VlcPlayer):
         if self._closing:
             return 0
         if self._block_at >= len(self._block):
-            self._block, self._block_at = self._feed(BLOCK_FRAMES), 0
-        n_frames = min(n_bytes // FRAME_BYTES, len(self._block) - self._block_at)
-        ctypes.memmove(buffer, self._block[self._block_at :].ctypes.data, n_frames * FRAME_BYTES)
-        self._block_at += n_frames
-        self.pulled_frames += n_frames
+            self._block, self._block_at = self.feed(BLOCK_FRAMES), 0
+        taken = self._block[self._block_at : self._block_at + n_bytes // FRAME_BYTES * FRAME_BYTES]
+        ctypes.memmove(buffer, taken, len(taken))
+        self._block_at += len(taken)
+        self.pulled_frames += len(taken) // FRAME_BYTES
         if self.pulled_frames > PRIMED_FRAMES:
             self.primed.set()
-        self._stream_bytes += n_frames * FRAME_BYTES
-        return n_frames * FRAME_BYTES
+        self._stream_bytes += len(taken)
+        return len(taken)
 
     def _on_seek(self, _opaque: Any, offset: int) -> int:
         return 0 if offset == self._stream_bytes else -1  # a stream has only its present
-
-
-class PlaylistPlayer(_VlcPlayer):
-    """Files one after another, as libVLC 3 plays them: with a short silence at every boundary.
-
-    It takes the same commands as the mixer and answers with the same snapshot.
-
-    Threads: as the base; `supply` and `on_started` are called by the owner thread.
-    """
-
-    def __init__(
-        self,
-        supply: Callable[[int], QueuedFile | None],
-        on_started: Callable[[QueuedFile], None],
-        notices: Notices,
-        clock: Clock,
-        *,
-        volume: float = 1.0,
-        **options: Any,
-    ) -> None:
-        super().__init__(notices, clock, **options)
-        self._supply = supply
-        self._on_started = on_started
-        self._queued: deque[QueuedFile] = deque()  # what stands in VLC's list behind the current file
-        self._current: QueuedFile | None = None
-        self._index = -1  # of the latest file that was played
-        self._elapsed_s = 0.0
-        self._total_s: float | None = None
-        self._files = dict.fromkeys(Source, 0)
-        self._still_since: float | None = None
-        self._paused = False
-        self._muted = False
-        self._level = volume
-
-    # -- any thread ----------------------------------------------------------------------------------------
-
-    def skip(self) -> None:
-        """Go to the next file."""
-        self._do(self._next)
-
-    def pause(self, paused: bool) -> None:
-        """Stop or go on where the file stands."""
-        self._paused = paused
-        self._do(lambda: self._list_player.set_pause(int(paused)))
-
-    def set_volume(self, volume: float) -> None:
-        """Set the volume (0..1, linear gain)."""
-        self._level = volume
-        self._do(self._set_volume)
-
-    def mute(self, muted: bool) -> None:
-        """Mute or unmute; the file goes on."""
-        self._muted = muted
-        self._do(self._set_volume)
-
-    def rest(self, resting: bool) -> None:
-        """Stop the music for a break, or come back: VLC alone has no bed to fade to."""
-        self.pause(resting)
-
-    def fade_out(self, seconds: float) -> None:
-        """Leave the fade to the listener's ears: a file player ends where it is."""
-        log.debug("no fade of %.0f s in playlist mode", seconds)
-
-    def playing_piece(self) -> Piece | None:
-        """Return what plays as a piece: its samples are in the file."""
-        current = self._current
-        none = np.zeros((0, CHANNELS), dtype=np.float32)
-        return Piece(none, current.source, current.key, current.info) if current else None
-
-    def snapshot(self) -> MixerSnapshot:
-        """Return the state as of the last tick."""
-        current = self._current
-        return MixerSnapshot(
-            playing=PlayingView(
-                source=current.source if current else Source.BED,
-                key=current.key if current else "",
-                info=current.info if current else None,
-                elapsed_s=self._elapsed_s,
-                total_s=self._total_s,
-            ),
-            paused=self._paused,
-            muted=self._muted,
-            volume=self._level,
-            frames=dict(self._files),
-        )
-
-    # -- the owner thread ----------------------------------------------------------------------------------
-
-    def _play(self) -> None:
-        """Play the current file anew, or the first that waits."""
-        self._top_up()
-        if self._current is not None or self._queued:
-            self._list_player.play_item_at_index(self._index + (self._current is None))
-            self._set_volume()
-
-    def _play_unheard(self) -> None:
-        """Wait: nothing is used up while nobody can hear it."""
-        self._list_player.stop()
-
-    def _needs_playing(self, now: float) -> bool:
-        """Follow VLC from file to file; true when it stands still, and not just between two files."""
-        self._top_up()
-        self._follow()
-        still = self._list_player.get_state() in (
-            self._vlc.State.NothingSpecial,
-            self._vlc.State.Ended,
-            self._vlc.State.Error,
-            self._vlc.State.Stopped,
-        )
-        if self._paused or not still:
-            self._still_since = None
-            return False
-        if self._still_since is None:
-            self._still_since = now
-        if now - self._still_since < STILL_S:
-            return False
-        self._current = None
-        return bool(self._queued)
-
-    def _top_up(self) -> None:
-        while len(self._queued) < AHEAD and (file := self._supply(len(self._queued))):
-            self._queued.append(file)
-            self._media_list.add_media(self._instance.media_new_path(str(file.path)))
-
-    def _follow(self) -> None:
-        """Note which file VLC plays. Files stay in VLC's list: taking one out makes it lose its place."""
-        media = self._player.get_media()
-        reached = self._media_list.index_of_item(media) if media else -1
-        while self._index < reached:
-            self._index += 1
-            self._current = self._queued.popleft()
-            self._files[self._current.source] += 1
-            self._on_started(self._current)
-        self._elapsed_s = max(0, self._player.get_time()) / 1000
-        length_ms = self._player.get_length()
-        self._total_s = length_ms / 1000 if length_ms > 0 else None
-
-    def _next(self) -> None:
-        if self._queued:
-            self._list_player.next()
-
-    def _set_volume(self) -> None:
-        self._player.audio_set_volume(0 if self._muted else round(100 * self._level))

@@ -16,17 +16,12 @@ from typing import Final
 import numpy as np
 
 import wavfile
-from disk import Files, Listed
+from disk import AUDIO_SUFFIXES, KEPT, SHELVES, Files, Listed
 from errors import CorruptSegment
 from values import Samples, SegmentInfo
 
 log = logging.getLogger(__name__)
 
-READY: Final = "ready"
-PLAYED: Final = "played"
-KEPT: Final = "kept"
-SHELVES: Final = (READY, PLAYED, KEPT)
-AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"})
 # File times beyond (the year 2242) are taken for nonsense: nothing could be heard later than they.
 LATEST_S: Final = 2.0**33
 

@@ -1,37 +1,33 @@
-"""Everything that is heard: spool → loader → mixer → player, built and started before all else.
+"""All that is heard: spool → loader → mixer → player. It takes over from the opening.
 
 Nothing in here needs the network, the screen or the keyboard, so that their slow imports and their troubles come
-when the first sound is already there.
+when there is music already.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
-from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+
 import builtin_engine
-from config import Settings
 from loader import Loader
-from messages import Notices
 from mixer import Mixer
 from mood import Mood
-from player import PlaylistPlayer, StreamPlayer
+from opening import Opening
+from player import StreamPlayer
 from playlist import Playlist
+from playlist_player import PlaylistPlayer
 from recorder import Recorder
-from remembered import load_volume
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import Station
-from supervisor import Worker
-from values import Clock, Samples
+from values import CHANNELS, Samples
 
 log = logging.getLogger(__name__)
 
-JOIN_S: Final = 0.5  # a thread; with the session's all of them stay within 2 s
-PRIMED_S: Final = 0.5
 FIRST_SEEDS: Final = range(1, 1_000_000)
 
 
@@ -41,74 +37,77 @@ class Sound:
     Threads: built, started and stopped by the main thread. `programme` takes commands from anywhere.
     """
 
-    def __init__(self, settings: Settings, station: Station, clock: Clock) -> None:
+    def __init__(self, opening: Opening, station: Station) -> None:
+        settings = opening.settings
         self.settings = settings
-        self.clock = clock
-        self.stop_event = threading.Event()
-        self.notices = Notices(clock)
+        self.clock = opening.clock
+        self.stop_event = opening.stop_event
+        self.notices = opening.notices
+        self.begin = opening.begin
+        self.on_thread_failure = opening.on_thread_failure
+        self._opening = opening
         self.mood = Mood(station, random.randrange(station.variations))
-        self.spool = Spool(settings.spool_dir, settings.spool_max_mb, self.notices, clock)
+        self.spool = Spool(settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock)
         self.recorder = Recorder(self.notices)
         levels = Levels(settings.target_lufs, settings.cue_dbfs)
-        self._builtin = BuiltinSupply(builtin_engine.render, self.mood, levels, clock, random.choice(FIRST_SEEDS))
+        self._builtin = BuiltinSupply(builtin_engine.render, self.mood, levels, self.clock, random.choice(FIRST_SEEDS))
         engine = "library" if settings.play_library else settings.engine
-        remembered = None if "volume" in settings.given else load_volume(settings.spool_dir)
-        volume = (settings.volume if remembered is None else remembered) / 100
-        real_device = settings.audio_output == "auto"
-        mixer = Mixer(builtin_engine.Bed(), crossfade_s=settings.crossfade_seconds, volume=volume)
+        self._mixer = Mixer(builtin_engine.Bed(), crossfade_s=settings.crossfade_seconds, volume=opening.volume)
         self.loader = Loader(
-            mixer, self.spool, self.mood, self._builtin, self.notices, clock,
+            self._mixer, self.spool, self.mood, self._builtin, self.notices, self.clock,
             levels=levels, engine=engine, target=settings.prefetch_target, no_repeat=settings.library_no_repeat,
         )  # fmt: skip
-        self.programme: Mixer | PlaylistPlayer
+        self.programme: Mixer | PlaylistPlayer = self._mixer
         self.player: StreamPlayer | PlaylistPlayer
-        if settings.player == "stream":
-            self.programme = mixer
-            self.player = StreamPlayer(
-                self._feed, self.notices, clock, real_device=real_device,
-                on_device=lambda present: mixer.hold(not present),
-            )  # fmt: skip
-            self._mixer = mixer
+        if opening.player is not None:
+            self.player = opening.player
         else:
             playlist = Playlist(
                 self.spool, self.mood, self._builtin, engine=engine, no_repeat=settings.library_no_repeat
             )
             self.programme = self.player = PlaylistPlayer(
-                playlist.next_file, playlist.on_started, self.notices, clock, volume=volume, real_device=real_device
-            )
-        self._workers: list[Worker] = []
+                playlist.next_file, playlist.on_started, opening.libvlc, self.notices, self.clock,
+                volume=opening.volume, real_device=settings.audio_output == "auto",
+            )  # fmt: skip
 
     def start(self) -> None:
-        """Open the spool and begin to play; return when there is sound, or after PRIMED_S. Raises SpoolBusy."""
+        """Read the spool, and play what is there."""
         self.spool.open()
         if self.settings.recording_path:
             self.recorder.start(self.settings.recording_path)
-        self._begin("player", self.player.run)
         if isinstance(self.player, StreamPlayer):
-            self.clock.wait(self.player.primed, PRIMED_S)
-            self._begin("loader", self.loader.run)
-        self._begin("builtin", self._builtin.run)
-        self._begin("recorder", self.recorder.run)
+            self._take_over(self.player)
+            self.begin("loader", self.loader.run)
+        else:
+            self.begin("player", self.player.run)
+        self.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
+        self.begin("recorder", self.recorder.run)
 
     def stop(self) -> None:
         """End the sound and give the spool free."""
         self.stop_event.set()
         self.player.close()
-        for worker in reversed(self._workers):
-            if worker.name != "builtin":  # it may be in the middle of a piece, and holds nothing
-                worker.join(JOIN_S)
+        self._opening.stop()
         self.spool.close()
 
-    def _begin(self, name: str, body: Callable[[threading.Event], None]) -> None:
-        worker = Worker(name, body, self.stop_event, self.clock, self.on_thread_failure)
-        self._workers.append(worker)
-        worker.start()
+    def _take_over(self, player: StreamPlayer) -> None:
+        """Let the player pull the programme, faded in from the prelude."""
+        prelude = player.feed
 
-    def on_thread_failure(self, name: str, _error: BaseException) -> None:
-        """Say that a thread failed and starts again."""
-        self.notices.say("thread.failed", "warning", name=name)
+        def first_block(n_frames: int) -> bytes:
+            player.feed = self._feed
+            before = np.frombuffer(prelude(n_frames), np.float32).reshape(-1, CHANNELS)
+            angle = np.linspace(0.0, np.pi / 2, n_frames, dtype=np.float32)[:, np.newaxis]
+            return (before * np.cos(angle) + self._block(n_frames) * np.sin(angle)).tobytes()
 
-    def _feed(self, n_frames: int) -> Samples:
+        player.on_device = lambda present: self._mixer.hold(not present)
+        self._mixer.hold(player.state == "no device")  # it may have been lost already
+        player.feed = first_block
+
+    def _feed(self, n_frames: int) -> bytes:
+        return self._block(n_frames).tobytes()
+
+    def _block(self, n_frames: int) -> Samples:
         block = self._mixer.read(n_frames)
         self.recorder.take(block)
         return block

@@ -13,9 +13,9 @@ from typing import Final
 
 import segment
 import wavfile
+from disk import KEPT
 from errors import CorruptSegment
 from mood import Mood
-from shelves import KEPT
 from spool import Entry, Spool
 from values import Clock, Piece, Recipe, Samples, SegmentInfo, Source
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 import wavfile
-from disk import FULL, Files
+from disk import FULL, KEPT, PLAYED, READY, Files, FolderLock
 from errors import SpoolError
 from messages import Notices
 from shelf_index import ShelfIndex
-from shelves import KEPT, PLAYED, READY, Entry, file_name, fitted, scan
+from shelves import Entry, file_name, fitted, scan
 from storage import DiskState, Storage, tried
 from values import Clock, Samples, SegmentInfo, SpoolSnapshot
 
@@ -47,9 +47,10 @@ class Spool:
         clock: Clock,
         files: Files | None = None,
         wall: Callable[[], float] = time.time,
+        lock: FolderLock | None = None,
     ) -> None:
         self._files = files or Files()
-        self._storage = Storage(root, self._files, notices)
+        self._storage = Storage(root, self._files, notices, lock)
         self._max_bytes = max_mb * 2**20
         self._notices = notices
         self._index = ShelfIndex(wall)

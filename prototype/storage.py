@@ -17,17 +17,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, ParamSpec
 
-from disk import FULL, GONE, Files, FolderLock
+from disk import FULL, GONE, SHELVES, Files, FolderLock
 from errors import SpoolBusy
 from messages import Notices
-from shelves import SHELVES, numbered
+from shelves import numbered
 from values import Clock
 
 log = logging.getLogger(__name__)
 
 INCOMING: Final = "incoming"
 PART: Final = "part-"  # what begins so in incoming/ is ours to delete
-LOCK_FILE: Final = ".lock"
 RETRY_S: Final = 10.0
 
 Params = ParamSpec("Params")
@@ -40,11 +39,11 @@ class Storage:
     `_lock` guards `_temporary`.
     """
 
-    def __init__(self, root: Path, files: Files, notices: Notices) -> None:
+    def __init__(self, root: Path, files: Files, notices: Notices, lock: FolderLock | None = None) -> None:
         self.root = root
         self._files = files
         self._notices = notices
-        self._folder_lock = FolderLock(root / LOCK_FILE)
+        self._folder_lock = lock or FolderLock(root)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._temporary: Path | None = None

@@ -12,15 +12,16 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: not for a name in annotations
+    import numpy as np
+    import numpy.typing as npt
 
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2
 
-Samples = npt.NDArray[np.float32]
+Samples: TypeAlias = "npt.NDArray[np.float32]"
 """Audio: float32, shape (n_frames, 2), nominally in [-1, 1], at SAMPLE_RATE_HZ."""
 
 

@@ -63,7 +63,7 @@ def test_a_missing_libvlc_is_one_line(tmp_path: Path) -> None:
 def test_a_second_program_on_the_spool_is_refused(tmp_path: Path) -> None:
     """One spool, one program: the second says so in one line."""
     (tmp_path / "spool").mkdir()
-    lock = FolderLock(tmp_path / "spool" / ".lock")
+    lock = FolderLock(tmp_path / "spool")
     lock.take()
     try:
         done = run(tmp_path, "--audio-output", "none")

@@ -27,11 +27,23 @@ FLOORS: dict[str, frozenset[str]] = {
             "ace_faults",
             "styles",
             "remembered",
-            "memory",
+            "process",
+            "libvlc",
         }
     ),
     "row 1": frozenset(
-        {"config", "wavfile", "synth", "composer", "envelopes", "meter", "loudness", "ace_http", "ace_replies"}
+        {
+            "config",
+            "prelude",
+            "wavfile",
+            "synth",
+            "composer",
+            "envelopes",
+            "meter",
+            "loudness",
+            "ace_http",
+            "ace_replies",
+        }
     ),
     "parts of row 2": frozenset({"decoder", "inflight", "job", "mood", "shelves", "transit", "transitions"}),
     "parts of the spool": frozenset({"shelf_index", "storage"}),
@@ -40,6 +52,7 @@ FLOORS: dict[str, frozenset[str]] = {
     "made of these parts": frozenset({"desk", "playlist", "panels", "overlays", "vitals", "summary", "lines"}),
     "the screen without a terminal": frozenset({"plain", "server_check"}),
     "row 3": frozenset({"generator_loop", "loader", "player", "dashboard", "controls", "timers"}),
+    "what is heard first": frozenset({"opening", "playlist_player"}),
     "what is heard": frozenset({"sound"}),
     "what acts on it": frozenset({"conductor"}),
     "what is around it": frozenset({"session"}),
@@ -53,7 +66,7 @@ FLOOR_NAMES = list(FLOORS)
 
 # Each foreign library is known to as few modules as can be. libVLC is not re-entrant and may be missing.
 ONLY_IN = {
-    "vlc": {"player"},
+    "vlc": {"libvlc"},
     "requests": {"ace_client", "ace_faults", "ace_http"},
     "rich": {"app", "dashboard", "doctor", "lines", "listing", "overlays", "panels", "summary", "vitals", "widgets"},
     "dotenv": {"envfile"},

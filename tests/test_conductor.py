@@ -10,7 +10,9 @@ import pytest
 import config
 import controls
 from conductor import Conductor
+from libvlc import LibVlc
 from mixer import Mixer
+from opening import Opening
 from simulated_time import FakeClock
 from sound import Sound
 from sounds import info, piece, tone
@@ -26,7 +28,7 @@ class Desk:
         settings = config.load(["--spool-dir", str(folder), *arguments], {}, folder / "no.env")
         self.clock = FakeClock()
         self.stations = builtin_stations()
-        self.sound = Sound(settings, self.stations[0], self.clock)
+        self.sound = Sound(Opening(settings, LibVlc(), self.clock), self.stations[0])
         self.sound.spool.open()
         assert isinstance(self.sound.programme, Mixer)
         self.mixer = self.sound.programme

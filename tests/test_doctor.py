@@ -406,7 +406,7 @@ def test_the_servers_words_cannot_reach_the_terminal(
 def test_a_running_player_is_named(check: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     """The check works beside a player, says whose the spool is, and leaves its lock alone."""
     (tmp_path / "spool" / "incoming").mkdir(parents=True)
-    lock = FolderLock(tmp_path / "spool" / ".lock")
+    lock = FolderLock(tmp_path / "spool")
     lock.take()
     code, said = check(engine="builtin")
     assert code == 0

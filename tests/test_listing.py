@@ -22,12 +22,14 @@ import listing
 import wavfile
 from disk import FolderLock
 from errors import StartupError
+from libvlc import LibVlc
 from messages import Notices
+from opening import Opening
 from simulated_time import FakeClock
 from sounds import info, tone
 from spool import Spool
 from stations import Station, builtin_stations
-from values import SAMPLE_RATE_HZ, SegmentInfo
+from values import SAMPLE_RATE_HZ, SegmentInfo, SystemClock
 
 APP = Path(app.__file__)
 LANGUAGES = ("en", "ja")
@@ -134,7 +136,7 @@ def test_the_library_is_read_beside_a_player_and_left_as_it_is(spool: Spool, tmp
     assert library(tmp_path / "spool", language)[0] == 0
     assert state() == before
     with pytest.raises(StartupError, match="already plays"):
-        FolderLock(tmp_path / "spool" / ".lock").take()
+        FolderLock(tmp_path / "spool").take()
 
 
 def test_a_listeners_own_file_is_listed_with_its_length(spool: Spool, tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_an_unreadable_library_is_one_line(tmp_path: Path) -> None:
 def test_playing_an_empty_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--play-library with nothing liked says what to do instead, and ends with 2."""
     monkeypatch.setattr(config, "DOTENV_PATH", tmp_path / ".env")
-    monkeypatch.setattr(app, "play", lambda *_: pytest.fail("it played"))
+    monkeypatch.setattr(Opening, "begin", lambda *_, **__: pytest.fail("it played"))
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     arguments = ["--play-library", "--spool-dir", str(tmp_path / "spool")]
@@ -204,9 +206,12 @@ def test_playing_an_empty_library_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_playing_a_library_with_a_like_goes_on(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One liked piece is enough to play."""
     liked(spool, info())
-    monkeypatch.setattr(config, "DOTENV_PATH", tmp_path / ".env")
-    monkeypatch.setattr(app, "play", lambda *_: 0)
-    assert app.main(["--play-library", "--spool-dir", str(tmp_path / "spool")]) == 0
+    settings = config.load(["--play-library", "--spool-dir", str(tmp_path / "spool")], {}, tmp_path / ".env")
+    spool.close()
+    begun: list[str] = []
+    monkeypatch.setattr(Opening, "begin", lambda _self, name, _body: begun.append(name))
+    Opening(settings, LibVlc(), SystemClock()).start()
+    assert begun == ["player"]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:

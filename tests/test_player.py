@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile as sf
 
 from errors import LibVlcMissing
+from libvlc import LibVlc
 from messages import Notices
-from player import PlaylistPlayer, StreamPlayer, load_vlc
+from player import FRAME_BYTES, StreamPlayer
+from playlist_player import PlaylistPlayer
 from sounds import tone
-from values import SAMPLE_RATE_HZ, QueuedFile, Samples, Source, SystemClock
+from values import SAMPLE_RATE_HZ, QueuedFile, Source, SystemClock
 
 realtime = pytest.mark.realtime
 
@@ -48,14 +49,14 @@ def playing(player: StreamPlayer | PlaylistPlayer) -> Iterator[threading.Thread]
         assert not thread.is_alive()
 
 
-def silence(n_frames: int) -> Samples:
+def silence(n_frames: int) -> bytes:
     """Feed a player."""
-    return np.zeros((n_frames, 2), np.float32)
+    return bytes(n_frames * FRAME_BYTES)
 
 
-def stream(feed: Callable[[int], Samples] = silence) -> StreamPlayer:
+def stream(feed: Callable[[int], bytes] = silence) -> StreamPlayer:
     """Return a stream player that needs no device."""
-    return StreamPlayer(feed, Notices(SystemClock()), SystemClock(), real_device=False)
+    return StreamPlayer(feed, LibVlc(), Notices(SystemClock()), SystemClock(), real_device=False)
 
 
 @realtime
@@ -102,6 +103,7 @@ def test_the_playlist_goes_on_when_new_files_come(tmp_path: Path) -> None:
     player = PlaylistPlayer(
         lambda _waiting: waiting.pop(0) if waiting else None,
         lambda file: started.append(file.key),
+        LibVlc(),
         Notices(SystemClock()),
         SystemClock(),
         real_device=False,
@@ -117,4 +119,4 @@ def test_missing_libvlc_names_the_package(monkeypatch: pytest.MonkeyPatch) -> No
     """Without libVLC there is one line that says what to install."""
     monkeypatch.setitem(sys.modules, "vlc", None)
     with pytest.raises(LibVlcMissing, match=r"libvlc5 vlc-plugin-base|brew install"):
-        load_vlc()
+        LibVlc().load()

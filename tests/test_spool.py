@@ -20,7 +20,7 @@ import pytest
 import segment
 import storage
 import wavfile
-from disk import Files, Listed
+from disk import LOCK_FILE, Files, Listed
 from errors import SpoolBusy, SpoolError
 from fake_audio import chord, wav_bytes
 from messages import TEXTS, Notices
@@ -427,7 +427,7 @@ def test_a_second_program_is_refused_in_one_line(bench: Bench) -> None:
 
 def test_a_killed_program_leaves_no_lock(tmp_path: Path) -> None:
     """The kernel frees the lock, whatever the file says."""
-    (tmp_path / storage.LOCK_FILE).write_text("12345\n")
+    (tmp_path / LOCK_FILE).write_text("12345\n")
     bench = Bench(tmp_path)
     bench.spool.open()
     bench.spool.close()

@@ -1,0 +1,164 @@
+"""Files one after another, as libVLC 3 plays them: the mode `PLAYER=playlist`."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from libvlc import LibVlc
+from messages import Notices
+from player import VlcPlayer
+from values import CHANNELS, Clock, MixerSnapshot, Piece, PlayingView, QueuedFile, Source
+
+log = logging.getLogger(__name__)
+
+STILL_S: Final = 0.5
+AHEAD: Final = 2  # files in VLC's list beyond the one that plays
+
+
+class PlaylistPlayer(VlcPlayer):
+    """Plays the files that `supply` gives, with a short silence at every boundary.
+
+    It takes the same commands as the mixer and answers with the same snapshot.
+
+    Threads: as the base; `supply` and `on_started` are called by the owner thread.
+    """
+
+    def __init__(
+        self,
+        supply: Callable[[int], QueuedFile | None],
+        on_started: Callable[[QueuedFile], None],
+        libvlc: LibVlc,
+        notices: Notices,
+        clock: Clock,
+        *,
+        volume: float = 1.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(libvlc, notices, clock, **options)
+        self._supply = supply
+        self._on_started = on_started
+        self._queued: deque[QueuedFile] = deque()  # what stands in VLC's list behind the current file
+        self._current: QueuedFile | None = None
+        self._index = -1  # of the latest file that was played
+        self._elapsed_s = 0.0
+        self._total_s: float | None = None
+        self._files = dict.fromkeys(Source, 0)
+        self._still_since: float | None = None
+        self._paused = False
+        self._muted = False
+        self._level = volume
+
+    # -- any thread ----------------------------------------------------------------------------------------
+
+    def skip(self) -> None:
+        """Go to the next file."""
+        self._do(self._next)
+
+    def pause(self, paused: bool) -> None:
+        """Stop or go on where the file stands."""
+        self._paused = paused
+        self._do(lambda: self._list_player.set_pause(int(paused)))
+
+    def set_volume(self, volume: float) -> None:
+        """Set the volume (0..1, linear gain)."""
+        self._level = volume
+        self._do(self._set_volume)
+
+    def mute(self, muted: bool) -> None:
+        """Mute or unmute; the file goes on."""
+        self._muted = muted
+        self._do(self._set_volume)
+
+    def rest(self, resting: bool) -> None:
+        """Stop the music for a break, or come back: VLC alone has no bed to fade to."""
+        self.pause(resting)
+
+    def fade_out(self, seconds: float) -> None:
+        """Leave the fade to the listener's ears: a file player ends where it is."""
+        log.debug("no fade of %.0f s in playlist mode", seconds)
+
+    def playing_piece(self) -> Piece | None:
+        """Return what plays as a piece: its samples are in the file."""
+        current = self._current
+        none = np.zeros((0, CHANNELS), dtype=np.float32)
+        return Piece(none, current.source, current.key, current.info) if current else None
+
+    def snapshot(self) -> MixerSnapshot:
+        """Return the state as of the last tick."""
+        current = self._current
+        return MixerSnapshot(
+            playing=PlayingView(
+                source=current.source if current else Source.BED,
+                key=current.key if current else "",
+                info=current.info if current else None,
+                elapsed_s=self._elapsed_s,
+                total_s=self._total_s,
+            ),
+            paused=self._paused,
+            muted=self._muted,
+            volume=self._level,
+            frames=dict(self._files),
+        )
+
+    # -- the owner thread ----------------------------------------------------------------------------------
+
+    def _play(self) -> None:
+        """Play the current file anew, or the first that waits."""
+        self._top_up()
+        if self._current is not None or self._queued:
+            self._list_player.play_item_at_index(self._index + (self._current is None))
+            self._set_volume()
+
+    def _play_unheard(self) -> None:
+        """Wait: nothing is used up while nobody can hear it."""
+        self._list_player.stop()
+
+    def _needs_playing(self, now: float) -> bool:
+        """Follow VLC from file to file; true when it stands still, and not just between two files."""
+        self._top_up()
+        self._follow()
+        still = self._list_player.get_state() in (
+            self._vlc.State.NothingSpecial,
+            self._vlc.State.Ended,
+            self._vlc.State.Error,
+            self._vlc.State.Stopped,
+        )
+        if self._paused or not still:
+            self._still_since = None
+            return False
+        if self._still_since is None:
+            self._still_since = now
+        if now - self._still_since < STILL_S:
+            return False
+        self._current = None
+        return bool(self._queued)
+
+    def _top_up(self) -> None:
+        while len(self._queued) < AHEAD and (file := self._supply(len(self._queued))):
+            self._queued.append(file)
+            self._media_list.add_media(self._instance.media_new_path(str(file.path)))
+
+    def _follow(self) -> None:
+        """Note which file VLC plays. Files stay in VLC's list: taking one out makes it lose its place."""
+        media = self._player.get_media()
+        reached = self._media_list.index_of_item(media) if media else -1
+        while self._index < reached:
+            self._index += 1
+            self._current = self._queued.popleft()
+            self._files[self._current.source] += 1
+            self._on_started(self._current)
+        self._elapsed_s = max(0, self._player.get_time()) / 1000
+        length_ms = self._player.get_length()
+        self._total_s = length_ms / 1000 if length_ms > 0 else None
+
+    def _next(self) -> None:
+        if self._queued:
+            self._list_player.next()
+
+    def _set_volume(self) -> None:
+        self._player.audio_set_volume(0 if self._muted else round(100 * self._level))

@@ -1,0 +1,53 @@
+"""Soft noise from the standard library alone: what is heard while the program's other modules are imported.
+
+It sounds like `builtin_engine.Bed`, which follows it: white noise through three one-pole filters, at the bed's level.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from typing import Final
+
+from values import CHANNELS, SAMPLE_RATE_HZ
+
+LEVEL_DBFS: Final = -38.0  # of each channel, RMS
+_WHITE_RMS: Final = 32768 / math.sqrt(3)  # of 16-bit integers, all equally likely
+_THROUGH: Final = 0.1506  # what the filters leave of the RMS of white noise (measured)
+
+
+def _pole(hz: float) -> float:
+    """Return the coefficient of y += c (x - y), a one-pole low pass with its corner at `hz`."""
+    return 1.0 - math.exp(-2.0 * math.pi * hz / SAMPLE_RATE_HZ)
+
+
+_HIGH, _MIDDLE, _DEEP = _pole(1500.0), _pole(600.0), _pole(90.0)
+
+
+class Prelude:
+    """Noise without end; reading never fails. `gain` is linear, 1 for the bed's own level.
+
+    Threads: one reader.
+    """
+
+    def __init__(self, gain: float, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._scale = gain * 10 ** (LEVEL_DBFS / 20) / (_WHITE_RMS * _THROUGH)
+        self._filters = 0.0, 0.0, 0.0
+
+    def read(self, n_frames: int) -> bytes:
+        """Return the next `n_frames`: float32, interleaved stereo, both sides the same."""
+        noise = array("h", self._random.randbytes(2 * n_frames))
+        mono = array("f", bytes(4 * n_frames))
+        high, middle, deep = self._filters
+        for at, white in enumerate(noise):
+            high += _HIGH * (white - high)
+            middle += _MIDDLE * (high - middle)
+            deep += _DEEP * (middle - deep)
+            mono[at] = self._scale * (middle - deep)
+        self._filters = high, middle, deep
+        stereo = array("f", bytes(4 * CHANNELS * n_frames))
+        for channel in range(CHANNELS):
+            stereo[channel::CHANNELS] = mono
+        return stereo.tobytes()

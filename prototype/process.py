@@ -1,0 +1,52 @@
+"""What the process needs before the first module of the program is imported: its streams, its memory, its threads."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from typing import Final
+
+BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+M_MMAP_THRESHOLD: Final = -3  # malloc.h
+LARGE_BYTES: Final = 2**20
+
+
+def prepare() -> None:
+    """Prepare the process; before numpy is imported, and before other threads run."""
+    open_streams()
+    use_one_blas_thread()
+    return_large_blocks()
+
+
+def open_streams() -> None:
+    """Open what we were started without (`2>&-`): else another file would get its number, and be printed into."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def use_one_blas_thread() -> None:
+    """Keep numpy's BLAS from starting a thread a core, which spin for work.
+
+    With all cores busy they cost more than twice the CPU and tore holes of a second into the sound (measured).
+    """
+    for variable in BLAS_THREADS:
+        os.environ.setdefault(variable, "1")
+
+
+def return_large_blocks() -> None:
+    """Let large arrays go back to the system as soon as they are freed.
+
+    glibc maps large blocks one by one, but raises the size from which it does so with every such block that is freed;
+    after the first segments (11 MB and more) all of them come from the heap, which then grows and is never given back.
+    A fixed threshold keeps the program's memory flat. Other C libraries do not need it.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
