@@ -24,6 +24,8 @@ from values import Clock, Piece, Source
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.2
+CALM_S: Final = 0.5  # to wake up costs more than the step; a skip takes as long to fade to a piece in stock
+ENOUGH: Final = 2  # pieces in stock: nothing is urgent
 FRESH_AHEAD: Final = 2
 
 
@@ -66,6 +68,7 @@ class Loader:
         self._events: deque[Event] = deque()
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
+        self._calm = False
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
         self.last_wait_s: float | None = None
@@ -77,12 +80,14 @@ class Loader:
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop`."""
-        while not self._clock.wait(stop, TICK_S):
+        while not self._clock.wait(stop, CALM_S if self._calm else TICK_S):
             self.step()
 
     def step(self) -> None:
         """Follow the mixer, then fill its stock."""
+        self._calm = False
         self._events.extend(self._mixer.take_events())
+        moved = bool(self._events) or self._mood_changed
         while self._events:  # one by one: a failure may cost one of them, not those behind it
             event = self._events.popleft()
             self._stocked.pop(event.piece.key, None)
@@ -95,6 +100,7 @@ class Loader:
             self._give_way()
         self._note_source()
         self._fill()
+        self._calm = not moved and len(self._stocked) >= ENOUGH
 
     # -- following the mixer -------------------------------------------------------------------------------
 

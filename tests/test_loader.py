@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from loader import Loader
+from loader import CALM_S, TICK_S, Loader
 from messages import Notices
 from mixer import Mixer
 from mood import Mood
@@ -292,3 +293,19 @@ def test_a_listeners_own_file_is_measured_and_played(room: Room, tmp_path: Path)
     again.play(1)
     assert again.heard[-1] == (Source.LIBRARY, entry.key)
     again.spool.close()
+
+
+def test_the_loader_looks_rarely_while_all_is_well(room: Room) -> None:
+    """With pieces in stock and nothing new it sleeps longer; a piece that began or a new mood wakes it up."""
+    stop = threading.Event()
+    room.clock.at(1.0, lambda: [room.add(name) for name in "abcd"])
+    room.clock.at(5.0, lambda: room.mixer.read(1))
+    room.clock.at(8.0, room.loader.change_mood)
+    room.clock.at(10.0, stop.set)
+    room.loader.run(stop)
+    steps = [round(sum(room.clock.waited_s[:index]), 1) for index in range(len(room.clock.waited_s))]
+    pauses = dict(zip(steps, room.clock.waited_s, strict=True))
+    assert [pauses[at_s] for at_s in (0.0, 0.8)] == [TICK_S, TICK_S]
+    assert {pause for at_s, pause in pauses.items() if 1.5 < at_s < 4.5} == {CALM_S}
+    assert TICK_S in {pause for at_s, pause in pauses.items() if 5.0 <= at_s < 6.0}
+    assert TICK_S in {pause for at_s, pause in pauses.items() if 8.0 <= at_s < 9.0}
