@@ -21,7 +21,7 @@ from values import Clock, Piece, Recipe, Samples, SegmentInfo, Source
 
 BUILTIN_S: Final = 60.0
 FIRST_BUILTIN_S: Final = 20.0  # the first of a mood is short: it is needed at once, and fresh music comes soon
-LOOK_S: Final = 0.5
+LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 LONGEST_DEBT: Final = 4.0
 
 Render = Callable[[Recipe, int], Samples]
