@@ -24,8 +24,7 @@ from values import Clock, Piece, Source
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.2
-CALM_S: Final = 0.5  # to wake up costs more than the step; a skip takes as long to fade to a piece in stock
-ENOUGH: Final = 2  # pieces in stock: nothing is urgent
+CALM_S: Final = 0.5  # with a piece in stock; a skip takes as long to fade over to it
 FRESH_AHEAD: Final = 2
 
 
@@ -100,7 +99,7 @@ class Loader:
             self._give_way()
         self._note_source()
         self._fill()
-        self._calm = not moved and len(self._stocked) >= ENOUGH
+        self._calm = not moved and bool(self._stocked)
 
     # -- following the mixer -------------------------------------------------------------------------------
 
