@@ -9,7 +9,6 @@ import errno
 import fcntl
 import logging
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +87,8 @@ class Files:
 
     def free_bytes(self, path: Path) -> int:
         """Return how many bytes can still be written there."""
-        return shutil.disk_usage(path).free
+        disk = os.statvfs(path)
+        return disk.f_bavail * disk.f_frsize
 
 
 class FolderLock:

@@ -58,7 +58,7 @@ def _text_of(path: Path) -> str:
 
 def misspelled(names: Collection[str], known: Collection[str]) -> list[str]:
     """Return a warning for every name that looks like one of `known` but is none."""
-    import difflib
+    import difflib  # only for who has such a file
 
     warnings = []
     for name in names:

@@ -6,7 +6,6 @@ A setting is a dataclass field made by `setting()`; its `Option` travels in the 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -145,6 +144,8 @@ def read_command_line(
 def _unknown_option(flag: str, flags: list[str]) -> str:
     if flag in KEY_FLAGS:
         return f"{flag}: others can read a command line; put ACESTEP_API_KEY into .env or the environment"
+    import difflib  # only for a mistake
+
     near = difflib.get_close_matches(flag, flags, 1, NEAR)
     return f"{shown(flag)}: unknown option; " + (f"did you mean {near[0]}?" if near else "see --help")
 

@@ -32,13 +32,13 @@ PROBE_WAIT_S: Final = 1.0
 PROBE_SUSPENDED_S: Final = 5.0  # a suspended device takes samples for so long before it says so
 STALLED_S: Final = 3.0
 PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
-# VLC's default prefetch would pull 40 s ahead; a buffer of four whole chunks is enough, and every read a chunk.
+# VLC's default prefetch would pull 40 s ahead; a buffer of three chunks is enough, and nearly every read is a chunk.
 STREAM_OPTIONS: Final = (
     ":demux=rawaud",
     f":rawaud-samplerate={SAMPLE_RATE_HZ}",
     f":rawaud-channels={CHANNELS}",
     ":rawaud-fourcc=f32l",
-    f":prefetch-buffer-size={4 * CHUNK_FRAMES * FRAME_BYTES // 1024}",
+    f":prefetch-buffer-size={3 * CHUNK_FRAMES * FRAME_BYTES // 1024 + 1}",
     f":prefetch-read-size={CHUNK_FRAMES * FRAME_BYTES}",
 )
 LOG_ERROR: Final = 4
