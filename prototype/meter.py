@@ -33,6 +33,10 @@ class Meter:
         """Take in the next block. Rests inside one slice are too short to matter, so only its ends are looked at."""
         for begin in range(0, len(block), self._silence_frames):
             part = block[begin : begin + self._silence_frames]
+            if _is_loud(part[0]) and _is_loud(part[-1]):  # nearly always: music is seldom silent
+                self._end_run(self._run)
+                self._run = 0
+                continue
             loud = (np.abs(part) > SILENCE_LEVEL).ravel()
             first = int(loud.argmax())
             if loud[first]:
@@ -56,3 +60,7 @@ class Meter:
         if frames > self._silence_frames:
             self.silent_frames += frames
             self.longest_frames = max(self.longest_frames, frames)
+
+
+def _is_loud(frame: Samples) -> bool:
+    return any(abs(sample) > SILENCE_LEVEL for sample in frame.tolist())

@@ -247,8 +247,7 @@ class Mixer:
             if self._stopped:
                 self._paused_frames += n_frames - done
                 break
-            self._turn()
-            step = min(n_frames - done, self._frames_to_edge())
+            step = min(n_frames - done, self._turn())
             block = out[done : done + step]
             self._mix(block)
             self._meter.watch(block)
@@ -293,21 +292,22 @@ class Mixer:
             fade_frames = min(fade_frames, self._frames(BED_FADE_S))
         return _Plan(following, min(fade_frames, remaining), max(0, remaining - fade_frames))
 
-    def _frames_to_edge(self) -> int:
-        """Frames that can be mixed before anything has to be decided (at least 1)."""
+    def _turn(self) -> int:
+        """Begin the next transition if its frame has come; return how many frames to mix until the next decision."""
         edges = [self._rate_hz]
         if self._gate.left_frames > 0:
             edges.append(self._gate.left_frames)
+        if not self._fade and (plan := self._plan()):
+            if plan.wait_frames > 0:
+                edges.append(plan.wait_frames)
+            else:
+                self._begin(plan)
         if self._fade:
             edges.append(self._fade.length_frames - self._fade.position_frames)
-        elif plan := self._plan():
-            edges.append(plan.wait_frames)
-        return max(1, min(edges))
+        return min(edges)
 
-    def _turn(self) -> None:
-        """Begin the next transition when its frame has come."""
-        if self._fade or not (plan := self._plan()) or plan.wait_frames > 0:
-            return
+    def _begin(self, plan: _Plan) -> None:
+        """Begin a transition."""
         if plan.following:
             self._stock[plan.following.source].popleft()
             self._events.append(Started(plan.following))

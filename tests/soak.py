@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
     levers = {
         name: getattr(options, name) for name in ("speed", "fail_rate", "hang_every", "bad_every", "error_rate", "seed")
     }
-    (folder / "server").mkdir()
+    (folder / "server").mkdir(exist_ok=True)
     server = GenuineAcestep(folder / "server", segments=SEGMENTS if SEGMENTS.is_dir() else None, **levers)
     spool, stats = folder / "spool", folder / "stats.json"
     command = app_command(
