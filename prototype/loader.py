@@ -110,7 +110,8 @@ class Loader:
         depth = len(self._spool.ready())
         self.started[piece.source] += 1
         self.depth_history.append(depth)
-        waited_s = self._clock.now() - self._ready_since.get(piece.key, self._clock.now())
+        now = self._clock.now()
+        waited_s = now - self._ready_since.get(piece.key, now)
         if piece.source is Source.FRESH:
             self.last_wait_s = waited_s
         self._pacing.heard(piece.source, self.factor(), depth >= self._target)

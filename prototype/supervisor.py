@@ -59,6 +59,13 @@ class Worker:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    def _tell(self, error: BaseException) -> None:
+        if self._on_failure is not None:
+            try:
+                self._on_failure(self.name, error)
+            except Exception:  # who is told may have the same trouble; the thread goes on all the same
+                log.exception("the failure of thread %s could not be told", self.name)
+
     def run(self) -> None:
         """Repeat the body until the stop event is set."""
         backoff_s = FIRST_BACKOFF_S
@@ -69,8 +76,7 @@ class Worker:
             except Exception as error:  # the sound outlives every thread: log, count, go on
                 self.failures += 1
                 log.exception("thread %s failed, starts again in %.1f s", self.name, backoff_s)
-                if self._on_failure is not None:
-                    self._on_failure(self.name, error)
+                self._tell(error)
                 if self._clock.now() - began_at > CALM_AFTER_S:
                     backoff_s = FIRST_BACKOFF_S
                 self._clock.wait(self._stop, backoff_s)

@@ -50,6 +50,25 @@ def test_a_stopped_program_runs_no_body() -> None:
     assert worker.failures == 0
 
 
+def test_a_failure_that_cannot_be_told_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever is to be told may fail too: the body starts again."""
+    stop, calls = threading.Event(), [0]
+
+    def body(stop: threading.Event) -> None:
+        calls[0] += 1
+        if calls[0] == 2:
+            stop.set()
+            return
+        raise ValueError("a bug")
+
+    def on_failure(_name: str, _error: BaseException) -> None:
+        raise OSError("another")
+
+    Worker("worker", body, stop, FakeClock(), on_failure).run()
+    assert calls == [2]
+    assert "could not be told" in caplog.text
+
+
 def test_a_failure_is_logged_counted_and_survived(caplog: pytest.LogCaptureFixture) -> None:
     """The traceback goes to the log, the failure to who asked for it, and the body starts again."""
     stop, told = threading.Event(), list[tuple[str, type[BaseException]]]()
