@@ -48,8 +48,7 @@ class VlcPlayer:
     """Opening, watching and healing of one `MediaListPlayer`.
 
     Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_events` is the
-    only way in; `on_device` may be replaced at any time. `state` is a word for the dashboard: "starting", "playing",
-    "no device" or "stopped".
+    only way in. `state` is a word for the dashboard: "starting", "playing", "no device" or "stopped".
     """
 
     def __init__(
@@ -59,7 +58,6 @@ class VlcPlayer:
         clock: Clock,
         *,
         real_device: bool = True,
-        on_device: Callable[[bool], None] = lambda present: None,
     ) -> None:
         self.state = "starting"
         self.restarts = 0
@@ -67,7 +65,7 @@ class VlcPlayer:
         self._notices = notices
         self._clock = clock
         self._real_device = real_device
-        self.on_device = on_device
+        self._on_device: Callable[[bool], None] = lambda present: None
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = False
         self._owner = 0
@@ -87,6 +85,15 @@ class VlcPlayer:
         """Make the callbacks return at once, so that VLC can stop, and wake the owner."""
         self._closing = True
         self._events.put(None)
+
+    def watch_device(self, on_device: Callable[[bool], None]) -> None:
+        """Have the owner thread tell whether there is a sound device: as it is now, and when that changes."""
+
+        def begin() -> None:
+            self._on_device = on_device
+            on_device(self._probe_at is None)
+
+        self._do(begin)
 
     def _do(self, command: Callable[[], None]) -> None:
         """Have the owner thread run `command`."""
@@ -155,7 +162,7 @@ class VlcPlayer:
         log.warning("sound device lost: %s", self._device_error)
         self._notices.say("player.no_device", "warning")
         self.state = "no device"
-        self.on_device(False)
+        self._on_device(False)
         self._play_unheard()
         self._probe_at = now + PROBE_S
 
@@ -173,7 +180,7 @@ class VlcPlayer:
         elif not self._closing:
             self._probe_at = None
             self.state = "playing"
-            self.on_device(True)
+            self._on_device(True)
             self._notices.say("player.device_back", "good")
 
     def _use_output(self, *, real: bool) -> None:

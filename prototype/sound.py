@@ -100,8 +100,7 @@ class Sound:
             angle = np.linspace(0.0, np.pi / 2, n_frames, dtype=np.float32)[:, np.newaxis]
             return (before * np.cos(angle) + self._block(n_frames) * np.sin(angle)).tobytes()
 
-        player.on_device = lambda present: self._mixer.hold(not present)
-        self._mixer.hold(player.state == "no device")  # it may have been lost already
+        player.watch_device(lambda present: self._mixer.hold(not present))
         player.feed = first_block
 
     def _feed(self, n_frames: int) -> bytes:

@@ -115,6 +115,18 @@ def test_the_playlist_goes_on_when_new_files_come(tmp_path: Path) -> None:
         assert wait_until(lambda: started == ["a", "b", "c"])
 
 
+def test_whoever_watches_the_device_learns_how_it_is_now() -> None:
+    """The owner thread tells it, so that no loss and no return falls between asking and listening."""
+    player, told = stream(), list[bool]()
+    player.watch_device(told.append)
+    assert told == []
+    player._serve(0.0)
+    player._probe_at = 1.0
+    player.watch_device(told.append)
+    player._serve(0.0)
+    assert told == [True, False]
+
+
 def test_missing_libvlc_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without libVLC there is one line that says what to install."""
     monkeypatch.setitem(sys.modules, "vlc", None)
