@@ -9,10 +9,11 @@ from typing import Final
 
 import controls
 from remembered import save_volume
+from snapshots import MixerSnapshot
 from sound import Sound
 from stations import Station, custom
 from timers import FADE_S, Phase, SessionTimer
-from values import MixerSnapshot, Source
+from values import Source
 
 log = logging.getLogger(__name__)
 

@@ -93,7 +93,7 @@ _MOVES: Final = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -5, "pagedown":
 
 @dataclass(frozen=True)
 class ControlsView:
-    """What the screen shows of the controls; the fields are those of `values.Snapshot`."""
+    """What the screen shows of the controls; the fields are those of `snapshots.Snapshot`."""
 
     mode: str = "main"
     typed: str = ""

@@ -25,8 +25,9 @@ import panels
 import vitals
 from outlet import Outlet
 from plain import PlainLog
+from snapshots import Snapshot
 from terminal import NO_SEQUENCES, in_foreground
-from values import Clock, Snapshot
+from values import Clock
 from widgets import Row, fit_rows
 
 log = logging.getLogger(__name__)

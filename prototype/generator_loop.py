@@ -27,10 +27,11 @@ from job import Job, Limits
 from jobs import Board, Stock
 from messages import Notices
 from policy import REMEMBERED, Policy, Speed, Tries, Verdict, backoff_s
+from snapshots import GeneratorSnapshot
 from spool import Entry
 from supervisor import Worker
 from transit import Client
-from values import Clock, GeneratorSnapshot, Recipe
+from values import Clock, Recipe
 
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
 IDLE_S: Final = 1.0

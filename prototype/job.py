@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ace_replies import AudioFile, JobReport, JobState
-from values import JobView, Recipe
+from snapshots import JobView
+from values import Recipe
 
 SLOW_TIMES: Final = 10.0  # this many times the learned duration is no longer slow but dead
 ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)

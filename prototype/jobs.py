@@ -13,7 +13,8 @@ from typing import Final
 
 from ace_replies import JobReport, JobState
 from job import ENDED, Job, Limits
-from values import JobView, Recipe
+from snapshots import JobView
+from values import Recipe
 
 MOST_AT_SERVER: Final = 4  # a hung job blocks the server: what is asked for behind it only piles up
 FORGET_AFTER_S: Final = 7200.0  # newer servers end a stale job after one hour

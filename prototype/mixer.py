@@ -21,8 +21,9 @@ import numpy as np
 
 from envelopes import Crossfade, Ramp
 from meter import Meter
+from snapshots import MixerSnapshot, PlayingView
 from transitions import Overlap, moving_frames, natural_frames
-from values import CHANNELS, SAMPLE_RATE_HZ, MixerSnapshot, Piece, PlayingView, Samples, Source
+from values import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, Source
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from messages import text as say
+from snapshots import Snapshot
 from ui_texts import CHOICE_LABELS
-from values import Snapshot, Source
+from values import Source
 from widgets import Row, clean, count, fit, pad, remembered, wrap
 
 _HINTS: Final[dict[str, tuple[tuple[str, str], ...]]] = {

@@ -11,7 +11,8 @@ from typing import Final
 from rich.text import Text
 
 from messages import text as say
-from values import SegmentInfo, Snapshot, Source
+from snapshots import Snapshot
+from values import SegmentInfo, Source
 from widgets import (
     LABEL_CELLS,
     Row,

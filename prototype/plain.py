@@ -9,7 +9,8 @@ from typing import Final
 
 from messages import text as say
 from panels import piece_title, ready_seconds, source_name
-from values import Notice, Snapshot
+from snapshots import Snapshot
+from values import Notice
 from widgets import clean, count, sentence, span
 
 QUEUE_LINE_EVERY_S: Final = 60.0

@@ -12,7 +12,8 @@ import numpy as np
 from libvlc import LibVlc
 from messages import Notices
 from player import VlcPlayer
-from values import CHANNELS, Clock, MixerSnapshot, Piece, PlayingView, QueuedFile, Source
+from snapshots import MixerSnapshot, PlayingView
+from values import CHANNELS, Clock, Piece, QueuedFile, Source
 
 log = logging.getLogger(__name__)
 

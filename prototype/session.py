@@ -14,12 +14,13 @@ from controls import Controls
 from dashboard import Dashboard
 from generator_loop import GeneratorLoop
 from policy import AUDIBLE_SHARE
+from snapshots import MixerSnapshot, Snapshot
 from sound import Sound
 from stations import Station
 from supervisor import Worker
 from terminal import Keyboard, handle_suspension
 from timers import SessionTimer
-from values import SAMPLE_RATE_HZ, MixerSnapshot, Snapshot, Source
+from values import SAMPLE_RATE_HZ, Source
 
 TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
 JOIN_S: Final = 0.3

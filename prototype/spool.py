@@ -21,8 +21,9 @@ from errors import SpoolError
 from messages import Notices
 from shelf_index import ShelfIndex
 from shelves import Entry, file_name, fitted, scan
+from snapshots import SpoolSnapshot
 from storage import DiskState, Storage, tried
-from values import Clock, Samples, SegmentInfo, SpoolSnapshot
+from values import Clock, Samples, SegmentInfo
 
 __all__ = ["Entry", "Spool"]
 

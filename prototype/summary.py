@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from messages import text as say
-from values import SAMPLE_RATE_HZ, Snapshot, Source
+from snapshots import Snapshot
+from values import SAMPLE_RATE_HZ, Source
 from widgets import aligned, clean, clock_time, count, number, span
 
 SCHEMA: Final = 1

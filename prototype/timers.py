@@ -10,7 +10,7 @@ import enum
 import math
 from typing import Final
 
-from values import TimerView
+from snapshots import TimerView
 
 FADE_S: Final = 12.0
 

@@ -6,20 +6,8 @@ import math
 import random
 from dataclasses import replace
 
-from values import (
-    SAMPLE_RATE_HZ,
-    GeneratorSnapshot,
-    JobView,
-    MixerSnapshot,
-    Notice,
-    PlayingView,
-    Recipe,
-    SegmentInfo,
-    Snapshot,
-    Source,
-    SpoolSnapshot,
-    TimerView,
-)
+from snapshots import GeneratorSnapshot, JobView, MixerSnapshot, PlayingView, Snapshot, SpoolSnapshot, TimerView
+from values import SAMPLE_RATE_HZ, Notice, Recipe, SegmentInfo, Source
 
 STATIONS = (
     ("lofi", "Lo-fi beats", "ローファイ・ビート"),

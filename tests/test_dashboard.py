@@ -29,19 +29,8 @@ from plain import PlainLog
 from screens import afternoon, screen, segment
 from screenshot import GOLDEN_SCREENS, SCREENS, as_text, golden_path
 from simulated_time import FakeClock
-from values import (
-    GeneratorSnapshot,
-    JobView,
-    MixerSnapshot,
-    Notice,
-    PlayingView,
-    Recipe,
-    SegmentInfo,
-    Snapshot,
-    Source,
-    SpoolSnapshot,
-    TimerView,
-)
+from snapshots import GeneratorSnapshot, JobView, MixerSnapshot, PlayingView, Snapshot, SpoolSnapshot, TimerView
+from values import Notice, Recipe, SegmentInfo, Source
 from widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
 
 LANGUAGES = ("en", "ja")

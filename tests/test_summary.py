@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from screens import afternoon
+from snapshots import GeneratorSnapshot, MixerSnapshot, Snapshot
 from summary import stats_dict, summary_lines
-from values import SAMPLE_RATE_HZ, GeneratorSnapshot, MixerSnapshot, Snapshot, Source
+from values import SAMPLE_RATE_HZ, Source
 
 KEPT = Path("spool/kept")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapshots import TimerView
 from timers import Phase, SessionTimer
-from values import TimerView
 
 
 def test_without_a_timer_nothing_is_shown_and_nothing_fades() -> None:
