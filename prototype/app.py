@@ -100,8 +100,8 @@ def play(settings: Settings, libvlc: LibVlc) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: opening.stop_event.set())
     opening.start()
+    opening.wait()
     with logging_to(settings.log_path):
-        opening.wait()
         from sound import Sound
 
         sound = Sound(opening, station)

@@ -6,8 +6,9 @@ It sounds like `builtin_engine.Bed`, which follows it: white noise through three
 from __future__ import annotations
 
 import math
-import random
+import os
 from array import array
+from collections.abc import Callable
 from typing import Final
 
 from values import CHANNELS, SAMPLE_RATE_HZ
@@ -28,17 +29,17 @@ _HIGH, _MIDDLE, _DEEP = _pole(1500.0), _pole(600.0), _pole(90.0)
 class Prelude:
     """Noise without end; reading never fails. `gain` is linear, 1 for the bed's own level.
 
-    Threads: one reader.
+    `random_bytes` gives as many as it is asked for. Threads: one reader.
     """
 
-    def __init__(self, gain: float, seed: int = 0) -> None:
-        self._random = random.Random(seed)
+    def __init__(self, gain: float, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._random_bytes = random_bytes
         self._scale = gain * 10 ** (LEVEL_DBFS / 20) / (_WHITE_RMS * _THROUGH)
         self._filters = 0.0, 0.0, 0.0
 
     def read(self, n_frames: int) -> bytes:
         """Return the next `n_frames`: float32, interleaved stereo, both sides the same."""
-        noise = array("h", self._random.randbytes(2 * n_frames))
+        noise = array("h", self._random_bytes(2 * n_frames))
         mono = array("f", bytes(4 * n_frames))
         high, middle, deep = self._filters
         for at, white in enumerate(noise):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ SLOW = ("numpy", "soundfile", "soxr", "rich", "requests", "tenacity", "dotenv", 
 
 def heard(seconds: float, gain: float = 1.0, block_frames: int = 4_800) -> Samples:
     """Return the prelude's beginning."""
-    prelude = Prelude(gain)
+    prelude = Prelude(gain, random.Random(0).randbytes)
     blocks = [prelude.read(block_frames) for _ in range(round(seconds * SAMPLE_RATE_HZ / block_frames))]
     return np.frombuffer(b"".join(blocks), np.float32).reshape(-1, CHANNELS)
 
