@@ -28,14 +28,16 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import config
 from config import Settings
 from errors import ConfigError, StartupError
 from opening import Opening
-from stations import Station, custom, load_stations
 from values import SystemClock
+
+if TYPE_CHECKING:
+    from stations import Station
 
 LOG_BYTES: Final = 5_000_000
 FAREWELL_S: Final = 0.3
@@ -45,27 +47,32 @@ EXIT_INTERRUPTED: Final = 130  # as shells have it
 
 
 @contextlib.contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Log into a rotating file, and send there what libraries print on standard error: it would spoil the screen."""
-    from logging.handlers import RotatingFileHandler
-
-    logging.raiseExceptions = False  # a full disk must not print
+def standard_error_into(path: Path) -> Iterator[None]:
+    """Send to a file what libraries print on standard error: it would spoil the screen."""
     saved = os.dup(2)
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-        logging.captureWarnings(True)
         with path.open("ab") as file:
             os.dup2(file.fileno(), 2)
-    except OSError:
-        logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     try:
         yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def log_into(path: Path) -> None:
+    """Log into a rotating file, from now on; nowhere if it cannot be written."""
+    from logging.handlers import RotatingFileHandler  # slow to import: not before the first sound
+
+    logging.raiseExceptions = False  # a full disk must not print
+    try:
+        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+    except OSError:
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
 
 
 def say_farewell(text: str) -> None:
@@ -80,30 +87,35 @@ def say_farewell(text: str) -> None:
     speaker.join(FAREWELL_S)
 
 
-def choose_station(settings: Settings, stations: Sequence[Station]) -> Station:
-    """Return the station asked for. Raises ConfigError, naming those there are."""
+def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
+    """Return the station asked for, and all there are. Raises ConfigError, naming them."""
+    from stations import custom, load_stations
+
+    stations = load_stations(settings.stations_file or "")
     if settings.prompt:
-        return custom(settings.prompt)
+        return custom(settings.prompt), stations
     for station in stations:
         if station.key == settings.station:
-            return station
+            return station, stations
     names = ", ".join(station.key for station in stations)
     raise ConfigError([f"STATION: {settings.station!r} is not a station; choose one of {names}"])
 
 
 def play(settings: Settings, libvlc: LibVlc) -> int:
     """Play until asked to stop, then tell how it was."""
-    stations = load_stations(settings.stations_file or "")
-    station = choose_station(settings, stations)
+    if settings.given & {"station", "stations_file"}:  # what was left alone cannot be wrong, and can wait
+        choose_station(settings)
     libvlc.load()
     opening = Opening(settings, libvlc, SystemClock())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: opening.stop_event.set())
-    opening.start()
-    opening.wait()
-    with logging_to(settings.log_path):
+    with standard_error_into(settings.log_path):
+        opening.start()
+        opening.wait()
+        log_into(settings.log_path)
         from sound import Sound
 
+        station, stations = choose_station(settings)
         sound = Sound(opening, station)
         sound.start()
         try:
@@ -127,13 +139,14 @@ def beside_playing(settings: Settings) -> int | None:
     if settings.check:
         import doctor
 
-        return doctor.check(settings, lambda: choose_station(settings, load_stations(settings.stations_file or "")))
+        return doctor.check(settings, lambda: choose_station(settings)[0])
     if settings.render:
         import offline
 
         return offline.render(settings)
     if settings.list_stations or settings.library:
         import listing
+        from stations import load_stations
 
         if settings.list_stations:
             return listing.list_stations(load_stations(settings.stations_file or ""), settings.language)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,10 @@ FILE: Final = "remembered.json"
 def load_volume(folder: Path) -> int | None:
     """Return the last volume in percent, None when there is none."""
     try:
-        volume = json.loads((folder / FILE).read_text("utf-8"))["volume"]
+        text = (folder / FILE).read_text("utf-8")
+        import json  # slow to import: not before the first sound, where there is no such file
+
+        volume = json.loads(text)["volume"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return volume if isinstance(volume, int) and 0 <= volume <= 100 else None
@@ -21,6 +23,8 @@ def load_volume(folder: Path) -> int | None:
 
 def save_volume(folder: Path, percent: int) -> None:
     """Remember the volume, atomically."""
+    import json
+
     partial = (folder / FILE).with_suffix(".part")
     with contextlib.suppress(OSError):
         partial.write_text(json.dumps({"volume": percent}), "utf-8")

@@ -7,7 +7,6 @@ Units stand in the names: `_frames` are sample frames at SAMPLE_RATE_HZ, `_s` se
 from __future__ import annotations
 
 import enum
-import json
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -96,11 +95,15 @@ class SegmentInfo:
 
     def to_json(self) -> str:
         """Serialise as one line of ASCII JSON."""
+        import json  # slow to import: not before the first sound
+
         return json.dumps(asdict(self), ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str) -> SegmentInfo:
         """Parse what `to_json` wrote. Raises ValueError on anything else."""
+        import json
+
         try:
             fields = json.loads(text)
             return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})

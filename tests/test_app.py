@@ -93,3 +93,12 @@ def test_it_plays_and_ends_by_itself(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "now playing" in done.stdout
     assert '"silent_s": 0.0' in figures.read_text()
+
+
+@pytest.mark.realtime
+def test_what_libraries_say_is_not_printed(tmp_path: Path) -> None:
+    """Without a sound server ALSA and VLC complain on standard error: into the log, not over the screen."""
+    nowhere = {"PULSE_SERVER": "", "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    done = run(tmp_path, "--plain", "--engine", "builtin", "--for", "2s", **nowhere)
+    assert done.returncode == 0
+    assert done.stderr == ""
