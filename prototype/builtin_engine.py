@@ -12,6 +12,7 @@ import numpy as np
 
 import synth
 from composer import Note, Score, compose
+from prelude import LEVEL_DBFS
 from styles import LEVELS_DB
 from synth import VOICES, Floats, Struck
 from values import SAMPLE_RATE_HZ, Recipe, Samples
@@ -155,7 +156,7 @@ class Bed:
     Threads: one reader.
     """
 
-    def __init__(self, seed: int = 0, level_dbfs: float = -38.0) -> None:
+    def __init__(self, seed: int = 0, level_dbfs: float = LEVEL_DBFS) -> None:
         rng = np.random.default_rng(seed % 2**128)
         level = 10 ** (level_dbfs / 20) / np.sqrt(2)
         self._loops = [

@@ -139,6 +139,11 @@ class Settings:
         return self.log_file or self.spool_dir / "player.log"
 
     @property
+    def real_device(self) -> bool:
+        """Whether the sound goes to the machine's sound device."""
+        return self.audio_output == "auto"
+
+    @property
     def recording_path(self) -> Path | None:
         """The file that AUDIO_OUTPUT=file:PATH names."""
         return Path(self.audio_output.removeprefix("file:")) if self.audio_output.startswith("file:") else None

@@ -44,7 +44,7 @@ class Opening:
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
             self.player = StreamPlayer(
-                Prelude(self.volume).read, libvlc, self.notices, clock, real_device=settings.audio_output == "auto"
+                Prelude(self.volume).read, libvlc, self.notices, clock, real_device=settings.real_device
             )
         self._workers: list[Worker] = []
 

@@ -24,7 +24,7 @@ AHEAD: Final = 2  # files in VLC's list beyond the one that plays
 class PlaylistPlayer(VlcPlayer):
     """Plays the files that `supply` gives, with a short silence at every boundary.
 
-    It takes the same commands as the mixer and answers with the same snapshot.
+    It takes the same commands as the mixer and answers with the same snapshot, but for the frames: VLC counts none.
 
     Threads: as the base; `supply` and `on_started` are called by the owner thread.
     """
@@ -48,7 +48,6 @@ class PlaylistPlayer(VlcPlayer):
         self._index = -1  # of the latest file that was played
         self._elapsed_s = 0.0
         self._total_s: float | None = None
-        self._files = dict.fromkeys(Source, 0)
         self._still_since: float | None = None
         self._paused = False
         self._muted = False
@@ -103,7 +102,6 @@ class PlaylistPlayer(VlcPlayer):
             paused=self._paused,
             muted=self._muted,
             volume=self._level,
-            frames=dict(self._files),
         )
 
     # -- the owner thread ----------------------------------------------------------------------------------
@@ -151,7 +149,6 @@ class PlaylistPlayer(VlcPlayer):
         while self._index < reached:
             self._index += 1
             self._current = self._queued.popleft()
-            self._files[self._current.source] += 1
             self._on_started(self._current)
         self._elapsed_s = max(0, self._player.get_time()) / 1000
         length_ms = self._player.get_length()

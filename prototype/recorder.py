@@ -16,7 +16,7 @@ from values import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 log = logging.getLogger(__name__)
 
-WAITING_BLOCKS: Final = 600  # about 50 s of sound: the disk may be that late
+WAITING_BLOCKS: Final = 600  # about a minute of sound: the disk may be that late
 WRITE_S: Final = 1.0  # to wake up for every block would cost as much again as to write it
 FORMATS: Final = {".flac": "FLAC", ".ogg": "OGG"}  # anything else is written as WAV
 LONGEST_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours; then a new part begins

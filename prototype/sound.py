@@ -43,7 +43,6 @@ class Sound:
         self.clock = opening.clock
         self.stop_event = opening.stop_event
         self.notices = opening.notices
-        self.begin = opening.begin
         self.on_thread_failure = opening.on_thread_failure
         self._opening = opening
         self.mood = Mood(station, random.randrange(station.variations))
@@ -67,7 +66,7 @@ class Sound:
             )
             self.programme = self.player = PlaylistPlayer(
                 playlist.next_file, playlist.on_started, opening.libvlc, self.notices, self.clock,
-                volume=opening.volume, real_device=settings.audio_output == "auto",
+                volume=opening.volume, real_device=settings.real_device,
             )  # fmt: skip
 
     def start(self) -> None:
@@ -77,11 +76,11 @@ class Sound:
             self.recorder.start(self.settings.recording_path)
         if isinstance(self.player, StreamPlayer):
             self._take_over(self.player)
-            self.begin("loader", self.loader.run)
+            self._opening.begin("loader", self.loader.run)
         else:
-            self.begin("player", self.player.run)
-        self.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
-        self.begin("recorder", self.recorder.run)
+            self._opening.begin("player", self.player.run)
+        self._opening.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
+        self._opening.begin("recorder", self.recorder.run)
 
     def stop(self) -> None:
         """End the sound and give the spool free."""
