@@ -15,8 +15,9 @@ import ace_replies
 from ace_faults import AUDIO_ROUTE, SUBMIT_ROUTE
 from ace_http import HttpChannel, Timeouts
 from ace_replies import AudioFile, JobReport, JobState, ServerStats, Submitted
+from clock import Clock, SystemClock
 from errors import ServerTrouble, SpoolError
-from values import Clock, Recipe, SystemClock
+from values import Recipe
 
 __all__ = [
     "AceClient",

@@ -26,8 +26,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 import ace_faults
+from clock import Clock
 from errors import ConfigError, ServerTrouble
-from values import Clock
 
 MAX_REPLY_BYTES: Final = 4 * 2**20
 MAX_DETAIL_BYTES: Final = 64 * 2**10

@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import config
+from clock import SystemClock
 from config import Settings
 from errors import ConfigError, StartupError
 from opening import Opening
-from values import SystemClock
 
 if TYPE_CHECKING:
     from stations import Station
@@ -105,11 +105,12 @@ def play(settings: Settings, libvlc: LibVlc) -> int:
     """Play until asked to stop, then tell how it was."""
     if settings.given & {"station", "stations_file"}:  # what was left alone cannot be wrong, and can wait
         choose_station(settings)
-    libvlc.load()
-    opening = Opening(settings, libvlc, SystemClock())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: opening.stop_event.set())
     with standard_error_into(settings.log_path):
+        libvlc.connect()
+        libvlc.load()
+        opening = Opening(settings, libvlc, SystemClock())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: opening.stop_event.set())
         opening.start()
         opening.wait()
         log_into(settings.log_path)
@@ -122,7 +123,9 @@ def play(settings: Settings, libvlc: LibVlc) -> int:
             from session import Session
             from summary import stats_dict, summary_lines
 
-            last = Session(sound, stations).run()
+            session = Session(sound, stations)
+            process.settle()
+            last = session.run()
         finally:
             sound.stop()
     kept = settings.spool_dir / "kept"
@@ -136,6 +139,9 @@ def play(settings: Settings, libvlc: LibVlc) -> int:
 
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing and return the exit code, None when nothing was."""
+    if not (settings.check or settings.render or settings.list_stations or settings.library):
+        return None
+    process.settle()
     if settings.check:
         import doctor
 
@@ -144,14 +150,12 @@ def beside_playing(settings: Settings) -> int | None:
         import offline
 
         return offline.render(settings)
-    if settings.list_stations or settings.library:
-        import listing
-        from stations import load_stations
+    import listing
+    from stations import load_stations
 
-        if settings.list_stations:
-            return listing.list_stations(load_stations(settings.stations_file or ""), settings.language)
-        return listing.list_library(settings.spool_dir, settings.language)
-    return None
+    if settings.list_stations:
+        return listing.list_stations(load_stations(settings.stations_file or ""), settings.language)
+    return listing.list_library(settings.spool_dir, settings.language)
 
 
 def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:

@@ -12,10 +12,11 @@ import numpy as np
 
 import synth
 from composer import Note, Score, compose
+from pcm import SAMPLE_RATE_HZ, Samples
 from prelude import LEVEL_DBFS
 from styles import LEVELS_DB
 from synth import VOICES, Floats, Struck
-from values import SAMPLE_RATE_HZ, Recipe, Samples
+from values import Recipe
 
 LOUDNESS_DB: Final = -22.0
 PEAK_MAX: Final = 0.84  # -1.5 dBFS

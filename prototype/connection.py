@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from clock import Clock
 from errors import ServerError, ServerRefused, ServerUnreachable
-from messages import Notices
+from notices import Notices
 from policy import backoff_s
 from transit import Client
-from values import Clock
 
 LONGEST_PROBE_S: Final = 10.0
 REFUSED_PROBE_S: Final = 30.0

@@ -23,11 +23,11 @@ from rich.text import Text
 import overlays
 import panels
 import vitals
+from clock import Clock
 from outlet import Outlet
 from plain import PlainLog
 from snapshots import Snapshot
 from terminal import NO_SEQUENCES, in_foreground
-from values import Clock
 from widgets import Row, fit_rows
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import soundfile as sf
 import soxr
 
 from errors import CorruptSegment
-from values import CHANNELS, SAMPLE_RATE_HZ, Samples
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from wavfile import missing_bytes
 
 # Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.

@@ -17,6 +17,7 @@ from typing import Final
 from tenacity import Retrying
 
 from ace_replies import AudioFile, JobReport, JobState
+from clock import Clock
 from config import Settings
 from connection import KEY_STATUSES, Connection, Stopped
 from errors import CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable
@@ -24,10 +25,10 @@ from harvest import Crop, Harvest
 from inflight import JobsFile
 from job import Job
 from jobs import Board
-from messages import Notices
+from notices import Notices
 from policy import LONGEST_BACKOFF_S, Speed, backoff_s
 from transit import Client, retrying
-from values import Clock, Recipe
+from values import Recipe
 
 log = logging.getLogger(__name__)
 

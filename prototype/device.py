@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
+from clock import Clock
 from errors import LibVlcMissing
 from libvlc import LibVlc
-from messages import Notices
+from notices import Notices
 from player import FRAME_BYTES, StreamPlayer
-from values import Clock
 
 SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
 LIMIT_S: Final = 10.0
@@ -28,7 +28,6 @@ class _Trial(StreamPlayer):
     def run(self, stop: threading.Event) -> None:
         self._open()
         try:
-            self._use_output(real=self._real_device)
             self._play()
             ends_at = self._clock.now() + SILENCE_S
             while not self._device_error and not stop.is_set() and self._clock.now() < ends_at:

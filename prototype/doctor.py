@@ -13,6 +13,7 @@ from typing import Final, TextIO
 from rich.text import Text
 
 import machine_check
+from clock import Clock, SystemClock
 from config import Settings
 from errors import ConfigError
 from findings import OK, PROBLEM, WARNING, Findings, found
@@ -20,7 +21,6 @@ from lines import FAINT, Lines, column, harmless
 from messages import LANGUAGES, text
 from server_check import ServerCheck
 from stations import Station
-from values import Clock, SystemClock
 
 EXIT_WELL: Final = 0
 EXIT_PROBLEM: Final = 1

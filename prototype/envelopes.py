@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from values import Samples
+from pcm import Samples
 
 PEAK_LIMIT: Final = 10 ** (-1.0 / 20)  # -1 dBFS, the ceiling of every overlap
 

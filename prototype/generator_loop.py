@@ -17,6 +17,7 @@ from typing import Final
 
 import segment
 from ace_replies import JobState
+from clock import Clock
 from config import Settings
 from connection import Stopped
 from desk import Desk
@@ -25,13 +26,13 @@ from harvest import Harvest, Ingest, Store
 from inflight import JobsFile
 from job import Job, Limits
 from jobs import Board, Stock
-from messages import Notices
+from notices import Notices
 from policy import REMEMBERED, Policy, Speed, Tries, Verdict, backoff_s
 from snapshots import GeneratorSnapshot
 from spool import Entry
 from supervisor import Worker
 from transit import Client
-from values import Clock, Recipe
+from values import Recipe
 
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
 IDLE_S: Final = 1.0

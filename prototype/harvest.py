@@ -14,10 +14,11 @@ from typing import Protocol
 from ace_replies import AudioFile
 from errors import AppError, CorruptSegment, ServerError, SpoolError
 from job import Job
-from messages import Notices
+from notices import Notices
+from pcm import Samples
 from segment import Analysis, Segment
 from spool import Entry
-from values import Recipe, Samples, SegmentInfo
+from values import Recipe, SegmentInfo
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """libVLC, found and opened. The only module that imports `vlc`.
 
-Opening an instance takes as long as importing the program's own modules, so it is begun beside them.
+Opening an instance, and a player that connects to the sound server, is begun beside the imports: calls of libVLC let
+other threads run.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ INSTALL: Final = {
 class LibVlc:
     """One libVLC. Where the system's loader knows it, opening begins at once, in a thread of its own.
 
-    Threads: `load` any; `instance` the owner of the instance.
+    Threads: `load` and `connect` the main thread; the rest the owner of the instance.
     """
 
     def __init__(self) -> None:
-        self._address: int | None = None
+        self._library: Any = None
+        self._instance: int | None = None
+        self._list_player: int | None = None
         self._opening = threading.Thread(target=self._begin, name="libvlc", daemon=True)
         self._opening.start()
 
@@ -66,17 +69,35 @@ class LibVlc:
         """
         vlc = self.load()
         self._opening.join()
-        address, self._address = self._address, None
+        address, self._instance = self._instance, None
         opened = vlc.Instance(address or list(ARGUMENTS))
         if opened is None:
             raise LibVlcMissing(f"libVLC has no plugins: {INSTALL.get(sys.platform, 'install VLC 3')}")
         return opened
 
+    def list_player(self, instance: Any) -> Any:
+        """Return a `vlc.MediaListPlayer`: the one that was begun, the next time a new one."""
+        address, self._list_player = self._list_player, None
+        return self.load().MediaListPlayer(address) if address else instance.media_list_player_new()
+
+    def connect(self) -> None:
+        """Begin to open a list player too. It may print on standard error what it has against the sound devices."""
+        begun = self._opening
+
+        def body() -> None:
+            begun.join()
+            if self._instance is not None:
+                self._library.libvlc_media_list_player_new.restype = ctypes.c_void_p
+                self._list_player = self._library.libvlc_media_list_player_new(ctypes.c_void_p(self._instance))
+
+        self._opening = threading.Thread(target=body, name="libvlc", daemon=True)
+        self._opening.start()
+
     def _begin(self) -> None:
         if sys.platform != "linux" or "PYTHON_VLC_LIB_PATH" in os.environ:
             return  # it lies where only python-vlc finds it
         with contextlib.suppress(OSError):
-            library = ctypes.CDLL(SONAME)
-            library.libvlc_new.restype = ctypes.c_void_p
+            self._library = ctypes.CDLL(SONAME)
+            self._library.libvlc_new.restype = ctypes.c_void_p
             words = [word.encode() for word in ARGUMENTS]
-            self._address = library.libvlc_new(len(words), (ctypes.c_char_p * len(words))(*words))
+            self._instance = self._library.libvlc_new(len(words), (ctypes.c_char_p * len(words))(*words))

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from clock import Clock
 from errors import CorruptSegment
-from messages import Notices
 from mixer import Dropped, Event, Mixer, Started
 from mood import Mood
+from notices import Notices
 from sources import ENGINE_SOURCES, BuiltinSupply, Levels, Library, Pacing, load
 from spool import Entry, Spool
-from values import Clock, Piece, Source
+from values import Piece, Source
 
 log = logging.getLogger(__name__)
 

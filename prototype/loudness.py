@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from values import CHANNELS, SAMPLE_RATE_HZ, Samples
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
 BLOCK_FRAMES: Final = 4 * STEP_FRAMES

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import device
-from disk import LOCK_FILE, FolderLock
+from clock import Clock
 from errors import LibVlcMissing, SpoolBusy
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
+from folder_lock import LOCK_FILE, FolderLock
+from pcm import CHANNELS, SAMPLE_RATE_HZ
 from spool import ROOM_BYTES
 from storage import INCOMING, PART
-from values import CHANNELS, SAMPLE_RATE_HZ, Clock
 
 KNOWN_VLC: Final = "3."
 BYTES_PER_HOUR: Final = 3600 * SAMPLE_RATE_HZ * CHANNELS * 2  # 16-bit

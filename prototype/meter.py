@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from values import CHANNELS, Samples
+from pcm import CHANNELS, Samples
 
 SILENCE_LEVEL: Final = 10 ** (-60.0 / 20)  # amplitude at -60 dBFS
 SILENCE_S: Final = 0.25  # shorter rests are music

@@ -21,9 +21,10 @@ import numpy as np
 
 from envelopes import Crossfade, Ramp
 from meter import Meter
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from snapshots import MixerSnapshot, PlayingView
 from transitions import Overlap, moving_frames, natural_frames
-from values import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, Source
+from values import Piece, Source
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,9 @@ from lines import Lines, column, harmless
 from loudness import LoudnessMeter
 from messages import text
 from mixer import Mixer
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from recorder import FORMATS, LONGEST_FRAMES
-from values import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, Source
+from values import Piece, Source
 from widgets import clock_time, span
 
 EXIT_WELL: Final = 0

@@ -11,16 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from clock import Clock
 from config import Settings
-from disk import AUDIO_SUFFIXES, KEPT, Files, FolderLock
+from disk import AUDIO_SUFFIXES, KEPT, Files
 from errors import StartupError
+from folder_lock import FolderLock
 from libvlc import LibVlc
-from messages import Notices, text
+from notices import Notices
 from player import StreamPlayer
 from prelude import Prelude
 from remembered import load_volume
 from supervisor import Worker
-from values import Clock
 
 JOIN_S: Final = 0.5  # a thread; with the session's all of them stay within 2 s
 PRIMED_S: Final = 0.5
@@ -80,6 +81,8 @@ class Opening:
             worker.join(JOIN_S)
 
     def _require_liked(self) -> None:
+        from messages import text  # every sentence of the program: not before the first sound, mostly
+
         folder, language = self.settings.spool_dir / KEPT, self.settings.language
         try:
             if any(Path(file.name).suffix.lower() in AUDIO_SUFFIXES for file in Files().listing(folder)):

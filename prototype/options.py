@@ -9,8 +9,8 @@ import argparse
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, NoReturn
+from dataclasses import field, fields
+from typing import Any, Final, NamedTuple, NoReturn
 
 from parsing import YES_NO, Kind, shown
 
@@ -20,8 +20,7 @@ NEAR: Final = 0.75
 KEY_FLAGS: Final = ("--acestep-api-key", "--api-key", "--key")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One setting: its names, how its text is read, and what a person is told about it.
 
     `env` is "" for what only the command line may say, `flags` empty for what it must not.
@@ -45,7 +44,7 @@ class Option:
         """Return the option with the names that follow from its field's name, where none were given."""
         env = name.upper() if self.env is None else self.env
         flags = (f"--{name.replace('_', '-')}",) if self.flags is None else self.flags
-        return replace(self, name=name, env=env, flags=flags)
+        return self._replace(name=name, env=env, flags=flags)
 
     @property
     def accepted(self) -> str:

@@ -10,15 +10,15 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 
 LONGEST_SHOWN: Final = 60
 LONGEST_PROMPT: Final = 2000
+LONGEST_LABEL: Final = 63  # RFC 1035
 SHORTEST_PLAY_S: Final = 1.0
 LONGEST_PLAY_S: Final = 7 * 24 * 3600.0
 UNIT_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
@@ -28,8 +28,7 @@ def _unchecked(_value: object) -> None:
     """Most values need no look at the disk."""
 
 
-@dataclass(frozen=True)
-class Kind(Generic[T]):
+class Kind(NamedTuple, Generic[T]):
     """One kind of setting.
 
     `accepts` completes "give …"; `parse` and `check` raise ValueError with the reason. Only `check` looks at
@@ -151,7 +150,7 @@ API_KEY: Final = Kind(
 
 
 def _url(text: str) -> str:
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
+    if any(letter.isspace() or not letter.isprintable() for letter in text):
         raise ValueError("holds white space")
     try:
         parts = urlsplit(text)
@@ -176,14 +175,20 @@ def _check_host(parts: SplitResult) -> None:
         if parts.netloc.startswith("["):
             IPv6Address(host)
             return
-        plain = host.encode("idna").decode().removesuffix(".")
+        plain = (host if host.isascii() else host.encode("idna").decode()).removesuffix(".")
     except ValueError:
         raise ValueError("its host name is malformed") from None
     labels = plain.split(".")
-    if not all(re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?", label) for label in labels):
+    if not all(map(_is_label, labels)):
         raise ValueError("its host name is malformed")
     if labels[-1].isdigit() and not (len(labels) == 4 and all(part.isdigit() and int(part) < 256 for part in labels)):
         raise ValueError("its address is malformed")
+
+
+def _is_label(text: str) -> bool:
+    """Whether `text` can be a part of a host name: ASCII letters, digits, "_", and "-" but at its ends."""
+    bare = text.replace("-", "_")
+    return 0 < len(text) <= LONGEST_LABEL and f"_{bare}".isidentifier() and not {text[0], text[-1]} & {"-"}
 
 
 URL: Final = Kind("the server's address, such as http://127.0.0.1:8001", "URL", _url)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from messages import text as say
+from notices import Notice
 from panels import piece_title, ready_seconds, source_name
 from snapshots import Snapshot
-from values import Notice
 from widgets import clean, count, sentence, span
 
 QUEUE_LINE_EVERY_S: Final = 60.0

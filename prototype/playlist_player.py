@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from clock import Clock
 from libvlc import LibVlc
-from messages import Notices
+from notices import Notices
+from pcm import CHANNELS
 from player import VlcPlayer
 from snapshots import MixerSnapshot, PlayingView
-from values import CHANNELS, Clock, Piece, QueuedFile, Source
+from values import Piece, QueuedFile, Source
 
 log = logging.getLogger(__name__)
 

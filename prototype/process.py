@@ -1,9 +1,10 @@
-"""What the process needs before the first module of the program is imported: its streams, its memory, its threads."""
+"""What the process needs before the first module of the program is imported, and when the last one is."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import sys
 from typing import Final
@@ -14,10 +15,17 @@ LARGE_BYTES: Final = 2**20
 
 
 def prepare() -> None:
-    """Prepare the process; before numpy is imported, and before other threads run."""
+    """Prepare the process; before numpy is imported, and before other threads run. `settle` follows the imports."""
+    gc.disable()  # all that imports make is there to stay: looking through it for garbage takes time in vain
     open_streams()
     use_one_blas_thread()
     return_large_blocks()
+
+
+def settle() -> None:
+    """Look for garbage from now on, but never in what has been imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def open_streams() -> None:

@@ -11,8 +11,8 @@ from typing import Final
 
 import soundfile as sf
 
-from messages import Notices
-from values import CHANNELS, SAMPLE_RATE_HZ, Samples
+from notices import Notices
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 log = logging.getLogger(__name__)
 

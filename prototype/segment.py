@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from decoder import decode as decode
 from errors import CorruptSegment
-from values import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, SegmentInfo, Source
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
+from values import Piece, SegmentInfo, Source
 
 SILENT_DBFS: Final = -60.0
 SHORTEST_AUDIBLE_S: Final = 1.0

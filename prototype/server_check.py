@@ -8,12 +8,12 @@ from typing import Final
 import trial
 from ace_client import AceClient
 from ace_replies import ServerStats
+from clock import Clock
 from config import Settings
 from errors import ConfigError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError, ServerRefused, SpoolError
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
 from messages import text
 from stations import Station
-from values import Clock
 from widgets import span
 
 JOB_S: Final = 10.0  # the shortest that acestep-api makes

@@ -13,6 +13,7 @@ from conductor import Conductor
 from controls import Controls
 from dashboard import Dashboard
 from generator_loop import GeneratorLoop
+from pcm import SAMPLE_RATE_HZ
 from policy import AUDIBLE_SHARE
 from snapshots import MixerSnapshot, Snapshot
 from sound import Sound
@@ -20,7 +21,7 @@ from stations import Station
 from supervisor import Worker
 from terminal import Keyboard, handle_suspension
 from timers import SessionTimer
-from values import SAMPLE_RATE_HZ, Source
+from values import Source
 
 TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
 JOIN_S: Final = 0.3

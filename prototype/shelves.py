@@ -18,7 +18,8 @@ import numpy as np
 import wavfile
 from disk import AUDIO_SUFFIXES, KEPT, SHELVES, Files, Listed
 from errors import CorruptSegment
-from values import Samples, SegmentInfo
+from pcm import Samples
+from values import SegmentInfo
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from values import Notice, SegmentInfo, Source
+from notices import Notice
+from values import SegmentInfo, Source
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from loader import Loader
 from mixer import Mixer
 from mood import Mood
 from opening import Opening
+from pcm import CHANNELS, Samples
 from player import StreamPlayer
 from playlist import Playlist
 from playlist_player import PlaylistPlayer
@@ -24,7 +25,6 @@ from recorder import Recorder
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import Station
-from values import CHANNELS, Samples
 
 log = logging.getLogger(__name__)
 

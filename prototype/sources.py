@@ -13,11 +13,13 @@ from typing import Final
 
 import segment
 import wavfile
+from clock import Clock
 from disk import KEPT
 from errors import CorruptSegment
 from mood import Mood
+from pcm import Samples
 from spool import Entry, Spool
-from values import Clock, Piece, Recipe, Samples, SegmentInfo, Source
+from values import Piece, Recipe, SegmentInfo, Source
 
 BUILTIN_S: Final = 60.0
 FIRST_BUILTIN_S: Final = 20.0  # the first of a mood is short: it is needed at once, and fresh music comes soon

@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Final
 
 import wavfile
-from disk import FULL, KEPT, PLAYED, READY, Files, FolderLock
+from clock import Clock
+from disk import FULL, KEPT, PLAYED, READY, Files
 from errors import SpoolError
-from messages import Notices
+from folder_lock import FolderLock
+from notices import Notices
+from pcm import Samples
 from shelf_index import ShelfIndex
 from shelves import Entry, file_name, fitted, scan
 from snapshots import SpoolSnapshot
 from storage import DiskState, Storage, tried
-from values import Clock, Samples, SegmentInfo
+from values import SegmentInfo
 
 __all__ = ["Entry", "Spool"]
 

@@ -17,11 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, ParamSpec
 
-from disk import FULL, GONE, SHELVES, Files, FolderLock
+from clock import Clock
+from disk import FULL, GONE, SHELVES, Files
 from errors import SpoolBusy
-from messages import Notices
+from folder_lock import FolderLock
+from notices import Notices
 from shelves import numbered
-from values import Clock
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from messages import text as say
+from pcm import SAMPLE_RATE_HZ
 from snapshots import Snapshot
-from values import SAMPLE_RATE_HZ, Source
+from values import Source
 from widgets import aligned, clean, clock_time, count, number, span
 
 SCHEMA: Final = 1

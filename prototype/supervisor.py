@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from values import Clock
+from clock import Clock
 
 log = logging.getLogger(__name__)
 

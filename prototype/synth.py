@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from values import SAMPLE_RATE_HZ
+from pcm import SAMPLE_RATE_HZ
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

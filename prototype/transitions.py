@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from envelopes import Curve, angles, gains
-from values import CHANNELS, Piece, Samples
+from pcm import CHANNELS, Samples
+from values import Piece
 
 DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
 REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of whoever measures it begin

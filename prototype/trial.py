@@ -12,8 +12,9 @@ from typing import Final
 import segment
 from ace_client import AceClient
 from ace_replies import AudioFile, JobReport, JobState
+from clock import Clock
 from errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerTrouble, ServerUnreachable
-from values import Clock, Recipe
+from values import Recipe
 
 POLL_S: Final = 0.5  # the measured time is that exact
 MOST_BAD_POLLS: Final = 5  # one after the other; the job itself is fine meanwhile

@@ -1,49 +1,17 @@
 """Values that travel between modules: frozen, without behaviour of their own.
 
-Units stand in the names: `_frames` are sample frames at SAMPLE_RATE_HZ, `_s` seconds, `_db` decibels,
+Units stand in the names: `_frames` are sample frames at pcm.SAMPLE_RATE_HZ, `_s` seconds, `_db` decibels,
 `_lufs` loudness by ITU-R BS.1770. Times called `_at` are `Clock.now()` seconds (monotonic).
 """
 
 from __future__ import annotations
 
 import enum
-import threading
-import time
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: not for a name in annotations
-    import numpy as np
-    import numpy.typing as npt
-
-SAMPLE_RATE_HZ: Final = 48_000
-CHANNELS: Final = 2
-
-Samples: TypeAlias = "npt.NDArray[np.float32]"
-"""Audio: float32, shape (n_frames, 2), nominally in [-1, 1], at SAMPLE_RATE_HZ."""
-
-
-class Clock(Protocol):
-    """The only source of time and of waiting, so that tests can stand in for both."""
-
-    def now(self) -> float:
-        """Return monotonic seconds."""
-        ...
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Wait until `event` is set or `timeout_s` has passed; return whether it is set."""
-        ...
-
-
-class SystemClock:
-    """The machine's monotonic clock."""
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        return event.wait(max(0.0, timeout_s))
+from pcm import SAMPLE_RATE_HZ, Samples
 
 
 class Source(enum.Enum):
@@ -95,15 +63,11 @@ class SegmentInfo:
 
     def to_json(self) -> str:
         """Serialise as one line of ASCII JSON."""
-        import json  # slow to import: not before the first sound
-
         return json.dumps(asdict(self), ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str) -> SegmentInfo:
         """Parse what `to_json` wrote. Raises ValueError on anything else."""
-        import json
-
         try:
             fields = json.loads(text)
             return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
@@ -132,14 +96,3 @@ class QueuedFile:
     key: str
     source: Source
     info: SegmentInfo | None = None
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One calm line for a person. `key` and `args` name a text in `messages`."""
-
-    level: str
-    key: str
-    args: tuple[tuple[str, object], ...]
-    at: float
-    wall: str

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from messages import TEXTS
 from messages import text as say
+from notices import Notice
 from snapshots import Snapshot
-from values import Notice
 from widgets import (
     LABEL_CELLS,
     Row,

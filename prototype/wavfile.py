@@ -18,7 +18,8 @@ import numpy as np
 import soundfile as sf
 
 from errors import CorruptSegment
-from values import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
+from values import SegmentInfo
 
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60

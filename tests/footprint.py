@@ -15,14 +15,15 @@ import segment
 from builtin_engine import Bed
 from fake_audio import good_wav
 from loader import Loader
-from messages import Notices
 from mixer import Mixer
 from mood import Mood
+from notices import Notices
+from pcm import SAMPLE_RATE_HZ
 from simulated_time import FakeClock
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import builtin_stations
-from values import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
+from values import Recipe, SegmentInfo, Source
 
 STATM: Final = Path("/proc/self/statm")
 OPEN_FILES: Final = Path("/dev/fd")

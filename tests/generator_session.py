@@ -11,7 +11,7 @@ from typing import Any
 
 from config import Settings
 from generator_loop import GeneratorLoop
-from messages import Notices
+from notices import Notices
 from scripted_server import MemoryStore, ScriptedServer, scripted_ingest
 from simulated_time import FakeClock, SimClock
 from values import Recipe

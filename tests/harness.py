@@ -23,9 +23,10 @@ from faulty_files import FaultyFiles
 from generator_loop import GeneratorLoop
 from heard import Heard
 from loader import Loader
-from messages import Notices
 from mixer import Mixer
 from mood import Mood
+from notices import Notices
+from pcm import Samples
 from scales import TINY, Scale
 from scripted_server import GOOD, ScriptedServer
 from segment import Segment
@@ -34,7 +35,7 @@ from sources import ENGINE_SOURCES, BuiltinSupply, Levels
 from stations import Station, builtin_stations
 from supervisor import Worker
 from transit import Client
-from values import Recipe, Samples, Source
+from values import Recipe, Source
 from witnesses import Witness, WitnessedSpool
 
 SETTINGS: Final = replace(Settings(), engine="auto", spool_max_mb=4.0)

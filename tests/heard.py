@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixer import Mixer
-from values import Samples, Source
+from pcm import Samples
+from values import Source
 
 SILENT_BELOW = 10 ** (-60 / 20)
 

@@ -15,9 +15,10 @@ from errors import CorruptSegment
 from fake_audio import chord
 from harvest import Ingest
 from mixer import Endless
+from pcm import SAMPLE_RATE_HZ, Samples
 from segment import Analysis, Segment
 from sources import Render
-from values import SAMPLE_RATE_HZ, Recipe, Samples
+from values import Recipe
 
 TINY_HZ: Final = 200
 STEADY: Final = 0.1  # samples at TINY scale: always positive, so that no two of them cancel out in a crossfade

@@ -6,8 +6,10 @@ import math
 import random
 from dataclasses import replace
 
+from notices import Notice
+from pcm import SAMPLE_RATE_HZ
 from snapshots import GeneratorSnapshot, JobView, MixerSnapshot, PlayingView, Snapshot, SpoolSnapshot, TimerView
-from values import SAMPLE_RATE_HZ, Notice, Recipe, SegmentInfo, Source
+from values import Recipe, SegmentInfo, Source
 
 STATIONS = (
     ("lofi", "Lo-fi beats", "ローファイ・ビート"),

@@ -18,9 +18,10 @@ import numpy as np
 
 from ace_client import AudioFile, JobReport, JobState, ServerStats, Submitted
 from errors import CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
+from pcm import SAMPLE_RATE_HZ, Samples
 from segment import Analysis, Segment
 from spool import Entry
-from values import SAMPLE_RATE_HZ, Recipe, Samples, SegmentInfo
+from values import Recipe, SegmentInfo
 
 NO_SOUND: Samples = np.zeros((8, 2), np.float32)
 GOOD, FAILS, HANGS, CORRUPT, EMPTY = "good", "fails", "hangs", "corrupt", "empty"

@@ -1,4 +1,4 @@
-"""Time for tests: two stand-ins for `values.SystemClock` on which hours pass in milliseconds.
+"""Time for tests: two stand-ins for `clock.SystemClock` on which hours pass in milliseconds.
 
 `FakeClock` is for code run in line: a wait returns at once and moves the time. `SimClock` is for real threads: it
 passes one baton round, so that exactly one thread runs at a time, and moves the time only when all of them wait.

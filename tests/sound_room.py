@@ -60,7 +60,9 @@ class SoundRoom:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of the programs."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "PIPEWIRE"))}
+        # Bytecode is kept, as on a listener's machine: else each start of the program would compile it anew.
+        left_out = ("PULSE_", "PIPEWIRE", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         return inherited | {
             "XDG_RUNTIME_DIR": str(self.folder / "run"),
             "HOME": str(self.folder / "home"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from values import SAMPLE_RATE_HZ, Piece, Recipe, Samples, SegmentInfo, Source
+from pcm import SAMPLE_RATE_HZ, Samples
+from values import Piece, Recipe, SegmentInfo, Source
 
 
 def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from disk import FolderLock
+from folder_lock import FolderLock
 
 APP = Path(__file__).parents[1] / "prototype" / "app.py"
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 import synth
 from builtin_engine import Bed, loudness_db, render
 from composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, parse_key
+from pcm import SAMPLE_RATE_HZ, Samples
 from stations import builtin_stations
 from styles import COMPS, DRUMS, MAJOR, MINOR, STYLES, choose_style, named_texture, named_voices
-from values import SAMPLE_RATE_HZ, Recipe, Samples
+from values import Recipe
 
 STATIONS = {station.key: station for station in builtin_stations()}
 KEYS = ("C major", "F# minor", "Bb major", "A minor")

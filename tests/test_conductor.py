@@ -13,12 +13,13 @@ from conductor import Conductor
 from libvlc import LibVlc
 from mixer import Mixer
 from opening import Opening
+from pcm import SAMPLE_RATE_HZ
 from simulated_time import FakeClock
 from sound import Sound
 from sounds import info, piece, tone
 from stations import builtin_stations
 from timers import SessionTimer
-from values import SAMPLE_RATE_HZ, Source
+from values import Source
 
 
 class Desk:

@@ -25,12 +25,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from dashboard import FRAME_S, WHOLE_S, Dashboard, render
+from notices import Notice
 from plain import PlainLog
 from screens import afternoon, screen, segment
 from screenshot import GOLDEN_SCREENS, SCREENS, as_text, golden_path
 from simulated_time import FakeClock
 from snapshots import GeneratorSnapshot, JobView, MixerSnapshot, PlayingView, Snapshot, SpoolSnapshot, TimerView
-from values import Notice, Recipe, SegmentInfo, Source
+from values import Recipe, SegmentInfo, Source
 from widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
 
 LANGUAGES = ("en", "ja")

@@ -25,10 +25,10 @@ import device
 import doctor
 import machine_check
 from config import Settings
-from disk import FolderLock
 from errors import ConfigError, LibVlcMissing
 from fake_acestep import FakeAcestep
 from fake_http import Request, text, wrapped
+from folder_lock import FolderLock
 from messages import TEXTS
 from simulated_time import FakeClock
 from sound_room import APP, SoundRoom, is_usable

@@ -17,7 +17,7 @@ from errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable,
 from fake_acestep import FakeAcestep
 from generator_loop import GeneratorLoop
 from generator_session import DEFAULTS, Session, session
-from messages import Notices
+from notices import Notices
 from scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
 from simulated_time import FakeClock, SimClock
 from spool import Spool

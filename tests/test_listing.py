@@ -20,16 +20,18 @@ import app
 import config
 import listing
 import wavfile
-from disk import FolderLock
+from clock import SystemClock
 from errors import StartupError
+from folder_lock import FolderLock
 from libvlc import LibVlc
-from messages import Notices
+from notices import Notices
 from opening import Opening
+from pcm import SAMPLE_RATE_HZ
 from simulated_time import FakeClock
 from sounds import info, tone
 from spool import Spool
 from stations import Station, builtin_stations
-from values import SAMPLE_RATE_HZ, SegmentInfo, SystemClock
+from values import SegmentInfo
 
 APP = Path(app.__file__)
 LANGUAGES = ("en", "ja")

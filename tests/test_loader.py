@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from loader import CALM_S, TICK_S, Loader
-from messages import Notices
 from mixer import Mixer
 from mood import Mood
+from notices import Notices
+from pcm import SAMPLE_RATE_HZ, Samples
 from simulated_time import FakeClock
 from sounds import QuietBed, info, tone
 from sources import BuiltinSupply, Levels, Library, Pacing, load
 from spool import Spool
 from stations import Station
-from values import SAMPLE_RATE_HZ, Recipe, Samples, Source
+from values import Recipe, Source
 
 LEVELS = Levels(-23.0, -45.0)
 LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")

@@ -9,7 +9,7 @@ import pytest
 from pyloudnorm import Meter
 
 from loudness import LoudnessMeter
-from values import SAMPLE_RATE_HZ, Samples
+from pcm import SAMPLE_RATE_HZ, Samples
 
 RNG = np.random.default_rng(5)
 

@@ -11,7 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 import messages
-from messages import TEXTS, Notices
+from messages import TEXTS
+from notices import Notices
 from simulated_time import FakeClock
 from widgets import LABEL_CELLS
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from envelopes import PEAK_LIMIT, angles, gains
 from mixer import Dropped, Mixer, Started
+from pcm import Samples
 from sounds import QuietBed, piece, tone
 from transitions import Overlap, moving_frames
-from values import Piece, Samples, Source
+from values import Piece, Source
 
 RATE_HZ = 1000
 FADE_S = 0.4

@@ -25,8 +25,9 @@ from errors import StartupError
 from fake_audio import chord
 from lines import Lines
 from mixer import Mixer
+from pcm import SAMPLE_RATE_HZ, Samples
 from sounds import tone
-from values import SAMPLE_RATE_HZ, Samples, Source
+from values import Source
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_segments"
 PITCHES = (400.0, 1000.0, 2500.0, 600.0)

@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 
+from clock import SystemClock
 from errors import LibVlcMissing
 from libvlc import LibVlc
-from messages import Notices
+from notices import Notices
+from pcm import SAMPLE_RATE_HZ
 from player import FRAME_BYTES, StreamPlayer
 from playlist_player import PlaylistPlayer
 from sounds import tone
-from values import SAMPLE_RATE_HZ, QueuedFile, Source, SystemClock
+from values import QueuedFile, Source
 
 realtime = pytest.mark.realtime
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from messages import Notices
 from mood import Mood
+from notices import Notices
 from playlist import Playlist
 from simulated_time import FakeClock
 from sounds import info, tone

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from builtin_engine import Bed
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from prelude import LEVEL_DBFS, Prelude
-from values import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 LIBRARIES = {"numpy", "soundfile", "soxr", "rich", "requests", "tenacity", "dotenv", "scipy", "pyloudnorm"}
-SLOW = LIBRARIES | {"json", "stations", "snapshots"}
+SLOW = LIBRARIES | {"json", "datetime", "stations", "snapshots", "values", "messages"}
 
 
 def heard(seconds: float, gain: float = 1.0, block_frames: int = 4_800) -> Samples:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from messages import Notices
+from notices import Notices
 from recorder import Recorder
 from simulated_time import FakeClock
 from sounds import tone

@@ -17,9 +17,10 @@ import decoder
 import segment
 from errors import CorruptSegment
 from fake_audio import BAD_KINDS, bad_audio, chord, wav_bytes
+from pcm import SAMPLE_RATE_HZ, Samples
 from segment import Analysis, Segment
 from sounds import tone
-from values import SAMPLE_RATE_HZ, Piece, Samples, Source
+from values import Piece, Source
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_segments"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real segments are not beside this repository")

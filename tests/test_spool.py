@@ -20,15 +20,18 @@ import pytest
 import segment
 import storage
 import wavfile
-from disk import LOCK_FILE, Files, Listed
+from disk import Files, Listed
 from errors import SpoolBusy, SpoolError
 from fake_audio import chord, wav_bytes
-from messages import TEXTS, Notices
+from folder_lock import LOCK_FILE
+from messages import TEXTS
+from notices import Notices
+from pcm import Samples
 from shelves import file_name
 from simulated_time import FakeClock
 from spool import Entry, Spool
 from test_wavfile import info_for
-from values import Recipe, Samples, SegmentInfo, Source
+from values import Recipe, SegmentInfo, Source
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_segments"
 SOUND = chord(0.05)
@@ -689,7 +692,7 @@ KILLED = """
     import sys, threading
     sys.path[:0] = sys.argv[2:]
     from pathlib import Path
-    from messages import Notices
+    from notices import Notices
     from simulated_time import FakeClock
     from spool import Spool
     from test_spool import SOUND, info_for, replace

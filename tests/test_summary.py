@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pcm import SAMPLE_RATE_HZ
 from screens import afternoon
 from snapshots import GeneratorSnapshot, MixerSnapshot, Snapshot
 from summary import stats_dict, summary_lines
-from values import SAMPLE_RATE_HZ, Source
+from values import Source
 
 KEPT = Path("spool/kept")
 

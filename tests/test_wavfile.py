@@ -14,7 +14,8 @@ import soundfile as sf
 import wavfile
 from errors import CorruptSegment
 from fake_audio import chord
-from values import SAMPLE_RATE_HZ, Recipe, Samples, SegmentInfo
+from pcm import SAMPLE_RATE_HZ, Samples
+from values import Recipe, SegmentInfo
 
 
 def info_for(samples: Samples, prompt: str = "soft keys") -> SegmentInfo:

@@ -9,11 +9,12 @@ from pathlib import Path
 from ace_replies import AudioFile, JobReport, ServerStats, Submitted
 from errors import SpoolError
 from faulty_files import FaultyFiles
-from messages import Notices
+from notices import Notices
+from pcm import Samples
 from simulated_time import SimClock
 from spool import Entry, Spool
 from transit import Client
-from values import Recipe, Samples, SegmentInfo
+from values import Recipe, SegmentInfo
 
 
 class Witness:

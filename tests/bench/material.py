@@ -11,10 +11,12 @@ import numpy as np
 import soundfile
 
 import segment
+from clock import SystemClock
 from listening import RATE_HZ
-from messages import Notices
+from notices import Notices
+from pcm import Samples
 from spool import Spool
-from values import Recipe, Samples, SegmentInfo, SystemClock
+from values import Recipe, SegmentInfo
 
 CUE_DBFS: Final = -45.0
 REAL_SEGMENTS: Final = Path(__file__).resolve().parents[3] / "shared" / "real_segments"

@@ -16,7 +16,8 @@ from builtin_engine import Bed
 from decoder import decode
 from listening import RATE_HZ, Stretch, blocks, dbfs, levels, loudness_lufs, neighbour_jumps, quiet_stretches
 from mixer import Mixer, Started
-from values import Piece, Samples, Source
+from pcm import Samples
+from values import Piece, Source
 
 TARGET_LUFS: Final = -23.0
 BLOCK_FRAMES: Final = 4096

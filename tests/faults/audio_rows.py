@@ -15,7 +15,7 @@ from fake_audio import BAD_KINDS, chord, wav_bytes
 from faults.levers import fake, once, server
 from faults.table import Fault
 from harness import Programme
-from values import SAMPLE_RATE_HZ, Samples
+from pcm import SAMPLE_RATE_HZ, Samples
 
 AREA: Final = "audio data"
 BAD: Final = {

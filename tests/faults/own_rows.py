@@ -30,8 +30,9 @@ from faults.levers import (
 )
 from faults.table import Fault, Outcome
 from harness import STATIONS, Programme
+from pcm import Samples
 from stations import load_stations
-from values import Piece, Samples, Source
+from values import Piece, Source
 
 THREADS: Final = "threads"
 TIME: Final = "time"
