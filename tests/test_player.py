@@ -5,12 +5,14 @@ They play on VLC's dummy output, so that no sound device is needed, and take rea
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile as sf
@@ -20,7 +22,7 @@ from errors import LibVlcMissing
 from libvlc import LibVlc
 from notices import Notices
 from pcm import SAMPLE_RATE_HZ
-from player import FRAME_BYTES, StreamPlayer
+from player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
 from playlist_player import PlaylistPlayer
 from sounds import tone
 from values import QueuedFile, Source
@@ -115,6 +117,52 @@ def test_the_playlist_goes_on_when_new_files_come(tmp_path: Path) -> None:
         assert wait_until(lambda: player.snapshot().playing.key == "")
         waiting.append(QueuedFile(tmp_path / "c.wav", "c", Source.FRESH))
         assert wait_until(lambda: started == ["a", "b", "c"])
+
+
+def asked(player: StreamPlayer) -> tuple[int, int, int, bytes]:
+    """Ask as VLC does: what is returned, the two times in microseconds, and the block."""
+    decoded, presented, flags = ctypes.c_int64(-1), ctypes.c_int64(-1), ctypes.c_uint()
+    size, at = ctypes.c_size_t(99), ctypes.c_void_p()
+    variables: tuple[Any, ...] = decoded, presented, flags, size, at
+    code = player._on_get(None, None, *map(ctypes.pointer, variables))
+    return code, decoded.value, presented.value, ctypes.string_at(at.value or 0, size.value) if size.value else b""
+
+
+def test_vlc_gets_block_after_block_with_their_times() -> None:
+    """Every block is the programme's next one, and begins where the one before ended."""
+    blocks: list[bytes] = []
+
+    def feed(n_frames: int) -> bytes:
+        blocks.append(bytes([len(blocks) + 1]) * n_frames * FRAME_BYTES)
+        return blocks[-1]
+
+    player = stream(feed)
+    block_us = BLOCK_FRAMES * 1_000_000 // SAMPLE_RATE_HZ
+    for index in range(8):
+        assert asked(player) == (0, index * block_us, index * block_us, blocks[index])
+    assert player.pulled_frames == 8 * BLOCK_FRAMES
+    assert player.primed.is_set()
+
+
+def test_a_programme_that_fails_ends_the_media_and_no_memory_is_read() -> None:
+    """VLC is told that it is the end, with nothing to copy; the next call gives music again."""
+    failures = [ZeroDivisionError()]
+
+    def feed(n_frames: int) -> bytes:
+        if failures:
+            raise failures.pop()
+        return silence(n_frames)
+
+    player = stream(feed)
+    assert asked(player) == (1, 0, 0, b"")
+    assert asked(player) == (0, 0, 0, silence(BLOCK_FRAMES))
+
+
+def test_a_closed_player_gives_nothing_more() -> None:
+    """Else VLC could not stop."""
+    player = stream()
+    player.close()
+    assert asked(player) == (1, 0, 0, b"")
 
 
 def test_whoever_watches_the_device_learns_how_it_is_now() -> None:
