@@ -26,6 +26,7 @@ import logging
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stations import Station
 
 LOG_BYTES: Final = 5_000_000
+EARLY_RECORDS: Final = 100
 FAREWELL_S: Final = 0.3
 EXIT_OK: Final = 0
 EXIT_CANNOT_START: Final = 2
@@ -61,8 +63,20 @@ def standard_error_into(path: Path) -> Iterator[None]:
         os.close(saved)
 
 
-def log_into(path: Path) -> None:
-    """Log into a rotating file, from now on; nowhere if it cannot be written."""
+class EarlyLog(logging.Handler):
+    """Keeps what is logged before there is a file for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=EARLY_RECORDS)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self.records.append(record)
+
+
+def log_into(path: Path, early: EarlyLog) -> None:
+    """Log into a rotating file, what was logged `early` too; nowhere if it cannot be written."""
     from logging.handlers import RotatingFileHandler  # slow to import: not before the first sound
 
     logging.raiseExceptions = False  # a full disk must not print
@@ -73,6 +87,8 @@ def log_into(path: Path) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    for record in early.records:
+        handler.handle(record)
 
 
 def say_farewell(text: str) -> None:
@@ -101,7 +117,7 @@ def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     raise ConfigError([f"STATION: {settings.station!r} is not a station; choose one of {names}"])
 
 
-def play(settings: Settings, libvlc: LibVlc) -> int:
+def play(settings: Settings, libvlc: LibVlc, early: EarlyLog) -> int:
     """Play until asked to stop, then tell how it was."""
     if settings.given & {"station", "stations_file"}:  # what was left alone cannot be wrong, and can wait
         choose_station(settings)
@@ -113,7 +129,7 @@ def play(settings: Settings, libvlc: LibVlc) -> int:
             signal.signal(number, lambda *_: opening.stop_event.set())
         opening.start()
         opening.wait()
-        log_into(settings.log_path)
+        log_into(settings.log_path, early)
         from sound import Sound
 
         station, stations = choose_station(settings)
@@ -160,14 +176,15 @@ def beside_playing(settings: Settings) -> int | None:
 
 def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
     """Do what the command line says; return the exit code."""
-    logging.basicConfig(handlers=[logging.NullHandler()])  # until there is a log file
+    early = EarlyLog()
+    logging.basicConfig(level=logging.INFO, handlers=[early])
     try:
         settings = config.load(arguments, os.environ, config.DOTENV_PATH)
         try:
             code = beside_playing(settings)
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-        return play(settings, libvlc or LibVlc()) if code is None else code
+        return play(settings, libvlc or LibVlc(), early) if code is None else code
     except ConfigError as error:
         if "--check" in arguments:
             import doctor

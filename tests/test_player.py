@@ -86,6 +86,21 @@ def test_twenty_exits_in_a_row_are_clean() -> None:
 
 
 @realtime
+def test_what_was_opened_beside_the_imports_is_used_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first instance and the first list player were begun; those that follow are others."""
+    monkeypatch.delenv("PYTHON_VLC_LIB_PATH", raising=False)
+    libvlc = LibVlc()
+    libvlc.connect()
+    one = libvlc.instance()
+    begun = libvlc._list_player
+    assert [libvlc.list_player(one)._as_parameter_.value, libvlc._list_player] == [begun, None]
+    another = libvlc.list_player(one)
+    assert another.get_media_player() is not None
+    assert another._as_parameter_.value != begun
+    assert libvlc.instance()._as_parameter_.value != one._as_parameter_.value
+
+
+@realtime
 def test_a_stream_that_ended_is_made_anew() -> None:
     """When VLC reaches an end, the same programme goes on in a new media."""
     player = stream()
