@@ -1,7 +1,8 @@
 """The loudspeaker: one `MediaListPlayer` for life, and the endless stream that is played by default.
 
 libVLC is not re-entrant, so one owner thread (the body of `run`) makes every call; VLC's own threads only enqueue
-events and, in `StreamPlayer`, pull samples. `VlcPlayer` is what every player shares, the watching and the healing:
+what they have to say and, in `StreamPlayer`, pull samples. `VlcPlayer` is what every player shares, the watching and
+the healing:
 
 - an end, an error, or samples that are not pulled any more: the media is made anew and played;
 - no sound device: VLC does not tell by any state (it goes on at the pace of its clock, unheard), only its error
@@ -58,7 +59,7 @@ LOG_ERROR: Final = 4
 class VlcPlayer:
     """Opening, watching and healing of one `MediaListPlayer`.
 
-    Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_events` is the
+    Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_commands` is the
     only way in. `state` is a word for the dashboard: "starting", "playing", "no device" or "stopped".
     """
 
@@ -77,7 +78,7 @@ class VlcPlayer:
         self._clock = clock
         self._real_device = real_device
         self._on_device: Callable[[bool], None] = lambda present: None
-        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = False
         self._owner = 0
         self._vlc: Any = None
@@ -88,14 +89,13 @@ class VlcPlayer:
         self._callbacks: list[Any] = []  # libVLC keeps no reference
         self._device_error = ""
         self._probe_at: float | None = None
-        self._ended = False
 
     # -- any thread ----------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Make the callbacks return at once, so that VLC can stop, and wake the owner."""
         self._closing = True
-        self._events.put(None)
+        self._commands.put(None)
 
     def watch_device(self, on_device: Callable[[bool], None]) -> None:
         """Have the owner thread tell whether there is a sound device: as it is now, and when that changes."""
@@ -108,7 +108,7 @@ class VlcPlayer:
 
     def _do(self, command: Callable[[], None]) -> None:
         """Have the owner thread run `command`."""
-        self._events.put(command)
+        self._commands.put(command)
 
     # -- the owner thread ----------------------------------------------------------------------------------
 
@@ -149,10 +149,10 @@ class VlcPlayer:
     def _serve(self, timeout_s: float) -> None:
         """Run the commands that arrived, waiting up to `timeout_s` for the first."""
         try:
-            command = self._events.get(timeout=timeout_s)
+            command = self._commands.get(timeout=timeout_s)
             while command is not None:
                 command()
-                command = self._events.get_nowait()
+                command = self._commands.get_nowait()
         except queue.Empty:
             return
 
@@ -166,7 +166,6 @@ class VlcPlayer:
         elif self._device_error:
             self._lose_device(now)
         elif self._needs_playing(now):
-            self._ended = False
             self._play()
 
     def _lose_device(self, now: float) -> None:
@@ -206,16 +205,14 @@ class VlcPlayer:
         self._player = player
         if not real:
             player.audio_output_set("adummy")
-        for name in ("MediaPlayerEndReached", "MediaPlayerEncounteredError"):
-            kind = getattr(self._vlc.EventType, name)
-            player.event_manager().event_attach(kind, lambda _event: self._do(self._note_end))
 
     def _played_buffers(self) -> bool:
         media, stats = self._player.get_media(), self._vlc.MediaStats()
-        return bool(media and media.get_stats(stats) and stats.played_abuffers > 0)
-
-    def _note_end(self) -> None:
-        self._ended = True
+        if media is None:
+            return False
+        known = media.get_stats(stats)
+        media.release()
+        return bool(known) and stats.played_abuffers > 0
 
     def _note_device_error(self, words: str) -> None:
         self._device_error = self._device_error or words
@@ -295,7 +292,6 @@ class StreamPlayer(VlcPlayer):
         self._media_list.add_media(media)
         media.release()  # the list has its own hold on it
         self._list_player.play_item_at_index(0)
-        self._ended = False
         self._seen_at = None
 
     def _play_unheard(self) -> None:
@@ -307,10 +303,11 @@ class StreamPlayer(VlcPlayer):
         """Whether VLC ended, or pulled nothing for STALLED_S."""
         if self._seen_at is None or self.pulled_frames != self._seen_frames:
             self._seen_frames, self._seen_at = self.pulled_frames, now
-        if not self._ended and now - self._seen_at <= STALLED_S:
+        state = self._player.get_state()
+        if state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S:
             return False
         self.restarts += 1
-        log.warning("VLC does not pull any more (%s); the media is made anew", "ended" if self._ended else "stalled")
+        log.warning("VLC does not pull any more (%s); the media is made anew", state)
         return True
 
     # -- VLC's reading thread ------------------------------------------------------------------------------
