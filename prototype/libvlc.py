@@ -38,7 +38,7 @@ INSTALL: Final = {
 class LibVlc:
     """One libVLC. Where the system's loader knows it, opening begins at once, in a thread of its own.
 
-    Threads: `load` and `connect` the main thread; the rest the owner of the instance.
+    Threads: `load` any; `connect` the main thread; `instance` and `list_player` the owner of them.
     """
 
     def __init__(self) -> None:
