@@ -150,7 +150,7 @@ API_KEY: Final = Kind(
 
 
 def _url(text: str) -> str:
-    if any(letter.isspace() or not letter.isprintable() for letter in text):
+    if any(letter.isspace() or letter < " " or letter == "\x7f" for letter in text):
         raise ValueError("holds white space")
     try:
         parts = urlsplit(text)
