@@ -52,7 +52,6 @@ GetBlock: Final = ctypes.CFUNCTYPE(
     ctypes.POINTER(ctypes.c_void_p),
 )
 ReleaseBlock: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)
-LASTING_FRAMES: Final = 5 * SAMPLE_RATE_HZ  # a media that has been read so far is no passing trial
 LOG_ERROR: Final = 4
 
 
@@ -326,15 +325,4 @@ class StreamPlayer(VlcPlayer):
         self.pulled_frames += frames
         if self.pulled_frames > PRIMED_FRAMES:
             self.primed.set()
-        if self._media_frames - frames <= LASTING_FRAMES < self._media_frames:
-            _keep_thread()
         return 0 if frames else 1
-
-
-def _keep_thread() -> None:
-    """Let Python know VLC's thread, in which this runs, for good.
-
-    Else each call makes a thread state and frees it, mapped memory included: a tenth of all our CPU (measured).
-    It is never released, as VLC does not tell when the thread ends; 4 KB of memory remain then.
-    """
-    ctypes.pythonapi.PyGILState_Ensure()
