@@ -26,6 +26,7 @@ FLOORS: dict[str, frozenset[str]] = {
             "policy",
             "terminal",
             "outlet",
+            "score",
         }
     ),
     "row 0, made of values": frozenset(
