@@ -20,7 +20,6 @@ from transit import Client
 LONGEST_PROBE_S: Final = 10.0
 REFUSED_PROBE_S: Final = 30.0
 OTHERS_LOOK_S: Final = 0.5
-KEY_STATUSES: Final = (401, 403)
 
 
 class Stopped(Exception):
@@ -84,7 +83,7 @@ class Connection:
             if self._state != "refused":
                 self._enter("refused", str(error))
         if not known:
-            key = "server.key_refused" if error.status in KEY_STATUSES else "server.refused"
+            key = "server.key_refused" if error.wants_key else "server.refused"
             self._notices.say(key, "error", reason=str(error), status=error.status)
 
     def accepted(self) -> None:
@@ -161,7 +160,7 @@ class Connection:
         try:
             self._client.stats()
         except ServerRefused as error:
-            if error.status in KEY_STATUSES:
+            if error.wants_key:
                 raise
 
     def _still_away(self, error: ServerError) -> None:

@@ -19,7 +19,7 @@ from tenacity import Retrying
 from ace_replies import AudioFile, JobReport, JobState
 from clock import Clock
 from config import Settings
-from connection import KEY_STATUSES, Connection, Stopped
+from connection import Connection, Stopped
 from errors import CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable
 from harvest import Crop, Harvest
 from inflight import JobsFile
@@ -204,7 +204,7 @@ class Desk:
             except ServerUnreachable as error:
                 self.connection.lost(error)
             except ServerRefused as error:
-                if error.status not in KEY_STATUSES:
+                if not error.wants_key:
                     raise
                 self.connection.refused(error)
 

@@ -7,8 +7,10 @@ AppError                    message = the fact and the remedy, fit for a person 
 │   └── SpoolBusy           … naming the other program
 ├── ServerError             the call failed; the job, if any, may still be fine
 │   ├── ServerUnreachable   surely did not arrive: probe /health, then the same call again
+│   │   └── ServerBlocked   … by a proxy, TLS or a setting of this machine: say so, a person must change something
 │   ├── ServerTrouble       5xx, 429, time-out, broken or nonsensical reply: back off, then again if idempotent
-│   └── ServerRefused       4xx: the same call will be refused again; say so, change something
+│   └── ServerRefused       the same call will be refused again; say so, change something
+│       └── ServerUnsupported … by a server that music cannot be had from at all: ask for no more jobs
 ├── JobError                the job gave no music: ask for it again
 │   ├── JobFailed           the server says so
 │   ├── JobLost             the server does not know it any more (restart)
@@ -48,30 +50,53 @@ class SpoolBusy(StartupError):
 
 
 class ServerError(AppError):
-    """A call to acestep-api failed."""
+    """A call to acestep-api failed.
+
+    `arrived` is False only when the request surely changed nothing at the server. `is_final`: the same call cannot
+    succeed, do not repeat it. `retry_after_s` is the wait that the server asks for, None where it names none.
+    """
+
+    def __init__(
+        self, message: str, *, arrived: bool = True, is_final: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        self.arrived = arrived
+        self.is_final = is_final
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class ServerUnreachable(ServerError):
     """Nothing listens there: the request surely did not arrive."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, arrived=False)
+
+
+class ServerBlocked(ServerUnreachable):
+    """What keeps us from the server is not the server: the message names it (a proxy, a certificate, a variable)."""
+
 
 class ServerTrouble(ServerError):
-    """A passing failure: time-out, 429, 5xx, broken transfer, a reply that makes no sense.
-
-    `arrived` is False only when the request surely changed nothing at the server.
-    """
-
-    def __init__(self, message: str, *, arrived: bool = True) -> None:
-        self.arrived = arrived
-        super().__init__(message)
+    """A passing failure: time-out, 429, 5xx, broken transfer, a reply that makes no sense."""
 
 
 class ServerRefused(ServerError):
-    """The server understood and said no (HTTP 4xx but 429); `status` is the HTTP code."""
+    """The server understood and said no (HTTP 4xx but 429); `status` is the HTTP code, 0 where there is none.
 
-    def __init__(self, message: str, *, status: int) -> None:
+    `wants_key`: it is the key that it does not take.
+    """
+
+    def __init__(self, message: str, *, status: int, wants_key: bool | None = None) -> None:
         self.status = status
-        super().__init__(message)
+        self.wants_key = status in (401, 403) if wants_key is None else wants_key
+        super().__init__(message, is_final=True)
+
+
+class ServerUnsupported(ServerRefused):
+    """It speaks so differently that no music can be had from it; the message says what it lacks, and the remedy."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message, status=status, wants_key=False)
 
 
 class JobError(AppError):

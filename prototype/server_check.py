@@ -17,7 +17,6 @@ from stations import Station
 from widgets import span
 
 JOB_S: Final = 10.0  # the shortest that acestep-api makes
-KEY_STATUSES: Final = (401, 403)
 
 
 class ServerCheck:
@@ -66,10 +65,9 @@ class ServerCheck:
             stats = client.stats()
             yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
         except ServerRefused as error:
-            refused = error.status in KEY_STATUSES
-            key = "check.key.refused" if refused else "check.key.unknown"  # an older server has no such route
-            yield found(PROBLEM if refused else OK, "key", key, reason=error)
-            if refused:
+            key = "check.key.refused" if error.wants_key else "check.key.unknown"  # an older server has no such route
+            yield found(PROBLEM if error.wants_key else OK, "key", key, reason=error)
+            if error.wants_key:
                 return
         except ServerError as error:
             yield found(WARNING, "key", "check.key.unknown", reason=error)

@@ -20,6 +20,7 @@ from policy import backoff_s
 from values import Recipe
 
 TRANSIT_TRIES: Final = 6
+MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
 FETCH_TRIES: Final = 12  # two to four minutes: what is fetched was generated and is not made again
 
 
@@ -47,6 +48,12 @@ class Client(Protocol):
         ...
 
 
+def _asked_s(state: RetryCallState) -> float:
+    """Return the wait that the server asked for, within reason."""
+    error = state.outcome.exception() if state.outcome else None
+    return min((isinstance(error, ServerTrouble) and error.retry_after_s) or 0.0, MOST_PATIENT_S)
+
+
 def retrying(
     pause: Callable[[float], None],
     rng: random.Random,
@@ -60,14 +67,14 @@ def retrying(
     """
 
     def passing(error: BaseException) -> bool:
-        return isinstance(error, ServerTrouble) and (idempotent or not error.arrived)
+        return isinstance(error, ServerTrouble) and not error.is_final and (idempotent or not error.arrived)
 
     def before_sleep(state: RetryCallState) -> None:
         note(state.attempt_number, state.outcome.exception() if state.outcome else None)
 
     return Retrying(
         retry=retry_if_exception(passing),
-        wait=lambda state: backoff_s(state.attempt_number, rng),
+        wait=lambda state: max(backoff_s(state.attempt_number, rng), _asked_s(state)),
         stop=stop_after_attempt(FETCH_TRIES if idempotent else TRANSIT_TRIES),
         sleep=lambda seconds: pause(float(seconds)),
         before_sleep=before_sleep,
