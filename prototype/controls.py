@@ -116,6 +116,8 @@ class Controls:
 
         `station` is the key of the station that is on, which the picker begins at.
         """
+        if key == "ctrl-c":  # from a terminal in whose protocol it is no signal
+            return Quit()
         if self.view.mode == "prompt":
             return self._prompt(key)
         plain = _plain(key)

@@ -1,7 +1,6 @@
-"""The keyboard: bytes from a terminal become names of keys, and the terminal is given back as it was found.
+"""The keyboard: `keys` from a terminal, which is given back as it was found.
 
-A key is a `str`: the character itself ("n", "あ", " "), a name ("enter", "esc", "up", "backspace", "ctrl-u", "alt-n"),
-or "paste:" and the pasted text. Ctrl-C and Ctrl-Z stay signals; Ctrl-S does not freeze the screen.
+Ctrl-C and Ctrl-Z stay signals; Ctrl-S does not freeze the screen.
 
 Threads: `Keyboard.keys` belongs to the input thread; `close`, `suspend` and `resume` may be called by any thread and by
 a signal handler (`_lock` is re-entrant for that reason and guards `_saved` and `_closed`).
@@ -10,7 +9,6 @@ a signal handler (`_lock` is re-entrant for that reason and guards `_saved` and 
 from __future__ import annotations
 
 import atexit
-import codecs
 import contextlib
 import errno
 import os
@@ -18,123 +16,14 @@ import select
 import signal
 import termios
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-ESC_TIMEOUT_S: Final = 0.05
-"""Longer than an escape sequence takes on its way, shorter than a person notices."""
+from keys import ESC_TIMEOUT_S, KeyParser
+
 FOREGROUND_CHECK_S: Final = 1.0
 NO_SEQUENCES: Final = ("", "dumb", "unknown")
 """Values of TERM that mean: no escape sequences, please."""
-LONGEST_SEQUENCE: Final = 64
-LONGEST_PASTE: Final = 20_000
-
-_CONTROL_KEYS: Final = {
-    "\r": "enter",
-    "\n": "enter",
-    "\t": "tab",
-    "\x7f": "backspace",
-    "\x08": "backspace",
-    "\x15": "ctrl-u",
-    "\x17": "ctrl-w",
-}
-_SEQUENCES: Final = {
-    "[A": "up",
-    "[B": "down",
-    "[C": "right",
-    "[D": "left",
-    "OA": "up",
-    "OB": "down",
-    "OC": "right",
-    "OD": "left",
-    "[H": "home",
-    "[F": "end",
-    "OH": "home",
-    "OF": "end",
-    "[1~": "home",
-    "[4~": "end",
-    "[5~": "pageup",
-    "[6~": "pagedown",
-    "OM": "enter",
-}
-_PASTE_BEGIN: Final = "[200~"
-_PASTE_END: Final = "\x1b[201~"
-
-
-class KeyParser:
-    """Turns bytes, split anywhere, into keys. Unknown sequences vanish; broken UTF-8 vanishes too."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
-        self._pending = ""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a sequence has begun that more bytes, or `flush`, must end."""
-        return bool(self._pending)
-
-    def feed(self, data: bytes) -> list[str]:
-        """Return the keys that are complete now."""
-        self._pending += self._decoder.decode(data)
-        keys: list[str] = []
-        while self._pending:
-            key, used = self._first()
-            if not used:
-                break
-            self._pending = self._pending[used:]
-            if key:
-                keys.append(key)
-        return keys
-
-    def flush(self) -> list[str]:
-        """Nothing followed for ESC_TIMEOUT_S: a lone Esc is the key itself, any other fragment is dropped."""
-        lone, self._pending = self._pending == "\x1b", "" if not self._in_paste() else self._pending
-        return ["esc"] if lone else []
-
-    def _in_paste(self) -> bool:
-        return self._pending.startswith("\x1b" + _PASTE_BEGIN)
-
-    def _first(self) -> tuple[str, int]:
-        """Return the first key and its length in characters; an empty key is to be ignored, length 0: not complete."""
-        first = self._pending[0]
-        if first == "\x1b":
-            return self._escape()
-        if first in _CONTROL_KEYS:
-            return _CONTROL_KEYS[first], 1
-        if unicodedata.category(first) == "Zs":
-            return " ", 1
-        return (first if first.isprintable() else ""), 1
-
-    def _escape(self) -> tuple[str, int]:
-        """Read what begins with Esc."""
-        text = self._pending
-        if self._in_paste():
-            return self._paste()
-        if len(text) == 1:
-            return "", 0
-        if text[1] == "\x1b":
-            return "esc", 1
-        if text[1] not in "[O":
-            return (f"alt-{text[1]}" if text[1].isprintable() else ""), 2
-        for end in range(2, min(len(text), LONGEST_SEQUENCE)):
-            if text[end] == "\x1b":
-                return "", end
-            if text[1] == "O" or "@" <= text[end] <= "~":
-                if text[1 : end + 1] == _PASTE_BEGIN:
-                    return self._paste()
-                return _SEQUENCES.get(text[1 : end + 1], ""), end + 1
-        return "", LONGEST_SEQUENCE if len(text) >= LONGEST_SEQUENCE else 0
-
-    def _paste(self) -> tuple[str, int]:
-        """Read a bracketed paste; an endless one is cut."""
-        begin = 1 + len(_PASTE_BEGIN)
-        end = self._pending.find(_PASTE_END, begin)
-        if end >= 0:
-            return "paste:" + self._pending[begin:end], end + len(_PASTE_END)
-        if len(self._pending) > LONGEST_PASTE:
-            return "paste:" + self._pending[begin:LONGEST_PASTE], len(self._pending)
-        return "", 0
 
 
 def in_foreground(fd: int) -> bool:
@@ -213,7 +102,7 @@ class Keyboard:
                     return
                 self._wait([], FOREGROUND_CHECK_S)
                 continue
-            timeout_s = ESC_TIMEOUT_S if self._parser.waiting else FOREGROUND_CHECK_S
+            timeout_s = self._parser.patience_s or FOREGROUND_CHECK_S
             ready = self._wait([self._in], timeout_s)
             if ready is None:
                 return

@@ -24,13 +24,14 @@ FLOORS: dict[str, frozenset[str]] = {
             "findings",
             "parsing",
             "policy",
-            "terminal",
+            "keys",
             "outlet",
             "score",
         }
     ),
     "row 0, made of values": frozenset(
         {
+            "terminal",
             "messages",
             "folder_lock",
             "supervisor",

@@ -1,4 +1,4 @@
-"""The keyboard: bytes to keys, and a real terminal (a pty) that is given back as it was found."""
+"""The keyboard: a real terminal (a pty) that is given back as it was found."""
 
 from __future__ import annotations
 
@@ -16,93 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from terminal import Keyboard, KeyParser, in_foreground
+from terminal import Keyboard, in_foreground
 
 CHILD = Path(__file__).with_name("keyboard_child.py")
 PATIENCE_S = 20.0
-
-TYPED = [
-    (b"n", ["n"]),
-    ("静".encode(), ["静"]),
-    ("🎹".encode(), ["🎹"]),
-    ("\u3000".encode(), [" "]),
-    (b"\x1b[A", ["up"]),
-    (b"\x1bOB", ["down"]),
-    (b"\x1b[5~", ["pageup"]),
-    (b"\x1b[1;5C", []),
-    (b"\x1b[<0;10;20M", []),
-    (b"\x1bq", ["alt-q"]),
-    (b"\r", ["enter"]),
-    (b"\n", ["enter"]),
-    (b"\x7f", ["backspace"]),
-    (b"\x15", ["ctrl-u"]),
-    (b"\x04", []),
-    (b"\x00", []),
-    (b"\x1b[200~q\nd\x1b[A\x1b[201~", ["paste:q\nd\x1b[A"]),
-    (b"\xff\xfe", []),
-    (b"\x1b\x1b[A", ["esc", "up"]),
-    (b"\x1b[\x1b[A", ["up"]),
-]
-
-
-@pytest.mark.parametrize(("data", "keys"), TYPED)
-def test_bytes_become_keys(data: bytes, keys: list[str]) -> None:
-    """Each key has one name; what is unknown or broken vanishes."""
-    parser = KeyParser()
-    assert parser.feed(data) == keys
-    assert not parser.waiting
-
-
-@given(st.lists(st.sampled_from(TYPED)), st.lists(st.integers(1, 5), min_size=1))
-def test_any_split_gives_the_same_keys(typed: list[tuple[bytes, list[str]]], sizes: list[int]) -> None:
-    """It does not matter how the bytes are cut on their way."""
-    data = b"".join(part for part, _ in typed)
-    whole = KeyParser().feed(data)
-    parser, keys, at, turn = KeyParser(), [], 0, 0
-    while at < len(data):
-        size = sizes[turn % len(sizes)]
-        keys += parser.feed(data[at : at + size])
-        at, turn = at + size, turn + 1
-    assert keys == whole
-
-
-@given(st.lists(st.binary()))
-def test_any_bytes_are_survived(parts: list[bytes]) -> None:
-    """Noise on the line gives printable keys or nothing, and is never kept for ever."""
-    parser = KeyParser()
-    for part in parts:
-        for key in parser.feed(part):
-            assert key.startswith("paste:") or key.isprintable()
-    parser.flush()
-    assert not parser.waiting or parser.feed(b"\x1b[201~")[0].startswith("paste:")
-
-
-def test_a_lone_esc_is_a_key_once_nothing_follows() -> None:
-    """Esc is held back until the time for a sequence has passed."""
-    parser = KeyParser()
-    assert parser.feed(b"\x1b") == []
-    assert parser.waiting
-    assert parser.flush() == ["esc"]
-    assert parser.flush() == []
-
-
-def test_an_unfinished_sequence_is_dropped() -> None:
-    """Half a sequence is no key, and does not spoil the next one."""
-    parser = KeyParser()
-    parser.feed(b"\x1b[1;")
-    assert parser.flush() == []
-    assert parser.feed(b"n") == ["n"]
-
-
-def test_an_endless_paste_is_cut() -> None:
-    """A paste that never ends does not take all memory."""
-    parser = KeyParser()
-    keys = parser.feed(b"\x1b[200~" + b"x" * 50_000)
-    assert keys[0].startswith("paste:xxx")
-    assert not parser.waiting
 
 
 def test_no_terminal_gives_no_keys(tmp_path: Path) -> None:
