@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 
-if __name__ == "__main__":
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends it without a traceback
 
 import process
@@ -125,8 +125,7 @@ def play(settings: Settings, libvlc: LibVlc, early: EarlyLog) -> int:
         libvlc.connect()
         libvlc.load()
         opening = Opening(settings, libvlc, SystemClock())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: opening.stop_event.set())
+        process.heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: opening.stop_event.set())
         opening.start()
         opening.wait()
         log_into(settings.log_path, early)
@@ -200,6 +199,6 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process.heed((signal.SIGINT,), signal.default_int_handler)
     exit_code = main(sys.argv[1:], libvlc_being_opened)
     os._exit(exit_code)  # a thread that hangs in a dead sound server must not keep the program

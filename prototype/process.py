@@ -6,7 +6,10 @@ import contextlib
 import ctypes
 import gc
 import os
+import signal
 import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Final
 
 BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -26,6 +29,13 @@ def settle() -> None:
     """Look for garbage from now on, but never in what has been imported."""
     gc.freeze()
     gc.enable()
+
+
+def heed(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> None:
+    """Let `handler` take signals, but for those we were started to ignore: by `nohup`, or by a script as its job."""
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def open_streams() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import app
+import process
 from folder_lock import FolderLock
 
 APP = Path(__file__).parents[1] / "prototype" / "app.py"
@@ -119,3 +121,51 @@ def test_what_libraries_say_is_not_printed(tmp_path: Path) -> None:
     done = run(tmp_path, "--plain", "--engine", "builtin", "--for", "2s", **nowhere)
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+@pytest.mark.realtime
+def test_signals_that_we_were_started_to_ignore_do_not_end_the_music(tmp_path: Path) -> None:
+    """Under nohup, or in the background of a script: SIGHUP and SIGINT change nothing, SIGTERM still ends."""
+    script = 'trap "" INT HUP QUIT; exec "$0" "$@"'
+    playing = subprocess.Popen(
+        [
+            "sh",
+            "-c",
+            script,
+            sys.executable,
+            str(APP),
+            "--spool-dir",
+            str(tmp_path),
+            "--audio-output",
+            "none",
+            "--plain",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert playing.stdout is not None
+        assert playing.stdout.readline()
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            playing.send_signal(number)
+        assert playing.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            playing.wait(3)
+        playing.terminate()
+        assert playing.wait(10) == 0
+    finally:
+        playing.kill()
+        playing.communicate()
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    """A handler is set for the signals that are not ignored, and for no other."""
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN), signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    try:
+        process.heed((signal.SIGUSR1, signal.SIGUSR2), signal.default_int_handler)
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGUSR2) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGUSR1, before[0])
+        signal.signal(signal.SIGUSR2, before[1])
