@@ -5,25 +5,37 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import controls
 from remembered import save_volume
-from snapshots import MixerSnapshot
 from sound import Sound
 from stations import Station, custom
 from timers import FADE_S, Phase, SessionTimer
-from values import Source
 
 log = logging.getLogger(__name__)
 
 RECORDINGS: Final = "recordings"
 
 
+@dataclass(frozen=True)
+class Wished:
+    """What the listener wants of the sound, whether it has followed yet or not."""
+
+    volume_percent: int
+    paused: bool = False
+    muted: bool = False
+
+
 class Conductor:
     """Obeys commands and follows the session timer.
 
-    Threads: `obey` belongs to the input thread, `tick` to the main thread.
+    It owns what is wished of the sound: a command changes the last wish, never what a snapshot shows, which may be
+    older than the command before it.
+
+    Threads: `obey` belongs to the input thread, which owns `wished`, a frozen value that any may read; `tick` belongs
+    to the main thread, which owns `_resting`.
     """
 
     def __init__(
@@ -36,6 +48,8 @@ class Conductor:
         set_resting: Callable[[bool], None],
     ) -> None:
         self._programme = sound.programme
+        self.wished = Wished(volume_percent=round(100 * sound.programme.snapshot().volume))
+        self._resting = False
         self._loader = sound.loader
         self._spool = sound.spool
         self._mood = sound.mood
@@ -50,18 +64,20 @@ class Conductor:
 
     def obey(self, command: controls.Command) -> None:
         """Carry out one command."""
-        now = self._programme.snapshot()
         match command:
             case controls.Pause():
-                self._programme.pause(not now.paused)
+                self.wished = replace(self.wished, paused=not self.wished.paused)
+                self._programme.pause(self.wished.paused)
             case controls.Skip():
                 self._programme.skip()
             case controls.Volume(step):
-                percent = min(100, max(0, round(100 * now.volume) + step))
+                percent = min(100, max(0, self.wished.volume_percent + step))
+                self.wished = replace(self.wished, volume_percent=percent)
                 self._programme.set_volume(percent / 100)
                 save_volume(self._folder, percent)
             case controls.Mute():
-                self._programme.mute(not now.muted)
+                self.wished = replace(self.wished, muted=not self.wished.muted)
+                self._programme.mute(self.wished.muted)
             case controls.Station(key):
                 self._change_mood(self._stations[key])
             case controls.Prompt(text):
@@ -69,7 +85,7 @@ class Conductor:
             case controls.Like():
                 self._like()
             case controls.Dislike():
-                self._dislike(now)
+                self._dislike()
             case controls.Record():
                 self._record()
             case controls.Quit():
@@ -89,7 +105,8 @@ class Conductor:
                 self._quit()
 
     def _rest(self, resting: bool) -> None:
-        if self._programme.snapshot().resting != resting:
+        if self._resting != resting:
+            self._resting = resting
             self._notices.say("timer.break" if resting else "timer.work")
         self._programme.rest(resting)
         self._set_resting(resting)
@@ -110,14 +127,13 @@ class Conductor:
         elif self._spool.keep(piece.key, piece.samples, piece.info):
             self._notices.say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
 
-    def _dislike(self, now: MixerSnapshot) -> None:
-        if now.playing.source is Source.BED:
+    def _dislike(self) -> None:
+        piece = self._programme.playing_piece()
+        if piece is None:
             self._notices.say("like.nothing")
             return
-        self._programme.skip()
-        if now.fading:  # the first skip only hastens the fade to the piece that is disliked
-            self._programme.skip()
-        self._spool.discard(now.playing.key, "disliked")
+        self._programme.leave(piece.key)
+        self._spool.discard(piece.key, "disliked")
         self._notices.say("like.never_again")
 
     def _record(self) -> None:

@@ -125,7 +125,7 @@ class Mixer:
         self._voice = _Voice(None, bed)
         self._fade: Crossfade | None = None
         self._incoming = self._voice  # the voice that fades in while there is a fade
-        self._wanted_fade_frames: int | None = None
+        self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
         self._resting = False
         self._paused = False
         self._held = False
@@ -149,8 +149,12 @@ class Mixer:
         self._inbox.append(lambda: self._drop(unwanted))
 
     def skip(self) -> None:
-        """Go to the next piece within SKIP_FADE_S, or as soon as one is in stock."""
+        """Go to the next piece within SKIP_FADE_S, or as soon as one is in stock; twice: to the one after it."""
         self._inbox.append(self._skip)
+
+    def leave(self, key: str) -> None:
+        """Skip the piece `key` if it is heard and not on its way out already: the listener dislikes it."""
+        self._inbox.append(lambda: self._leave(key))
 
     def change_soon(self) -> None:
         """Crossfade to the next piece that comes into stock without waiting for the end of this one."""
@@ -288,8 +292,8 @@ class Mixer:
         fade_frames = natural_frames(arriving_frames, current)
         if self._resting:
             return _Plan(None, min(self._crossfade_frames, remaining), 0)
-        if following and self._wanted_fade_frames:
-            return _Plan(following, min(self._wanted_fade_frames, arriving_frames, remaining), 0)
+        if following and self._wanted:
+            return _Plan(following, min(self._wanted[0], arriving_frames, remaining), 0)
         if not following:
             fade_frames = min(fade_frames, self._frames(BED_FADE_S))
         return _Plan(following, min(fade_frames, remaining), max(0, remaining - fade_frames))
@@ -320,7 +324,7 @@ class Mixer:
             overlap = Overlap(piece, self._voice.position_frames, plan.following, frames, peaks)
             moving = moving_frames(overlap, self._rate_hz)
         self._fade = Crossfade(frames, peaks, moving)
-        self._wanted_fade_frames = None
+        self._wanted = self._wanted[1:] if plan.following else []
 
     # -- commands as they take effect: the reading thread --------------------------------------------------
 
@@ -337,16 +341,32 @@ class Mixer:
 
     def _skip(self) -> None:
         skip_frames = self._frames(SKIP_FADE_S)
-        if (fade := self._fade) and fade.length_frames - fade.position_frames > skip_frames:
-            self._fade = Crossfade(skip_frames, fade.peaks, skip_frames, fade.angle)
+        if self._hasten(skip_frames):
+            return
+        if self._wanted and self._wanted[0] <= skip_frames and len(self._wanted) < sum(map(len, self._stock.values())):
+            self._wanted.append(skip_frames)
         else:
             self._want(skip_frames)
+
+    def _leave(self, key: str) -> None:
+        piece = (self._incoming if self._fade else self._voice).piece
+        if piece and piece.key == key:
+            self._hasten(self._frames(SKIP_FADE_S))
+            self._want(self._frames(SKIP_FADE_S))
+
+    def _hasten(self, fade_frames: int) -> bool:
+        """End a fade that has longer to go within `fade_frames`; return whether there was one."""
+        fade = self._fade
+        if fade is None or fade.length_frames - fade.position_frames <= fade_frames:
+            return False
+        self._fade = Crossfade(fade_frames, fade.peaks, fade_frames, fade.angle)
+        return True
 
     def _want(self, fade_frames: int) -> None:
         """Ask for a transition as soon as a piece is in stock; the bed gives way anyhow."""
         voice = self._incoming if self._fade else self._voice
         if voice.piece:
-            self._wanted_fade_frames = fade_frames
+            self._wanted[:1] = [min([fade_frames, *self._wanted[:1]])]
 
     def _set_gate(self, *, paused: bool | None = None, held: bool | None = None) -> None:
         self._paused = self._paused if paused is None else paused

@@ -52,6 +52,7 @@ class PlaylistPlayer(VlcPlayer):
         self._total_s: float | None = None
         self._still_since: float | None = None
         self._paused = False
+        self._resting = False
         self._muted = False
         self._level = volume
 
@@ -61,10 +62,14 @@ class PlaylistPlayer(VlcPlayer):
         """Go to the next file."""
         self._do(self._next)
 
+    def leave(self, key: str) -> None:
+        """Go to the next file if `key` is the one that plays: the listener dislikes it."""
+        self._do(lambda: self._next() if self._current and self._current.key == key else None)
+
     def pause(self, paused: bool) -> None:
         """Stop or go on where the file stands."""
         self._paused = paused
-        self._do(lambda: self._list_player.set_pause(int(paused)))
+        self._do(self._set_pause)
 
     def set_volume(self, volume: float) -> None:
         """Set the volume (0..1, linear gain)."""
@@ -77,8 +82,9 @@ class PlaylistPlayer(VlcPlayer):
         self._do(self._set_volume)
 
     def rest(self, resting: bool) -> None:
-        """Stop the music for a break, or come back: VLC alone has no bed to fade to."""
-        self.pause(resting)
+        """As `pause`, for a break: VLC alone has no bed to fade to. The two add up."""
+        self._resting = resting
+        self._do(self._set_pause)
 
     def fade_out(self, seconds: float) -> None:
         """Leave the fade to the listener's ears: a file player ends where it is."""
@@ -102,6 +108,7 @@ class PlaylistPlayer(VlcPlayer):
                 total_s=self._total_s,
             ),
             paused=self._paused,
+            resting=self._resting,
             muted=self._muted,
             volume=self._level,
         )
@@ -123,13 +130,15 @@ class PlaylistPlayer(VlcPlayer):
         """Follow VLC from file to file; true when it stands still, and not just between two files."""
         self._top_up()
         self._follow()
+        if self._player.get_state() == (self._vlc.State.Playing if self._stands else self._vlc.State.Paused):
+            self._set_pause()  # another file began meanwhile
         still = self._list_player.get_state() in (
             self._vlc.State.NothingSpecial,
             self._vlc.State.Ended,
             self._vlc.State.Error,
             self._vlc.State.Stopped,
         )
-        if self._paused or not still:
+        if self._stands or not still:
             self._still_since = None
             return False
         if self._still_since is None:
@@ -157,8 +166,18 @@ class PlaylistPlayer(VlcPlayer):
         self._total_s = length_ms / 1000 if length_ms > 0 else None
 
     def _next(self) -> None:
+        self._follow()
+        self._top_up()
         if self._queued:
             self._list_player.next()
+            self._follow()
+
+    @property
+    def _stands(self) -> bool:
+        return self._paused or self._resting
+
+    def _set_pause(self) -> None:
+        self._list_player.set_pause(int(self._stands))
 
     def _set_volume(self) -> None:
         self._player.audio_set_volume(0 if self._muted else round(100 * self._level))

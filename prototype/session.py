@@ -100,7 +100,10 @@ class Session:
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
         sound, now, view = self._sound, self._clock.now(), self._controls.view
-        mixer, station = sound.programme.snapshot(), sound.mood.station
+        wished, station = self._conductor.wished, sound.mood.station
+        mixer = dataclasses.replace(
+            sound.programme.snapshot(), paused=wished.paused, muted=wished.muted, volume=wished.volume_percent / 100
+        )
         if self._settings.player == "playlist":
             mixer = dataclasses.replace(mixer, frames=dict(self._listed_frames))
         return Snapshot(
@@ -156,7 +159,7 @@ class Session:
     def _count_listed(self, now: float, mixer: MixerSnapshot) -> None:
         """Note how long what was heard, to a tick: of its own list VLC tells the files, not the frames."""
         elapsed_s, self._listed_at = now - self._listed_at, now
-        if mixer.playing.key and not mixer.paused and self._sound.player.state == "playing":
+        if mixer.playing.key and not (mixer.paused or mixer.resting) and self._sound.player.state == "playing":
             self._listed_frames[mixer.playing.source] += int(elapsed_s * SAMPLE_RATE_HZ)
 
     def _leave_terminal(self) -> None:

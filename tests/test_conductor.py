@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import config
 import controls
-from conductor import Conductor
+from builtin_engine import Bed
+from conductor import Conductor, Wished
 from libvlc import LibVlc
 from mixer import Mixer
 from opening import Opening
@@ -31,8 +34,8 @@ class Desk:
         self.stations = builtin_stations()
         self.sound = Sound(Opening(settings, LibVlc(), self.clock), self.stations[0])
         self.sound.spool.open()
-        assert isinstance(self.sound.programme, Mixer)
-        self.mixer = self.sound.programme
+        self.programme = self.sound.programme
+        self.mixer = self.programme if isinstance(self.programme, Mixer) else Mixer(Bed())
         self.quits = 0
         self.rests: list[bool] = []
         self.conductor = Conductor(
@@ -64,6 +67,16 @@ class Desk:
         self.listen(0.2)
         return entry.key
 
+    def playing(self) -> str:
+        """Return what is heard, as its key."""
+        return self.mixer.snapshot().playing.key
+
+    def wait_in_stock(self, *keys: str) -> None:
+        """Have pieces ready to be skipped to."""
+        for key in keys:
+            self.mixer.offer(piece(20, key=key))
+        self.listen(0.1)
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
@@ -81,6 +94,99 @@ def test_pause_toggles(desk: Desk) -> None:
     desk.conductor.obey(controls.Pause())
     desk.listen(0.2)
     assert not desk.mixer.snapshot().paused
+
+
+COMMANDS = st.sampled_from(
+    [controls.Pause(), controls.Mute(), controls.Volume(5), controls.Volume(-5), controls.Volume(30), None]
+)
+
+
+@pytest.mark.parametrize("player", ["stream", "playlist"])
+def test_commands_act_on_what_was_wished(player: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """However fast they come, and whether the sound has followed (None) or not: each counts."""
+    desk = Desk(tmp_path_factory.mktemp("spool"), "--player", player)
+    paused, muted, percent = False, False, 100
+
+    @given(st.lists(COMMANDS, max_size=30))
+    def obeys(commands: list[controls.Pause | controls.Mute | controls.Volume | None]) -> None:
+        nonlocal paused, muted, percent
+        for command in commands:
+            if command is None:
+                desk.listen(0.1)
+                continue
+            desk.conductor.obey(command)
+            paused ^= isinstance(command, controls.Pause)
+            muted ^= isinstance(command, controls.Mute)
+            if isinstance(command, controls.Volume):
+                percent = min(100, max(0, percent + command.step))
+            assert desk.conductor.wished == Wished(percent, paused, muted)
+        desk.listen(0.1)
+        heard = desk.programme.snapshot()
+        assert (heard.paused, heard.muted, round(100 * heard.volume)) == (paused, muted, percent)
+
+    obeys()
+    desk.sound.spool.close()
+
+
+def test_a_break_does_not_undo_a_pause(tmp_path: Path) -> None:
+    """In a list of files too: who has paused stays paused when the break ends."""
+    desk = Desk(tmp_path, "--player", "playlist", "--pomodoro", "25/5")
+    desk.conductor.obey(controls.Pause())
+    for minute in (0, 25, 30):
+        desk.clock.time_s = minute * 60.0
+        desk.conductor.tick()
+        assert desk.programme.snapshot().resting == (minute == 25)
+    assert desk.programme.snapshot().paused
+    assert desk.said() == ["timer.break", "timer.work"]
+
+
+@pytest.mark.parametrize(("skips", "reached"), [(1, "b"), (2, "c"), (3, "d"), (9, "d")])
+def test_each_skip_counts(desk: Desk, skips: int, reached: str) -> None:
+    """Keys in one write skip as many pieces, but no more than there are."""
+    desk.wait_in_stock("a", "b", "c", "d")
+    desk.listen(5)
+    for _ in range(skips):
+        desk.conductor.obey(controls.Skip())
+    desk.listen(3)
+    assert desk.playing() == reached
+    desk.wait_in_stock("e")
+    desk.listen(3)
+    assert desk.playing() == reached
+
+
+@pytest.mark.parametrize(
+    "commands", [[controls.Dislike()], [controls.Dislike()] * 2, [controls.Skip(), controls.Dislike()]]
+)
+@pytest.mark.parametrize("heard_s", [0, 5])
+def test_a_dislike_costs_one_piece(desk: Desk, commands: list[controls.Command], heard_s: float) -> None:
+    """Disliked twice, or skipped and disliked, in one write: the next piece, which nobody has heard, is not lost."""
+    key = desk.play_segment("bad")
+    desk.wait_in_stock("b", "c")
+    desk.listen(heard_s)
+    for command in commands:
+        desk.conductor.obey(command)
+    desk.listen(3)
+    assert desk.playing() == "b"
+    assert desk.sound.spool.get(key) is None
+
+
+def test_a_piece_that_is_fading_in_can_be_disliked(desk: Desk) -> None:
+    """What is coming in is what is heard: it is left as soon as it is in."""
+    desk.wait_in_stock("a", "b", "c")
+    desk.listen(17)
+    assert (desk.mixer.snapshot().fading, desk.playing()) == (True, "b")
+    desk.conductor.obey(controls.Dislike())
+    desk.listen(1.2)
+    assert (desk.mixer.snapshot().fading, desk.playing()) == (False, "c")
+
+
+def test_like_twice_and_record_twice_in_one_write(desk: Desk) -> None:
+    """What toggles is as before after two of them."""
+    key = desk.play_segment()
+    for command in (controls.Like(), controls.Like(), controls.Record(), controls.Record()):
+        desk.conductor.obey(command)
+    assert not desk.sound.spool.is_kept(key)
+    assert desk.sound.recorder.path is None
 
 
 def test_volume_is_clamped_and_remembered(desk: Desk, tmp_path: Path) -> None:
