@@ -230,7 +230,7 @@ class Programme:
         """Never hear again what is heard."""
         piece = self.mixer.playing_piece()
         if piece is not None:
-            self.mixer.skip()
+            self.mixer.leave(piece.key)
             self.spool.discard(piece.key, "disliked")
 
     def forget_calls(self) -> None:

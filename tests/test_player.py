@@ -203,3 +203,28 @@ def test_missing_libvlc_names_the_package(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "vlc", None)
     with pytest.raises(LibVlcMissing, match=r"libvlc5 vlc-plugin-base|brew install"):
         LibVlc().load()
+
+
+@realtime
+def test_the_playlist_stays_paused_when_skipped(tmp_path: Path) -> None:
+    """Keys in one write: paused and skipped twice it stands at the third file, and goes on from there."""
+    files = []
+    for name in "abcd":
+        path = tmp_path / f"{name}.wav"
+        sf.write(path, tone(20), SAMPLE_RATE_HZ)
+        files.append(QueuedFile(path, name, Source.LIBRARY))
+    upcoming = iter(files)
+    player = PlaylistPlayer(
+        lambda _waiting: next(upcoming, None), lambda _file: None, LibVlc(), Notices(SystemClock()), SystemClock(),
+        real_device=False,
+    )  # fmt: skip
+    with playing(player):
+        assert wait_until(lambda: player.snapshot().playing.elapsed_s > 0)
+        player.pause(True)
+        player.skip()
+        player.skip()
+        assert wait_until(lambda: player.snapshot().playing.key == "c")
+        assert wait_until(lambda: player._player.get_state() == player._vlc.State.Paused)
+        player.pause(False)
+        assert wait_until(lambda: player._player.get_state() == player._vlc.State.Playing)
+        assert player.snapshot().playing.key == "c"
