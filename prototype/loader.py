@@ -140,17 +140,15 @@ class Loader:
             self._notices.say(f"source.{source.name.lower()}", "good" if source is Source.FRESH else "info")
 
     def _give_way(self) -> None:
-        """Send what was queued for the old mood to the library, and change over as soon as there is a piece."""
-        self._library.only_mood = True
+        """Drop what is in stock for the old mood, and change over as soon as there is a piece."""
         self._mixer.withdraw(lambda piece: not self._mood.matches(piece.info))
-        self._spool.retire_ready(lambda entry: not self._mood.matches(entry.info))
         self._mixer.change_soon()
 
     # -- filling the stock ---------------------------------------------------------------------------------
 
     def _fill(self) -> None:
         now = self._clock.now()
-        ready = self._spool.ready()
+        ready = self._library.fresh()
         self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in ready}
         if Source.FRESH in self._allowed:
             for entry in ready:

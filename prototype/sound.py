@@ -45,7 +45,8 @@ class Sound:
         self.notices = opening.notices
         self.on_thread_failure = opening.on_thread_failure
         self._opening = opening
-        self.mood = Mood(station, random.randrange(station.variations))
+        asked_for = bool(settings.given & {"station", "prompt"})
+        self.mood = Mood(station, random.randrange(station.variations), asked_for=asked_for)
         self.spool = Spool(settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock)
         self.recorder = Recorder(self.notices)
         levels = Levels(settings.target_lufs, settings.cue_dbfs)
