@@ -12,7 +12,7 @@ import controls
 from remembered import save_volume
 from sound import Sound
 from stations import Station, custom
-from timers import FADE_S, Phase, SessionTimer
+from timers import Phase, SessionTimer
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,16 @@ class Conductor:
 
     def tick(self) -> None:
         """Follow the timer."""
-        match self._timer.tick(self._clock.now()):
+        now = self._clock.now()
+        match self._timer.tick(now):
             case Phase.BREAK:
                 self._rest(True)
             case Phase.WORK:
                 self._rest(False)
             case Phase.ENDING:
                 self._notices.say("timer.ending")
-                self._programme.fade_out(FADE_S)
+                timer = self._timer.view(now)
+                self._programme.fade_out(timer.remaining_s if timer else 0.0)
             case Phase.ENDED:
                 self._quit()
 

@@ -14,6 +14,7 @@ from controls import Controls
 from dashboard import Dashboard
 from generator_loop import GeneratorLoop
 from pcm import SAMPLE_RATE_HZ
+from player import LOOK_AHEAD_S
 from policy import AUDIBLE_SHARE
 from snapshots import MixerSnapshot, Snapshot
 from sound import Sound
@@ -58,7 +59,7 @@ class Session:
             on_failure=sound.on_thread_failure,
         )
         sound.loader.factor = self._pace
-        self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro)
+        self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
         self._controls = Controls([(station.key, station.title(settings.language)) for station in stations])
         self._conductor = Conductor(
             sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self._generator.set_resting
