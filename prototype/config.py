@@ -32,7 +32,7 @@ from parsing import (
     whole,
     words,
 )
-from places import AUDIO_OUTPUT, FOLDER, GIVEN_FILE, PROJECT_ROOT, READABLE, RESULT_FILE, WRITABLE
+from places import AUDIO_OUTPUT, FOLDER, GIVEN_FILE, LOG, PROJECT_ROOT, READABLE, RESULT_FILE
 
 VERSION: Final = "1.0.0"
 DOTENV_PATH: Final = PROJECT_ROOT / ".env"
@@ -125,7 +125,7 @@ class Settings:
     library_no_repeat: int = setting(
         whole(0, 100), "8", FILES, "other pieces heard before one from the library comes again")
     log_file: Path | None = setting(
-        WRITABLE, None, FILES, "log file; normally player.log in the spool", example="player.log")
+        LOG, None, FILES, "log file; normally player.log in the spool", example="player.log")
 
     list_stations: bool = setting(YES_NO, "false", MODES, "list the stations", env="")
     library: bool = setting(YES_NO, "false", MODES, "list the segments you liked, with all that repeats them", env="")

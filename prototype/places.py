@@ -73,6 +73,21 @@ def check_writable(path: Path) -> None:
         raise ValueError(f"cannot be used ({error.strerror})") from None
 
 
+def check_plain(path: Path) -> None:
+    """Raise unless `path` is, or can become, a regular file we can write; "nowhere" (/dev/null) will do."""
+    check_writable(path)
+    if path.exists() and not path.is_file() and str(path) != os.devnull:
+        raise ValueError("is a device, a pipe or a socket: name a file")
+
+
+def check_recording(path: Path) -> None:
+    """Raise unless `path` is, or can become, a regular file we can write, or is a FIFO."""
+    if not path.is_fifo():
+        check_plain(path)
+    elif not os.access(path, os.W_OK):
+        raise ValueError("cannot be written to")
+
+
 def check_readable(path: Path) -> None:
     """Raise unless `path` is a file we can read."""
     try:
@@ -105,12 +120,12 @@ def _audio_output(text: str) -> str:
 
 def _check_audio_output(text: str) -> None:
     if text.startswith("file:"):
-        check_writable(Path(text.removeprefix("file:")))
+        check_recording(Path(text.removeprefix("file:")))
 
 
 FOLDER: Final = Kind("a folder that can be written to", "FOLDER", place, check_folder)
 READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
-WRITABLE: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_writable)
+LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
 AUDIO_OUTPUT: Final = Kind(
     "auto, none or file:PATH in an existing folder", "auto|none|file:PATH", _audio_output, _check_audio_output
 )
