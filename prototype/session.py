@@ -56,6 +56,7 @@ class Session:
             sound.notices,
             mood=sound.mood.token,
             jobs_file=settings.spool_dir / "jobs.json",
+            later=sound.later,
             on_failure=sound.on_thread_failure,
         )
         sound.loader.factor = self._pace
@@ -88,6 +89,7 @@ class Session:
         while not self._clock.wait(stop, min(TICK_S, self._timer.next_s(self._clock.now()))):
             self._conductor.tick()
             self._watch_sound()
+            self._sound.watch()
         self._watch_sound()
         last = self.snapshot()
         self._client.close()
