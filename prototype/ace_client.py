@@ -16,7 +16,7 @@ from ace_faults import AUDIO_ROUTE, SUBMIT_ROUTE
 from ace_http import HttpChannel, Timeouts
 from ace_replies import AudioFile, JobReport, JobState, ServerStats, Submitted
 from clock import Clock, SystemClock
-from errors import ServerTrouble, SpoolError
+from errors import ServerNonsense, ServerTrouble, SpoolError
 from values import Recipe
 
 __all__ = [
@@ -33,6 +33,8 @@ MAX_FILE_BYTES: Final = 256 * 2**20
 """Ten minutes of float32 stereo, the longest the server makes, are 220 MiB."""
 
 PROBE_S: Final = 5.0
+PATIENT_S: Final = 10.0
+"""What is asked again anyhow, and tells how the server is, is not waited for as long as a job or a file."""
 
 
 class AceClient:
@@ -77,7 +79,7 @@ class AceClient:
         wanted = list(task_ids)
         if not wanted:
             return {}
-        data = self._http.json("POST", "/query_result", {"task_id_list": wanted})
+        data = self._http.json("POST", "/query_result", {"task_id_list": wanted}, min(PATIENT_S, self._timeouts.read_s))
         return ace_replies.job_reports(data, wanted, self._http.clean)
 
     def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
@@ -100,13 +102,13 @@ class AceClient:
         """
         data = self._http.json("GET", "/health", read_s=min(PROBE_S, self._timeouts.read_s))
         if not isinstance(data, dict) or "status" not in data:
-            raise ServerTrouble(f"{self._http.url} does not answer like acestep-api: check ACESTEP_API_URL")
+            raise ServerNonsense(f"{self._http.url} does not answer like acestep-api: check ACESTEP_API_URL")
         if data["status"] != "ok":
             raise ServerTrouble(f"acestep-api at {self._http.url} says {self._http.clean(data['status'], 60)!r}")
 
     def stats(self) -> ServerStats:
         """Return the server's counts; they start at zero when it restarts."""
-        return ace_replies.stats(self._http.json("GET", "/v1/stats"))
+        return ace_replies.stats(self._http.json("GET", "/v1/stats", read_s=min(PATIENT_S, self._timeouts.read_s)))
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the loaded models."""
@@ -134,6 +136,8 @@ class AceClient:
             body |= self._lm
         if recipe.bpm is not None:
             body["bpm"] = recipe.bpm
+        if recipe.seed is not None:
+            body |= {"seed": recipe.seed, "use_random_seed": False}
         if recipe.key_scale:
             body["key_scale"] = recipe.key_scale
         if recipe.time_signature:

@@ -10,7 +10,7 @@ from typing import Final
 import requests
 import urllib3
 
-from errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable
+from errors import ServerError, ServerNonsense, ServerRefused, ServerSilent, ServerTrouble, ServerUnreachable
 
 SUBMIT_ROUTE: Final = "/release_task"
 AUDIO_ROUTE: Final = "/v1/audio"
@@ -50,9 +50,9 @@ def _refusal(status: int, said: str, url: str, route: str, *, has_key: bool) -> 
     return f"acestep-api at {url} refuses the request to {route} ({said}): check the settings that it names"
 
 
-def nonsense(what: str, url: str, route: str) -> ServerTrouble:
+def nonsense(what: str, url: str, route: str) -> ServerNonsense:
     """Return the error for a reply that acestep-api would not give; it may still have done what we asked."""
-    return ServerTrouble(f"{url}{route} answers with {what}: is ACESTEP_API_URL the address of acestep-api?")
+    return ServerNonsense(f"{url}{route} answers with {what}: is ACESTEP_API_URL the address of acestep-api?")
 
 
 def from_exception(error: Exception, url: str, route: str) -> ServerError:
@@ -64,7 +64,7 @@ def from_exception(error: Exception, url: str, route: str) -> ServerError:
             " models, or correct ACESTEP_API_URL"
         )
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return ServerTrouble(f"acestep-api at {url} does not answer {route} in time: it is busy or hangs")
+        return ServerSilent(f"acestep-api at {url} does not answer {route} in time: it is busy or hangs")
     return ServerTrouble(f"acestep-api at {url} broke off its answer to {route}: was it stopped?")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ace_faults import plain_text
-from errors import ServerTrouble
+from errors import ServerNonsense, ServerTrouble
 
 MAX_ID_CHARS: Final = 200
 MAX_STAGE_CHARS: Final = 40
@@ -91,6 +91,12 @@ class ServerStats:
     queue_size: int | None = None
     avg_job_s: float | None = None
 
+    @property
+    def at_work(self) -> int:
+        """Jobs queued and running."""
+        queued = self.queued if self.queue_size is None else self.queue_size
+        return (queued or 0) + (self.running or 0)
+
 
 def submitted(data: object) -> Submitted:
     """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
@@ -109,7 +115,7 @@ def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, 
     Raises ServerTrouble when the whole is no list of rows. `clean` makes the server's words fit for a person.
     """
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise ServerTrouble("acestep-api gives no list of results: the reply makes no sense")
+        raise ServerNonsense("acestep-api gives no list of results: the reply makes no sense")
     rows = {str(row.get("task_id")): row for row in data}
     return {
         task_id: _report(task_id, rows[task_id], clean) if task_id in rows else JobReport(task_id, JobState.LOST)
@@ -136,7 +142,7 @@ def models(data: object, clean: Callable[[object, int], str]) -> tuple[str, ...]
     """Read the reply to /v1/models: `{"models": [{"name"}]}`, or newer `[{"id"}]`."""
     rows = data.get("models") if isinstance(data, dict) else data
     if not isinstance(rows, list):
-        raise ServerTrouble("acestep-api gives no list of models: the reply makes no sense")
+        raise ServerNonsense("acestep-api gives no list of models: the reply makes no sense")
     names = [clean(row.get("name") or row.get("id"), 100) for row in rows if isinstance(row, dict)]
     return tuple(name for name in names if name)
 
@@ -199,7 +205,7 @@ def _files(entries: list[dict[str, Any]]) -> tuple[AudioFile, ...]:
 
 def _mapping(data: object, what: str) -> Mapping[str, Any]:
     if not isinstance(data, dict):
-        raise ServerTrouble(f"acestep-api gives no {what}: the reply makes no sense")
+        raise ServerNonsense(f"acestep-api gives no {what}: the reply makes no sense")
     return data
 
 

@@ -8,7 +8,9 @@ AppError                    message = the fact and the remedy, fit for a person 
 ├── ServerError             the call failed; the job, if any, may still be fine
 │   ├── ServerUnreachable   surely did not arrive: probe /health, then the same call again
 │   │   └── ServerBlocked   … by a proxy, TLS or a setting of this machine: say so, a person must change something
-│   ├── ServerTrouble       5xx, 429, time-out, broken or nonsensical reply: back off, then again if idempotent
+│   ├── ServerTrouble       5xx, 429, broken transfer: back off, then again if idempotent
+│   │   ├── ServerSilent    … no answer in time: it loads, is at work, or hangs
+│   │   └── ServerNonsense  … an answer that acestep-api would not give
 │   └── ServerRefused       the same call will be refused again; say so, change something
 │       └── ServerUnsupported … by a server that music cannot be had from at all: ask for no more jobs
 ├── JobError                the job gave no music: ask for it again
@@ -78,6 +80,14 @@ class ServerBlocked(ServerUnreachable):
 
 class ServerTrouble(ServerError):
     """A passing failure: time-out, 429, 5xx, broken transfer, a reply that makes no sense."""
+
+
+class ServerSilent(ServerTrouble):
+    """The server takes connections, but no answer came in time."""
+
+
+class ServerNonsense(ServerTrouble):
+    """The answer is none that acestep-api would give: another program's, or a page of something in between."""
 
 
 class ServerRefused(ServerError):
