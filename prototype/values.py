@@ -25,7 +25,7 @@ class Source(enum.Enum):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a segment is asked to be. `bpm` None, empty key and signature: the model chooses."""
+    """What a segment is asked to be. `bpm` and `seed` None, empty key and signature: the model chooses."""
 
     station: str
     prompt: str
@@ -33,6 +33,7 @@ class Recipe:
     bpm: int | None = None
     key_scale: str = ""
     time_signature: str = ""
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
