@@ -1,7 +1,9 @@
 """Whether acestep-api can be used just now, and the one thread at a time that finds out.
 
-Whoever meets an unreachable or refusing server reports it here and waits; one of those who wait probes. A person
-reads one line when it goes and one when it is back, however many threads and calls were concerned.
+Whoever meets an unreachable or refusing server reports it here and waits; one of those who wait probes. Calls that
+fail otherwise are counted by route: one bad answer is nothing, PATIENCE_S of them are worth a line, even though
+everybody goes on. A person reads one line when something begins and one when it is over, however many threads and
+calls were concerned. What can be concluded, from what, stands in `conclusions`.
 """
 
 from __future__ import annotations
@@ -9,10 +11,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+import conclusions
 from clock import Clock
-from errors import ServerError, ServerRefused, ServerUnreachable
+from conclusions import Conclusion
+from errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable
 from notices import Notices
 from policy import backoff_s
 from transit import Client
@@ -20,17 +25,30 @@ from transit import Client
 LONGEST_PROBE_S: Final = 10.0
 REFUSED_PROBE_S: Final = 30.0
 OTHERS_LOOK_S: Final = 0.5
+PATIENCE_S: Final = 8.0
+PROBES_FOR_COUNTS: Final = 4
+WHOLE, HEALTH, SUBMIT, POLL, DOWNLOAD = "", "health", "submit", "poll", "download"
 
 
 class Stopped(Exception):
     """The program ends: leave whatever you do."""
 
 
-class Connection:
-    """The server's state as all workers see it: "connecting", "up", "loading", "down", "refused" or "off".
+@dataclass
+class Trouble:
+    """The calls to one route that failed one after the other: when the first began and the last ended."""
 
-    `on_return(away_s)` is called by the probing thread before anybody goes on; what it raises of ServerError
-    keeps the server away.
+    since: float
+    until: float = 0.0
+    detail: str = ""
+    conclusion: Conclusion = conclusions.UNWELL
+
+
+class Connection:
+    """The server's state as all workers see it: "connecting", "up", "loading", "unwell", "down", "refused" or "off".
+
+    `on_return(away_s)` is called by the probing thread before anybody goes on, when the server may be another one
+    than before; what it raises of ServerError keeps the server away.
 
     Threads: any; `_lock` guards every field.
     """
@@ -58,56 +76,90 @@ class Connection:
         self._since = clock.now()
         self._probing = False
         self._probes = 0
-        self._absence_said = False
-        self._refusal_said: int | None = None
-        self._loading_said = False
-        self._ever_up = False
+        self._troubles: dict[str, Trouble] = {}
+        self._said: dict[tuple[str, int], str] = {}
+        self._slowest_submit_s = 0.0
+        self._loading = self._loading_said = False
+        self._ever_up = self._key_taken = False
+        self._owes_good_news = True
 
     @property
     def state(self) -> tuple[str, str]:
         """The state and, where it is not well, the reason."""
         with self._lock:
-            return self._state, self._detail
+            if self._state not in ("up", "unsure"):
+                return self._state, self._detail
+            lasting = [trouble.detail for trouble in self._troubles.values() if self._lasts(trouble)]
+            if lasting or self._state == "unsure":
+                return "unwell", lasting[-1] if lasting else self._detail
+            return "loading" if self._loading else "up", ""
+
+    def is_troubled(self, route: str) -> bool:
+        """Whether the last call to a route failed."""
+        with self._lock:
+            return route in self._troubles
 
     def lost(self, error: ServerUnreachable) -> None:
         """Note that a call did not get through."""
         with self._lock:
-            if self._state in ("up", "loading"):
+            if self._state in ("up", "unsure"):
                 self._enter("down", str(error))
 
-    def refused(self, error: ServerRefused) -> None:
-        """Note that the server said no, and say so once until a job is accepted again."""
+    def refused(self, route: str, error: ServerRefused) -> None:
+        """Note that the server said no; nobody calls before it says yes."""
         with self._lock:
-            known = self._refusal_said == error.status
-            self._refusal_said = error.status
             if self._state != "refused":
                 self._enter("refused", str(error))
-        if not known:
-            key = "server.key_refused" if error.wants_key else "server.refused"
-            self._notices.say(key, "error", reason=str(error), status=error.status)
+        self._say(route, error)
 
-    def accepted(self) -> None:
-        """Note that the server took a job."""
+    def unsure(self, error: ServerError) -> None:
+        """Note that a submit may have arrived: nobody calls before the server answers and its counts are known."""
         with self._lock:
-            was_refused, self._refusal_said = self._refusal_said is not None, None
-        if was_refused:
+            if self._state == "up":
+                self._enter("unsure", str(error))
+
+    def troubled(self, route: str, error: ServerError, began_at: float) -> None:
+        """Note that a call failed which is repeated, and say so once that lasts."""
+        with self._lock:
+            trouble = self._troubles.setdefault(route, Trouble(began_at))
+            trouble.until, trouble.detail = self._clock.now(), str(error)
+            trouble.conclusion = conclusions.of_call(error)
+            lasts = self._lasts(trouble)
+        if lasts:
+            self._say(route, error)
+
+    def answered(self, route: str, took_s: float = 0.0) -> None:
+        """Note that a call was answered: what was said of its route, and of the server as a whole, is over.
+
+        A server that answers a submit only as the job is done is deaf until then: its silence is nothing to tell.
+        """
+        with self._lock:
+            if route == SUBMIT:
+                self._slowest_submit_s = max(self._slowest_submit_s, took_s)
+            self._troubles.pop(HEALTH, None)
+            self._troubles.pop(route, None)
+            self._key_taken = self._key_taken or route != HEALTH  # that one is open to all
+            news = self._take_back(route)
+        if news:
             self._notices.say("server.up", "good")
 
-    def loading(self, *, begins: bool) -> bool:
-        """Note whether the server seems to load its models; return whether that is to be said."""
+    def busy(self, error: ServerError) -> None:
+        """Note that the server's queue stays full."""
+        self._say(SUBMIT, error)
+
+    def loading(self, *, begins: bool) -> None:
+        """Note whether the server seems to load its models, and say so once."""
         with self._lock:
-            if self._state not in ("up", "loading"):
-                return False
-            self._state = "loading" if begins else "up"
             news = begins and not self._loading_said
-            self._loading_said = self._loading_said or begins
-            return news
+            self._loading, self._loading_said = begins, self._loading_said or begins
+        if news:
+            self._notices.say(conclusions.LOADING.line)
 
     def wait_until_up(self, stop: threading.Event) -> None:
         """Return when the server can be used. Raises Stopped."""
         while not stop.is_set():
             with self._lock:
-                if self._state in ("up", "loading"):
+                if self._state == "up":
                     return
                 probing = not self._probing and self._state != "off"
                 self._probing = self._probing or probing
@@ -122,11 +174,25 @@ class Connection:
                 self._clock.wait(stop, wait_s)
         raise Stopped
 
+    def _take_back(self, route: str) -> bool:
+        """Take back what was said of a route; return whether that is worth a line. Called under the lock."""
+        over = {route} if route == HEALTH else {route, WHOLE}
+        self._said = {key: of for key, of in self._said.items() if of not in over}
+        news = self._owes_good_news and self._key_taken and self._state == "up" and not self._said
+        self._owes_good_news = self._owes_good_news and not news
+        return news
+
+    def _lasts(self, trouble: Trouble) -> bool:
+        """Whether a trouble is worth a line: many calls, or one that was waited for in vain."""
+        silent = trouble.conclusion is conclusions.SILENT
+        patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if silent else PATIENCE_S
+        return trouble.until - trouble.since >= patience_s
+
     def _enter(self, state: str, detail: str) -> None:
         """Change the state to one in which nobody calls. Called under the lock."""
         self._state, self._detail = state, detail
         self._since, self._probes = self._clock.now(), 0
-        self._loading_said = False
+        self._loading = self._loading_said = False
 
     def _until_probe_s(self) -> float:
         """Seconds before the next probe: none before the very first. Called under the lock."""
@@ -145,47 +211,67 @@ class Connection:
             state, since = self._state, self._since
         try:
             self._client.health()
-            if state == "refused":
-                self._try_key()
-            self._on_return(self._clock.now() - since)
+            if state in ("refused", "unsure"):
+                self._ask_with_key()
+            if state != "unsure":
+                self._on_return(self._clock.now() - since)
         except ServerRefused as error:
-            self.refused(error)
+            self.refused(WHOLE, error)
         except ServerError as error:
             self._still_away(error)
         else:
             self._returned()
 
-    def _try_key(self) -> None:
-        """Ask for what wants the key, as /health is open to all. A server without that route cannot refuse it."""
+    def _ask_with_key(self) -> None:
+        """Ask for what wants the key, as /health is open to all, and for the counts.
+
+        A server without that route cannot refuse the key; one that never gives its counts is used without.
+        """
         try:
             self._client.stats()
         except ServerRefused as error:
             if error.wants_key:
                 raise
+        except ServerTrouble:
+            if self._probes < PROBES_FOR_COUNTS:
+                raise
+
+    def _returned(self) -> None:
+        """Let everybody go on. A server that was only silent is well again; for the rest each route has to show it."""
+        with self._lock:
+            was_unsure = self._state == "unsure"
+            self._state, self._detail, self._ever_up = "up", "", True
+            news = False
+            for route, trouble in list(self._troubles.items()):
+                if not was_unsure:
+                    del self._troubles[route]
+                elif trouble.conclusion is conclusions.SILENT:
+                    del self._troubles[route]
+                    news = self._take_back(route) or news
+        if news:
+            self._notices.say("server.up", "good")
 
     def _still_away(self, error: ServerError) -> None:
         unreachable = isinstance(error, ServerUnreachable)
         with self._lock:
             if self._state == "refused" and not unreachable:
                 return
-            if self._state == "refused":
+            if unreachable and self._state in ("refused", "unsure"):
                 self._enter("down", str(error))
             self._detail = str(error)
-            said, self._absence_said = self._absence_said, True
-            expected = unreachable and not self._ever_up and self._engine == "auto"
-        if said:
-            return
-        if expected:
-            self._notices.say("server.absent", url=self._url)
-        elif unreachable:
-            self._notices.say("server.down", "warning", url=self._url)
-        else:
-            self._notices.say("server.unwell", "warning", reason=str(error))
+        self._say(WHOLE, error)
 
-    def _returned(self) -> None:
+    def _say(self, route: str, error: ServerError) -> None:
+        """Say what a failed call shows, once until a call to that route (WHOLE: any) is answered."""
+        conclusion = conclusions.of_call(error)
+        refused = isinstance(error, ServerRefused)
         with self._lock:
-            news = self._absence_said or not self._ever_up
-            self._state, self._detail = "up", ""
-            self._ever_up, self._absence_said = True, False
-        if news:
-            self._notices.say("server.up", "good")
+            if conclusion is conclusions.AWAY and not self._ever_up and self._engine == "auto":
+                conclusion = conclusions.ABSENT
+            key = (conclusion.line, error.status if isinstance(error, ServerRefused) else 0)
+            known = key in self._said
+            self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
+            self._owes_good_news = True
+        if not known:
+            level = "error" if refused else "info" if conclusion is conclusions.ABSENT else "warning"
+            self._notices.say(conclusion.line, level, reason=str(error), url=self._url)

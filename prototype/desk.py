@@ -2,12 +2,18 @@
 
 What concerns all jobs (a poll, a restart of the server, the music of a job that nobody waits for) is dealt with by
 whichever worker comes by first. A poll has its own schedule; a failed one means nothing for the jobs.
+
+One submit at a time is under way. A server may be deaf for minutes (it loads its models, or it answers a submit only
+as the job is done), and what is sent to it meanwhile would be done later, for nobody. A submit that ended without an
+answer may have arrived as well: nothing is asked for before the server answers again and its counts are known, and
+a job of ours that has no name there is waited for like any other.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,11 +22,11 @@ from typing import Final
 
 from tenacity import Retrying
 
-from ace_replies import AudioFile, JobReport, JobState
+from ace_replies import AudioFile, JobReport, JobState, Submitted
 from clock import Clock
 from config import Settings
-from connection import Connection, Stopped
-from errors import CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable
+from connection import DOWNLOAD, HEALTH, POLL, SUBMIT, Connection, Stopped
+from errors import AppError, CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable
 from harvest import Crop, Harvest
 from inflight import JobsFile
 from job import Job
@@ -34,6 +40,8 @@ log = logging.getLogger(__name__)
 
 QUIET_S: Final = 10.0
 STATS_S: Final = 15.0
+SUBMIT_QUIET_S: Final = 5.0
+COUNTS_S: Final = 5.0
 BUSY_AFTER: Final = 3
 LONGEST_POLL_BACKOFF_S: Final = 15.0
 UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
@@ -55,8 +63,8 @@ class Desk:
 
     `on_restart` is called when the server turns out to be a new process.
 
-    Threads: any; `_lock` guards `_counts`, `_cold`, `_adopted`, `_troubled_polls`,
-    `_next_stats_at` and `_busy_said`.
+    Threads: any; `_lock` guards `_counts`, `_cold`, `_adopted`, `_troubled_polls`, `_next_stats_at`, `_submit_at`,
+    `_unsure` and `_complaints`.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class Desk:
     ) -> None:
         self.board = board
         self._poll_s = settings.poll_interval_sec
+        self._job_s = settings.job_timeout_sec
         self._client = client
         self._harvest = harvest
         self._speed = speed
@@ -90,7 +99,9 @@ class Desk:
         self._adopted = False
         self._troubled_polls = 0
         self._next_stats_at = clock.now() + STATS_S
-        self._busy_said = False
+        self._submit_at: float | None = None
+        self._unsure = 0
+        self._complaints: set[str] = set()
         url, engine = settings.acestep_api_url, settings.engine
         self.connection = Connection(client, clock, notices, rng, url, engine, self._server_is_back)
 
@@ -105,11 +116,27 @@ class Desk:
         with self._lock:
             return replace(self._counts)
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether no submit is under way, and another job would not just pile up behind hung ones."""
+        return self._submit_at is None and self.board.room_at_server()
+
     def count_failure(self) -> None:
         """Count a try that gave no music."""
         with self._lock:
             self._counts.failures += 1
             self._counts.retries += 1
+
+    def complain(self, key: str, level: str, reason: AppError) -> None:
+        """Say why there is no music; the same (but for names and numbers) once until a job brings some."""
+        complaint = key + re.sub(r"\S*\d\S*", "#", str(reason))
+        with self._lock:
+            known = complaint in self._complaints
+            self._complaints.add(complaint)
+        if known:
+            log.info("again: %s", reason)
+        else:
+            self._notices.say(key, level, reason=str(reason))
 
     def pause(self, stop: threading.Event, seconds: float) -> None:
         """Wait. Raises Stopped at once when the program ends."""
@@ -140,27 +167,63 @@ class Desk:
     # What one worker does for its job
 
     def ask(self, place: Job, recipe: Recipe, thinking: bool, stop: threading.Event) -> bool:
-        """Submit; return whether the server took it. Raises ServerTrouble when it may have taken it, unnamed."""
+        """Submit, unless somebody else does; return whether the server took it."""
+        began_at = self._clock.now()
+        with self._lock:
+            if self._submit_at is not None:
+                return False
+            self._submit_at = began_at
         try:
-            submitted = self._retrying(stop, idempotent=False)(self._client.submit, recipe, thinking=thinking)
+            submitted = self._retrying(SUBMIT, stop)(self._client.submit, recipe, thinking=thinking)
         except ServerUnreachable as error:
             self.connection.lost(error)
-            return False
         except ServerRefused as error:
-            self.connection.refused(error)
-            return False
+            self.connection.refused(SUBMIT, error)
         except ServerTrouble as error:
             if error.arrived:
-                raise
-            self.pause(stop, LONGEST_BACKOFF_S)
-            return False
-        with self._lock:
-            self._busy_said = False
-        self.connection.accepted()
+                self._find_out(error, began_at, stop)
+            else:
+                self.pause(stop, LONGEST_BACKOFF_S)
+        else:
+            self._taken(place, submitted, recipe, thinking, began_at)
+            return True
+        finally:
+            with self._lock:
+                self._submit_at = None
+        return False
+
+    def _taken(self, place: Job, submitted: Submitted, recipe: Recipe, thinking: bool, began_at: float) -> None:
         now, position = self._clock.now(), submitted.queue_position
+        with self._lock:
+            self._unsure = 0
+        self.connection.answered(SUBMIT, now - began_at)
         self.board.asked(place, submitted.task_id, recipe, thinking=thinking, position=position, now=now)
         self._file.save(self.board.persistent)
-        return True
+
+    def _find_out(self, error: ServerTrouble, began_at: float, stop: threading.Event) -> None:
+        """Return when it is known what became of a submit that may have arrived."""
+        with self._lock:
+            self._unsure += 1
+            number = self._unsure
+            self._counts.retries += 1
+        self.connection.troubled(SUBMIT, error, began_at)
+        self.connection.unsure(error)
+        self.tend(stop)
+        ends_at, left = self._clock.now() + self._job_s, None
+        while self._clock.now() < ends_at:
+            try:
+                stats = self._client.stats()
+            except ServerError as reason:
+                log.info("the server's counts cannot be had: %s", reason)
+                break
+            at_work, done = stats.at_work, (stats.succeeded or 0) + (stats.failed or 0)
+            left = at_work + done if left is None else left
+            # First in, first out: when as many have ended as there were, ours was among them.
+            if at_work <= len(self.board.pending_ids()) or done >= left:
+                break
+            self.pause(stop, COUNTS_S)
+            self.tend(stop)
+        self.pause(stop, backoff_s(number, self._rng))
 
     def bring_in(self, job: Job, stop: threading.Event) -> Crop:
         """Fetch what the job made. Raises the reason when none of it can be used."""
@@ -178,35 +241,45 @@ class Desk:
         if job.recipe is not None and not job.adopted:
             duration_s = job.recipe.duration_s
             self._speed.learn(ended_at - began_at, duration_s, crop.audible_s, len(crop.entries), cold=cold)
+        if crop.entries:
+            with self._lock:
+                self._complaints.clear()
+        for reason in crop.rejected:
+            self.complain("segment.rejected", "warning", reason)
         if crop.rejected and not crop.entries:
-            raise crop.rejected[0]
+            raise next((reason for reason in crop.rejected if isinstance(reason, CorruptSegment)), crop.rejected[0])
         return crop
 
-    def _retrying(self, stop: threading.Event, *, idempotent: bool) -> Retrying:
+    def _retrying(self, route: str, stop: threading.Event) -> Retrying:
+        began_at = self._clock.now()
+
         def note(attempt: int, error: BaseException | None) -> None:
             with self._lock:
                 self._counts.retries += 1
-                worth_saying = attempt == BUSY_AFTER and not self._busy_said
-                self._busy_said = self._busy_said or worth_saying
             log.info("a call to acestep-api failed in transit, try %d: %s", attempt, error)
-            if worth_saying:
-                self._notices.say("server.busy", "warning", reason=str(error))
+            if not isinstance(error, ServerError):
+                return
+            if route != SUBMIT:
+                self.connection.troubled(route, error, began_at)
+            elif attempt >= BUSY_AFTER:
+                self.connection.busy(error)
 
-        return retrying(lambda wait_s: self.pause(stop, wait_s), self._rng, note, idempotent=idempotent)
+        return retrying(lambda wait_s: self.pause(stop, wait_s), self._rng, note, idempotent=route != SUBMIT)
 
     def _download(self, file: AudioFile, path: Path, stop: threading.Event) -> None:
         """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError."""
         while True:
             self.connection.wait_until_up(stop)
             try:
-                self._retrying(stop, idempotent=True)(self._client.download, file, path, stop)
+                self._retrying(DOWNLOAD, stop)(self._client.download, file, path, stop)
+                self.connection.answered(DOWNLOAD)
                 return
             except ServerUnreachable as error:
                 self.connection.lost(error)
             except ServerRefused as error:
                 if not error.wants_key:
                     raise
-                self.connection.refused(error)
+                self.connection.refused(DOWNLOAD, error)
 
     # The state of the jobs
 
@@ -215,14 +288,15 @@ class Desk:
         ids = self.board.begin_poll(self._clock.now())
         if not ids:
             return
-        wait_s = self._poll_s
+        wait_s, began_at = self._poll_s, self._clock.now()
         try:
             self._heard(self._client.poll(ids))
         except ServerUnreachable as error:
             self.connection.lost(error)
         except ServerRefused as error:
-            self.connection.refused(error)
+            self.connection.refused(POLL, error)
         except ServerTrouble as error:
+            self.connection.troubled(POLL, error, began_at)
             with self._lock:
                 self._troubled_polls += 1
                 number = self._troubled_polls
@@ -234,6 +308,7 @@ class Desk:
     def _heard(self, reports: dict[str, JobReport]) -> None:
         with self._lock:
             self._troubled_polls = 0
+        self.connection.answered(POLL)
         self._lost(self.board.observe(reports, self._clock.now()))
 
     def _lost(self, lost: int) -> None:
@@ -250,10 +325,11 @@ class Desk:
         self._on_restart()
 
     def _look_for_idle_server(self) -> None:
-        """Ask now and then what the server does when a job of ours does not move."""
+        """Ask now and then what the server does when a job of ours does not move, or a submit is not answered."""
         now = self._clock.now()
         with self._lock:
-            if now < self._next_stats_at:
+            submits = self._submit_at is not None and now - self._submit_at > SUBMIT_QUIET_S
+            if now < self._next_stats_at and not (submits or self.connection.is_troubled(HEALTH)):
                 return
             self._next_stats_at = now + STATS_S
         if self.board.is_quiet(now, QUIET_S):
@@ -263,12 +339,15 @@ class Desk:
 
     def _ask_for_health(self) -> None:
         """With a full queue nobody calls: notice all the same when the server goes."""
+        began_at = self._clock.now()
         try:
             self._client.health()
         except ServerUnreachable as error:
             self.connection.lost(error)
         except ServerError as error:
-            log.info("the server does not feel well: %s", error)
+            self.connection.troubled(HEALTH, error, began_at)
+        else:
+            self.connection.answered(HEALTH)
 
     def _ask_for_stats(self) -> None:
         """A server that does nothing while jobs of ours look unfinished has lost them."""

@@ -7,27 +7,29 @@ What to ask for after a failure is the `Policy`'s, whether the server can be ask
 
 from __future__ import annotations
 
+import logging
 import random
 import statistics
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import conclusions
 import segment
 from ace_replies import JobState
 from clock import Clock
 from config import Settings
-from connection import Stopped
+from connection import POLL, Stopped
 from desk import Desk
-from errors import AppError, CorruptSegment, JobError, JobFailed, JobLost, JobStalled, ServerError
+from errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError
 from harvest import Harvest, Ingest, Store
-from inflight import JobsFile, Later, at_once
+from inflight import JobsFile
 from job import Job, Limits
 from jobs import Board, Stock
 from notices import Notices
-from policy import REMEMBERED, Policy, Speed, Tries, Verdict, backoff_s
+from policy import REMEMBERED, Change, Conditions, Policy, Speed, Tries, backoff_s
 from snapshots import GeneratorSnapshot
 from spool import Entry
 from supervisor import Worker
@@ -39,6 +41,16 @@ IDLE_S: Final = 1.0
 USUAL_SHARE: Final = 0.75  # audible seconds per second asked for, below which one segment more is kept
 LOADING_AFTER_S: Final = 30.0
 AFTER_DISK_TROUBLE_S: Final = 10.0
+CHANGES: Final = {
+    Change.NO_THINKING: (conclusions.NO_THINKING.line, "warning"),
+    Change.THINKING: (conclusions.NO_THINKING.back, "good"),
+    Change.SHORTER: (conclusions.TOO_LONG.line, "warning"),
+    Change.LONGER: (conclusions.TOO_LONG.back, "good"),
+    Change.RARELY: (conclusions.HOPELESS.line, "error"),
+    Change.WORKS: (conclusions.HOPELESS.back, "good"),
+}
+
+log = logging.getLogger(__name__)
 
 
 class GeneratorLoop:
@@ -60,13 +72,12 @@ class GeneratorLoop:
         mood: Callable[[], int] = lambda: 0,
         ingest: Ingest = segment.ingest,
         jobs_file: Path | None = None,
-        later: Later = at_once,
         rng: random.Random | None = None,
         on_failure: Callable[[str, BaseException], None] | None = None,
     ) -> None:
         """`mood` counts the changes of what `next_recipe` gives; what was asked before a change goes to the library.
 
-        `jobs_file` remembers the jobs at the server from one run to the next; `later` writes it.
+        `jobs_file` remembers the jobs at the server from one run to the next.
         """
         self._settings = settings
         self._spool = spool
@@ -84,7 +95,7 @@ class GeneratorLoop:
         self._board = Board(limits, settings.poll_interval_sec, settings.batch_size, self._speed.expected_s)
         self._desk = Desk(
             settings, client, self._board, Harvest(spool, ingest, notices, settings.cue_dbfs), self._speed,
-            clock, notices, self._rng, JobsFile(jobs_file, settings.acestep_api_url, later), mood,
+            clock, notices, self._rng, JobsFile(jobs_file, settings.acestep_api_url), mood,
             self._policy.server_restarted,
         )  # fmt: skip
 
@@ -151,34 +162,44 @@ class GeneratorLoop:
         place = None if self._resting else self._reserve()
         if place is None:
             return []
-        tries, lost, recipe = Tries(), 0, None
+        tries, again, recipe, conditions = Tries(), 0, None, None
         try:
             while self._can_ask(place, stop):
-                conditions = self._policy.next(tries)
+                if conditions is None or conditions.tests is None:
+                    conditions = self._policy.next(tries)
                 self._desk.pause(stop, self._policy.hold_s(self._clock.now()))
-                if recipe is None:
-                    recipe = self._next_recipe(conditions.duration_s)
-                recipe = replace(recipe, duration_s=conditions.duration_s)
+                recipe = self._recipe(recipe, conditions)
                 try:
                     if not self._desk.ask(place, recipe, conditions.thinking, stop):
                         continue
                     self._wait_for(place, stop)
                     crop = self._desk.bring_in(place, stop)
-                    if self._policy.succeeded(conditions):
-                        self._notices.say("job.no_thinking", "warning")
+                    before_s = self._policy.duration_s
+                    self._tell(self._policy.succeeded(tries, conditions), before_s)
                     if crop.unstored:
                         self._desk.pause(stop, AFTER_DISK_TROUBLE_S)
                     return crop.entries
-                except JobLost:
-                    lost += 1
-                    self._desk.pause(stop, backoff_s(lost, self._rng))
-                except (JobError, ServerError, CorruptSegment) as error:
-                    if isinstance(error, JobStalled):
-                        place = self._board.give_up(place, self._clock.now())
-                    self._try_failed(tries, recipe, error, stop)
+                except (JobFailed, CorruptSegment) as error:
+                    self._judged(tries, conditions, error)
+                    recipe, conditions = replace(recipe, seed=self._seed()), None
+                except (JobLost, ServerError) as error:
+                    log.info("a job brought nothing, through no fault of its own: %s", error)
+                except JobStalled as error:
+                    place = self._given_up(place, error)
+                again += 1
+                self._desk.pause(stop, backoff_s(again, self._rng))
             return []
         finally:
             self._desk.leave(place, stop)
+
+    def _recipe(self, recipe: Recipe | None, conditions: Conditions) -> Recipe:
+        """Return the recipe of the next try; the seed makes a result that is liked repeatable."""
+        if recipe is None:
+            recipe = replace(self._next_recipe(conditions.duration_s), seed=self._seed())
+        return replace(recipe, duration_s=conditions.duration_s)
+
+    def _seed(self) -> int:
+        return self._rng.randrange(2**31)
 
     def _wanted(self, place: Job) -> bool:
         return place.mood == self._mood() and not self._resting
@@ -200,7 +221,7 @@ class GeneratorLoop:
     def _can_ask(self, place: Job, stop: threading.Event) -> bool:
         """Return when the server can take a job, True if it is still wanted."""
         self._desk.connection.wait_until_up(stop)
-        while self._wanted(place) and not self._board.room_at_server():
+        while self._wanted(place) and not self._desk.may_ask:
             self._desk.tend(stop)
             self._desk.pause(stop, self._board.until_poll_s(self._clock.now()))
         return self._wanted(place)
@@ -223,25 +244,30 @@ class GeneratorLoop:
             if reason:
                 raise JobStalled(reason)
             runs_s = now - place.began_at if place.began_at is not None else 0.0
-            if runs_s > LOADING_AFTER_S and self._desk.cold and self._desk.connection.loading(begins=True):
-                self._notices.say("server.loading")
+            if runs_s > LOADING_AFTER_S and self._desk.cold:
+                self._desk.connection.loading(begins=True)
             self._desk.pause(stop, self._board.until_poll_s(now))
 
-    def _try_failed(self, tries: Tries, recipe: Recipe, error: AppError, stop: threading.Event) -> None:
-        """Count a failed try, say what follows, and wait before the next."""
-        now = self._clock.now()
-        number = tries.failed + 1
-        verdict = self._policy.failed(tries, now)
+    def _judged(self, tries: Tries, conditions: Conditions, verdict: AppError) -> None:
+        """Take in that the server made no music of a job, and say what follows."""
         self._desk.count_failure()
         self._desk.connection.loading(begins=False)
-        if isinstance(error, JobStalled):
+        if not isinstance(verdict, CorruptSegment):  # that one was said as the file was rejected
+            self._desk.complain("job.failed", "info", verdict)
+        before_s = self._policy.duration_s
+        self._tell(self._policy.failed(tries, conditions, self._clock.now()), before_s)
+
+    def _given_up(self, place: Job, error: JobStalled) -> Job:
+        """Leave a job that hangs; return the place for the next. Where polls fail, that was said already."""
+        self._desk.count_failure()
+        self._desk.connection.loading(begins=False)
+        if not self._desk.connection.is_troubled(POLL):
             self._notices.say("job.hung", "warning", reason=str(error))
-        elif not isinstance(error, CorruptSegment):  # that one was said as the file was rejected
-            self._notices.say("job.failed", reason=str(error))
-        if verdict is Verdict.SHORTER:
-            self._notices.say(
-                "job.shorter", "warning", before=f"{recipe.duration_s:.0f}", after=f"{self._policy.duration_s:.0f}"
-            )
-        elif verdict is Verdict.RARELY:
-            self._notices.say("job.rarely", "error", seconds=f"{recipe.duration_s:.0f}")
-        self._desk.pause(stop, backoff_s(number, self._rng))
+        return self._board.give_up(place, self._clock.now())
+
+    def _tell(self, changes: Iterable[Change], before_s: float) -> None:
+        """Say what turned out; `before_s` is the length asked for until now."""
+        before, after = f"{before_s:.0f}", f"{self._policy.duration_s:.0f}"
+        for change in changes:
+            key, level = CHANGES[change]
+            self._notices.say(key, level, before=before, after=after)

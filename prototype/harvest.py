@@ -92,7 +92,6 @@ class Harvest:
                 )  # fmt: skip
             except (CorruptSegment, ServerError) as error:
                 crop.rejected.append(error)
-                self._notices.say("segment.rejected", "warning", reason=str(error))
             except (SpoolError, OSError) as error:
                 crop.unstored += 1
                 self._notices.say("segment.unstored", "error", reason=str(error))

@@ -93,7 +93,9 @@ class Job:
             return f"no word of it for {now - self.reported_at:.0f} s"
         if self.began_at is None:
             return ""
-        still_s, age_s = now - max(self.changed_at, self.began_at), now - self.began_at
+        # As the server told it last: while it tells nothing, that is no fault of the job.
+        told_at = max(self.reported_at, self.began_at)
+        still_s, age_s = told_at - max(self.changed_at, self.began_at), told_at - self.began_at
         if self.state is JobState.QUEUED:
             longest_s *= max(1, self.queue_position or 1)
         elif not cold and self.speaks and still_s > limits.stall_s:

@@ -15,7 +15,8 @@ from errors import LibVlcMissing, SpoolBusy
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
 from folder_lock import LOCK_FILE, FolderLock
 from pcm import CHANNELS, SAMPLE_RATE_HZ
-from storage import INCOMING, PART, ROOM_BYTES
+from spool import ROOM_BYTES
+from storage import INCOMING, PART
 
 KNOWN_VLC: Final = "3."
 BYTES_PER_HOUR: Final = 3600 * SAMPLE_RATE_HZ * CHANNELS * 2  # 16-bit

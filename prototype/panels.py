@@ -161,7 +161,7 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
             why = "slow"
         if snapshot.timer is not None and snapshot.timer.phase == "break":
             why = "break"
-        if why in ("connecting", "up", "slow", "loading", "down", "refused", "off", "break"):
+        if why in ("connecting", "up", "slow", "loading", "unwell", "down", "refused", "off", "break"):
             found.append(say(language, f"ui.why.{why}"))
     info = playing.info
     if info is not None:

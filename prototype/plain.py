@@ -51,7 +51,7 @@ class PlainLog:
             return []
         self._queue_told_at = now
         state = clean(snapshot.generator.server)
-        known = state in ("connecting", "up", "loading", "down", "refused", "off")
+        known = state in ("connecting", "up", "loading", "unwell", "down", "refused", "off")
         return [
             say(
                 self._language,

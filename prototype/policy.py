@@ -1,8 +1,14 @@
 """What is asked for after failures, and how fast the server turned out to be. No thread, call or wait in here.
 
-A job is tried `1 + max_retry` times under the same conditions. Where the language model plays a part it is then
-tried once without: `5Hz LM init failed` fails every thinking job until the server restarts. What still fails is
-asked for at the next shorter duration; after the ladder's end at most one try a minute goes on for ever.
+A job is tried `1 + max_retry` times under the same conditions, where the language model plays a part then once
+without, and what still fails at the next shorter duration; after the ladder's end at most one try a minute goes on
+for ever. Only the server's own verdict on a job is a failure here: calls that failed on the way, jobs and files that
+were lost or refused say nothing of what was asked for.
+
+That a job succeeds further down is no proof yet, for jobs fail by chance too. A demand (thinking, a length) is given
+up once it failed at least FAILED times without one success between, and PROOFS jobs succeeded without it after
+failing with it, none failing without. What was given up is tried again after some successes (ever more of them), and
+after a restart of the server; one success takes the conclusion back.
 """
 
 from __future__ import annotations
@@ -12,12 +18,15 @@ import random
 import statistics
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 LADDER_S: Final = (20.0, 10.0)
 RARE_TRY_S: Final = 60.0
-LONGEST_CLIMB: Final = 16  # successes at one rung before a climb that failed again and again is tried once more
+FAILED: Final = 8
+PROOFS: Final = 2
+TEST_AFTER: Final = 4  # successes without a demand before it is made again
+LONGEST_TEST_AFTER: Final = 64
 LONGEST_BACKOFF_S: Final = 30.0
 REMEMBERED: Final = 8
 AUDIBLE_SHARE: Final = 0.8  # of a segment's length, before any was heard: a fifth of real segments is dead tail
@@ -28,29 +37,76 @@ def backoff_s(attempt: int, rng: random.Random, *, first_s: float = 1.0, longest
     return min(longest_s, first_s * 2.0 ** min(attempt - 1, 20)) * rng.uniform(0.5, 1.0)
 
 
-class Verdict(enum.Enum):
-    """What follows from a failed try."""
+class Change(enum.Enum):
+    """What turned out as a try ended."""
 
-    AGAIN = "again"
+    NO_THINKING = "no thinking"
+    THINKING = "thinking"
     SHORTER = "shorter"
+    LONGER = "longer"
     RARELY = "rarely"
+    WORKS = "works"
+
+
+@dataclass
+class Doubt:
+    """What speaks against one demand. `failed` and `proofs` count since it last worked, `successes` without it."""
+
+    failed: int = 0
+    proofs: int = 0
+    drawn: bool = False
+    successes: int = 0
+    test_after: int = TEST_AFTER
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was given up is to be tried again."""
+        return self.drawn and self.successes >= self.test_after
+
+    def prove(self) -> bool:
+        """Count a job that worked without, after failing with; return whether that settles it."""
+        self.proofs += 1
+        news = not self.drawn and self.failed >= FAILED and self.proofs >= PROOFS
+        if news:
+            self.drawn, self.successes = True, 0
+        return news
+
+    def excuse(self) -> None:
+        """Begin all proofs anew: without it, jobs fail too."""
+        self.failed = self.proofs = 0
+
+    def clear(self) -> bool:
+        """Count a success with it; return whether that takes a conclusion back."""
+        self.excuse()
+        was_drawn, self.drawn, self.test_after = self.drawn, False, TEST_AFTER
+        return was_drawn
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a try asks for; `rung` counts down the ladder from 0, the full duration."""
+    """What a try asks for; `rung` counts down the ladder from 0, the full duration. `tests` a conclusion, or none."""
 
     rung: int
     duration_s: float
     thinking: bool
+    tests: Doubt | None = None
 
 
 @dataclass
 class Tries:
-    """The failed tries of one job at the rung it stands on. Owned by the thread that has the job."""
+    """One job's way down: its failures at the rung it stands on, with thinking among them, and the rungs above.
+
+    Owned by the thread that has the job.
+    """
 
     rung: int = 0
     failed: int = 0
+    thinking_failed: int = 0
+    failed_rungs: set[int] = field(default_factory=set)
+
+    def stand_on(self, rung: int) -> None:
+        """Begin anew at a rung."""
+        self.rung, self.failed, self.thinking_failed = rung, 0, 0
 
 
 class Policy:
@@ -64,26 +120,45 @@ class Policy:
         self._lock = threading.Lock()
         self._max_retry = max_retry
         self._wants_thinking = thinking
-        self._thinks = thinking
-        self._rung = 0
+        self._thinking = Doubt()
+        self._lengths = [Doubt() for _ in self.ladder_s[1:]]  # of every rung but the last
         self._worn_out = False
         self._next_try_at = 0.0
-        self._successes = 0
-        self._climb_after = 1
-        self._climbed_to: int | None = None
 
     @property
     def duration_s(self) -> float:
         """Seconds the next job will be asked for."""
         return self.ladder_s[self._rung]
 
+    @property
+    def _rung(self) -> int:
+        """The rung below the last one given up."""
+        return max((rung + 1 for rung, doubt in enumerate(self._lengths) if doubt.drawn), default=0)
+
+    @property
+    def _thinks(self) -> bool:
+        return self._wants_thinking and not self._thinking.drawn
+
     def next(self, tries: Tries) -> Conditions:
-        """Return the conditions of a job's next try; a shorter duration found by another job is taken over."""
+        """Return the conditions of a job's next try; what another job has proved is taken over."""
         with self._lock:
-            if tries.failed == 0 or tries.rung < self._rung:
-                tries.rung, tries.failed = self._rung, 0
+            if not tries.failed and not tries.failed_rungs and (test := self._test()) is not None:
+                return test
+            if tries.rung < self._rung:
+                tries.stand_on(self._rung)
             thinking = self._thinks and tries.failed <= self._max_retry
             return Conditions(tries.rung, self.ladder_s[tries.rung], thinking)
+
+    def _test(self) -> Conditions | None:
+        """Return a try of what was given up, if one is due; it is handed out once. Called under the lock."""
+        rung = self._rung
+        if self._thinking.is_due:
+            self._thinking.successes = 0
+            return Conditions(rung, self.ladder_s[rung], True, self._thinking)
+        if rung and (doubt := self._lengths[rung - 1]).is_due:
+            doubt.successes = 0
+            return Conditions(rung - 1, self.ladder_s[rung - 1], self._thinks, doubt)
+        return None
 
     def hold_s(self, now: float) -> float:
         """Claim a turn and return the seconds until it comes: 0, unless tries have become rare."""
@@ -94,48 +169,61 @@ class Policy:
             self._next_try_at = turn_at + RARE_TRY_S
             return turn_at - now
 
-    def failed(self, tries: Tries, now: float) -> Verdict:
-        """Count a failed try."""
+    def failed(self, tries: Tries, conditions: Conditions, now: float) -> list[Change]:
+        """Count a verdict of the server against a job; return what follows from it."""
         with self._lock:
+            if conditions.tests is not None:
+                conditions.tests.test_after = min(2 * conditions.tests.test_after, LONGEST_TEST_AFTER)
+                return []
             tries.failed += 1
+            tries.thinking_failed += conditions.thinking
+            if conditions.thinking:
+                self._thinking.failed += 1
+            else:
+                self._thinking.excuse()
+            if conditions.rung < len(self._lengths):
+                self._lengths[conditions.rung].failed += 1
             if tries.failed <= self._max_retry + int(self._thinks):
-                return Verdict.AGAIN
-            tries.failed = 0
-            if tries.rung < self._rung:
-                return Verdict.AGAIN
-            self._successes = 0
-            if self._climbed_to == tries.rung:
-                self._climb_after = min(2 * self._climb_after, LONGEST_CLIMB)
-                self._climbed_to = None
-            if tries.rung + 1 < len(self.ladder_s):
-                self._rung = tries.rung + 1
-                return Verdict.SHORTER
+                return []
+            tries.failed_rungs.add(tries.rung)
+            tries.stand_on(min(tries.rung + 1, len(self.ladder_s) - 1))
+            if len(self.ladder_s) - 1 not in tries.failed_rungs:
+                return []
+            for doubt in self._lengths:
+                doubt.excuse()
             if self._worn_out:
-                return Verdict.AGAIN
-            self._worn_out = True
-            self._next_try_at = now + RARE_TRY_S
-            return Verdict.RARELY
+                return []
+            self._worn_out, self._next_try_at = True, now + RARE_TRY_S
+            return [Change.RARELY]
 
-    def succeeded(self, conditions: Conditions) -> bool:
-        """Count a success and climb back a rung; return whether it showed that only thinking had failed."""
+    def succeeded(self, tries: Tries, conditions: Conditions) -> list[Change]:
+        """Count a job that brought music; return what follows from it."""
         with self._lock:
+            rung_before, changes = self._rung, [Change.WORKS] if self._worn_out else []
             self._worn_out = False
-            self._successes += 1
-            if conditions.rung == self._climbed_to:
-                self._climbed_to, self._climb_after = None, 1
-            if conditions.rung < self._rung:
-                self._rung, self._successes = conditions.rung, 0
-            elif self._rung > 0 and self._successes >= self._climb_after:
-                self._rung -= 1
-                self._climbed_to, self._successes = self._rung, 0
-            found = self._thinks and not conditions.thinking
-            self._thinks = self._thinks and conditions.thinking
-            return found
+            for doubt in (self._thinking, *self._lengths):
+                doubt.successes += 1
+            if conditions.thinking:
+                changes += [Change.THINKING] if self._thinking.clear() else []
+            elif tries.thinking_failed > self._max_retry and self._thinking.prove():
+                changes.append(Change.NO_THINKING)
+            at_once = tries.failed == (0 if conditions.thinking else tries.thinking_failed)
+            for rung, doubt in enumerate(self._lengths):
+                if rung >= conditions.rung:
+                    doubt.clear()
+                elif rung in tries.failed_rungs and at_once:
+                    doubt.prove()
+            if self._rung != rung_before:
+                changes.append(Change.SHORTER if self._rung > rung_before else Change.LONGER)
+            return changes
 
     def server_restarted(self) -> None:
-        """A new server process may have its language model again."""
+        """A new server process may do what the old one could not: try it again, and begin all proofs anew."""
         with self._lock:
-            self._thinks = self._wants_thinking
+            self._next_try_at = 0.0
+            for doubt in (self._thinking, *self._lengths):
+                doubt.excuse()
+                doubt.successes = doubt.test_after = TEST_AFTER
 
 
 class Speed:

@@ -22,6 +22,18 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "no acestep-api at {url} yet: the built-in engine plays until it answers; start it with: acestep-api",
         "acestep-api（{url}）がまだ見つかりません。応答するまで内蔵エンジンで演奏します。起動方法: acestep-api",
     ),
+    "server.blocked": (
+        "{reason}; the music goes on, it is tried again by itself",
+        "acestep-api への経路が塞がれています（{reason}）。音楽は続き、自動で再試行します",
+    ),
+    "server.silent": (
+        "{reason}, or still loads its models; the music goes on, nothing is asked for twice; if it stays so, restart acestep-api",
+        "サーバーが応答しません（{reason}）。モデルの読み込み中か、処理中か、停止しています。音楽は続きます。続く場合は acestep-api を再起動してください",
+    ),
+    "server.wrong": (
+        "{reason}; the music goes on, it is asked again at growing intervals",
+        "acestep-api ではない応答です（{reason}）。ACESTEP_API_URL を確認してください。音楽は続き、間隔を空けて再確認します",
+    ),
     "server.unwell": (
         "{reason}; the music goes on, it is asked again until it is well",
         "サーバーの応答が正常ではありません（{reason}）。音楽は続きます。回復するまで自動で再接続します",
@@ -55,16 +67,28 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "acestep-api が再起動し、依頼した生成が {count} 件失われました。もう一度依頼します",
     ),
     "job.shorter": (
-        "segments of {before} s fail again and again: {after} s are asked for until that works",
-        "{before} 秒の生成が続けて失敗したため、うまくいくまで {after} 秒で依頼します",
+        "segments of {before} s fail, those of {after} s work: these are asked for, longer ones are tried now and then",
+        "{before} 秒の生成は失敗し、{after} 秒では成功します。以後は {after} 秒で依頼し、長いものもときどき試します",
+    ),
+    "job.longer": (
+        "segments of {after} s work again: asked for from now on",
+        "{after} 秒の生成が再び成功しました。以後この長さで依頼します",
     ),
     "job.rarely": (
-        "even segments of {seconds} s fail: one try a minute from now on; see the log of acestep-api (out of memory?) and restart it",
-        "{seconds} 秒の生成も失敗するため、1 分に 1 回だけ試します。acestep-api のログ（メモリ不足など）を確認し、再起動してください",
+        "jobs of every length fail, with and without the language model: one try a minute from now on; see the log of acestep-api (out of memory?) and restart it",
+        "長さや言語モデルの有無にかかわらず生成が失敗するため、1 分に 1 回だけ試します。acestep-api のログ（メモリ不足など）を確認し、再起動してください",
+    ),
+    "job.works": (
+        "jobs work again: asked for as usual",
+        "生成が再び成功しました。通常どおり依頼します",
     ),
     "job.no_thinking": (
-        "jobs work only without the language model (in the server's log: 5Hz LM init failed): done so from now on; to mend it, restart acestep-api with a smaller LM_MODEL_PATH or set THINKING=false",
-        "言語モデルなしでのみ生成できます（サーバーのログ: 5Hz LM init failed）。以後はなしで続けます。直すには小さい LM_MODEL_PATH で acestep-api を再起動するか、THINKING=false にしてください",
+        "jobs work only without the language model (in the server's log: 5Hz LM init failed): done so, and tried with it now and then; to mend it, restart acestep-api with a smaller LM_MODEL_PATH or set THINKING=false",
+        "言語モデルなしでのみ生成できます（サーバーのログ: 5Hz LM init failed）。以後はなしで続け、ときどき再確認します。直すには小さい LM_MODEL_PATH で acestep-api を再起動するか、THINKING=false にしてください",
+    ),
+    "job.thinking": (
+        "jobs with the language model work again: it is used from now on",
+        "言語モデルを使った生成が再び成功しました。以後は言語モデルを使います",
     ),
     "segment.rejected": (
         "a generated file cannot be used ({reason}): it is left out",
@@ -90,19 +114,6 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
     "spool.remade": (
         "the spool folder was deleted while playing; it was made again in {folder}, the music goes on",
         "再生中に保存フォルダが削除されたため、{folder} に作り直しました。音楽は続きます",
-    ),
-    "spool.hangs": (
-        "the disk of {folder} does not answer: the music goes on from memory and will be saved when it does",
-        "{folder} のディスクが応答しません。音楽はメモリから続き、応答が戻りしだい保存します",
-    ),
-    "spool.answers": ("the disk of {folder} answers again", "{folder} のディスクが応答するようになりました"),
-    "spool.busy": (
-        "the spool cannot be used: {reason}; nothing is saved",
-        "保存フォルダを使えません: {reason}。曲は保存されません",
-    ),
-    "spool.unsaved": (
-        "not saved, as the disk did not take it: music in memory, pieces: {count} ({folder})",
-        "ディスクに書き込めず、メモリにあった {count} 曲は保存されませんでした（{folder}）",
     ),
     "spool.keep_failed": (
         "the liked piece cannot be saved yet; it stays while the program runs, please check the disk",
@@ -145,25 +156,9 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
     "like.never_again": ("this piece never plays again", "この曲は二度と再生しません"),
     "recorder.started": ("recording to {path}", "録音を開始しました: {path}"),
     "recorder.ended": ("recorded: {path}", "録音しました: {path}"),
-    "recorder.late": (
-        "the disk is too slow for the recording: parts are missing in {path}; the music goes on",
-        "ディスクが録音に追いつかず、{path} に欠けた部分があります。音楽は続きます",
-    ),
-    "recorder.incomplete": (
-        "recorded, but for {seconds} s that the disk did not take: {path}",
-        "録音しましたが、{seconds} 秒分はディスクに書き込めませんでした: {path}",
-    ),
-    "recorder.unfinished": (
-        "the recording could not be finished: the disk does not answer",
-        "ディスクが応答しないため、録音を完了できませんでした",
-    ),
     "recorder.failed": (
         "the recording stopped ({reason}); the music goes on, please check the disk",
         "録音を中止しました（{reason}）。音楽は続きます。ディスクを確認してください",
-    ),
-    "stats.unwritten": (
-        "the figures could not be written to {path} ({reason})",
-        "{path} に集計を書き込めませんでした（{reason}）",
     ),
     "timer.break": (
         "time for a break: soft noise, and nothing new is made",

@@ -36,6 +36,7 @@ _SERVER_GLYPHS: Final = {
     "up": ("●", "green"),
     "loading": ("◐", "yellow"),
     "connecting": ("◌", "yellow"),
+    "unwell": ("◌", "yellow"),
     "down": ("○", "red"),
     "refused": ("○", "red"),
     "off": ("·", "dim"),

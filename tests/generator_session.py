@@ -49,6 +49,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.server.now = self.clock.now
+        self.server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
         self.stop = threading.Event()
         self.notices = Heard(self.clock)
         self.store = MemoryStore(self.folder)

@@ -17,7 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from ace_client import AudioFile, JobReport, JobState, ServerStats, Submitted
-from errors import CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
+from errors import (
+    CorruptSegment,
+    ServerError,
+    ServerRefused,
+    ServerSilent,
+    ServerTrouble,
+    ServerUnreachable,
+    SpoolError,
+)
 from pcm import SAMPLE_RATE_HZ, Samples
 from segment import Analysis, Segment
 from spool import Entry
@@ -52,6 +60,8 @@ class ScriptedServer:
 
     now: Callable[[], float]
     seed: int = 0
+    wait: Callable[[float], object] = lambda seconds: None
+    """How a caller waits for a server that is deaf."""
     newer: bool = True
     """Newer servers tell progress and stage, and keep a stale row of a job that ran when they died."""
     speed: float = 0.3
@@ -74,6 +84,11 @@ class ScriptedServer:
     no_stats: bool = False
     away: list[tuple[float, float]] = field(default_factory=list)
     """Times during which nothing listens."""
+    lose_answers: int = 0
+    """So many submits have their effect, and their answers are lost."""
+    deaf_s: float = 0.0
+    """Until `deaf_until_s`, from the first job on, a call ends so late and unanswered; submits arrive all the same."""
+    deaf_until_s: float = 0.0
     call_faults: dict[int, Callable[[], ServerError]] = field(default_factory=dict)
     """Number of a call (from 1) -> the error it ends in."""
 
@@ -88,6 +103,7 @@ class ScriptedServer:
         self._running: Asked | None = None
         self._free_at = 0.0
         self._known: dict[str, Asked] = {}
+        self._born: list[Asked] = []
         self._fates: deque[str] = deque()
         self._warm = False
 
@@ -118,6 +134,7 @@ class ScriptedServer:
                 del self._known[job.task_id]
             self._queue.clear()
             self._running, self._free_at, self._warm = None, now + down_s, False
+            self._born.clear()
 
     @property
     def at_work(self) -> int:
@@ -139,6 +156,7 @@ class ScriptedServer:
 
     def health(self) -> None:
         """Answer while something listens."""
+        self._listen()
         with self._lock:
             self._take_call("health")
 
@@ -153,17 +171,24 @@ class ScriptedServer:
             number = len(self.asked) + 1
             job = Asked(f"task-{number}", recipe, thinking, self.now(), self._fate(recipe, thinking), needs_s)
             self.asked.append(job)
+            self._born.append(job)
             if not self.forgets_at_once:
                 self._known[job.task_id] = job
                 self._queue.append(job)
             self._advance()
+            if late is None and self.lose_answers:
+                self.lose_answers -= 1
+                late = ServerTrouble("the answer was broken off")
             if late is not None:
                 raise late
-            return Submitted(job.task_id, len(self._queue) + (self._running is not None))
+            position = len(self._queue) + (self._running is not None)
+        self._listen()
+        return Submitted(job.task_id, position)
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
         """Report on jobs."""
         ids = tuple(task_ids)
+        self._listen()
         with self._lock:
             late = self._take_call("poll")
             self.polled_ids.append(ids)
@@ -173,6 +198,7 @@ class ScriptedServer:
 
     def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
         """Write what `scripted_ingest` reads."""
+        self._listen()
         with self._lock:
             late = self._take_call("download")
             if late is not None:
@@ -187,16 +213,40 @@ class ScriptedServer:
 
     def stats(self) -> ServerStats:
         """Count jobs."""
+        self._listen()
         with self._lock:
             self._take_call("stats")
             if self.no_stats:
                 raise ServerRefused("no such route (HTTP 404)", status=404)
-            return ServerStats(queued=len(self._queue), running=int(self._running is not None))
+            ends = [job.state for job in self._born]
+            return ServerStats(
+                len(self._queue),
+                int(self._running is not None),
+                ends.count(JobState.SUCCEEDED),
+                ends.count(JobState.FAILED),
+            )
 
     def close(self) -> None:
         """Nothing is open."""
 
+    def foreign_job(self, duration_s: float) -> None:
+        """Queue a job of somebody else's."""
+        with self._lock:
+            self._advance()
+            job = Asked(f"foreign-{len(self.asked)}", Recipe("", "", duration_s), False, self.now(), GOOD, duration_s)
+            self._known[job.task_id] = job
+            self._queue.append(job)
+            self._born.append(job)
+
     # Inside
+
+    def _listen(self) -> None:
+        """Let a caller wait while we are deaf, in vain where that takes too long for it."""
+        left_s = self.deaf_until_s - self.now()
+        if self.asked and left_s > 0.0:
+            self.wait(min(left_s, self.deaf_s))
+            if left_s > self.deaf_s:
+                raise ServerSilent("no answer in time")
 
     def _take_call(self, name: str) -> ServerError | None:
         """Note a call; raise its fault, or return one that is due after the call's effect."""

@@ -147,8 +147,18 @@ def test_time_without_a_server_is_not_held_against_a_job() -> None:
     board.server_away(10_000.0, 10_100.0)
     assert board.is_overdue(job, 10_100.0, cold=False) == ""
     board.observe(running("a", 0.6, "diffusion"), 10_150.0)
+    board.observe(running("a", 0.7, "diffusion"), 10_250.0)
     assert board.is_overdue(job, 10_250.0, cold=False) == ""
+    board.observe(running("a", 0.8, "diffusion"), 10_305.0)
     assert board.is_overdue(job, 10_305.0, cold=False)
+
+
+def test_polls_without_an_answer_are_not_held_against_a_job() -> None:
+    """It is judged by what the server said last: after minutes without a word, the next word counts."""
+    board = new_board()
+    job = ask(board, "a")
+    board.observe(running("a", 0.5, "diffusion"), 10.0)
+    assert board.is_overdue(job, 305.0, cold=False) == ""
 
 
 def test_music_that_nobody_waits_for_is_handed_out_once() -> None:

@@ -63,11 +63,12 @@ ROWS = (
     Fault(AREA, "request refused (422)", server(refuses=422), "server.refused", 90.0),
     Fault(AREA, "no such routes (404)", server(refuses=404), "server.refused", 90.0),
     Fault(AREA, "every call fails (500), some after having done what was asked", server(error_rate=1.0),
-          "job.failed", 120.0),
+          "server.unwell", 120.0),
     Fault(AREA, "one call in ten fails", server(error_rate=0.1), "", 300.0),
     Fault(AREA, "every download breaks off for a minute", raising("witness", "download", ServerTrouble("broken off")),
-          "server.busy"),
-    Fault(AREA, "every poll fails for 2 minutes", raising("witness", "poll", ServerTrouble("HTTP 502")), "", 120.0),
+          "server.unwell"),
+    Fault(AREA, "every poll fails for 2 minutes", raising("witness", "poll", ServerTrouble("HTTP 502")),
+          "server.unwell", 120.0),
     Fault(AREA, "three files a job instead of one", server(files_per_job=3), "", 120.0),
 )
 # fmt: on
