@@ -26,8 +26,7 @@ import logging
 import os
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,60 +34,19 @@ import config
 from clock import SystemClock
 from config import Settings
 from errors import ConfigError, StartupError
+from journal import Journal, standard_error_into_log
 from opening import Opening
+from supervisor import within
 
 if TYPE_CHECKING:
+    from snapshots import Snapshot
     from stations import Station
 
-LOG_BYTES: Final = 5_000_000
-EARLY_RECORDS: Final = 100
 FAREWELL_S: Final = 0.3
+OWN_UMASK: Final = 0o077
 EXIT_OK: Final = 0
 EXIT_CANNOT_START: Final = 2
 EXIT_INTERRUPTED: Final = 130  # as shells have it
-
-
-@contextlib.contextmanager
-def standard_error_into(path: Path) -> Iterator[None]:
-    """Send to a file what libraries print on standard error: it would spoil the screen."""
-    saved = os.dup(2)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-class EarlyLog(logging.Handler):
-    """Keeps what is logged before there is a file for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: deque[logging.LogRecord] = deque(maxlen=EARLY_RECORDS)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record."""
-        self.records.append(record)
-
-
-def log_into(path: Path, early: EarlyLog) -> None:
-    """Log into a rotating file, what was logged `early` too; nowhere if it cannot be written."""
-    from logging.handlers import RotatingFileHandler  # slow to import: not before the first sound
-
-    logging.raiseExceptions = False  # a full disk must not print
-    try:
-        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
-    except OSError:
-        return
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-    for record in early.records:
-        handler.handle(record)
 
 
 def say_farewell(text: str) -> None:
@@ -117,26 +75,44 @@ def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     raise ConfigError([f"STATION: {settings.station!r} is not a station; choose one of {names}"])
 
 
-def play(settings: Settings, libvlc: LibVlc, early: EarlyLog) -> int:
+def write_figures(path: Path, last: Snapshot, kept: Path) -> str:
+    """Write the figures for machines; return why that was not possible, "" when it was."""
+    import json
+
+    from summary import stats_dict
+
+    def write() -> str:
+        try:
+            path.write_text(json.dumps(stats_dict(last, kept), indent=2) + "\n", "utf-8")
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    return within(FAREWELL_S, write, "the disk does not answer")
+
+
+def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
     """Play until asked to stop, then tell how it was."""
     if settings.given & {"station", "stations_file"}:  # what was left alone cannot be wrong, and can wait
         choose_station(settings)
-    with standard_error_into(settings.log_path):
+    os.umask(OWN_UMASK)
+    with standard_error_into_log():
         libvlc.connect()
         libvlc.load()
         opening = Opening(settings, libvlc, SystemClock())
         process.heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: opening.stop_event.set())
         opening.start()
         opening.wait()
-        log_into(settings.log_path, early)
+        journal.begin(settings.log_path)
         from sound import Sound
 
         station, stations = choose_station(settings)
         sound = Sound(opening, station)
         sound.start()
         try:
+            from messages import text
             from session import Session
-            from summary import stats_dict, summary_lines
+            from summary import summary_lines
 
             session = Session(sound, stations)
             process.settle()
@@ -144,11 +120,11 @@ def play(settings: Settings, libvlc: LibVlc, early: EarlyLog) -> int:
         finally:
             sound.stop()
     kept = settings.spool_dir / "kept"
-    if settings.stats_json:
-        import json
-
-        settings.stats_json.write_text(json.dumps(stats_dict(last, kept), indent=2) + "\n", "utf-8")
-    say_farewell("\n".join(summary_lines(last, kept, settings.language)))
+    lost = sound.lost()
+    if settings.stats_json and (reason := write_figures(settings.stats_json, last, kept)):
+        lost.append(("stats.unwritten", {"path": settings.stats_json, "reason": reason}))
+    lines = summary_lines(last, kept, settings.language)
+    say_farewell("\n".join([*lines, *(text(settings.language, key, **fields) for key, fields in lost)]))
     return EXIT_OK
 
 
@@ -175,15 +151,17 @@ def beside_playing(settings: Settings) -> int | None:
 
 def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
     """Do what the command line says; return the exit code."""
-    early = EarlyLog()
-    logging.basicConfig(level=logging.INFO, handlers=[early])
+    journal = Journal()
+    logging.basicConfig(level=logging.INFO, handlers=[journal])
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # nothing may print over the screen
     try:
         settings = config.load(arguments, os.environ, config.DOTENV_PATH)
         try:
             code = beside_playing(settings)
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-        return play(settings, libvlc or LibVlc(), early) if code is None else code
+        return play(settings, libvlc or LibVlc(), journal) if code is None else code
     except ConfigError as error:
         if "--check" in arguments:
             import doctor
@@ -196,6 +174,8 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
         return EXIT_CANNOT_START
     except KeyboardInterrupt:
         return EXIT_OK
+    finally:
+        journal.finish(FAREWELL_S)
 
 
 if __name__ == "__main__":

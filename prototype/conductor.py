@@ -12,7 +12,7 @@ import controls
 from remembered import save_volume
 from sound import Sound
 from stations import Station, custom
-from timers import FADE_S, Phase, SessionTimer
+from timers import Phase, SessionTimer
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Conductor:
         self._recorder = sound.recorder
         self._notices = sound.notices
         self._clock = sound.clock
+        self._later = sound.later
         self._folder = sound.settings.spool_dir
         self._stations = {station.key: station for station in stations}
         self._timer = timer
@@ -74,7 +75,7 @@ class Conductor:
                 percent = min(100, max(0, self.wished.volume_percent + step))
                 self.wished = replace(self.wished, volume_percent=percent)
                 self._programme.set_volume(percent / 100)
-                save_volume(self._folder, percent)
+                self._later("volume", lambda: save_volume(self._folder, percent))
             case controls.Mute():
                 self.wished = replace(self.wished, muted=not self.wished.muted)
                 self._programme.mute(self.wished.muted)
@@ -93,14 +94,16 @@ class Conductor:
 
     def tick(self) -> None:
         """Follow the timer."""
-        match self._timer.tick(self._clock.now()):
+        now = self._clock.now()
+        match self._timer.tick(now):
             case Phase.BREAK:
                 self._rest(True)
             case Phase.WORK:
                 self._rest(False)
             case Phase.ENDING:
                 self._notices.say("timer.ending")
-                self._programme.fade_out(FADE_S)
+                timer = self._timer.view(now)
+                self._programme.fade_out(timer.remaining_s if timer else 0.0)
             case Phase.ENDED:
                 self._quit()
 
@@ -142,5 +145,4 @@ class Conductor:
             self._recorder.start(self._folder / RECORDINGS / f"{stamp}.flac")
             self._notices.say("recorder.started", "good", path=str(self._recorder.path))
         else:
-            self._notices.say("recorder.ended", "good", path=str(self._recorder.path))
             self._recorder.end()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from stations import PROMPT_MAX_CHARS
+from parsing import LONGEST_PROMPT
 from ui_texts import CHOICE_LABELS
 
 VOLUME_STEP: Final = 5
@@ -48,7 +48,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Change to music described by `text`: one line, not empty, at most PROMPT_MAX_CHARS characters."""
+    """Change to music described by `text`: one line, not empty, at most LONGEST_PROMPT characters."""
 
     text: str
 
@@ -106,7 +106,7 @@ class Controls:
     Threads: `key` belongs to the input thread; `view` is one reference to a frozen value, read by any.
     """
 
-    def __init__(self, choices: Sequence[tuple[str, str]], prompt_limit: int = PROMPT_MAX_CHARS) -> None:
+    def __init__(self, choices: Sequence[tuple[str, str]], prompt_limit: int = LONGEST_PROMPT) -> None:
         self.choices = tuple(choices)
         self.prompt_limit = prompt_limit
         self.view = ControlsView()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+import stat
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from parsing import quoted
+from parsing import PREFIX, quoted
 
 LARGEST_BYTES: Final = 1_000_000
 NEAR: Final = 0.85
+NEAR_WITH_ONE_END: Final = 0.8
 SHORTEST_PREFIX: Final = 5
+SHORTEST_OURS: Final = 10
+OUR_PREFIXES: Final = (PREFIX, "ACESTEP_", "ACE_STEP_")
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(path: Path, faults: list[str]) -> dict[str, str]:
@@ -24,7 +29,7 @@ def read(path: Path, faults: list[str]) -> dict[str, str]:
         faults.append(f"{path.name}: cannot be read ({error.strerror}); make {quoted(str(path))} a readable file")
         return {}
     except ValueError as error:
-        faults.append(f"{path.name}: {error}; make it from .env.example")
+        faults.append(f"{path.name}: {error}")
         return {}
     from dotenv.parser import parse_stream  # slow to import, and most people have no such file
 
@@ -44,31 +49,64 @@ def _leading_lines(text: str) -> int:
 
 
 def _text_of(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may never end
+        raise ValueError("is not a file; make it from .env.example")
     with path.open("rb") as file:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
-        raise ValueError("far too large for a file of settings")
+        raise ValueError("far too large for a file of settings; make it from .env.example")
+    if content.startswith(UTF_16) or content[1:2] == b"\0" or content[:1] == b"\0":
+        raise ValueError("is UTF-16, not UTF-8; save it as UTF-8")
     if b"\0" in content:
-        raise ValueError("not a text file")
+        raise ValueError("not a text file; make it from .env.example")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8 text") from None
+        raise ValueError("not UTF-8 text; save it as UTF-8") from None
 
 
-def misspelled(names: Collection[str], known: Collection[str]) -> list[str]:
-    """Return a warning for every name that looks like one of `known` but is none."""
-    import difflib  # only for who has such a file
+def misspelled(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return a warning for every name of `.env` that looks like one of `known` but is none."""
+    return [_warning(".env", name, near) for name in names if name not in known and (near := _near(name, known))]
 
-    warnings = []
-    for name in names:
-        if name in known:
-            continue
-        upper = name.upper()
-        near = difflib.get_close_matches(upper, known, 1, NEAR)
-        near += [
-            k for k in known if len(upper) >= SHORTEST_PREFIX and (k.startswith(upper) or upper.startswith(k + "_"))
-        ]
-        if near:
-            warnings.append(f".env: {quoted(name)} is no setting and was ignored; did you mean {near[0]}?")
-    return warnings
+
+def misspelled_variables(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the same for the environment, where most names are others': only those that are clearly meant for us."""
+    ours = (name for name in names if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known))
+    return [
+        _warning("environment", name, near)
+        for name in ours
+        if name not in known and ((near := _near(name, known)) or name.startswith(PREFIX))
+    ]
+
+
+def _is_typo(name: str, known: Collection[str]) -> bool:
+    if len(name) < SHORTEST_OURS or not any(one.startswith(name[:3].upper()) for one in known):
+        return False
+    import difflib  # slow to import, and rarely needed
+
+    return bool(difflib.get_close_matches(name.upper(), known, 1, NEAR))
+
+
+def _warning(where: str, name: str, near: str) -> str:
+    hint = f"did you mean {near}?" if near else "see .env.example"
+    return f"{where}: {quoted(name)} is no setting and was ignored; {hint}"
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """Return the setting that `name` is likely meant to be, "" if none: a typo, a part of it, or another middle."""
+    import difflib  # only for who has such a name
+
+    upper, names = name.upper(), sorted(known)
+    bare = upper.removeprefix(PREFIX)
+    if close := difflib.get_close_matches(upper, names, 1, NEAR) or difflib.get_close_matches(bare, names, 1, NEAR):
+        return close[0]
+    first, last = upper.split("_")[0], upper.split("_")[-1]
+    for one in names:
+        part = one.startswith(upper) or one.endswith(f"_{upper}") or upper.startswith(f"{one}_")
+        if part and len(upper) >= SHORTEST_PREFIX:
+            return one
+        if first != last and one.startswith(f"{first}_") and one.endswith(f"_{last}"):
+            return one
+    ends = [one for one in names if one.endswith(f"_{last}")]
+    return next(iter(difflib.get_close_matches(upper, ends, 1, NEAR_WITH_ONE_END)), "")

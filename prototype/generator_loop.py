@@ -25,7 +25,7 @@ from connection import POLL, Stopped
 from desk import Desk
 from errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError
 from harvest import Harvest, Ingest, Store
-from inflight import JobsFile
+from inflight import JobsFile, Later, at_once
 from job import Job, Limits
 from jobs import Board, Stock
 from notices import Notices
@@ -72,12 +72,13 @@ class GeneratorLoop:
         mood: Callable[[], int] = lambda: 0,
         ingest: Ingest = segment.ingest,
         jobs_file: Path | None = None,
+        later: Later = at_once,
         rng: random.Random | None = None,
         on_failure: Callable[[str, BaseException], None] | None = None,
     ) -> None:
         """`mood` counts the changes of what `next_recipe` gives; what was asked before a change goes to the library.
 
-        `jobs_file` remembers the jobs at the server from one run to the next.
+        `jobs_file` remembers the jobs at the server from one run to the next; `later` writes it.
         """
         self._settings = settings
         self._spool = spool
@@ -95,7 +96,7 @@ class GeneratorLoop:
         self._board = Board(limits, settings.poll_interval_sec, settings.batch_size, self._speed.expected_s)
         self._desk = Desk(
             settings, client, self._board, Harvest(spool, ingest, notices, settings.cue_dbfs), self._speed,
-            clock, notices, self._rng, JobsFile(jobs_file, settings.acestep_api_url), mood,
+            clock, notices, self._rng, JobsFile(jobs_file, settings.acestep_api_url, later), mood,
             self._policy.server_restarted,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from clock import Clock
 from errors import CorruptSegment
+from inflight import Later, at_once
 from mixer import Dropped, Event, Mixer, Started
 from mood import Mood
 from notices import Notices
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.2
 CALM_S: Final = 0.5  # with a piece in stock; a skip takes as long to fade over to it
 FRESH_AHEAD: Final = 2
+
+Read = tuple[Entry, Source, Piece | CorruptSegment | OSError]
 
 
 class Loader:
@@ -51,8 +54,11 @@ class Loader:
         engine: str = "auto",
         target: int = 3,
         no_repeat: int = 8,
+        later: Later = at_once,
     ) -> None:
+        """`later` reads files, where the disk may be waited for."""
         self._mixer = mixer
+        self._later = later
         self._spool = spool
         self._mood = mood
         self._builtin = builtin
@@ -66,6 +72,7 @@ class Loader:
         self._pacing = Pacing()
         self._stocked: dict[str, Source] = {}
         self._events: deque[Event] = deque()
+        self._read: deque[Read] = deque()
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
         self._calm = False
@@ -95,6 +102,7 @@ class Loader:
                 self._on_started(event.piece)
             elif isinstance(event, Dropped):
                 log.info("%s leaves the stock unheard", event.piece.key)
+        self._take_read()
         if self._mood_changed:
             self._mood_changed = False
             self._give_way()
@@ -140,17 +148,15 @@ class Loader:
             self._notices.say(f"source.{source.name.lower()}", "good" if source is Source.FRESH else "info")
 
     def _give_way(self) -> None:
-        """Send what was queued for the old mood to the library, and change over as soon as there is a piece."""
-        self._library.only_mood = True
+        """Drop what is in stock for the old mood, and change over as soon as there is a piece."""
         self._mixer.withdraw(lambda piece: not self._mood.matches(piece.info))
-        self._spool.retire_ready(lambda entry: not self._mood.matches(entry.info))
         self._mixer.change_soon()
 
     # -- filling the stock ---------------------------------------------------------------------------------
 
     def _fill(self) -> None:
         now = self._clock.now()
-        ready = self._spool.ready()
+        ready = self._library.fresh()
         self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in ready}
         if Source.FRESH in self._allowed:
             for entry in ready:
@@ -168,18 +174,39 @@ class Loader:
         return sum(stocked is source for stocked in self._stocked.values()) < ahead
 
     def _offer(self, entry: Entry, source: Source) -> None:
-        try:
-            piece = load(entry, self._levels, source)
-        except CorruptSegment as error:
-            self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
-            self._spool.reject(entry.key, str(error))
-        except OSError as error:
-            now = self._spool.get(entry.key)
-            if now is None or now.path == entry.path:  # else it was moved meanwhile, and is tried again
-                self._spool.reject(entry.key, str(error))
+        """Take the entry's place in the stock, and have it read: a disk that hangs keeps no other source waiting."""
+        self._stocked[entry.key] = source
+
+        def read() -> None:
+            try:
+                self._read.append((entry, source, load(entry, self._levels, source)))
+            except (CorruptSegment, OSError) as error:
+                self._read.append((entry, source, error))
+            except BaseException:
+                self._stocked.pop(entry.key, None)
+                raise
+
+        if entry.samples is not None:
+            read()
         else:
-            self._stocked[entry.key] = source
-            self._mixer.offer(piece)
+            self._later(entry.key, read)
+        self._take_read()
+
+    def _take_read(self) -> None:
+        """Offer what has been read, if it is still wanted."""
+        while self._read:
+            entry, source, piece = self._read.popleft()
+            now = self._spool.get(entry.key)
+            if isinstance(piece, Piece):
+                if now is not None and (source is Source.LIBRARY or now.shelf == entry.shelf):
+                    self._mixer.offer(piece)
+                    continue
+            elif isinstance(piece, CorruptSegment):
+                self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(piece))
+                self._spool.reject(entry.key, str(piece))
+            elif now is None or now.path == entry.path:  # else it was moved meanwhile, and is tried again
+                self._spool.reject(entry.key, str(piece))
+            self._stocked.pop(entry.key, None)
 
 
 def _seconds(value: float | None) -> str:

@@ -15,8 +15,7 @@ from errors import LibVlcMissing, SpoolBusy
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
 from folder_lock import LOCK_FILE, FolderLock
 from pcm import CHANNELS, SAMPLE_RATE_HZ
-from spool import ROOM_BYTES
-from storage import INCOMING, PART
+from storage import INCOMING, PART, ROOM_BYTES
 
 KNOWN_VLC: Final = "3."
 BYTES_PER_HOUR: Final = 3600 * SAMPLE_RATE_HZ * CHANNELS * 2  # 16-bit

@@ -23,7 +23,7 @@ from envelopes import Crossfade, Ramp
 from meter import Meter
 from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from snapshots import MixerSnapshot, PlayingView
-from transitions import Overlap, moving_frames, natural_frames
+from transitions import Overlap, frames_to_phrase, moving_frames, natural_frames
 from values import Piece, Source
 
 log = logging.getLogger(__name__)
@@ -237,31 +237,44 @@ class Mixer:
         Returns: float32, shape (n_frames, 2), in [-1, 1], a new array.
         Threads: the player's feeding thread only.
         """
-        try:
-            while self._inbox:
-                self._inbox.popleft()()
-            return self._programme(n_frames)
-        except Exception:  # the last line of defence: whatever is wrong with a piece, the bed is not
-            log.exception("the mixer failed; the bed plays on")
-            self._voice, self._fade = _Voice(None, self._bed), None
-            return self._bed.read(n_frames)
-
-    def _programme(self, n_frames: int) -> Samples:
+        self._obey()
         out = np.zeros((n_frames, CHANNELS), dtype=np.float32)
         done = 0
         while done < n_frames:
             if self._stopped:
                 self._paused_frames += n_frames - done
                 break
-            step = min(n_frames - done, self._turn())
-            block = out[done : done + step]
-            self._mix(block)
+            block = out[done : done + self._fill(out[done:])]
             self._meter.watch(block)
             self._gate.apply(block)
-            done += step
+            done += len(block)
         self._volume.apply(out)
         self._end.apply(out)
         return out
+
+    def _obey(self) -> None:
+        """Let the commands take effect; one that fails costs none of those behind it."""
+        while self._inbox:
+            try:
+                self._inbox.popleft()()
+            except Exception:
+                log.exception("a command to the mixer failed")
+
+    def _fill(self, out: Samples) -> int:
+        """Mix the beginning of `out`, to the next decision; return its frames.
+
+        The last line of defence: whatever is wrong with a piece, the bed is not, and it is as loud as it may be.
+        """
+        try:
+            n_frames = min(len(out), self._turn())
+            self._mix(out[:n_frames])
+        except Exception:
+            log.exception("the mixer failed; the bed plays on")
+            self._voice, self._fade = _Voice(None, self._bed), None
+            n_frames = len(out)
+            out[:] = self._bed.read(n_frames)
+            self._heard_frames[Source.BED] += n_frames
+        return n_frames
 
     @property
     def _stopped(self) -> bool:
@@ -296,7 +309,10 @@ class Mixer:
             return _Plan(following, min(self._wanted[0], arriving_frames, remaining), 0)
         if not following:
             fade_frames = min(fade_frames, self._frames(BED_FADE_S))
-        return _Plan(following, min(fade_frames, remaining), max(0, remaining - fade_frames))
+        wait_frames = max(0, remaining - fade_frames)
+        if following and following.source is not Source.BUILTIN and current.source is Source.BUILTIN:
+            wait_frames = min(wait_frames, frames_to_phrase(current, self._voice.position_frames, self._rate_hz))
+        return _Plan(following, min(fade_frames, remaining), wait_frames)
 
     def _turn(self) -> int:
         """Begin the next transition if its frame has come; return how many frames to mix until the next decision."""

@@ -1,6 +1,6 @@
 """What the listener wants to hear now: the station, and how far its rotation has come.
 
-Threads: any; `_lock` guards `_station`, `_index` and `_token`.
+Threads: any; `_lock` guards every field.
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ from values import Recipe, SegmentInfo
 class Mood:
     """The present station. `token` changes with it, so that work begun for an earlier mood can be told apart."""
 
-    def __init__(self, station: Station, index: int = 0) -> None:
+    def __init__(self, station: Station, index: int = 0, *, asked_for: bool = False) -> None:
         self._lock = threading.Lock()
         self._station = station
         self._index = index
         self._token = 0
+        self._asked_for = asked_for
 
     @property
     def station(self) -> Station:
         """The present station."""
         with self._lock:
             return self._station
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether the listener named it: then other music only plays where there is nothing else at all."""
+        with self._lock:
+            return self._asked_for
 
     def token(self) -> int:
         """Return the number of the present mood."""
@@ -38,6 +45,7 @@ class Mood:
                 return False
             self._station = station
             self._token += 1
+            self._asked_for = True
             return True
 
     def next_recipe(self, duration_s: float) -> Recipe:

@@ -21,10 +21,11 @@ from notices import Notices
 from player import StreamPlayer
 from prelude import Prelude
 from remembered import load_volume
-from supervisor import Worker
+from supervisor import Worker, within
 
 JOIN_S: Final = 0.5  # a thread; with the session's all of them stay within 2 s
 PRIMED_S: Final = 0.5
+DISK_S: Final = 1.0  # a disk that hangs keeps nobody from hearing music
 
 
 class Opening:
@@ -40,7 +41,9 @@ class Opening:
         self.stop_event = threading.Event()
         self.notices = Notices(clock)
         self.lock = FolderLock(settings.spool_dir)
-        remembered = None if "volume" in settings.given else load_volume(settings.spool_dir)
+        remembered = None
+        if "volume" not in settings.given:
+            remembered = within(DISK_S, lambda: load_volume(settings.spool_dir), None)
         self.volume = (settings.volume if remembered is None else remembered) / 100
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
@@ -55,24 +58,28 @@ class Opening:
         Raises SpoolBusy, and StartupError when only liked pieces are to be played and there are none.
         """
         if self.settings.play_library:
-            self._require_liked()
-        with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses
-            self.settings.spool_dir.mkdir(parents=True, exist_ok=True)
-            self.lock.take()
+            within(DISK_S, self._require_liked, None)
+        within(DISK_S, self._take_spool, None)
         if self.player is not None:
             self.begin("player", self.player.run)
+
+    def _take_spool(self) -> None:
+        with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses
+            self.settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.lock.take()
 
     def wait(self) -> None:
         """Return when there is sound, or after PRIMED_S: heavy work would delay each of the many first reads."""
         if self.player is not None:
             self.clock.wait(self.player.primed, PRIMED_S)
 
-    def begin(self, name: str, body: Callable[[threading.Event], None], *, awaited: bool = True) -> None:
+    def begin(self, name: str, body: Callable[[threading.Event], None], *, awaited: bool = True) -> Worker:
         """Run a body in a thread of its own until the program stops; `awaited`: `stop` waits for its end."""
         worker = Worker(name, body, self.stop_event, self.clock, self.on_thread_failure)
         if awaited:
             self._workers.append(worker)
         worker.start()
+        return worker
 
     def stop(self) -> None:
         """End the threads, the last one begun first."""

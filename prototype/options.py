@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field, fields
 from typing import Any, Final, NamedTuple, NoReturn
 
-from parsing import YES_NO, Kind, shown
+from parsing import PREFIX, YES_NO, Kind, shown
 
 METADATA_KEY: Final = "option"
 LINE_WIDTH: Final = 110
 NEAR: Final = 0.75
 KEY_FLAGS: Final = ("--acestep-api-key", "--api-key", "--key")
+# Names that shells and other programs use too: zsh exports its PROMPT. The environment must say that we are meant.
+PREFIXED: Final = frozenset({"PROMPT", "ENGINE", "VOLUME", "STATION", "PLAYER", "PLAIN", "THINKING", "POMODORO"})
 
 
 class Option(NamedTuple):
@@ -45,6 +47,11 @@ class Option(NamedTuple):
         env = name.upper() if self.env is None else self.env
         flags = (f"--{name.replace('_', '-')}",) if self.flags is None else self.flags
         return self._replace(name=name, env=env, flags=flags)
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment; `env` is the one in `.env`."""
+        return f"{PREFIX}{self.env}" if self.env in PREFIXED else self.env or ""
 
     @property
     def accepted(self) -> str:
@@ -113,8 +120,8 @@ def _help_line(option: Option) -> str:
         facts.append(option.kind.accepts)
     if option.env and option.default is not None:
         facts.append(f"default {option.default}")
-    if option.env and f"--{option.env.lower().replace('_', '-')}" not in (option.flags or ()):
-        facts.append(f"as a variable: {option.env}")
+    if option.env and f"--{option.variable.lower().replace('_', '-')}" not in (option.flags or ()):
+        facts.append(f"as a variable: {option.variable}")
     return (option.help + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
 
 
@@ -153,7 +160,8 @@ def env_example(options: Iterable[Option]) -> str:
     """Return the text of `.env.example`: every setting that `.env` may hold, with its range and default."""
     head = (
         "Settings. Copy this file to .env and change what you like; what you leave out keeps its default.",
-        "The command line goes before the environment, the environment before .env.",
+        "The command line goes before the environment, the environment before .env. In the environment these names",
+        f"need {PREFIX} before them: {', '.join(sorted(PREFIXED))}.",
     )
     lines = [f"# {line}" for line in head]
     group = ""

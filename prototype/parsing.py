@@ -16,8 +16,10 @@ from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 
+PREFIX: Final = "SAGYO_"  # before names in the environment that others use too
 LONGEST_SHOWN: Final = 60
-LONGEST_PROMPT: Final = 2000
+LONGEST_PROMPT: Final = 511  # the limit of ACE-Step's text encoder
+QUOTES: Final = "\"'"
 LONGEST_LABEL: Final = 63  # RFC 1035
 SHORTEST_PLAY_S: Final = 1.0
 LONGEST_PLAY_S: Final = 7 * 24 * 3600.0
@@ -33,14 +35,13 @@ class Kind(NamedTuple, Generic[T]):
 
     `accepts` completes "give …"; `parse` and `check` raise ValueError with the reason. Only `check` looks at
     the disk, so that values can be parsed anywhere and at any time.
-    An `optional` kind takes an empty text for "not set"; a text of a `secret` kind is never shown.
+    A text of a `secret` kind is never shown.
     """
 
     accepts: str
     metavar: str
     parse: Callable[[str], T]
     check: Callable[[T], None] = _unchecked
-    optional: bool = False
     secret: bool = False
 
 
@@ -56,6 +57,13 @@ def shown(text: str) -> str:
 def quoted(text: str) -> str:
     """Quote a text; control characters and stray bytes are escaped, Japanese is left alone."""
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) + '"'
+
+
+def unquoted(text: str) -> str:
+    """Take away the quotes around a text: a shell does, but what reads `docker --env-file` leaves them."""
+    bare = text.strip()
+    pair = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in QUOTES
+    return bare[1:-1].strip() if pair and bare[0] not in bare[1:-1] else bare
 
 
 def number(low: float, high: float) -> Kind[float]:
@@ -130,11 +138,9 @@ def _clean(text: str, longest: int) -> str:
     return line
 
 
-def words(longest: int, accepts: str, metavar: str, *, optional: bool = False) -> Kind[str]:
+def words(longest: int, accepts: str, metavar: str) -> Kind[str]:
     """A text of one line, 1 to `longest` characters."""
-    return Kind(
-        f"{accepts} of 1 to {longest} characters", metavar, lambda text: _clean(text, longest), optional=optional
-    )
+    return Kind(f"{accepts} of 1 to {longest} characters", metavar, lambda text: _clean(text, longest))
 
 
 def _key(text: str) -> str:
@@ -144,9 +150,7 @@ def _key(text: str) -> str:
     return text
 
 
-API_KEY: Final = Kind(
-    "the key that the server was started with (ASCII, no spaces)", "KEY", _key, optional=True, secret=True
-)
+API_KEY: Final = Kind("the key that the server was started with (ASCII, no spaces)", "KEY", _key, secret=True)
 
 
 def _url(text: str) -> str:
@@ -216,11 +220,8 @@ def _pomodoro_s(text: str) -> tuple[float, float]:
 
 
 DURATION: Final[Kind[float | None]] = Kind(
-    "a duration from 1s to 168h such as 50m, 1h30m or 90s (a plain number is minutes)",
-    "TIME",
-    _duration_s,
-    optional=True,
+    "a duration from 1s to 168h such as 50m, 1h30m or 90s (a plain number is minutes)", "TIME", _duration_s
 )
 POMODORO: Final[Kind[tuple[float, float] | None]] = Kind(
-    "WORK/BREAK in minutes or with units, such as 25/5 or 50m/10m", "WORK/BREAK", _pomodoro_s, optional=True
+    "WORK/BREAK in minutes or with units, such as 25/5 or 50m/10m", "WORK/BREAK", _pomodoro_s
 )

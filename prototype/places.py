@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Final
 
-from parsing import Kind, quoted
+from parsing import QUOTES, Kind, quoted, unquoted
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
+VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
+# What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
+NOT_OURS: Final = (
+    (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "has a quotation mark at one end"),
+    (re.compile(r".*(\$[({\w]|`)"), "holds what only a shell can work out"),
+    (re.compile(r".*%\w+%"), "holds a variable of another system"),
+    (re.compile(r"[a-z]\w+://", re.IGNORECASE), "is an address, not a path"),
+    (re.compile(r".*\s#\s"), "has a comment behind it"),
+)
 
 
 def place(text: str, base: Path = PROJECT_ROOT) -> Path:
-    """Return an absolute path; a relative one is taken from `base`."""
+    """Return an absolute path; a relative one is taken from `base`.
+
+    `~` and variables are expanded, as a shell does not do it in `.env` or `docker --env-file`.
+    """
     if "\0" in text:
         raise ValueError("holds a NUL character")
+    bare = unquoted(text)
+    for pattern, reason in NOT_OURS:
+        if pattern.match(VARIABLE.sub("x", bare)):
+            raise ValueError(reason)
     try:
-        path = Path(text).expanduser()
+        path = Path(VARIABLE.sub(_variable, bare)).expanduser()
     except RuntimeError:
         raise ValueError("names an unknown home folder") from None
     return Path(os.path.normpath(base / path))
+
+
+def _variable(match: re.Match[str]) -> str:
+    name = match[1] or match[2]
+    if not (value := os.environ.get(name)):
+        raise ValueError(f"names a variable that is not set ({name})")
+    return value
 
 
 def check_folder(path: Path) -> None:
@@ -50,6 +73,21 @@ def check_writable(path: Path) -> None:
         raise ValueError(f"cannot be used ({error.strerror})") from None
 
 
+def check_plain(path: Path) -> None:
+    """Raise unless `path` is, or can become, a regular file we can write; "nowhere" (/dev/null) will do."""
+    check_writable(path)
+    if path.exists() and not path.is_file() and str(path) != os.devnull:
+        raise ValueError("is a device, a pipe or a socket: name a file")
+
+
+def check_recording(path: Path) -> None:
+    """Raise unless `path` is, or can become, a regular file we can write, or is a FIFO."""
+    if not path.is_fifo():
+        check_plain(path)
+    elif not os.access(path, os.W_OK):
+        raise ValueError("cannot be written to")
+
+
 def check_readable(path: Path) -> None:
     """Raise unless `path` is a file we can read."""
     try:
@@ -64,11 +102,9 @@ def check_readable(path: Path) -> None:
 
 
 def _from_here(text: str) -> Path:
-    return place(text, Path.cwd())
-
-
-def _if_set(check: Callable[[Path], None]) -> Callable[[Path | None], None]:
-    return lambda path: None if path is None else check(path)
+    """Return where a file of the command line is; one that is there may have any name."""
+    literal = Path.cwd() / text.replace("\0", "")
+    return literal if os.path.lexists(literal) else place(text, Path.cwd())
 
 
 def _audio_output(text: str) -> str:
@@ -84,20 +120,14 @@ def _audio_output(text: str) -> str:
 
 def _check_audio_output(text: str) -> None:
     if text.startswith("file:"):
-        check_writable(Path(text.removeprefix("file:")))
+        check_recording(Path(text.removeprefix("file:")))
 
 
 FOLDER: Final = Kind("a folder that can be written to", "FOLDER", place, check_folder)
-READABLE: Final[Kind[Path | None]] = Kind(
-    "a file that can be read", "FILE", place, _if_set(check_readable), optional=True
-)
-WRITABLE: Final[Kind[Path | None]] = Kind(
-    "a file in an existing folder that can be written to", "FILE", place, _if_set(check_writable), optional=True
-)
+READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
+LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
 AUDIO_OUTPUT: Final = Kind(
     "auto, none or file:PATH in an existing folder", "auto|none|file:PATH", _audio_output, _check_audio_output
 )
 GIVEN_FILE: Final = Kind("a file that can be read", "FILE", _from_here, check_readable)
-RESULT_FILE: Final[Kind[Path | None]] = Kind(
-    "a file in an existing folder that can be written to", "FILE", _from_here, _if_set(check_writable)
-)
+RESULT_FILE: Final = Kind("a file in an existing folder that can be written to", "FILE", _from_here, check_writable)

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 10  # what VLC takes at once: few calls, little latency
 FRAME_BYTES: Final = 4 * CHANNELS
+LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
 TICK_S: Final = 0.5
 PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0

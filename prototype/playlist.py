@@ -33,7 +33,9 @@ class Playlist:
     def next_file(self, waiting: int) -> QueuedFile | None:
         """Return the next file; `waiting` is how many VLC still has, with none left anything will do."""
         if Source.FRESH in self._allowed:
-            fresh = next((entry for entry in self._spool.ready() if entry.path and entry.key not in self._given), None)
+            fresh = next(
+                (entry for entry in self._library.fresh() if entry.path and entry.key not in self._given), None
+            )
             if file := self._give(fresh, Source.FRESH):
                 return file
         if waiting:

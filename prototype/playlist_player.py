@@ -13,7 +13,7 @@ from clock import Clock
 from libvlc import LibVlc
 from notices import Notices
 from pcm import CHANNELS
-from player import VlcPlayer
+from player import TICK_S, VlcPlayer
 from snapshots import MixerSnapshot, PlayingView
 from values import Piece, QueuedFile, Source
 
@@ -55,6 +55,7 @@ class PlaylistPlayer(VlcPlayer):
         self._resting = False
         self._muted = False
         self._level = volume
+        self._ending: tuple[float, float] | None = None  # when the fade-out began, and how many seconds it takes
 
     # -- any thread ----------------------------------------------------------------------------------------
 
@@ -87,8 +88,8 @@ class PlaylistPlayer(VlcPlayer):
         self._do(self._set_pause)
 
     def fade_out(self, seconds: float) -> None:
-        """Leave the fade to the listener's ears: a file player ends where it is."""
-        log.debug("no fade of %.0f s in playlist mode", seconds)
+        """Lower VLC's volume step by step, for the end of a session."""
+        self._ending = self._clock.now(), max(seconds, TICK_S)
 
     def playing_piece(self) -> Piece | None:
         """Return what plays as a piece: its samples are in the file."""
@@ -132,6 +133,8 @@ class PlaylistPlayer(VlcPlayer):
         self._follow()
         if self._player.get_state() == (self._vlc.State.Playing if self._stands else self._vlc.State.Paused):
             self._set_pause()  # another file began meanwhile
+        if self._ending:
+            self._set_volume()
         still = self._list_player.get_state() in (
             self._vlc.State.NothingSpecial,
             self._vlc.State.Ended,
@@ -180,4 +183,8 @@ class PlaylistPlayer(VlcPlayer):
         self._list_player.set_pause(int(self._stands))
 
     def _set_volume(self) -> None:
-        self._player.audio_set_volume(0 if self._muted else round(100 * self._level))
+        level = 0.0 if self._muted else self._level
+        if self._ending:
+            began, seconds = self._ending
+            level *= max(0.0, 1 - (self._clock.now() - began) / seconds)
+        self._player.audio_set_volume(round(100 * level))

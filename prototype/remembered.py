@@ -6,13 +6,15 @@ import contextlib
 from pathlib import Path
 from typing import Final
 
+from disk import read_safely, replace_safely
+
 FILE: Final = "remembered.json"
 
 
 def load_volume(folder: Path) -> int | None:
     """Return the last volume in percent, None when there is none."""
     try:
-        text = (folder / FILE).read_text("utf-8")
+        text = read_safely(folder / FILE)
         import json  # slow to import: not before the first sound, where there is no such file
 
         volume = json.loads(text)["volume"]
@@ -25,7 +27,5 @@ def save_volume(folder: Path, percent: int) -> None:
     """Remember the volume, atomically."""
     import json
 
-    partial = (folder / FILE).with_suffix(".part")
     with contextlib.suppress(OSError):
-        partial.write_text(json.dumps({"volume": percent}), "utf-8")
-        partial.replace(folder / FILE)
+        replace_safely(folder / FILE, json.dumps({"volume": percent}))

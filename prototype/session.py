@@ -14,6 +14,7 @@ from controls import Controls
 from dashboard import Dashboard
 from generator_loop import GeneratorLoop
 from pcm import SAMPLE_RATE_HZ
+from player import LOOK_AHEAD_S
 from policy import AUDIBLE_SHARE
 from snapshots import MixerSnapshot, Snapshot
 from sound import Sound
@@ -55,10 +56,11 @@ class Session:
             sound.notices,
             mood=sound.mood.token,
             jobs_file=settings.spool_dir / "jobs.json",
+            later=sound.later,
             on_failure=sound.on_thread_failure,
         )
         sound.loader.factor = self._pace
-        self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro)
+        self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
         self._controls = Controls([(station.key, station.title(settings.language)) for station in stations])
         self._conductor = Conductor(
             sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self._generator.set_resting
@@ -87,6 +89,7 @@ class Session:
         while not self._clock.wait(stop, min(TICK_S, self._timer.next_s(self._clock.now()))):
             self._conductor.tick()
             self._watch_sound()
+            self._sound.watch()
         self._watch_sound()
         last = self.snapshot()
         self._client.close()

@@ -1,35 +1,35 @@
-"""The spool's index: which piece stands where, and which thread may change it now."""
+"""The spool's index: which piece stands where, as it was wished last. The disk follows (`spool`)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from shelves import LATEST_S, Entry, numbered
 
 STAMP_STEP_S: Final = 1e-3
 
+Change = Callable[[Entry | None], Entry | None]
+
 
 class ShelfIndex:
     """Entries by key, in the order they came.
 
-    Threads: any; `_lock` guards all fields. A change claims its entry first, so that two threads never move one
-    file; who holds a claim takes others only by `claim_free`, which never waits, so nobody waits in a circle.
+    Threads: any; `_lock` guards all fields, and nothing is waited for under it.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._claimed: set[str] = set()
         self._latest = 0.0
 
     def fill(self, entries: Iterable[Entry]) -> None:
-        """Start with these entries."""
+        """Put these entries before those that are there already."""
         with self._lock:
-            self._entries = {entry.key: entry for entry in entries}
+            self._entries = {entry.key: entry for entry in entries} | self._entries
             times = (entry.last_heard for entry in self._entries.values() if entry.last_heard < LATEST_S)
             self._latest = max(times, default=0.0)
 
@@ -43,63 +43,47 @@ class ShelfIndex:
         with self._lock:
             return tuple(entry for entry in self._entries.values() if entry.shelf in shelves)
 
-    def put(self, key: str, entry: Entry | None) -> None:
-        """Enter what became of `key`; None: it is gone."""
+    def add(self, entry: Entry) -> Entry:
+        """Enter a new piece, under a key that nobody has; return it."""
         with self._lock:
-            if entry is None:
+            number = 1
+            while (key := numbered(entry.key, number)) in self._entries:
+                number += 1
+            added = self._entries[key] = replace(entry, key=key)
+            return added
+
+    def change(self, key: str, change: Change) -> Entry | None:
+        """Enter what `change` makes of the entry of `key`, of None where there is none; return what was there before.
+
+        It is called under the lock: it only computes.
+        """
+        with self._lock:
+            before = self._entries.get(key)
+            after = change(before)
+            if after is None:
                 self._entries.pop(key, None)
             else:
-                self._entries[key] = entry
+                self._entries[key] = after
+            return before
+
+    def swap(self, before: Entry, after: Entry | None) -> bool:
+        """Enter `after` in the place of `before`, unless that has changed; return whether it was done."""
+        with self._lock:
+            if self._entries.get(before.key) is not before:
+                return False
+            if after is None:
+                del self._entries[before.key]
+            else:
+                self._entries[before.key] = after
+            return True
+
+    def restore(self, entry: Entry) -> None:
+        """Enter what was taken out, unless its key was given away."""
+        with self._lock:
+            self._entries.setdefault(entry.key, entry)
 
     def next_stamp(self) -> float:
         """Return a time later than any before, in this run and (by the files' times) in earlier ones."""
         with self._lock:
             self._latest = max(self._latest + STAMP_STEP_S, self._wall())
             return self._latest
-
-    @contextmanager
-    def claim(self, key: str) -> Iterator[Entry | None]:
-        """Wait until no other thread changes `key`, and keep them away from it."""
-        with self._lock:
-            self._lock.wait_for(lambda: key not in self._claimed)
-            self._claimed.add(key)
-            entry = self._entries.get(key)
-        try:
-            yield entry
-        finally:
-            self._release(key)
-
-    @contextmanager
-    def claim_new(self, name: str) -> Iterator[str]:
-        """Claim a key that nobody has."""
-        with self._lock:
-            number = 1
-            while (key := numbered(name, number)) in self._entries or key in self._claimed:
-                number += 1
-            self._claimed.add(key)
-        try:
-            yield key
-        finally:
-            self._release(key)
-
-    @contextmanager
-    def claim_free(self, wanted: Callable[[Entry], bool], spare: int = 0) -> Iterator[Entry | None]:
-        """Claim the least recently heard entry that is wanted and that nobody changes; None when there is none.
-
-        `wanted` looks at the entry only. The `spare` latest of the wanted ones are not taken.
-        """
-        with self._lock:
-            found = sorted(filter(wanted, self._entries.values()), key=lambda entry: entry.last_heard)
-            free = [entry for entry in found[: len(found) - spare] if entry.key not in self._claimed]
-            if free:
-                self._claimed.add(free[0].key)
-        try:
-            yield free[0] if free else None
-        finally:
-            if free:
-                self._release(free[0].key)
-
-    def _release(self, key: str) -> None:
-        with self._lock:
-            self._claimed.discard(key)
-            self._lock.notify_all()

@@ -31,8 +31,9 @@ LATEST_S: Final = 2.0**33
 class Entry:
     """One piece on a shelf: in a file, or in `samples` where the disk refused it. Compared by identity.
 
-    `info` is None for a listener's own file. `last_heard` orders the library: seconds since 1970, kept as the
-    file's time; for a piece never heard, when it came. `size_bytes` is that of the file.
+    `shelf` is where it is wished to be: its file follows. `info` is None for a listener's own file. `last_heard` orders
+    the library: seconds since 1970, kept as the file's time (`stamped`); for a piece never heard, when it came.
+    `size_bytes` is that of the file.
     """
 
     key: str
@@ -42,6 +43,12 @@ class Entry:
     samples: Samples | None = None
     last_heard: float = 0.0
     size_bytes: int = 0
+    stamped: float = 0.0
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its file is on its shelf, and says when it was heard."""
+        return self.path is not None and self.path.parent.name == self.shelf and self.stamped == self.last_heard
 
 
 def file_name(info: SegmentInfo | None) -> str:
@@ -110,7 +117,7 @@ def _entry(path: Path, key: str, shelf: str, listed: Listed) -> Entry | None:
     if info is None and shelf != KEPT:
         return None
     heard = min(listed.modified_ns / 1e9, LATEST_S)
-    return Entry(key, shelf, path, info, None, heard, listed.size_bytes)
+    return Entry(key, shelf, path, info, None, heard, listed.size_bytes, heard)
 
 
 def _plain(text: str) -> str:

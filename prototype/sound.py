@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -25,10 +26,13 @@ from recorder import Recorder
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import Station
+from supervisor import Errands, Worker
 
 log = logging.getLogger(__name__)
 
 FIRST_SEEDS: Final = range(1, 1_000_000)
+OPEN_S: Final = 1.0
+DISK_END_S: Final = 0.8  # for all that is still to be written at the end, on a disk that may hang
 
 
 class Sound:
@@ -45,9 +49,13 @@ class Sound:
         self.notices = opening.notices
         self.on_thread_failure = opening.on_thread_failure
         self._opening = opening
-        self.mood = Mood(station, random.randrange(station.variations))
+        asked_for = bool(settings.given & {"station", "prompt"})
+        self.mood = Mood(station, random.randrange(station.variations), asked_for=asked_for)
         self.spool = Spool(settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock)
         self.recorder = Recorder(self.notices)
+        self._errands, self._reader = Errands(), Errands()
+        self._started = self._hanging = False
+        self._recording: Worker | None = None
         levels = Levels(settings.target_lufs, settings.cue_dbfs)
         self._builtin = BuiltinSupply(builtin_engine.render, self.mood, levels, self.clock, random.choice(FIRST_SEEDS))
         engine = "library" if settings.play_library else settings.engine
@@ -55,6 +63,7 @@ class Sound:
         self.loader = Loader(
             self._mixer, self.spool, self.mood, self._builtin, self.notices, self.clock,
             levels=levels, engine=engine, target=settings.prefetch_target, no_repeat=settings.library_no_repeat,
+            later=self._read,
         )  # fmt: skip
         self.programme: Mixer | PlaylistPlayer = self._mixer
         self.player: StreamPlayer | PlaylistPlayer
@@ -70,8 +79,12 @@ class Sound:
             )  # fmt: skip
 
     def start(self) -> None:
-        """Read the spool, and play what is there."""
-        self.spool.open()
+        """Read the spool, and play what is there. A disk that hangs is waited for elsewhere."""
+        self._started = True
+        self._opening.begin("errands", self._errands.run, awaited=False)
+        self._opening.begin("reader", self._reader.run, awaited=False)
+        self._opening.begin("spool", self.spool.run, awaited=False)
+        self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
             self.recorder.start(self.settings.recording_path)
         if isinstance(self.player, StreamPlayer):
@@ -80,14 +93,50 @@ class Sound:
         else:
             self._opening.begin("player", self.player.run)
         self._opening.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
-        self._opening.begin("recorder", self.recorder.run)
+        self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
 
     def stop(self) -> None:
-        """End the sound and give the spool free."""
+        """End the sound and give the spool free; within DISK_END_S for what is still to be written."""
         self.stop_event.set()
+        ends_at = self.clock.now() + DISK_END_S
         self.player.close()
-        self._opening.stop()
         self.spool.close()
+        self._opening.stop()
+        if self._recording is not None:
+            self._recording.join(max(0.0, ends_at - self.clock.now()))
+        self.spool.close(max(0.0, ends_at - self.clock.now()))
+        self._errands.wait_idle(max(0.0, ends_at - self.clock.now()))
+
+    def later(self, name: str, errand: Callable[[], None]) -> None:
+        """Have something written by a thread that may wait for the disk; here, before there is one."""
+        if self._started:
+            self._errands.do(name, errand)
+        else:
+            errand()
+
+    def watch(self) -> None:
+        """Say what the disk keeps waiting. Threads: the main one."""
+        self.recorder.watch()
+        hanging, before = self.spool.hanging, self._hanging
+        self._hanging = hanging
+        if hanging != before:
+            key, level = ("spool.hangs", "warning") if hanging else ("spool.answers", "good")
+            self.notices.say(key, level, folder=str(self.settings.spool_dir))
+
+    def lost(self) -> list[tuple[str, dict[str, object]]]:
+        """Return what the disk did not take before the end, as texts and their fields."""
+        found: list[tuple[str, dict[str, object]]] = []
+        if unsaved := self.spool.unsaved:
+            found.append(("spool.unsaved", {"count": unsaved, "folder": self.settings.spool_dir}))
+        if self._recording is not None and self._recording.alive:
+            found.append(("recorder.unfinished", {}))
+        return found
+
+    def _read(self, name: str, errand: Callable[[], None]) -> None:
+        if self._started:
+            self._reader.do(name, errand)
+        else:
+            errand()
 
     def _take_over(self, player: StreamPlayer) -> None:
         """Let the player pull the programme, faded in from the prelude."""

@@ -166,11 +166,18 @@ class Library:
         self._only_kept = engine == "library"
         self._heard: list[str] = []
         self._no_repeat = no_repeat
-        self.only_mood = False
 
     def heard(self, key: str) -> None:
         """Note that a piece was heard."""
         self._heard = [*self._heard, key][-self._no_repeat :] if self._no_repeat else []
+
+    def fresh(self) -> list[Entry]:
+        """Return what is queued for the present mood; what was queued for another, whenever, is library."""
+        ready = self._spool.ready()
+        matching = [entry for entry in ready if self._mood.matches(entry.info)]
+        if len(matching) < len(ready):
+            self._spool.retire_ready(lambda entry: not self._mood.matches(entry.info))
+        return matching
 
     def pick(self, busy: Collection[str]) -> Entry | None:
         """Return the best piece that is not `busy`, if there is one."""
@@ -178,7 +185,7 @@ class Library:
         if self._only_kept:
             free = [entry for entry in free if entry.shelf == KEPT]
         matching = [entry for entry in free if self._mood.matches(entry.info)]
-        if self.only_mood and (matching or not self._endless):
+        if self._mood.asked_for and (matching or not self._endless):
             free = matching
         fit = [entry for entry in free if entry.key not in self._heard]
         if not fit and self._endless:

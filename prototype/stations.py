@@ -33,9 +33,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from errors import ConfigError
+from parsing import LONGEST_PROMPT
 from values import Recipe
 
-PROMPT_MAX_CHARS: Final = 511
 BPM_MIN: Final = 30
 BPM_MAX: Final = 300
 SEGMENTS_PER_KEY: Final = 4
@@ -174,9 +174,9 @@ def _station(name: str, fields: object, base: Station | None) -> tuple[Station |
         return None, faults
     changes.setdefault("title_ja", changes.get("title_en", base.title_ja if base else name))
     new = dataclasses.replace(base or Station(name, name, name, ()), **changes)
-    if new.longest_prompt_chars > PROMPT_MAX_CHARS:
+    if new.longest_prompt_chars > LONGEST_PROMPT:
         sizes = f"longest caption + instrument + texture = {new.longest_prompt_chars} characters"
-        return None, [f"{where} {sizes}: must be at most {PROMPT_MAX_CHARS}"]
+        return None, [f"{where} {sizes}: must be at most {LONGEST_PROMPT}"]
     return new, []
 
 

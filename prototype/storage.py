@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, ParamSpec
 
-from clock import Clock
 from disk import FULL, GONE, SHELVES, Files
 from errors import SpoolBusy
 from folder_lock import FolderLock
@@ -29,6 +28,7 @@ log = logging.getLogger(__name__)
 INCOMING: Final = "incoming"
 PART: Final = "part-"  # what begins so in incoming/ is ours to delete
 RETRY_S: Final = 10.0
+ROOM_BYTES: Final = 32 * 2**20  # a download of a minute as float WAV takes 23 MB
 
 Params = ParamSpec("Params")
 
@@ -36,7 +36,7 @@ Params = ParamSpec("Params")
 class Storage:
     """The folders `incoming/`, `ready/`, `played/` and `kept/` under one root.
 
-    Threads: any, once `open` has returned; two may not move the same file at once (the spool's claims see to that).
+    Threads: any, once `open` has returned; two may not move the same file at once (the spool's turn sees to that).
     `_lock` guards `_temporary`.
     """
 
@@ -170,43 +170,40 @@ class Storage:
 class DiskState:
     """Whether the disk takes files; each change is told once.
 
-    Threads: any; `_lock` guards `_refusing` and `_retry_at`.
+    What was refused is what must work again: a move that is done says nothing of writing, and a full disk is one until
+    there is room for ROOM_BYTES, or the two would be told by turns. Threads: any; `_lock` guards `_refused`.
     """
 
-    def __init__(self, root: Path, notices: Notices, clock: Clock) -> None:
+    def __init__(self, root: Path, notices: Notices) -> None:
         self._root = root
         self._notices = notices
-        self._clock = clock
         self._lock = threading.Lock()
-        self._refusing = False
-        self._retry_at = 0.0
+        self._refused = ""
 
     @property
     def refusing(self) -> bool:
         """Whether the last thing asked of the disk was refused."""
-        with self._lock:
-            return self._refusing
+        return bool(self._refused)
 
-    @property
-    def worth_a_try(self) -> bool:
-        """Whether the disk refused and has had time since to come to its senses."""
+    def refused(self, error: OSError, *, writing: bool = True) -> None:
+        """Note that the disk takes nothing, and why; `writing` is False where it was a file that could not be moved."""
+        full = error.errno in FULL
         with self._lock:
-            return self._refusing and self._clock.now() >= self._retry_at
-
-    def refused(self, error: OSError) -> None:
-        """Note that the disk takes nothing, and why."""
-        with self._lock:
-            first, self._refusing = not self._refusing, True
-            self._retry_at = self._clock.now() + RETRY_S
+            first = not self._refused
+            if writing or first:
+                self._refused = "full" if full else "write" if writing else "move"
         log.warning("the spool's disk refuses: %s", error)
         if first:
-            key = "spool.full" if error.errno in FULL else "spool.refused"
+            key = "spool.full" if full else "spool.refused"
             self._notices.say(key, "warning", reason=error.strerror or str(error), folder=str(self._root))
 
-    def accepted(self) -> None:
-        """Note that a file was written."""
+    def accepted(self, free_bytes: Callable[[], int], *, writing: bool = True) -> None:
+        """Note that a file was written, or (not `writing`) moved."""
+        refused = self._refused
+        if not refused or writing == (refused == "move") or (refused == "full" and free_bytes() < ROOM_BYTES):
+            return
         with self._lock:
-            again, self._refusing = self._refusing, False
+            again, self._refused = bool(self._refused), ""
         if again:
             self._notices.say("spool.writable", "good")
 

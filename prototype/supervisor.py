@@ -9,14 +9,58 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from clock import Clock
+from errors import AppError
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 CALM_AFTER_S = 60.0
+
+
+class Errands:
+    """Does what may wait for a disk for those who may not, in one thread; of one name only the latest is done.
+
+    Threads: `do` and `wait_idle` any, `run` one; `_todo` is guarded by `_lock`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._todo: dict[str, Callable[[], None]] = {}
+        self._wake = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def do(self, name: str, errand: Callable[[], None]) -> None:
+        """Have something done soon."""
+        with self._lock:
+            self._todo[name] = errand
+            self._idle.clear()
+        self._wake.set()
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Return True as soon as all is done, False when it is not within the time."""
+        return self._idle.wait(timeout_s)
+
+    def run(self, stop: threading.Event) -> None:
+        """Do one after the other; this never ends by itself, as what is asked for last should be done too."""
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while errand := self._next():
+                errand()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._lock:
+            if not self._todo:
+                self._idle.set()
+                return None
+            return self._todo.pop(next(iter(self._todo)))
 
 
 class Worker:
@@ -81,3 +125,27 @@ class Worker:
                     backoff_s = FIRST_BACKOFF_S
                 self._clock.wait(self._stop, backoff_s)
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+
+
+def within(limit_s: float, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """Return what `ask` returns, in real time, or `otherwise` when it hangs: on a disk or in a sound server.
+
+    It is asked in a thread of its own, which is left behind. Raises what `ask` raises.
+    """
+    answers: list[Answer] = []
+    errors: list[AppError | OSError] = []
+    answered = threading.Event()
+
+    def body() -> None:
+        try:
+            answers.append(ask())
+        except (AppError, OSError) as error:
+            errors.append(error)
+        finally:
+            answered.set()
+
+    threading.Thread(target=body, daemon=True).start()
+    answered.wait(limit_s)
+    if errors:
+        raise errors[0]
+    return answers[0] if answers else otherwise

@@ -115,6 +115,19 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "the spool folder was deleted while playing; it was made again in {folder}, the music goes on",
         "再生中に保存フォルダが削除されたため、{folder} に作り直しました。音楽は続きます",
     ),
+    "spool.hangs": (
+        "the disk of {folder} does not answer: the music goes on from memory and will be saved when it does",
+        "{folder} のディスクが応答しません。音楽はメモリから続き、応答が戻りしだい保存します",
+    ),
+    "spool.answers": ("the disk of {folder} answers again", "{folder} のディスクが応答するようになりました"),
+    "spool.busy": (
+        "the spool cannot be used: {reason}; nothing is saved",
+        "保存フォルダを使えません: {reason}。曲は保存されません",
+    ),
+    "spool.unsaved": (
+        "not saved, as the disk did not take it: music in memory, pieces: {count} ({folder})",
+        "ディスクに書き込めず、メモリにあった {count} 曲は保存されませんでした（{folder}）",
+    ),
     "spool.keep_failed": (
         "the liked piece cannot be saved yet; it stays while the program runs, please check the disk",
         "お気に入りをまだ保存できません。終了するまでは保持します。ディスクを確認してください",
@@ -156,9 +169,25 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
     "like.never_again": ("this piece never plays again", "この曲は二度と再生しません"),
     "recorder.started": ("recording to {path}", "録音を開始しました: {path}"),
     "recorder.ended": ("recorded: {path}", "録音しました: {path}"),
+    "recorder.late": (
+        "the disk is too slow for the recording: parts are missing in {path}; the music goes on",
+        "ディスクが録音に追いつかず、{path} に欠けた部分があります。音楽は続きます",
+    ),
+    "recorder.incomplete": (
+        "recorded, but for {seconds} s that the disk did not take: {path}",
+        "録音しましたが、{seconds} 秒分はディスクに書き込めませんでした: {path}",
+    ),
+    "recorder.unfinished": (
+        "the recording could not be finished: the disk does not answer",
+        "ディスクが応答しないため、録音を完了できませんでした",
+    ),
     "recorder.failed": (
         "the recording stopped ({reason}); the music goes on, please check the disk",
         "録音を中止しました（{reason}）。音楽は続きます。ディスクを確認してください",
+    ),
+    "stats.unwritten": (
+        "the figures could not be written to {path} ({reason})",
+        "{path} に集計を書き込めませんでした（{reason}）",
     ),
     "timer.break": (
         "time for a break: soft noise, and nothing new is made",

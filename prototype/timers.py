@@ -28,7 +28,8 @@ class SessionTimer:
     """Work and break in turn, and an end with a fade-out.
 
     `play_for_s` None plays without end; `pomodoro` is (work_s, break_s), None for music all through; both may be given.
-    The fade lasts the last `fade_s`, at most half of `play_for_s`. Nothing runs here: `tick` is asked.
+    The fade lasts the last `fade_s`, at most half of `play_for_s`; the end comes `tail_s` later,
+    when what was mixed last has been heard. Nothing runs here: `tick` is asked.
 
     Threads: one owner calls `tick`; `phase`, `view` and `gain` only read and may be called by any.
     """
@@ -39,17 +40,19 @@ class SessionTimer:
         play_for_s: float | None = None,
         pomodoro: tuple[float, float] | None = None,
         fade_s: float = FADE_S,
+        tail_s: float = 0.0,
     ) -> None:
         self._started_at = started_at
         self._play_for_s = play_for_s
         self._pomodoro = pomodoro
         self._fade_s = fade_s if play_for_s is None else min(fade_s, play_for_s / 2)
+        self._tail_s = tail_s
         self._last: Phase | None = None
 
     def phase(self, now: float) -> Phase:
         """Return the phase at `now`."""
         left_s = self._left_s(now)
-        if left_s is not None and left_s <= 0:
+        if left_s is not None and left_s <= -self._tail_s:
             return Phase.ENDED
         if left_s is not None and left_s <= self._fade_s:
             return Phase.ENDING
@@ -69,7 +72,7 @@ class SessionTimer:
     def next_s(self, now: float) -> float:
         """Return the seconds until another phase begins; infinite when none does. It may be asked too early."""
         left_s = self._left_s(now)
-        ends = [] if left_s is None else [left_s - self._fade_s, left_s]
+        ends = [] if left_s is None else [left_s - self._fade_s, left_s + self._tail_s]
         return min(seconds for seconds in (*ends, self._turn(now)[1], math.inf) if seconds > 0)
 
     def gain(self, now: float) -> float:

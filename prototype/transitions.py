@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from envelopes import Curve, angles, gains
-from pcm import CHANNELS, Samples
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from values import Piece
 
 DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
 REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of whoever measures it begin
+LONGEST_PHRASE_S: Final = 8.0
 SHORTEST_MOVE_S: Final = 0.5  # as short as the fade of a skip
 
 Quiet = npt.NDArray[np.bool_]
@@ -46,6 +47,27 @@ class Overlap:
 def natural_frames(longest_frames: int, *pieces: Piece | None) -> int:
     """Return the length of a crossfade between `pieces`: none may spend more than half of itself in one fade."""
     return min([longest_frames, *(len(piece.samples) // 2 for piece in pieces if piece)])
+
+
+def frames_to_phrase(piece: Piece, position_frames: int, rate_hz: int) -> int:
+    """Return the frames from a position in `piece` to its next phrase, 0 where one begins.
+
+    A phrase is as many bars (4, 2 or 1) as last no longer than LONGEST_PHRASE_S; where the tempo is unknown, so long.
+    The bars are counted from the beginning of the recording, which the cue-in has cut.
+    """
+    recipe = piece.info.recipe if piece.info else None
+    phrase_s = LONGEST_PHRASE_S
+    if recipe and recipe.bpm:
+        bar_s = 60.0 * (3 if recipe.time_signature[:1] in ("3", "6") else 4) / recipe.bpm
+        phrase_s = min(phrase_s, bar_s * next((bars for bars in (4, 2) if bars * bar_s <= LONGEST_PHRASE_S), 1))
+    cut_frames = piece.info.cue_in_frames * rate_hz // SAMPLE_RATE_HZ if piece.info else 0
+    at_frames, phrase_frames = position_frames + cut_frames, phrase_s * rate_hz
+    phrases = int(at_frames / phrase_frames)
+    return next(
+        begin - at_frames
+        for begin in (round((phrases + more) * phrase_frames) for more in range(3))
+        if begin >= at_frames
+    )
 
 
 def moving_frames(overlap: Overlap, rate_hz: int) -> int:

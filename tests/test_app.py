@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import app
 import process
 from folder_lock import FolderLock
 
@@ -76,21 +74,6 @@ def test_a_second_program_on_the_spool_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert str(os.getpid()) in done.stderr
-
-
-def test_what_was_logged_before_there_was_a_file_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first moments are those in which a sound device is missing."""
-    monkeypatch.setattr(logging, "root", logging.RootLogger(logging.INFO))
-    early = app.EarlyLog()
-    logging.root.addHandler(early)
-    logging.root.warning("no sound %s", "device")
-    app.log_into(tmp_path / "player.log", early)
-    logging.root.info("now there is music")
-    logging.captureWarnings(False)
-    for handler in logging.root.handlers:
-        handler.close()
-    lines = (tmp_path / "player.log").read_text("utf-8").splitlines()
-    assert [line.split(": ")[-1] for line in lines] == ["no sound device", "now there is music"]
 
 
 @pytest.mark.realtime

@@ -319,3 +319,17 @@ def test_pomodoro_rests_in_the_breaks(tmp_path: Path) -> None:
     desk.listen(5)
     assert desk.rests == [False, True, False]
     assert desk.mixer.snapshot().playing.key == "after"
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 60])
+def test_the_closing_fade_is_as_long_as_what_is_left(tmp_path: Path, seconds: int) -> None:
+    """--for 10s: silence comes with the end, not after it, and the music is not cut before."""
+    desk = Desk(tmp_path, "--for", f"{seconds}s")
+    desk.conductor.tick()
+    fade_s = min(12.0, seconds / 2)
+    desk.clock.time_s = seconds - fade_s
+    desk.conductor.tick()
+    blocks = [abs(desk.mixer.read(SAMPLE_RATE_HZ // 10)).max() for _ in range(round(fade_s * 10) + 1)]
+    assert blocks[-1] == 0.0
+    assert min(blocks[:-1]) > 0.0
+    desk.sound.spool.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import logging
 import os
@@ -17,9 +18,11 @@ import config
 import places
 import settings_docs
 from config import OPTIONS, Settings
+from controls import Controls
 from errors import ConfigError
 from options import Option
 from parsing import shown
+from stations import load_stations
 
 KEY = "sk-0123456789abcdef"
 
@@ -100,7 +103,7 @@ def test_command_line_before_environment_before_dotenv(tmp_path: Path) -> None:
 
 def test_an_overridden_fault_is_none() -> None:
     """Only the text that counts is judged."""
-    assert load("--volume", "7", VOLUME="loud").volume == 7
+    assert load("--volume", "7", SAGYO_VOLUME="loud").volume == 7
 
 
 def test_the_environment_is_left_alone(tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_every_setting_is_reachable_three_ways(tmp_path: Path) -> None:
         if not option.env:
             continue
         text = samples.get(option.name) or option.example.strip('"') or option.default or ""
-        by_variable = load(**{option.env: text})
+        by_variable = load(**{option.variable: text})
         by_file = load(dotenv=f'{option.env}="{text}"\n', folder=tmp_path)
         assert getattr(by_variable, option.name) == getattr(by_file, option.name), option.name
         if option.flags and text not in ("true", "false"):
@@ -157,7 +160,7 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "SPOOL_MAX_MB": ("0", "49", "1000001"),
     "LIBRARY_NO_REPEAT": ("101", "1.1"),
 }
-NEVER_NUMBERS = ("abc", "", "  ", "-1e9", "nan", "NaN", "inf", "-inf", "1e999", "30s", "1_000", "0x10", "1,5", "３0秒")
+NEVER_NUMBERS = ("abc", "-1e9", "nan", "NaN", "inf", "-inf", "1e999", "30s", "1_000", "0x10", "1,5", "３0秒")
 
 
 @pytest.mark.parametrize(
@@ -165,9 +168,9 @@ NEVER_NUMBERS = ("abc", "", "  ", "-1e9", "nan", "NaN", "inf", "-inf", "1e999", 
 )
 def test_bad_numbers_are_refused(name: str, text: str) -> None:
     """A number that is none, not finite or out of range is one fault with name, text and range."""
-    (fault,) = faults(**{name: text})
-    assert fault.startswith(f"{name}={shown(text)} (environment): ")
     option = next(option for option in OPTIONS if option.env == name)
+    (fault,) = faults(**{option.variable: text})
+    assert fault.startswith(f"{option.variable}={shown(text)} (environment): ")
     assert option.kind.accepts in fault
 
 
@@ -181,7 +184,9 @@ def test_both_ends_of_a_range_are_accepted(name: str) -> None:
 
 
 def _room_for(name: str) -> dict[str, str]:
-    return {"SEGMENT_SECONDS": "60"} if name == "CROSSFADE_SECONDS" else {}
+    larger = {"SEGMENT_SECONDS": "60", "JOB_TIMEOUT_SEC": "3600", "FIRST_JOB_TIMEOUT_SEC": "7200"}
+    larger.pop(name, "")
+    return larger if name in ("CROSSFADE_SECONDS", "STALL_SEC", "JOB_TIMEOUT_SEC") else {}
 
 
 @pytest.mark.parametrize(
@@ -189,29 +194,22 @@ def _room_for(name: str) -> dict[str, str]:
     [
         ("ENGINE", "cloud"),
         ("LM_BACKEND", "cuda"),
-        ("LM_BACKEND", ""),
         ("PLAYER", "mpv"),
         ("UI_LANG", "fr"),
         ("THINKING", "maybe"),
-        ("THINKING", ""),
         ("PLAIN", "2"),
         ("AUDIO_OUTPUT", "pulse"),
         ("AUDIO_OUTPUT", "file"),
         ("AUDIO_OUTPUT", "file: "),
         ("AUDIO_OUTPUT", "file:/nonexistent/folder/out.wav"),
         ("AUDIO_OUTPUT", "file:/"),
-        ("STATION", ""),
         ("STATION", "x" * 65),
-        ("LM_MODEL_PATH", ""),
         ("LM_MODEL_PATH", "a\x00b"),
-        ("PROMPT", ""),
-        ("PROMPT", " \t\n"),
         ("PROMPT", "x" * 100_000),
-        ("PROMPT", "x" * 2001),
+        ("PROMPT", "x" * 512),
         ("PROMPT", "bell \x07"),
         ("PROMPT", "bytes \udcff"),
         ("SPOOL_DIR", "bytes \udcff"),
-        ("SPOOL_DIR", ""),
         ("SPOOL_DIR", "a\x00b"),
         ("SPOOL_DIR", "~no-such-user-here/spool"),
         ("SPOOL_DIR", "x" * 5000),
@@ -237,8 +235,9 @@ def _room_for(name: str) -> dict[str, str]:
 )
 def test_bad_texts_are_refused(name: str, text: str) -> None:
     """Unknown words, unusable places and unreadable texts are one short fault each, with the remedy."""
-    (fault,) = faults(**{name: text})
-    assert fault.startswith(f"{name}=")
+    variable = next(option.variable for option in OPTIONS if option.env == name)
+    (fault,) = faults(**{variable: text})
+    assert fault.startswith(f"{variable}=")
     assert "; give " in fault
     assert fault.isprintable()
 
@@ -246,7 +245,6 @@ def test_bad_texts_are_refused(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "",
         "127.0.0.1:8001",
         "localhost",
         "ftp://localhost:8001",
@@ -295,7 +293,7 @@ def test_urls_are_normalised(given_url: str, kept: str) -> None:
 
 def test_words_are_accepted_in_any_case() -> None:
     """The server knows lower case only, so a known word is put into lower case."""
-    settings = load("--lm-backend", "VLLM", ENGINE="BuiltIn", THINKING="No", AUDIO_OUTPUT="NONE")
+    settings = load("--lm-backend", "VLLM", SAGYO_ENGINE="BuiltIn", SAGYO_THINKING="No", AUDIO_OUTPUT="NONE")
     assert (settings.lm_backend, settings.engine, settings.thinking, settings.audio_output) == (
         "vllm",
         "builtin",
@@ -316,22 +314,172 @@ def test_durations(text: str, seconds: float) -> None:
 def test_pomodoro() -> None:
     """A pomodoro is work and break, in minutes unless they have units."""
     assert load("--pomodoro", "25/5").pomodoro == (1500.0, 300.0)
-    assert load(POMODORO="30s / 10s").pomodoro == (30.0, 10.0)
+    assert load(SAGYO_POMODORO="30s / 10s").pomodoro == (30.0, 10.0)
 
 
 def test_a_prompt_is_one_line() -> None:
     """Line breaks of a prompt become spaces; Japanese stays as it is."""
-    assert load(PROMPT="静かな\n  ピアノ\t雨").prompt == "静かな ピアノ 雨"
-    assert len(load(PROMPT="x" * 2000).prompt) == 2000
+    assert load(SAGYO_PROMPT="静かな\n  ピアノ\t雨").prompt == "静かな ピアノ 雨"
+    assert len(load(SAGYO_PROMPT="x" * 511).prompt) == 511
 
 
-def test_empty_means_not_set_only_where_that_is_a_value() -> None:
-    """An empty key, file or timer is not set; anything else empty is a fault."""
-    settings = load(ACESTEP_API_KEY="", LOG_FILE="", STATIONS_FILE=" ", PLAY_FOR="", POMODORO="")
-    assert settings == dataclasses.replace(Settings(), given=settings.given)
+def test_a_prompt_has_one_limit_wherever_it_comes_from(tmp_path: Path) -> None:
+    """What can be set can be typed, and what a station can make can be set: not a letter more."""
+    longest = next(n for n in range(1, 10_000) if not is_prompt("x" * (n + 1)))
+    controls = Controls([])
+    for key in ("p", *"x" * (longest + 5)):
+        controls.key(key)
+    assert controls.view.typed == "x" * longest
+    caption = "x" * (longest - len(", instrumental"))
+    (tmp_path / "s.toml").write_text(f'[mine]\ncaptions = ["{caption}"]\n')
+    assert len(load_stations(tmp_path / "s.toml")[-1].recipe(0, 30).prompt) == longest
+    (tmp_path / "s.toml").write_text(f'[mine]\ncaptions = ["{caption}x"]\n')
+    with pytest.raises(ConfigError, match=str(longest)):
+        load_stations(tmp_path / "s.toml")
+
+
+def is_prompt(text: str) -> bool:
+    """Whether a setting takes it."""
+    try:
+        return load("--prompt", text).prompt == text
+    except ConfigError:
+        return False
+
+
+EMPTY = ("", " \t", '""', "' '")
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_an_empty_value_is_as_unset(empty: str, tmp_path: Path) -> None:
+    """Whatever setting is empty, wherever, and in quotes too: what comes after it in the order counts."""
+    variables = {option.variable: empty for option in OPTIONS if option.env and not option.kind.secret}
+    assert load(**variables) == Settings()
+    lines = "".join(f"{option.env}={empty}\n" for option in OPTIONS if option.env)
+    assert load(dotenv=lines, folder=tmp_path) == Settings()
+    flags = [f"{option.flags[0]}={empty}" for option in OPTIONS if option.env and option.flags]
+    assert load(*(flag for flag in flags if not flag.startswith(("--thinking", "--plain")))) == Settings()
+    settings = load("--prompt", empty, SAGYO_PROMPT=empty, dotenv="PROMPT=rain\n", folder=tmp_path)
+    assert (settings.prompt, set(settings.given)) == ("rain", {"prompt"})
+
+
+def test_a_mode_needs_its_file() -> None:
+    """What is no setting but a request cannot be empty."""
+    assert any("--stats-json" in fault and "empty" in fault for fault in faults("--stats-json", ""))
+
+
+# ---- names that others use too ----
+
+SHARED = {
+    "PROMPT": "%n@%m %1~ %# ",
+    "ENGINE": "builtin",
+    "VOLUME": "3",
+    "STATION": "piano",
+    "PLAYER": "playlist",
+    "PLAIN": "1",
+    "THINKING": "0",
+    "POMODORO": "1/1",
+}
+
+
+def test_what_a_shell_exports_is_not_ours(tmp_path: Path) -> None:
+    """The prompt of zsh does not become the music; with the prefix, in .env and as options the names are ours."""
+    assert load(**SHARED) == Settings()
+    by_variable = load(**{f"SAGYO_{name}": text for name, text in SHARED.items()})
+    by_file = load(dotenv="".join(f"{name}='{text}'\n" for name, text in SHARED.items()), folder=tmp_path)
+    assert by_variable == by_file
+    assert by_variable.prompt == "%n@%m %1~ %#"
+    assert len(by_variable.given) == len(SHARED)
+
+
+def test_a_dotenv_may_be_one_for_docker(tmp_path: Path) -> None:
+    """`docker --env-file .env` hands the lines on as variables: the names with the prefix are understood there too."""
+    settings = load(dotenv="SAGYO_VOLUME=7\n", folder=tmp_path)
+    assert (settings.volume, settings.warnings) == (7, ())
+
+
+def test_a_fault_names_the_variable_that_was_set() -> None:
+    """The name that a person finds in the environment."""
+    assert faults(SAGYO_ENGINE="cloud")[0].startswith('SAGYO_ENGINE="cloud" (environment): unknown')
 
 
 # ---- folders ----
+
+PATHS = ("SPOOL_DIR", "LOG_FILE", "STATIONS_FILE", "AUDIO_OUTPUT")
+
+
+def place_of(name: str, text: str, dotenv: str | None = None, folder: Path = Path("/nonexistent")) -> Path:
+    """Return where the path setting `name` points to, given as a variable or in `.env`."""
+    given = {} if dotenv is not None else {name: text}
+    settings = load(dotenv=dotenv, folder=folder, **given)
+    return Path(getattr(settings, "recording_path" if name == "AUDIO_OUTPUT" else name.lower()))
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("form", ["$HOME/x", "${HOME}/x", "~/x", '"$HOME/x"', "'~/x'", '"{home}/x"', " '{home}/x' "])
+def test_a_path_is_expanded(name: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a shell would expand or take away, it is here: no folder is ever named `$HOME`, `~` or `"spool"`."""
+    home = tmp_path if "{home}" in form else tmp_path / "it's $5 # home"
+    home.mkdir(exist_ok=True)
+    (home / "x").mkdir() if name == "SPOOL_DIR" else (home / "x").touch()
+    monkeypatch.setenv("HOME", str(home))
+    text = form.replace("{home}", str(home))
+    text = f"file:{text}" if name == "AUDIO_OUTPUT" else text
+    assert place_of(name, text) == home / "x"
+    assert place_of(name, text, f"{name}={text.strip()}\n", tmp_path) == home / "x"
+
+
+def test_quotes_around_all_of_a_value_are_taken_away(tmp_path: Path) -> None:
+    """`docker --env-file` keeps them, for whatever setting."""
+    assert load(AUDIO_OUTPUT=f'"file:{tmp_path}/x"').recording_path == tmp_path / "x"
+    assert load(SAGYO_ENGINE="'builtin'", SAGYO_PROMPT='"warm tape"', SEGMENT_SECONDS='"40"') == load(
+        "--engine", "builtin", "--prompt", "warm tape", "--segment-seconds", "40"
+    )
+    assert load(SAGYO_PROMPT='"warm" and "soft"').prompt == '"warm" and "soft"'
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$NOT_SET_HERE/music",
+        "${NOT_SET_HERE}/music",
+        "${NOT_SET_HERE:-/tmp}/music",
+        "$(pwd)/music",
+        "`pwd`/music",
+        '"music',
+        'music"',
+        "'music",
+        "“music”",
+        "%USERPROFILE%/music",
+        "http://nas/music",
+        "music # mine",
+    ],
+)
+def test_a_path_that_cannot_be_expanded_is_refused(name: str, text: str) -> None:
+    """It is never taken for a name."""
+    (fault,) = faults(**{name: f"file:{text}" if name == "AUDIO_OUTPUT" else text})
+    assert fault.startswith(f"{name}=")
+    assert any(word in fault for word in ("not set", "shell", "quotation", "another system", "address", "comment"))
+
+
+def test_an_empty_home_is_not_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is empty is as one that is not set."""
+    monkeypatch.setenv("HOME", "")
+    assert "(HOME)" in faults(SPOOL_DIR="$HOME/music")[0]
+
+
+@pytest.mark.parametrize("name", ["C$/music", "100% mine", "Music #1", "it's", "50%_a", "作業 音"])
+def test_an_odd_name_of_a_folder_is_a_name(name: str, tmp_path: Path) -> None:
+    """Only what must be a mistake is refused."""
+    assert load(SPOOL_DIR=f"{tmp_path}/{name}").spool_dir == tmp_path / name
+
+
+def test_a_file_to_render_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell has worked on it already: what is there is meant."""
+    monkeypatch.chdir(tmp_path)
+    for odd in ("$HOME.wav", '"a".wav', "~"):
+        (tmp_path / odd).touch()
+        assert load("--render", odd, "-o", "o.wav").render == (tmp_path / odd,)
 
 
 def test_relative_places_start_at_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,8 +533,15 @@ def test_no_dotenv_is_fine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\xff\xfe\x00P", "not a text file"),
-        (b"PROMPT=caf\xe9\n", "not UTF-8 text"),
+        ("VOLUME=5\n".encode("utf-16"), "save it as UTF-8"),
+        ("VOLUME=5\n".encode("utf-16-le"), "save it as UTF-8"),
+        ("VOLUME=5\n".encode("utf-16-be"), "save it as UTF-8"),
+        (codecs.BOM_UTF16_BE + "VOLUME=5\n".encode("utf-16-be"), "save it as UTF-8"),
+        ("静か=5\n".encode("utf-16"), "save it as UTF-8"),
+        ("VOLUME=5\n".encode("utf-32"), "save it as UTF-8"),
+        ("PROMPT=静かな\n".encode("shift-jis"), "save it as UTF-8"),
+        (b"PROMPT=caf\xe9\n", "save it as UTF-8"),
+        (b"VOLUME=5\n\0\0\0", "not a text file"),
         (b"# " + b"x" * 1_000_001, "far too large"),
         (b"\n\nVOLUME\n", ".env, line 3: cannot be understood"),
         (b"VOLUME=5\n\n'broken\n", ".env, line 3: cannot be understood"),
@@ -399,9 +554,26 @@ def test_a_broken_dotenv_is_refused(content: bytes, reason: str, tmp_path: Path)
     assert reason in fault
 
 
-def test_an_unreadable_dotenv_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a pipe"])
+def test_a_dotenv_that_is_no_file_is_refused(kind: str, tmp_path: Path) -> None:
+    """It is a fault at once: neither silently an empty one, nor something to wait for."""
+    path = tmp_path / ".env"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        pipe = tmp_path / "pipe" if kind == "link to a pipe" else path
+        os.mkfifo(pipe)
+        if pipe != path:
+            path.symlink_to(pipe)
+    (fault,) = faults(folder=tmp_path)
+    assert fault.startswith(".env: is not a file")
+
+
+def test_a_dotenv_that_links_in_a_circle_is_refused(tmp_path: Path) -> None:
     """A .env that cannot be opened is a fault, not silently an empty one."""
-    (tmp_path / ".env").mkdir()
+    (tmp_path / ".env").symlink_to(tmp_path / ".env")
     (fault,) = faults(folder=tmp_path)
     assert "cannot be read" in fault
 
@@ -422,6 +594,18 @@ def test_dotenv_grammar(tmp_path: Path) -> None:
         ("PREFETCH", "PREFETCH_TARGET"),
         ("PROMPT_TEXT", "PROMPT"),
         ("LM_BACKEDN", "LM_BACKEND"),
+        ("ACESTEP_URL", "ACESTEP_API_URL"),
+        ("ACESTEP_BASE_URL", "ACESTEP_API_URL"),
+        ("ACESTEP_SERVER_URL", "ACESTEP_API_URL"),
+        ("ACE_STEP_URL", "ACESTEP_API_URL"),
+        ("ACE_STEP_API_URL", "ACESTEP_API_URL"),
+        ("ACESTEP_API_BASE_URL", "ACESTEP_API_URL"),
+        ("API_URL", "ACESTEP_API_URL"),
+        ("ACESTEP_KEY", "ACESTEP_API_KEY"),
+        ("API_KEY", "ACESTEP_API_KEY"),
+        ("SAGYO_PROMT", "SAGYO_PROMPT"),
+        ("SAGYO_SEGMENT_SECONDS", "SEGMENT_SECONDS"),
+        ("SPOOL_FOLDER_DIR", "SPOOL_DIR"),
     ],
 )
 def test_misspelled_names_are_pointed_out(name: str, meant: str, tmp_path: Path) -> None:
@@ -430,10 +614,53 @@ def test_misspelled_names_are_pointed_out(name: str, meant: str, tmp_path: Path)
     assert warning == f'.env: "{name}" is no setting and was ignored; did you mean {meant}?'
 
 
-@pytest.mark.parametrize("name", ["LANG", "NO_COLOR", "HOME", "ACESTEP_API_HOST", "ACESTEP_API_PORT", "HF_TOKEN"])
+SERVERS = (
+    "API_HOST API_PORT API_WORKERS AVG_JOB_SECONDS AVG_WINDOW CONFIG_PATH DEVICE INIT_LLM LM_BACKEND LM_DEVICE "
+    "LM_MODEL_PATH LM_OFFLOAD_TO_CPU OFFLOAD_DIT_TO_CPU OFFLOAD_TO_CPU QUEUE_MAXSIZE QUEUE_WORKERS TMPDIR"
+)
+FOREIGN = ("LANG", "NO_COLOR", "HOME", "HF_TOKEN", "OPENAI_API_KEY", *(f"ACESTEP_{name}" for name in SERVERS.split()))
+
+
+@pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_names_are_no_typos(name: str, tmp_path: Path) -> None:
-    """A .env may be shared with the server and other programs."""
+    """A .env, and the environment, are shared with the server and other programs."""
     assert load(dotenv=f"{name}=x\n", folder=tmp_path).warnings == ()
+    assert load(**{name: "x"}).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ACESTEP_URL", "did you mean ACESTEP_API_URL?"),
+        ("ACESTEP_BASE_URL", "did you mean ACESTEP_API_URL?"),
+        ("ACESTEP_KEY", "did you mean ACESTEP_API_KEY?"),
+        ("SEGMENT_SECOND", "did you mean SEGMENT_SECONDS?"),
+        ("SAGYO_PROMT", "did you mean SAGYO_PROMPT?"),
+        ("SAGYO_SEGMENT_SECONDS", "did you mean SEGMENT_SECONDS?"),
+        ("SAGYO_WHATEVER", "see .env.example"),
+    ],
+)
+def test_variables_that_must_be_meant_for_us_are_pointed_out(name: str, hint: str) -> None:
+    """In the environment too, where it cannot be anybody else's."""
+    (warning,) = load(**{name: KEY}).warnings
+    assert warning == f'environment: "{name}" is no setting and was ignored; {hint}'
+
+
+def test_variables_of_others_are_left_in_peace() -> None:
+    """An environment is full of names that look a little like ours."""
+    others = (
+        "PROMPT_COMMAND",
+        "PROMPTS",
+        "VOLUMES",
+        "LOGFILE",
+        "SPOOL",
+        "OUTPUT",
+        "TARGET",
+        "BATCH",
+        "API_URL",
+        "STATIONS",
+    )
+    assert load(**dict.fromkeys((*others, *SHARED), "x")).warnings == ()
 
 
 # ---- the command line ----
@@ -448,7 +675,7 @@ def test_foreign_names_are_no_typos(name: str, tmp_path: Path) -> None:
         (["--volume"], "expected one argument; see --help"),
         (["--check=yes"], "ignored explicit argument"),
         (["jazz"], '"jazz": a word that belongs to no option'),
-        (["--prompt", ""], "--prompt"),
+        (["--prompt", "x" * 512], "--prompt"),
     ],
 )
 def test_bad_command_lines_are_one_line_with_a_hint(argv: list[str], hint: str) -> None:
@@ -556,14 +783,46 @@ def test_limits_that_contradict_each_other_are_refused() -> None:
     assert faults(CROSSFADE_SECONDS="10", SEGMENT_SECONDS="20")[0].startswith("CROSSFADE_SECONDS=10 is too long")
 
 
-def test_defaults_give_way_to_what_was_chosen() -> None:
-    """A single good setting never contradicts a default."""
-    assert load(JOB_TIMEOUT_SEC="60").stall_sec == 60.0
-    assert load(JOB_TIMEOUT_SEC="3600").first_job_timeout_sec == 3600.0
-    long_stall = load(STALL_SEC="3600")
-    assert (long_stall.job_timeout_sec, long_stall.first_job_timeout_sec) == (3600.0, 3600.0)
+@pytest.mark.parametrize(
+    ("name", "value", "limit"),
+    [
+        ("STALL_SEC", "1000", "JOB_TIMEOUT_SEC=300"),
+        ("JOB_TIMEOUT_SEC", "3600", "FIRST_JOB_TIMEOUT_SEC=1200"),
+    ],
+)
+def test_a_choice_that_a_default_forbids_is_refused(name: str, value: str, limit: str) -> None:
+    """A limit that nobody set is not raised in silence: the fault names both, and what to do."""
+    (fault,) = faults(**{name: value})
+    other, figure = limit.split("=")
+    assert fault == (
+        f"{name}={value} is more than {limit} (not set); give {name} at most {figure}, or more for {other}"
+    )
+
+
+def test_a_default_that_is_lowered_is_said() -> None:
+    """A short limit can be chosen alone; what would outlast it is lowered, not in silence."""
+    settings = load(JOB_TIMEOUT_SEC="60")
+    assert settings.stall_sec == 60.0
+    assert settings.warnings == ("STALL_SEC=120 (not set) is more than JOB_TIMEOUT_SEC=60, and was lowered to that",)
     short_first = load(FIRST_JOB_TIMEOUT_SEC="60")
-    assert (short_first.job_timeout_sec, short_first.stall_sec) == (60.0, 60.0)
+    assert (short_first.job_timeout_sec, short_first.stall_sec, len(short_first.warnings)) == (60.0, 60.0, 2)
+
+
+@given(data=st.data())
+def test_no_limit_changes_in_silence(data: st.DataObject) -> None:
+    """Whatever limits are chosen: they are kept, or refused; and what was not chosen is the default, or said."""
+    names = ("POLL_INTERVAL_SEC", "STALL_SEC", "JOB_TIMEOUT_SEC", "FIRST_JOB_TIMEOUT_SEC")
+    chosen = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from([5, 20, 100, 500, 2000])))
+    try:
+        settings = load(**{name: str(value) for name, value in chosen.items()})
+    except ConfigError:
+        return
+    for name in names:
+        value = getattr(settings, name.lower())
+        wanted = chosen.get(name, getattr(Settings(), name.lower()))
+        assert value == wanted or (name not in chosen and any(f"{name}=" in said for said in settings.warnings))
+    limits = [getattr(settings, name.lower()) for name in names]
+    assert limits == sorted(limits)
 
 
 @pytest.mark.parametrize(
@@ -601,8 +860,14 @@ def test_the_key_is_read_but_never_shown(tmp_path: Path, caplog: pytest.LogCaptu
         ((), {"ACESTEP_API_KEY": f"{KEY}\nx"}),
         ((), {"ACESTEP_API_KEY": f"{KEY} x"}),
         ((), {"ACESTEP_API_KEY": f"{KEY}é"}),
-        ((), {"ACESTEP_API_KEY": KEY, "STATION": KEY * 9}),
-        ((), {"ACESTEP_API_KEY": KEY, "ENGINE": KEY}),
+        ((), {"ACESTEP_API_KEY": KEY, "SAGYO_STATION": KEY * 9}),
+        ((), {"ACESTEP_API_KEY": KEY, "SAGYO_ENGINE": KEY}),
+        ((), {"ACESTEP_API_KEY": KEY, "SAGYO_ENGINE": KEY.upper()}),
+        ((), {"ACESTEP_API_KEY": KEY.title(), "SPOOL_DIR": f"/dev/null/{KEY}"}),
+        ((), {"ACESTEP_API_KEY": KEY, "ACESTEP_API_URL": f"http://host/{KEY}?x"}),
+        ((), {"ACESTEP_API_KEY": KEY, "SAGYO_ENGINE": f"{'x' * 50}{KEY}"}),
+        ((f"--engine={KEY}",), {"ACESTEP_API_KEY": KEY}),
+        ((KEY,), {"ACESTEP_API_KEY": KEY}),
         ((), {"ACESTEP_API_URL": f"http://me:{KEY}@host:8001"}),
         ((), {"ACESTEP_API_URL": f"http://me:{KEY}/@host:x"}),
         ((), {"ACESTEP_API_URL": f"http://host/?key={KEY}"}),
@@ -616,7 +881,9 @@ def test_the_key_is_read_but_never_shown(tmp_path: Path, caplog: pytest.LogCaptu
 )
 def test_the_key_is_in_no_fault(argv: tuple[str, ...], environ: dict[str, str]) -> None:
     """Wherever the key was put by mistake, no message repeats it."""
-    assert KEY not in "\n".join(faults(*argv, **environ))
+    told = "\n".join(faults(*argv, **environ)).lower()
+    assert KEY not in told
+    assert KEY[:8] not in told, "a part of it"
 
 
 def test_a_key_in_a_broken_line_is_not_repeated(tmp_path: Path) -> None:
@@ -664,7 +931,7 @@ def test_any_text_is_a_value_or_one_fault(option: Option, text: str) -> None:
     if not option.env:
         return
     try:
-        value: Any = getattr(load(**{option.env: text}), option.name)
+        value: Any = getattr(load(**{option.variable: text}), option.name)
     except ConfigError as error:
         assert len(error.faults) >= 1
         assert all(fault.isprintable() for fault in error.faults)

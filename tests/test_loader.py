@@ -310,3 +310,31 @@ def test_the_loader_looks_rarely_while_all_is_well(room: Room) -> None:
     assert {pause for at_s, pause in pauses.items() if 1.5 < at_s < 4.5} == {CALM_S}
     assert TICK_S in {pause for at_s, pause in pauses.items() if 5.0 <= at_s < 6.0}
     assert TICK_S in {pause for at_s, pause in pauses.items() if 8.0 <= at_s < 9.0}
+
+
+def test_at_the_start_what_was_queued_for_another_mood_is_library(room: Room) -> None:
+    """A spool that was used for other moods: what does not match goes to the library, and never plays as fresh."""
+    others = [room.add(name, station="piano") for name in ("a", "b")]
+    mine = room.add("c")
+    room.play(1.0)
+    assert room.heard[-1] == (Source.FRESH, mine)
+    assert {entry.key for entry in room.spool.library()} >= set(others)
+    assert room.keys(Source.FRESH) == [mine]
+
+
+def test_a_piece_of_another_mood_that_comes_late_is_library_too(room: Room) -> None:
+    """A job that was asked for before the program was restarted with another mood."""
+    room.play(1.0)
+    late = room.add("late", station="piano")
+    room.play(10.0)
+    assert late not in room.keys(Source.FRESH)
+    assert room.spool.ready() == ()
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_mood_that_was_asked_for_is_not_mixed_with_others(room: Room, asked_for: bool) -> None:
+    """Asked for koto, and nothing of it there: rather the built-in koto than the library's lofi."""
+    room.mood.change(PIANO) if asked_for else None
+    other = room.add("other", station="koto", shelf="played")
+    room.play(8.0)
+    assert (other in room.keys(Source.LIBRARY)) is not asked_for

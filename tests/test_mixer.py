@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 
 from envelopes import PEAK_LIMIT, angles, gains
 from mixer import Dropped, Mixer, Started
-from pcm import Samples
-from sounds import QuietBed, piece, tone
+from pcm import SAMPLE_RATE_HZ, Samples
+from sounds import QuietBed, info, piece, tone
 from transitions import Overlap, moving_frames
-from values import Piece, Source
+from values import Piece, Recipe, Source
 
 RATE_HZ = 1000
 FADE_S = 0.4
@@ -479,3 +480,85 @@ def test_levels_follow_the_sound() -> None:
     for _ in range(10):
         target.read(100)
     assert target.snapshot().levels_db[-1] == pytest.approx(-23.0, abs=0.2)
+
+
+@given(
+    st.sampled_from(["pause", "mute", "hold", "fade_out", "volume"]), st.integers(0, 5), st.lists(st.integers(1, 90))
+)
+def test_the_last_defence_is_no_louder_than_asked(wish: str, at_block: int, splits: list[int]) -> None:
+    """However often the mixer fails, before or after: pause, mute, no device, the end and volume 0 are silent."""
+    target, wishes = mixer(), {
+        "pause": lambda: target.pause(True), "mute": lambda: target.mute(True), "hold": lambda: target.hold(True),
+        "fade_out": lambda: target.fade_out(0.05), "volume": lambda: target.set_volume(0.0),
+    }  # fmt: skip
+    target._mix = lambda _block: 1 // 0  # type: ignore[assignment, method-assign]
+    for block in range(8):
+        if block == at_block:
+            wishes[wish]()
+        target.read(50)
+    assert [np.abs(target.read(n)).max(initial=0.0) for n in [50, *splits]] == [0.0] * (1 + len(splits))
+    frames = target.snapshot()
+    assert sum(frames.frames.values()) + frames.paused_frames == 8 * 50 + 50 + sum(splits)
+
+
+def test_a_failure_does_not_step_in_level() -> None:
+    """The bed that steps in follows the ramps: a pause while the mixer fails does not click."""
+    target = mixer()
+    target._mix = lambda _block: 1 // 0  # type: ignore[assignment, method-assign]
+    target.read(100)
+    target.pause(True)
+    out = target.read(200)
+    assert steps(out) < 0.001
+    assert out[0, 0] > 0.009
+    assert np.abs(out[60:]).max() == 0.0
+
+
+def test_a_command_that_fails_costs_no_other() -> None:
+    """What stands behind it in the inbox takes effect at the same frame."""
+    target = mixer()
+    target.withdraw(lambda _piece: bool(1 // 0))
+    target.offer(short(2))
+    target.withdraw(lambda _piece: bool(1 // 0))
+    target.pause(True)
+    target.read(10)
+    assert target.snapshot().paused
+
+
+def of_builtin(bpm: int | None, signature: str, cue_in_s: float = 0.0) -> Piece:
+    """Return a built-in piece of a minute with a tempo."""
+    recipe = Recipe("lofi", "", 60.0, bpm, "", signature)
+    about = replace(info(60.0), recipe=recipe, cue_in_frames=round(cue_in_s * SAMPLE_RATE_HZ))
+    return replace(short(60, Source.BUILTIN, "built-in"), info=about)
+
+
+@pytest.mark.parametrize(
+    ("bpm", "signature", "cue_in_s", "phrase_s"),
+    [(120, "4", 0.0, 8.0), (80, "4", 0.0, 6.0), (80, "3", 0.5, 4.5), (60, "4", 0.25, 8.0), (40, "4", 0.0, 6.0),
+     (None, "", 0.0, 8.0), (100, "6", 0.0, 7.2), (60, "6/8", 0.0, 6.0)],
+)  # fmt: skip
+def test_built_in_music_gives_way_at_its_next_phrase(
+    bpm: int | None, signature: str, cue_in_s: float, phrase_s: float
+) -> None:
+    """What is better and comes at 13 s is faded in where the next phrase of the built-in piece begins."""
+    target = mixer()
+    target.offer(of_builtin(bpm, signature, cue_in_s))
+    target.read(13_000)
+    target.offer(short(20, Source.FRESH, "fresh"))
+    at_frame = 13_000
+    while target.snapshot().playing.source is Source.BUILTIN:
+        target.read(1)
+        at_frame += 1
+    phrases = (at_frame - 1 + cue_in_s * RATE_HZ) / (phrase_s * RATE_HZ)
+    assert phrases == pytest.approx(round(phrases), abs=1e-3)
+    assert at_frame - 13_000 <= 8_001
+
+
+def test_other_built_in_music_and_pieces_of_the_library_do_not_hurry() -> None:
+    """Only what is better cuts a built-in piece short, and nothing else is cut short by what is fresh."""
+    for playing, coming in ((Source.BUILTIN, Source.BUILTIN), (Source.LIBRARY, Source.FRESH)):
+        target = mixer()
+        target.offer(replace(of_builtin(80, "4"), source=playing, key="now"))
+        target.read(100)
+        target.offer(short(20, coming, "next"))
+        target.read(50_000)
+        assert target.snapshot().playing.key == "now"

@@ -89,3 +89,13 @@ def test_acestep_only_gives_no_builtin_music(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, engine="acestep")
     shelf.builtin.step()
     assert shelf.next() is None
+
+
+def test_files_of_another_mood_are_not_fresh(shelf: Shelf) -> None:
+    """What was queued for another mood goes to the library, at the start and after."""
+    shelf.spool.add(tone(3), info(3, key="other", station="piano"), shelf="ready")
+    mine = shelf.add("mine")
+    file = shelf.next()
+    assert file is not None
+    assert (file.key, file.source) == (mine, Source.FRESH)
+    assert [entry.shelf for entry in shelf.spool.library()] == ["played"]

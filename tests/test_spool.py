@@ -20,6 +20,7 @@ import pytest
 import segment
 import storage
 import wavfile
+from clock import SystemClock
 from disk import Files, Listed
 from errors import SpoolBusy, SpoolError
 from fake_audio import chord, wav_bytes
@@ -502,7 +503,7 @@ def test_memory_is_bounded_while_the_disk_refuses(bench: Bench) -> None:
 
 
 def test_a_rename_that_is_refused_does_not_play_a_piece_twice(bench: Bench) -> None:
-    """On a disk turned read-only the index moves on; the next start plays the piece once more, and that is all."""
+    """On a disk turned read-only the index moves on; if it stays so, the next start plays the piece once more."""
     key = bench.add().key
     bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"rename", "stamp", "remove", "write"})
     bench.heard(key)
@@ -511,6 +512,159 @@ def test_a_rename_that_is_refused_does_not_play_a_piece_twice(bench: Bench) -> N
     bench.spool.discard(key, "disliked")
     assert bench.spool.library() == ()
     assert keys(bench.restart().ready()) == [key]
+
+
+def test_a_refused_move_is_tried_again(bench: Bench) -> None:
+    """Read-only for half a minute: what was heard or disliked meanwhile does not come again at the next start."""
+    heard, disliked = bench.add().key, bench.add().key
+    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"rename", "stamp", "remove", "write"})
+    bench.heard(heard)
+    bench.spool.discard(disliked, "disliked")
+    bench.files.refuse = frozenset()
+    bench.clock.time_s += storage.RETRY_S
+    bench.heard("nothing")
+    assert bench.on_disk("ready") == []
+    assert bench.on_disk("played") == [heard]
+    assert bench.said() == ["spool.refused", "spool.writable"]
+    assert bench.restart().ready() == ()
+
+
+def test_a_refused_move_is_tried_again_at_the_end(bench: Bench) -> None:
+    """The disk takes files again just before the end."""
+    key = bench.add().key
+    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"rename"})
+    bench.heard(key)
+    bench.files.refuse = frozenset()
+    assert bench.restart().ready() == ()
+
+
+def test_one_file_that_is_forbidden_says_nothing_of_the_disk(bench: Bench) -> None:
+    """A file of another user's cannot be moved; others can: no "refused" and "writable" by turns."""
+    key = bench.add().key
+    bench.files.error, bench.files.refuse = errno.EPERM, frozenset({"rename"})
+    bench.heard(key)
+    bench.files.refuse = frozenset()
+    bench.add()
+    assert bench.said() == []
+
+
+def test_a_nearly_full_disk_is_said_once_and_spares_what_would_not_help(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between one segment and ROOM_BYTES of free disk: no "full" and "writable" by turns, nothing deleted in vain."""
+    monkeypatch.setattr(bench.files, "free_bytes", lambda path: bench.files.room)
+    bench.heard(bench.add().key)
+    bench.files.room = 100
+    big = np.tile(SOUND, (5, 1))
+    bench.spool.add(big, bench.info(big))
+    assert len(bench.on_disk("played")) == 1, "deleted in vain"
+    for _ in range(5):
+        bench.files.room = int(1.5 * SIZE_MB * 2**20)
+        bench.clock.time_s += storage.RETRY_S
+        bench.heard(bench.add().key)
+        bench.files.room = 100
+        bench.add()
+    assert bench.said() == ["spool.full"]
+    bench.files.room = 2 * storage.ROOM_BYTES
+    bench.add()
+    assert bench.said() == ["spool.full", "spool.writable"]
+
+
+class LateClock(SystemClock):
+    """Real time, and what is added to it."""
+
+    later_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.later_s
+
+
+Hung = tuple[Spool, "HangingFiles", LateClock, threading.Event]
+
+
+class HangingFiles(Files):
+    """A disk that answers nothing while `hung` is set, as a network share does."""
+
+    def __init__(self) -> None:
+        self.hung = threading.Event()
+        self.back = threading.Event()
+        self.asked = threading.Event()
+
+    def __getattribute__(self, name: str) -> object:
+        asked = name in ("make_folder", "listing", "write", "exists", "rename", "sync_folder", "remove", "stamp")
+        if asked and self.hung.is_set():
+            self.asked.set()
+            self.back.wait(30.0)
+        return super().__getattribute__(name)
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Hung]:
+    """A spool whose disk is followed by a thread, as in the program."""
+    files, clock, stop = HangingFiles(), LateClock(), threading.Event()
+    made = Spool(tmp_path, MAX_MB, Notices(clock), clock, files)
+    thread = threading.Thread(target=made.run, args=(stop,))
+    thread.start()
+    assert made.opened.wait(10.0)
+    yield made, files, clock, stop
+    stop.set()
+    files.back.set()
+    made.close()
+    thread.join(10.0)
+    assert not thread.is_alive()
+
+
+def test_nobody_waits_for_a_disk_that_hangs(hanging: Hung, tmp_path: Path) -> None:
+    """Adding, hearing, liking, disliking, looking and closing answer from memory; the disk follows when it is back."""
+    spool, files, clock, stop = hanging
+    files.hung.set()
+    heard, liked, disliked = (spool.add(SOUND, replace(info_for(SOUND), seed=str(n))).key for n in range(3))
+    assert files.asked.wait(10.0)
+    clock.later_s = 5.0
+    assert spool.hanging
+    spool.mark_played(heard)
+    assert spool.keep(liked)
+    assert spool.keep("builtin", SOUND, info_for(SOUND))
+    spool.discard(disliked, "disliked")
+    assert spool.ready() == ()
+    assert spool.unsaved == 3
+    assert not spool.incoming_path(".wav").is_relative_to(tmp_path)
+    stop.set()
+    spool.close()
+    files.hung.clear()
+    files.back.set()
+
+
+def test_memory_is_bounded_while_the_disk_hangs(hanging: Hung) -> None:
+    """Of what was played only the latest pieces stay in memory."""
+    spool, files, clock, stop = hanging
+    files.hung.set()
+    first = spool.add(SOUND, info_for(SOUND)).key
+    assert files.asked.wait(10.0)
+    clock.later_s = 5.0
+    for n in range(20):
+        spool.mark_played(spool.add(SOUND, replace(info_for(SOUND), seed=str(n))).key)
+    assert len(spool.library()) == 8
+    assert keys(spool.ready()) == [first]
+    stop.set()
+
+
+def test_what_was_asked_while_the_disk_hung_is_done_at_last(hanging: Hung, tmp_path: Path) -> None:
+    """Each piece ends on the shelf that was wished last, the disliked one nowhere."""
+    spool, files, _, stop = hanging
+    files.hung.set()
+    heard, liked, disliked = (spool.add(SOUND, replace(info_for(SOUND), seed=str(n))).key for n in range(3))
+    assert files.asked.wait(10.0)
+    spool.mark_played(heard)
+    spool.keep(liked)
+    spool.discard(disliked, "disliked")
+    files.hung.clear()
+    files.back.set()
+    stop.set()
+    spool.close()
+    assert spool._closed.wait(10.0)
+    found = {shelf: [path.name for path in (tmp_path / shelf).iterdir()] for shelf in ("ready", "played", "kept")}
+    assert found == {"ready": [], "played": [heard], "kept": [liked]}
 
 
 def test_a_spool_that_was_never_writable_still_works(tmp_path: Path) -> None:
@@ -551,16 +705,19 @@ def test_partial_files_lie_in_incoming(bench: Bench) -> None:
 
 
 def test_a_download_gets_room_or_another_place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A nearly full disk gives up played pieces, then downloads go to the temporary folder, then SpoolError."""
+    """A nearly full disk gives up played pieces if that helps; else downloads go elsewhere, then SpoolError."""
     for _ in range(3):
         bench.heard(bench.add().key)
-    free = iter([0, 0, 10**9])
-    monkeypatch.setattr(bench.files, "free_bytes", lambda path: next(free, 0))
+    lacking = storage.ROOM_BYTES - int(1.5 * SIZE_MB * 2**20)
+    bench.files.room = lacking
+    monkeypatch.setattr(bench.files, "free_bytes", lambda path: bench.files.room)
     assert bench.spool.incoming_path(".wav").parent == bench.root / "incoming"
     assert len(bench.on_disk("played")) == 1
+    bench.files.room = lacking
     elsewhere = bench.spool.incoming_path(".wav")
     assert not elsewhere.is_relative_to(bench.root)
-    assert bench.said() == ["spool.full"]
+    assert len(bench.on_disk("played")) == 1, "deleted in vain"
+    assert bench.said() == [], "nothing was refused"
 
     def no_place(**_: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -668,7 +825,6 @@ def test_many_threads_lose_nothing(bench: Bench) -> None:
                     raise AssertionError("a like got lost")
                 bench.spool.unkeep(entry.key)
             bench.spool.snapshot()
-            bench.spool.trim()
 
     def guarded(body: Callable[[], None]) -> None:
         try:
@@ -746,7 +902,6 @@ def test_a_thousand_segments_leave_no_trace(tmp_path: Path) -> None:
         bench.heard(bench.add().key)
     assert len(bench.spool.library()) <= 20
     assert len(bench.on_disk("played")) <= 20
-    assert bench.spool._index._claimed == set()
     bench.spool.close()
 
 

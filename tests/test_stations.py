@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ConfigError
+from parsing import LONGEST_PROMPT
 from stations import (
     BPM_MAX,
     BPM_MIN,
-    PROMPT_MAX_CHARS,
     SEGMENTS_PER_KEY,
     Station,
     builtin_stations,
@@ -63,7 +63,7 @@ def test_an_afternoon_does_not_repeat_itself(station: Station) -> None:
     """More than 100 segments of a station have different prompts, all below the model's limit."""
     prompts = [station.recipe(index, 30).prompt for index in range(station.variations)]
     assert len(set(prompts)) == len(prompts) > 100
-    assert max(map(len, prompts)) == station.longest_prompt_chars <= PROMPT_MAX_CHARS < 512
+    assert max(map(len, prompts)) == station.longest_prompt_chars <= LONGEST_PROMPT < 512
 
 
 @pytest.mark.parametrize("station", STATIONS, ids=lambda station: station.key)
@@ -168,11 +168,11 @@ def test_bad_values_are_faults(tmp_path: Path, field: str) -> None:
 def test_a_prompt_beyond_the_models_limit_is_a_fault(tmp_path: Path) -> None:
     """The longest combination counts, and one character less passes."""
     texts = 'captions = ["a", "{}"]\ninstruments = ["bb"]\n'
-    longest = PROMPT_MAX_CHARS - len(", bb, instrumental")
+    longest = LONGEST_PROMPT - len(", bb, instrumental")
     (fault,) = faults(write(tmp_path, "[mine]\n" + texts.format("c" * (longest + 1))))
     assert "= 512 characters: must be at most 511" in fault
     mine = load_stations(write(tmp_path, "[mine]\n" + texts.format("c" * longest)))[-1]
-    assert max(len(mine.recipe(index, 30).prompt) for index in range(2)) == PROMPT_MAX_CHARS
+    assert max(len(mine.recipe(index, 30).prompt) for index in range(2)) == LONGEST_PROMPT
 
 
 @pytest.mark.parametrize("content", [b"[lofi\n", b"\xff\xfe\x00", b"a = 1\na = 2\n", b"[lofi]\nbpm = \n"])

@@ -112,3 +112,16 @@ def test_the_next_phase_is_expected_when_it_begins() -> None:
     timer = SessionTimer(0.0, play_for_s=60.0, pomodoro=(25.0, 5.0), fade_s=10.0)
     assert [timer.next_s(now) for now in (0.0, 20.0, 26.0, 49.0, 59.0)] == [25.0, 5.0, 4.0, 1.0, 1.0]
     assert SessionTimer(0.0).next_s(100.0) == math.inf
+
+
+@given(st.floats(1.0, 1e5), st.floats(0.1, 3.0))
+def test_the_end_waits_until_the_fade_has_been_heard(play_for_s: float, tail_s: float) -> None:
+    """However short the time: a fade of at most half of it ends with it, and the program leaves a tail later."""
+    timer = SessionTimer(0.0, play_for_s=play_for_s, tail_s=tail_s)
+    view = timer.view(play_for_s / 2 + 0.001)
+    assert view is not None
+    fade_s = min(12.0, play_for_s / 2)
+    assert timer.phase(play_for_s - fade_s + 0.001) is Phase.ENDING
+    assert timer.phase(play_for_s + 0.99 * tail_s) is Phase.ENDING
+    assert timer.phase(play_for_s + 1.01 * tail_s) is Phase.ENDED
+    assert timer.next_s(play_for_s + 0.5 * tail_s) == pytest.approx(0.5 * tail_s, abs=1e-6)

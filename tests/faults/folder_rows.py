@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,14 @@ from fake_acestep import FakeAcestep
 from fake_audio import good_wav
 from faults.disk_rows import strangers
 from faults.program import within
-from faults.stage import NotTried, ProcessRow, Stage, command_works
+from faults.stage import END_S, NotTried, ProcessRow, Stage, command_works
+from sound_room import pause
 
 AREA: Final = "real disk"
 QUICKLY: Final = ("--plain", "--segment-seconds", "20", "--poll-interval-sec", "0.2")
 SOON_S: Final = 6.0
+FROZEN_S: Final = 15.0
+ANSWERS_S: Final = 0.7
 WRITES_WITHIN_S: Final = 30.0  # a piece begins to play, or one is made
 
 
@@ -31,6 +35,23 @@ def small_disk(stage: Stage, size: str) -> Iterator[Path]:
     try:
         yield disk
     finally:
+        command_works("umount", "--lazy", str(disk))
+
+
+@contextlib.contextmanager
+def freezable_disk(stage: Stage) -> Iterator[Path]:
+    """Mount a disk that lies in a file, so that it can be frozen. Raises NotTried where that is not allowed."""
+    image, disk = stage.work / "image", stage.work / "frozen"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(400 * 2**20)
+    made = os.geteuid() == 0 and command_works("mkfs.ext4", "-q", str(image))
+    if not (made and command_works("mount", "-o", "loop", str(image), str(disk))):
+        raise NotTried("needs root and loop devices, to mount a disk that can be frozen")
+    try:
+        yield disk
+    finally:
+        command_works("fsfreeze", "--unfreeze", str(disk))
         command_works("umount", "--lazy", str(disk))
 
 
@@ -92,6 +113,47 @@ def read_only_at_the_start(stage: Stage) -> None:
         )
 
 
+def frozen(stage: Stage, seconds: float = FROZEN_S) -> None:
+    """Spool, log and recording are on a disk that hangs: the music goes on, keys are obeyed, the end does not wait.
+
+    A thread in a frozen disk cannot be ended by anybody: the process is gone when the disk is back, but nothing of it
+    is heard or seen before.
+    """
+    with freezable_disk(stage) as disk, server() as made:
+        log = disk / "player.log"
+        options = (*QUICKLY[1:], "--log-file", log)
+        with (
+            stage.play(*options, spool=disk / "spool", url=made.url, size=(100, 30)) as program,
+            stage.hear() as ear,
+        ):
+            program.log_path = log
+            stage.begin(ear, program, 8.0)
+            program.type("r")
+            stage.expect_said(program, "recorder.started", SOON_S)
+            stage.expect(command_works("fsfreeze", "--freeze", str(disk)), "the disk could not be frozen")
+            stage.play_on(ear, seconds)
+            program.type("m")
+            pause(ANSWERS_S)
+            muted_at = time.monotonic()
+            pause(ANSWERS_S)
+            heard = ear.samples()[ear.frame_at(muted_at) : ear.frame_at(time.monotonic())]
+            stage.expect(len(heard) and not heard.any(), "the key m was not obeyed")
+            for key in ("m", "l", "d", "-", "r"):
+                program.type(key)
+            pause(ANSWERS_S)
+            stage.play_on(ear, 2.0)
+            program.type("q")
+            ended = within(
+                END_S, lambda: "\x1b[?1049l" in program.output and "played" in program.output.split("\x1b[?1049l")[-1]
+            )
+            stage.expect(ended is not None, "the end waits for the disk")
+            stage.expect(command_works("fsfreeze", "--unfreeze", str(disk)), "the disk could not be thawed")
+            stage.expect(program.ended(SOON_S) is not None, "does not end when the disk is back")
+            stage.expect(program.process.returncode == 0, f"exit code {program.process.returncode}")
+            stage.problems += program.terminal_faults()
+            stage.examine(program)
+
+
 def deleted(stage: Stage) -> None:
     """The whole spool is deleted while it plays: it is made again, and fills again."""
     stage.fill()
@@ -124,6 +186,7 @@ ROWS = (
     ProcessRow(AREA, "full, and then there is room", full, "spool.full"),
     ProcessRow(AREA, "read-only for a while", read_only, "spool.refused"),
     ProcessRow(AREA, "read-only at the start", read_only_at_the_start, needs_sound=False),
+    ProcessRow(AREA, "hangs while it is recorded to", frozen, "spool.hangs"),
     ProcessRow(AREA, "the spool is deleted while it plays", deleted, "spool.remade"),
     ProcessRow(AREA, "foreign and broken files in the spool", foreign_files),
 )
