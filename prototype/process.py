@@ -9,9 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from types import FrameType
 from typing import Final
 
+PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "pyloudnorm", "requests", "tenacity", "rich", "dotenv")
+OLDEST_PYTHON: Final = (3, 11)
+EXIT_CANNOT_START: Final = 2
 BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 M_MMAP_THRESHOLD: Final = -3  # malloc.h
 LARGE_BYTES: Final = 2**20
@@ -19,10 +23,24 @@ LARGE_BYTES: Final = 2**20
 
 def prepare() -> None:
     """Prepare the process; before numpy is imported, and before other threads run. `settle` follows the imports."""
+    require_packages()
     gc.disable()  # all that imports make is there to stay: looking through it for garbage takes time in vain
     open_streams()
     use_one_blas_thread()
     return_large_blocks()
+
+
+def require_packages() -> None:
+    """End the program with one line when this Python is not the one that was set up for it."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if not missing and sys.version_info >= OLDEST_PYTHON:
+        return
+    if (os.environ.get("LC_ALL") or os.environ.get("LANG", "")).startswith("ja"):
+        text = "この Python には必要なパッケージがありません。make run で起動してください"
+    else:
+        text = f"this Python lacks what is needed ({', '.join(missing) or 'Python 3.11'}): start it with make run"
+    print(text, file=sys.stderr)
+    raise SystemExit(EXIT_CANNOT_START)
 
 
 def settle() -> None:

@@ -54,6 +54,17 @@ def test_an_unknown_station_names_those_there_are(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_python_without_the_packages_says_what_starts_it() -> None:
+    """The system's Python: one line with the command, and not that libVLC is missing."""
+    words = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(APP.parent)!r}]; import process"]
+    words[-1] += "; process.prepare()"
+    done = subprocess.run(words, env={}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "make run" in done.stderr
+    assert "libVLC" not in done.stderr
+
+
 def test_a_missing_libvlc_is_one_line(tmp_path: Path) -> None:
     """Without libVLC: the package to install, exit code 2."""
     done = run(tmp_path, PYTHON_VLC_LIB_PATH="nowhere/libvlc.so")
