@@ -2,20 +2,19 @@
 # Arguments are passed on: make run ARGS="--station piano", make test ARGS="-k spool".
 
 PY := .venv/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 CODE := prototype tests
 ARGS ?=
 MINUTES ?= 30
 MAKEFLAGS += --no-print-directory
 export PYTHONPATH := prototype:tests
 
-.PHONY: help run test check format faults simulate soak bench realtime server-stub settings clean
+.PHONY: help run test check format faults simulate soak bench realtime server-stub settings clean .venv/.run .venv/.test
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 run: .venv/.run .venv/.vlc ## play (ARGS="--help" shows all options)
-	@$(PY) prototype/app.py $(ARGS)
+	@$(PY) prototype/app.py $(ARGS) $(if $(findstring --check,$(ARGS)),|| [ $$? = 1 ])
 
 test: .venv/.test .venv/.vlc ## run the tests
 	@$(PY) -m pytest $(ARGS)
@@ -55,21 +54,16 @@ clean: ## remove .venv and caches; the music in spool/ stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.run: requirements.txt
-	@.ci/venv
-	@echo "installing the packages of $<"
-	@$(PIP) -r requirements.txt
-	@touch $@
+# Phony: what has been removed, upgraded or broken since is put right.
+.venv/.run:
+	@.ci/venv requirements.txt
 
-.venv/.test: .venv/.run tests/requirements.txt tests/requirements-server.txt
-	@echo "installing the packages of the tests"
-	@$(PIP) -r tests/requirements.txt
-	@$(PIP) --no-deps -r tests/requirements-server.txt
-	@touch $@
+.venv/.test:
+	@.ci/venv requirements.txt tests/requirements.txt tests/requirements-server.txt
 
 # Plugins count too: libVLC without them loads but makes no instance.
 HAS_VLC := $(PY) -c 'import sys, vlc; sys.exit(vlc.Instance("--quiet") is None)' 2>/dev/null
-.venv/.vlc: .venv/.run
+.venv/.vlc: | .venv/.run
 	@$(HAS_VLC) || .ci/system vlc
 	@$(HAS_VLC) || { echo "libVLC 3 is installed but does not start; see: $(PY) -c 'import vlc; vlc.Instance()'" >&2; exit 1; }
 	@touch $@

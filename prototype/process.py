@@ -39,7 +39,7 @@ def require_packages() -> None:
         text = "この Python には必要なパッケージがありません。make run で起動してください"
     else:
         text = f"this Python lacks what is needed ({', '.join(missing) or 'Python 3.11'}): start it with make run"
-    print(text, file=sys.stderr)
+    sys.stderr.write(f"{text}\n")
     raise SystemExit(EXIT_CANNOT_START)
 
 
