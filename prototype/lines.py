@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from outlet import terminal_size
 from widgets import fit, pad, wrap
 
 FAINT: Final = "dim"
@@ -53,7 +54,7 @@ class Lines:
 
     def hang(self, head: Text, words: str, style: str = "") -> None:
         """Print `words` behind `head`; on a terminal, the lines that follow stand below the words."""
-        room = self._console.width - head.cell_len
+        room = terminal_size(self._stream).columns - head.cell_len
         parts = wrap(words, room) if self._console.is_terminal and room >= LEAST_ROOM else [words]
         for number, part in enumerate(parts):
             self.say(Text.assemble(head if number == 0 else " " * head.cell_len, (part, style)))
@@ -62,7 +63,7 @@ class Lines:
         """Show a line until the next one, on a terminal only."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._wipe()
-            self._stream.write(fit(line, self._console.width - 1))
+            self._stream.write(fit(line, terminal_size(self._stream).columns - 1))
             self._stream.flush()
             self._passing = True
 

@@ -14,6 +14,7 @@ from clock import Clock
 from errors import LibVlcMissing, SpoolBusy
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
 from folder_lock import LOCK_FILE, FolderLock
+from outlet import terminal_size
 from pcm import CHANNELS, SAMPLE_RATE_HZ
 from storage import INCOMING, PART, ROOM_BYTES
 
@@ -94,7 +95,7 @@ def terminal(stdin: TextIO | None, stdout: TextIO, term: str) -> Findings:
     if not stdout.isatty():
         yield found(OK, "terminal", "check.terminal.none")
         return
-    size = shutil.get_terminal_size()
+    size = terminal_size(stdout)
     encoding = (stdout.encoding or "ascii").upper()
     well = True
     for faulty, key, fields in (

@@ -11,9 +11,23 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 from typing import Final, TextIO
 
 PATIENCE_S: Final = 0.25
+
+
+def terminal_size(stream: TextIO) -> os.terminal_size:
+    """Return the size of the terminal that `stream` is.
+
+    Only where it does not tell (a pipe, a serial line) that of COLUMNS and LINES: they stay as they were exported when
+    the window changes.
+    """
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):  # ValueError: it is closed
+        return shutil.get_terminal_size()
+    return size if size.columns > 0 and size.lines > 0 else shutil.get_terminal_size()
 
 
 class Outlet:
