@@ -12,8 +12,8 @@ from pcm import CHANNELS, Samples
 
 SILENCE_LEVEL: Final = 10 ** (-60.0 / 20)  # amplitude at -60 dBFS
 SILENCE_S: Final = 0.25  # shorter rests are music
-METER_S: Final = 0.1
-METER_LENGTH: Final = 120
+METER_S: Final = 0.2  # a bar of the waveform
+METER_LENGTH: Final = 100
 
 
 class Meter:
