@@ -24,11 +24,11 @@ import overlays
 import panels
 import vitals
 from clock import Clock
-from outlet import Outlet
+from outlet import Outlet, terminal_size
 from plain import PlainLog
 from snapshots import Snapshot
 from terminal import NO_SEQUENCES, in_foreground
-from widgets import Row, fit_rows
+from widgets import Row, fit_line, fit_rows
 
 log = logging.getLogger(__name__)
 
@@ -122,9 +122,20 @@ def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> l
         Row(25, Text()),
         *vitals.making(snapshot, width, language),
         *vitals.figures(snapshot, width, language),
-        *vitals.notices(snapshot, width, language),
     ]
-    return [*fit_rows(rows, width, height - 1), Text()] if height > 18 else fit_rows(rows, width, height)
+    shown = _above_notices(rows, snapshot, width, height - (height > 18), language)
+    return [*shown, *[Text()] * (height - len(shown))]
+
+
+def _above_notices(rows: Sequence[Row], snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """Return `rows` and what is said below them; how many there are of both depends on the height alone."""
+    rows = [*rows, Row(17, Text())]
+    ranks = sorted([*(row.rank for row in rows), *vitals.NOTICE_RANKS])[: max(0, height)]
+    kept = [row for row in rows if ranks and row.rank <= ranks[-1]]
+    foot = max(0, height - len(kept))
+    said = [fit_line(line, width) for line in vitals.notices(snapshot, width, foot, language)]
+    lines = [*fit_rows(kept, width, height - foot), *said]
+    return [*lines, *[Text()] * (height - len(lines))]
 
 
 def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
@@ -140,10 +151,9 @@ def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> 
         Row(18, Text()),
         *vitals.making(snapshot, right_cells, language),
         *vitals.figures(snapshot, right_cells, language),
-        *vitals.notices(snapshot, right_cells, language),
     ]
     left = fit_rows(left_rows, left_cells, height)
-    right = fit_rows(right_rows, right_cells, height)
+    right = _above_notices(right_rows, snapshot, right_cells, height, language)
     return [
         Text.assemble(one, " " * (left_cells - one.cell_len + _GAP_CELLS), two)
         for one, two in zip(left, right, strict=True)
@@ -253,7 +263,7 @@ class Dashboard:
         while not stop.is_set() and not self._closed:
             asked = self._wake.is_set()
             self._wake.clear()
-            width, height = self._console.size
+            width, height = self._console.size = terminal_size(self._stream)
             frame = render(self._get_snapshot(), width, height, self._language)
             with self._lock, _writing():
                 if self._suspended or self._closed or not in_foreground(outlet.fileno()):

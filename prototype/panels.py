@@ -34,7 +34,9 @@ from widgets import (
 )
 
 SOURCE_STYLES: Final = {Source.FRESH: "green", Source.LIBRARY: "cyan", Source.BUILTIN: "magenta", Source.BED: "dim"}
+WAVE_HEADROOM_DB: Final = 8.0  # a fifth of a second of music is seldom louder than that over its loudness
 _SLOT_CELLS: Final = 6
+_MOST_NEXT: Final = 20
 
 
 def source_name(language: str, source: Source) -> str:
@@ -118,7 +120,8 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
     elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
     bar_cells = max(0, width - len(elapsed) - len(total) - 2)
     done_cells = round((_elapsed_share(snapshot) or 0.0) * bar_cells)
-    wave = waveform(snapshot.mixer.levels_db, width, wave_rows, quiet)
+    top_db = (number(snapshot.target_lufs) or 0.0) + WAVE_HEADROOM_DB
+    wave = waveform(snapshot.mixer.levels_db, width, wave_rows, quiet, top_db)
     return [
         first,
         second,
@@ -187,7 +190,10 @@ def ready_seconds(ready: Sequence[SegmentInfo]) -> float:
 
 
 def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return the queue as slots (ready, in the making, empty), its depth, and the titles that come next."""
+    """Return the queue as slots (ready, in the making, empty), its depth, and the titles that come next.
+
+    As many rows as segments are wanted, filled or not, so that what is below stays where it is.
+    """
     making = tuple(share(job.progress) or 0.0 for job in snapshot.generator.jobs)
     return _queue(snapshot.spool.ready, making, count(snapshot.target), snapshot.depth_history, width, language)
 
@@ -215,16 +221,21 @@ def _queue(
     history = sparkline(depths, room, "green", 0.0, float(max(1, target)))
     line = two_ends(labelled(language, "queue", shown), history, width)
     rows = [Row(17, Text()), Row(2, line)]
-    for index, info in enumerate(ready[:20]):
+    for index in range(min(max(1, target), _MOST_NEXT)):
         label = say(language, "ui.label.next") if index == 0 else ""
-        title = fit(piece_title(language, Source.FRESH, info), width - LABEL_CELLS - 8)
-        try:
-            length = clock_time(info.audible_s)
-        except (OverflowError, TypeError):
-            length = clock_time(None)
+        title, length = _next(ready[index], width, language) if index < depth else ("", "")
         shown = two_ends(Text.assemble((pad(label, LABEL_CELLS), "dim"), (title, "dim")), Text(length, "dim"), width)
-        rows.append(Row(26 + 2 * index, shown))
+        rows.append(Row(18 + 2 * index if index else 16, shown))
     return rows
+
+
+def _next(info: SegmentInfo, width: int, language: str) -> tuple[str, str]:
+    """Return title and length of a piece that is ready."""
+    try:
+        length = clock_time(info.audible_s)
+    except (OverflowError, TypeError):
+        length = clock_time(None)
+    return fit(piece_title(language, Source.FRESH, info), width - LABEL_CELLS - 8), length
 
 
 def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text:

@@ -113,7 +113,8 @@ class Snapshot:
     """Everything the dashboard shows, taken together.
 
     `player_state` is "starting", "playing", "no device" or "stopped"; `recording` is the file being written, else
-    empty. `mode`, `typed`, `typed_limit` and `selected` are what `controls` is in the middle of.
+    empty. `target` is in segments, `target_lufs` the loudness of what is played. `mode`, `typed`, `typed_limit` and
+    `selected` are what `controls` is in the middle of.
     """
 
     mixer: MixerSnapshot = MixerSnapshot()
@@ -123,6 +124,7 @@ class Snapshot:
     station_title: str = ""
     prompt: str = ""
     target: int = 3
+    target_lufs: float = -23.0
     player_state: str = "starting"
     recording: str = ""
     liked: bool = False

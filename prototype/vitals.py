@@ -41,13 +41,15 @@ _SERVER_GLYPHS: Final = {
     "refused": ("○", "red"),
     "off": ("·", "dim"),
 }
-_MOST_JOBS: Final = 6
+_JOB_RANKS: Final = (4, 10, 28)
+NOTICE_RANKS: Final = (3, 5, 14, 15, 19, *range(29, 109, 2))
+"""Of the rows for notices, from the top, whether there is anything to say or not."""
 _TROUBLES: Final = ("retries", "failures", "rejected", "lost")
 _Job = tuple[float | None, int, str, str]  # progress, place in line, stage and age, as they are shown
 
 
 def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return a line a job in flight."""
+    """Return the jobs in flight: always the same number of rows, so that what is below stays where it is."""
     full = len(snapshot.spool.ready) >= count(snapshot.target) and snapshot.generator.server == "up"
     jobs = snapshot.generator.jobs
     shown = tuple(
@@ -58,18 +60,16 @@ def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 
 @remembered
 def _making(jobs: tuple[_Job, ...], full: bool, width: int, language: str) -> list[Row]:
+    room, most = width - LABEL_CELLS, len(_JOB_RANKS)
+    lines = [_job_line(*job, room, language) for job in jobs[:most]]
     if not jobs:
-        quiet = say(language, "ui.making.rest" if full else "ui.making.idle")
-        return [Row(6, labelled(language, "making", Text(quiet, "dim")))]
-    rows = []
-    for index, job in enumerate(jobs[:_MOST_JOBS]):
-        line = _job_line(*job, width - LABEL_CELLS, language)
-        shown = labelled(language, "making", line) if index == 0 else Text.assemble(" " * LABEL_CELLS, line)
-        rows.append(Row(4 + 6 * index, shown))
-    if len(jobs) > _MOST_JOBS:
-        more = Text(say(language, "ui.making.more", count=len(jobs) - _MOST_JOBS), "dim")
-        rows.append(Row(40, Text.assemble(" " * LABEL_CELLS, more)))
-    return rows
+        lines = [Text(say(language, "ui.making.rest" if full else "ui.making.idle"), "dim")]
+    elif len(jobs) > most:
+        lines[-1] = Text(say(language, "ui.making.more", count=len(jobs) - most + 1), "dim")
+    lines += [Text()] * (most - len(lines))
+    first, *others = lines
+    shown = [labelled(language, "making", first), *(Text.assemble(" " * LABEL_CELLS, line) for line in others)]
+    return [Row(rank, line) for rank, line in zip(_JOB_RANKS, shown, strict=True)]
 
 
 def _job_line(done: float | None, position: int, stage: str, age: str, width: int, language: str) -> Text:
@@ -96,7 +96,7 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     generator, spool, room = snapshot.generator, snapshot.spool, width - LABEL_CELLS
     counts = tuple(count(getattr(generator, key)) for key in ("produced", *_TROUBLES))
     shelved = (count(spool.kept), count(spool.played), count(spool.size_mb))
-    rows = [
+    return [
         Row(27, Text()),
         _speed(
             number(generator.factor),
@@ -116,10 +116,8 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
             language,
         ),
         _shelf(shelved, bool(spool.writable), room, language),
+        Row(24, labelled(language, "recording", Text(clean(snapshot.recording))) if snapshot.recording else Text()),
     ]
-    if snapshot.recording:
-        rows.append(Row(24, labelled(language, "recording", Text(clean(snapshot.recording)))))
-    return rows
 
 
 @remembered
@@ -182,24 +180,27 @@ def _shelf(shelved: tuple[int, int, int], writable: bool, room: int, language: s
         Text(say(language, "ui.shelf.played", count=played)),
         Text(say(language, "ui.shelf.size", size=f"{size_mb:,}"), "dim"),
     ]
-    return Row(18 if writable else 5, labelled(language, "shelf", join(parts, room)))
+    return Row(18, labelled(language, "shelf", join(parts, room)))
 
 
-def notices(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return the latest notices, oldest first; the newest and the serious ones are told in full."""
-    return _notices(snapshot.notices[-40:], width, language)
+def notices(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """Return the latest notices that fit, oldest first; the newest and the serious ones are told in full."""
+    return _notices(snapshot.notices[-40:], width, height, language)
 
 
 @remembered
-def _notices(shown: tuple[Notice, ...], width: int, language: str) -> list[Row]:
-    rows = [Row(16, Text())] if shown else []
-    for age, notice in zip(range(len(shown) - 1, -1, -1), shown, strict=True):
-        rank = (3, 14, 15)[age] if age < 3 else 17 + 2 * age
+def _notices(shown: tuple[Notice, ...], width: int, height: int, language: str) -> list[Text]:
+    lines: list[Text] = []
+    for age, notice in enumerate(reversed(shown)):
         serious = notice.level in ("warning", "error")
-        longest = (3 if width >= 56 else 2) if age == 0 or serious else 1
-        style = "dim" if age and not serious else ""
-        rows += [Row(rank, line) for line in _notice(notice, width, longest, language, style)]
-    return rows
+        longest = min(height, (3 if width >= 56 else 2) if age == 0 or serious else 1)
+        if longest < 1:
+            break
+        told = _notice(notice, width, longest, language, "dim" if age and not serious else "")
+        if len(lines) + len(told) > height:
+            break
+        lines = [*told, *lines]
+    return lines
 
 
 def _notice(notice: Notice, width: int, longest: int, language: str, style: str) -> list[Text]:

@@ -33,8 +33,7 @@ _ESCAPES: Final = re.compile(
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _DOTS_LEFT: Final = (0x40, 0x04, 0x02, 0x01)  # the left column of a Braille cell, foot to top
 _DOTS_RIGHT: Final = (0x80, 0x20, 0x10, 0x08)
-RANGE_DB: Final = 20.0
-QUIET_TOP_DB: Final = -42.0
+RANGE_DB: Final = 24.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -183,17 +182,15 @@ def sparkline(values: Sequence[object], width: int, style: str, low: float, high
     return Text("".join(cells), style)
 
 
-def waveform(levels_db: Sequence[object], width: int, height: int, style: str) -> list[Text]:
-    """Return `height` lines of `width` cells: slim bars, the latest at the right, each the louder of two levels.
+def waveform(levels_db: Sequence[object], width: int, height: int, style: str, top_db: float) -> list[Text]:
+    """Return `height` lines of `width` cells: slim bars, one a level, the latest at the right.
 
-    The loudest level in sight reaches the top; RANGE_DB below it, and whatever is no number, only the foot is left.
+    A level has the same height in every picture: the scale stands still, from `top_db` to RANGE_DB below it. There, and
+    for whatever is no number, only the foot is left.
     """
     bars = max(0, (width + 1) // 2)
-    quiet = QUIET_TOP_DB - RANGE_DB
-    heard = [_level(level, quiet) for level in levels_db[len(levels_db) % 2 :][-2 * bars :]] if bars else []
-    pairs = list(map(max, heard[::2], heard[1::2]))
-    top = max([QUIET_TOP_DB, *pairs])
-    parts = [max(0.0, 1 + (level - top) / RANGE_DB) for level in pairs]
+    levels = [_level(level, top_db - RANGE_DB) for level in levels_db[-bars:]] if bars else []
+    parts = [min(max(0.0, 1 + (level - top_db) / RANGE_DB), 1.0) for level in levels]
     eighths = [1] * (bars - len(parts)) + [max(1, round(part * 8 * height)) for part in parts]
     columns = _columns(height)
     return [Text(" ".join([columns[eighth][row] for eighth in eighths]), style) for row in range(height)]

@@ -51,7 +51,7 @@ def segment(prompt: str, number: int = 1, audible_s: float = 27.4) -> SegmentInf
     )  # fmt: skip
 
 
-def levels(seed: int = 7, length: int = 120) -> tuple[float, ...]:
+def levels(seed: int = 7, length: int = 100) -> tuple[float, ...]:
     """Return levels that look like music: a slow swell, a beat, and a little chance."""
     rng = random.Random(seed)
     return tuple(

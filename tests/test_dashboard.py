@@ -10,6 +10,7 @@ import itertools
 import math
 import os
 import pty
+import re
 import struct
 import termios
 import threading
@@ -24,13 +25,17 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from builtin_engine import Bed
 from dashboard import FRAME_S, WHOLE_S, Dashboard, render
+from mixer import Mixer
 from notices import Notice
+from pcm import SAMPLE_RATE_HZ
 from plain import PlainLog
 from screens import afternoon, screen, segment
 from screenshot import GOLDEN_SCREENS, SCREENS, as_text, golden_path
 from simulated_time import FakeClock
 from snapshots import GeneratorSnapshot, JobView, MixerSnapshot, PlayingView, Snapshot, SpoolSnapshot, TimerView
+from sounds import piece
 from values import Recipe, SegmentInfo, Source
 from widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
 
@@ -157,7 +162,8 @@ ODD_SNAPSHOTS = st.builds(
     spool=st.builds(
         SpoolSnapshot, st.lists(ODD_INFOS, max_size=3).map(tuple), ODD_FLOATS, ODD_FLOATS, ODD_FLOATS, st.booleans()
     ),
-    station=ODD_TEXTS, station_title=ODD_TEXTS, prompt=ODD_TEXTS, target=ODD_FLOATS, player_state=ODD_TEXTS,
+    station=ODD_TEXTS, station_title=ODD_TEXTS, prompt=ODD_TEXTS, target=ODD_FLOATS,
+    target_lufs=ODD_FLOATS, player_state=ODD_TEXTS,
     recording=ODD_TEXTS, liked=st.booleans(),
     timer=st.none() | st.builds(TimerView, st.one_of(st.sampled_from(["work", "break", "ending"]), ODD_TEXTS),
                                 ODD_FLOATS, ODD_FLOATS, ODD_FLOATS),
@@ -198,10 +204,74 @@ def test_texts_are_measured_in_cells(text: str, width: int) -> None:
 @given(st.lists(ODD_FLOATS), st.integers(0, 90), st.integers(1, 9))
 def test_meters_keep_their_size(levels: list[Any], width: int, height: int) -> None:
     """Waveform and sparkline never exceed their width, whatever the figures."""
-    lines = waveform(levels, width, height, "")
+    lines = waveform(levels, width, height, "", -15.0)
     assert len(lines) == height
     assert all(line.cell_len <= width for line in lines)
     assert sparkline(levels, width, "", 0.0, 3.0).cell_len <= width
+
+
+@given(st.lists(st.floats(-60, 0), min_size=1, max_size=80), st.integers(1, 100), st.integers(1, 9))
+def test_a_moment_keeps_its_height_while_it_passes(levels: list[float], width: int, height: int) -> None:
+    """The next level moves the picture by a bar and changes nothing in it, however loud it is."""
+    before = waveform(levels[:-1], width, height, "", -15.0)
+    after = waveform(levels, width, height, "", -15.0)
+    for one, other in zip(before, after, strict=True):
+        assert one.plain[::2][1:] == other.plain[::2][:-1]
+
+
+def test_the_waveform_of_a_programme_stands_still() -> None:
+    """From the bed into music, looked at at any time: each level is drawn as it was drawn first."""
+    programme = Mixer(Bed())
+    drawn: list[str] = []
+    for part in range(200):
+        if part == 60:
+            programme.offer(piece(20, key="music"))
+        programme.read(SAMPLE_RATE_HZ // 13)
+        drawn.append(waveform(programme.snapshot().levels_db, 80, 1, "", -15.0)[0].plain[::2])
+    for one, other in itertools.pairwise(drawn):
+        assert other == one or other[:-1] == one[1:]
+
+
+LABELS = ("queue", "next", "making", "speed", "made", "server", "running", "library")
+
+
+def places(snapshot: Snapshot, width: int, height: int) -> dict[str, tuple[int, int]]:
+    """Return where each label of the main screen stands: column and row."""
+    found = {}
+    for row, line in enumerate(render(snapshot, width, height, "en").plain.split("\n")):
+        for label in LABELS:
+            match = re.search(rf"(?:^ ?|    ){label}(?:  |$)", line)
+            if match:
+                found[label] = match.start(), row
+    return found
+
+
+@settings(max_examples=200)
+@given(st.data(), st.integers(20, 200), st.integers(5, 64))
+def test_rows_keep_their_places(data: st.DataObject, width: int, height: int) -> None:
+    """Whatever is said, queued, made, recorded or wrong: every row stands where it stood, at every size."""
+    good = afternoon()
+    notice = st.sampled_from(good.notices)
+    changed = replace(
+        good,
+        notices=tuple(data.draw(st.lists(notice, max_size=50))),
+        spool=replace(
+            good.spool, ready=(segment("soft"),) * data.draw(st.integers(0, 5)), writable=data.draw(st.booleans())
+        ),
+        generator=replace(good.generator, jobs=good.generator.jobs[:1] * data.draw(st.integers(0, 9))),
+        recording=data.draw(st.sampled_from(["", "a.flac"])),
+        liked=data.draw(st.booleans()),
+        timer=data.draw(st.sampled_from([None, good.timer])),
+    )
+    assert places(changed, width, height) == places(good, width, height)
+
+
+@pytest.mark.parametrize("notices", [0, 3, 50])
+def test_what_comes_next_is_told_at_80_by_24(notices: int) -> None:
+    """Old notices do not push it off the screen."""
+    good = afternoon()
+    text = assert_fits(replace(good, notices=(good.notices * 50)[:notices]), 80, 24, "en")
+    assert "lo-fi boom bap" in text
 
 
 @pytest.mark.parametrize(
@@ -280,13 +350,18 @@ def test_calm_lines_are_total(snapshot: Snapshot) -> None:
         assert not any(unicodedata.category(char)[0] == "C" for char in line)
 
 
+def set_size(terminal: TextIO, width: int, height: int) -> None:
+    """Make the window that large."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, TextIO]]:
     """A pseudo-terminal: the person's end, and the program's as a text stream."""
     person, program = pty.openpty()
     os.set_blocking(person, False)
-    fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     stream = os.fdopen(program, "w", encoding="utf-8")
+    set_size(stream, 80, 24)
     yield person, stream
     with contextlib.suppress(OSError):
         os.close(person)
@@ -382,16 +457,14 @@ def test_a_line_that_only_changed_its_colour_is_written(terminal: tuple[int, Tex
 
 
 @pytest.mark.parametrize("what", ["resize", "key", "resume", "overlay"])
-def test_after_anything_unusual_all_is_written(
-    terminal: tuple[int, TextIO], what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_anything_unusual_all_is_written(terminal: tuple[int, TextIO], what: str) -> None:
     """Whatever may have spoiled the screen, it is drawn anew."""
 
     def disturb(index: int, dashboard: Dashboard) -> None:
         if index != 2:
             return
         if what == "resize":
-            monkeypatch.setenv("LINES", "20")
+            set_size(terminal[1], 80, 20)
         elif what == "resume":
             dashboard.suspend()
             dashboard.resume()
@@ -404,6 +477,18 @@ def test_after_anything_unusual_all_is_written(
     assert "mellow" in anew
     assert "Lo-fi beats" in anew
     assert ("esc back" if what == "overlay" else "q quit") in clean(anew[-400:])
+
+
+def test_the_real_size_wins(terminal: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS and LINES, exported by a shell long ago, count only where the terminal does not tell its size."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "10")
+    (seen,) = watched(terminal, [afternoon()], nothing)
+    assert "without a stop" in seen
+    set_size(terminal[1], 0, 0)
+    (seen,) = watched(terminal, [afternoon()], nothing)
+    assert "without a stop" not in seen
+    assert "q quit" in clean(seen)
 
 
 def test_what_others_wrote_over_the_screen_does_not_stay(terminal: tuple[int, TextIO]) -> None:
