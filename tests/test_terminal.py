@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pty
 import select
@@ -60,6 +61,22 @@ def test_keys_are_read_and_the_terminal_restored(terminal: tuple[int, int]) -> N
     assert list(keys) == []
     keyboard.resume()
     assert termios.tcgetattr(program) == before
+
+
+def test_replies_of_the_terminal_are_no_keys(terminal: tuple[int, int]) -> None:
+    """Written in pieces: what was typed around a reply is read, and only that."""
+    person, program = terminal
+    keyboard = Keyboard(program, program)
+    keys = keyboard.keys(threading.Event())
+    read: list[str] = []
+    thread = threading.Thread(target=lambda: read.extend(itertools.islice(keys, 3)))
+    keyboard.resume()
+    thread.start()
+    for part in (b"n\x1b]11;rgb:qq", b"/d\x1b", b"\\\x1b[M", b"qm", b"q+", b"\x1b[109u"):
+        os.write(person, part)
+    thread.join(PATIENCE_S)
+    assert read == ["n", "+", "m"]
+    keyboard.close()
 
 
 def test_stopping_ends_the_reading_at_once(terminal: tuple[int, int]) -> None:
