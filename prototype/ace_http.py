@@ -7,7 +7,9 @@ millisecond. Nothing is retried and no redirect is followed: the key goes to the
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import html
 import ipaddress
 import json
 import re
@@ -17,7 +19,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
 import requests
 import urllib3
@@ -58,6 +60,7 @@ class HttpChannel:
         if not re.fullmatch(r"[!-~]*", api_key):
             raise ConfigError(["ACESTEP_API_KEY: (not shown) has a space or a character that no HTTP header can carry"])
         self._key = api_key
+        self._forms = _forms(api_key)
         self._clock = clock
         self._loopback = _is_loopback(urlsplit(self.url).hostname or "")
         self._pools = _tracking_pools(self._track)
@@ -75,7 +78,7 @@ class HttpChannel:
 
     def clean(self, value: object, limit: int = 200) -> str:
         """Return the server's words fit for a message: one line, and without our key should it be echoed."""
-        text = value.replace(self._key, "***") if isinstance(value, str) and self._key else value
+        text = self._forms.sub("***", value) if isinstance(value, str) and self._forms else value
         return ace_faults.plain_text(text, limit)
 
     def resolve(self, link: str) -> str:
@@ -214,6 +217,16 @@ class HttpChannel:
 
     def _fault(self, status: int, detail: str, route: str) -> Exception:
         return ace_faults.from_status(status, detail, self.url, route, has_key=bool(self._key))
+
+
+def _forms(key: str) -> re.Pattern[str] | None:
+    """Return what finds the key as a server may echo it: in capitals, escaped for JSON, HTML or a URL, in base 64."""
+    if not key:
+        return None
+    forms = {key, json.dumps(key)[1:-1], html.escape(key), quote(key, safe=""), quote_plus(key), quote(key)}
+    forms |= {base64.b64encode(word.encode()).decode().rstrip("=") for word in (key, f"Bearer {key}")}
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
 
 def _status(code: object) -> int:

@@ -28,8 +28,16 @@ class AppError(Exception):
     """Base of all errors raised on purpose; `str()` is a sentence for a person."""
 
 
+def visible(text: str) -> str:
+    """Return one line in which nothing can command a terminal: what it would not print stands there as an escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 class StartupError(AppError):
     """The program cannot start; a person must change something."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__("\n".join(map(visible, sentences)))
 
 
 class ConfigError(StartupError):
@@ -39,8 +47,8 @@ class ConfigError(StartupError):
     """
 
     def __init__(self, faults: list[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(faults))
+        self.faults = tuple(map(visible, faults))
+        super().__init__(*faults)
 
 
 class LibVlcMissing(StartupError):

@@ -64,7 +64,11 @@ class FolderLock:
     def _opened(self) -> int:
         """Open the file, which others may have put there where they can write to the folder."""
         try:
-            return open_safely(self._path, os.O_RDWR | os.O_CREAT)
+            handle = open_safely(self._path, os.O_RDWR | os.O_CREAT)
+            if os.fstat(handle).st_nlink > 1:  # our process id would be written into a file of another name
+                os.close(handle)
+                raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+            return handle
         except PermissionError as error:
             try:
                 owner = f"user {self._path.lstat().st_uid}" if self._path.lstat().st_uid else "root"
@@ -78,7 +82,7 @@ class FolderLock:
             if error.errno not in (errno.ELOOP, errno.EINVAL, errno.EMLINK, errno.ENXIO, errno.EISDIR):
                 raise
             raise SpoolBusy(
-                f"the lock {self._path} is no file of ours but a link, a pipe or a folder:"
+                f"the lock {self._path} is no file of ours but a link, a pipe or a folder (or it has a second name):"
                 " delete it, and let nobody else write to the folder"
             ) from error
 

@@ -25,6 +25,18 @@ LONGEST_LINE: Final = 2_000
 FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
 
 
+# What would command the terminal of who reads the log. Line breaks stay, for tracebacks.
+CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+class Plain(logging.Formatter):
+    """Writes no control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record."""
+        return super().format(record).translate(CONTROLS)
+
+
 class Journal(logging.Handler):
     """Takes what is logged from the first moment on, and has it written once there is a file.
 
@@ -106,7 +118,7 @@ def _rotating(path: Path) -> logging.Handler:
                     stream.close()
 
     file = LogFile(path, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8", delay=True)
-    file.setFormatter(logging.Formatter(FORMAT))
+    file.setFormatter(Plain(FORMAT))
     return file
 
 

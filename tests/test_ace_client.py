@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import html
 import io
 import json
 import socket
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import pytest
 import soundfile
@@ -484,6 +487,27 @@ def test_files_are_taken_once_in_order_and_empty_ones_left_out(fake: FakeAcestep
     rows = [{"file": "/a", "seed_value": "1, 2,3,4"}, {"file": ""}, {"file": "/b"}, {"file": "/a"}, 5, {"file": None}]
     report = poll_one(fake, {"status": 1, "result": json.dumps(rows)})
     assert [file.url for file in report.files] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        str.upper,
+        str.title,
+        lambda key: json.dumps(key)[1:-1],
+        lambda key: quote(key, safe=""),
+        html.escape,
+        lambda key: base64.b64encode(f"Bearer {key}".encode()).decode(),
+    ],
+    ids=["capitals", "title", "json", "url", "html", "base64"],
+)
+def test_an_echoed_key_is_hidden_in_every_form(fake: FakeAcestep, echo: Callable[[str], str]) -> None:
+    """Proxies and frameworks change what they echo."""
+    key = 's3cret/key<"+\\'
+    error = f"RuntimeError: no such key {echo(key)} known"
+    fake.answer_next(wrapped([{"task_id": "a", "status": 2, "result": json.dumps([{"error": error}])}]))
+    client = client_of(fake, api_key=key)
+    assert client.poll(["a"])["a"].detail == "RuntimeError: no such key *** known"
 
 
 def test_the_servers_words_are_one_plain_line_without_the_key(fake: FakeAcestep) -> None:
