@@ -133,13 +133,13 @@ def within(limit_s: float, ask: Callable[[], Answer], otherwise: Answer) -> Answ
     It is asked in a thread of its own, which is left behind. Raises what `ask` raises.
     """
     answers: list[Answer] = []
-    errors: list[AppError | OSError] = []
+    errors: list[AppError | OSError | ValueError] = []
     answered = threading.Event()
 
     def body() -> None:
         try:
             answers.append(ask())
-        except (AppError, OSError) as error:
+        except (AppError, OSError, ValueError) as error:
             errors.append(error)
         finally:
             answered.set()

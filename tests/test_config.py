@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,8 @@ def _room_for(name: str) -> dict[str, str]:
         ("STATIONS_FILE", "/"),
         ("LOG_FILE", "/nonexistent/folder/player.log"),
         ("LOG_FILE", "/"),
+        ("LOG_FILE", "/dev/zero"),
+        ("AUDIO_OUTPUT", "file:/dev/full"),
         ("PLAY_FOR", "soon"),
         ("PLAY_FOR", "0"),
         ("PLAY_FOR", "0.5s"),
@@ -403,6 +406,27 @@ def test_a_fault_names_the_variable_that_was_set() -> None:
 
 
 # ---- folders ----
+
+
+def test_a_log_is_a_file_and_a_recording_may_be_a_fifo(tmp_path: Path) -> None:
+    """Nothing that may have to be waited for is logged into; Snapcast reads music from a FIFO."""
+    os.mkfifo(tmp_path / "fifo")
+    (fault,) = faults(LOG_FILE=str(tmp_path / "fifo"))
+    assert "name a file" in fault
+    assert load(AUDIO_OUTPUT=f"file:{tmp_path}/fifo").recording_path == tmp_path / "fifo"
+    assert load(LOG_FILE=os.devnull).log_path == Path(os.devnull)
+
+
+def test_a_disk_that_hangs_at_the_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network share that is gone: one line instead of a program that stands still."""
+    gone = threading.Event()
+    monkeypatch.setattr(config, "ANSWER_S", 0.0)
+    real = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: gone.wait(5.0) if path == tmp_path / "share" else real(path))
+    found = faults(SPOOL_DIR=str(tmp_path / "share"))
+    gone.set()
+    assert any("does not answer" in fault for fault in found)
+
 
 PATHS = ("SPOOL_DIR", "LOG_FILE", "STATIONS_FILE", "AUDIO_OUTPUT")
 

@@ -198,3 +198,20 @@ def test_a_prompt_of_the_users_own_is_passed_on_as_it_is() -> None:
         recipe = station.recipe(index, 40)
         assert (recipe.station, recipe.prompt, recipe.duration_s) == ("custom", "harp and rain", 40)
         assert (recipe.bpm, recipe.key_scale, recipe.time_signature) == (None, "", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["a\\u001b[31mb"]\ncaptions=["x"]\n',
+        '[harbour]\ncaptions=["c"]\n"\\u001b]0;x\\u0007"=1\n',
+        '[harbour]\ntitle="\\u001b[2J\\u202e"\ncaptions=["c"]\n',
+        'order = ["\\u009b2J"]\n',
+    ],
+)
+def test_a_file_cannot_command_the_terminal(tmp_path: Path, text: str) -> None:
+    """Whatever stands in it, the faults that are printed hold no escape sequence and no direction mark."""
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_stations(tmp_path / "mine.toml")
+    assert all(line.isprintable() for line in str(caught.value).splitlines())
