@@ -116,7 +116,8 @@ class KeyParser:
     def _take(self, char: str) -> None:
         """Go on by a character, or by the C1 control that a byte is which is no UTF-8."""
         if self._state in (self._paste, self._rest_of_paste):
-            self._state(char)
+            for part in "\x1b[" if char == "\x9b" else char:
+                self._state(part)
         elif char == "\x1b":
             if self._state == self._escape and not self._held:
                 self._keys.append("esc")

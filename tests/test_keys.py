@@ -177,6 +177,8 @@ KEYS = [
     (b"\x1b[27;2;43~", ["+"]),
     (b"\x1b[27;5;117~", ["ctrl-u"]),
     (b"\x9bA", ["up"]),
+    (b"\x9b200~q\xc2\xa9\x9b201~", ["paste:q\xa9"]),
+    (b"\xc2\x9b200~q\xc2\x9b201~", ["paste:q"]),
     (b"\x1b[1\xe9\x9d\x99", ["静"]),
     *((data, []) for data in BY_THEMSELVES),
 ]
