@@ -1,7 +1,12 @@
-"""One short job at acestep-api, start to end: does it make music, and how fast? Nothing is retried or kept."""
+"""One short job at acestep-api, start to end: does it make music, and how fast? Nothing is kept.
+
+A server may be deaf while it loads its models. That is waited for, and what may have arrived is asked for once more
+only when it answers again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable
@@ -13,7 +18,16 @@ import segment
 from ace_client import AceClient
 from ace_replies import AudioFile, JobReport, JobState
 from clock import Clock
-from errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerTrouble, ServerUnreachable
+from errors import (
+    AppError,
+    CorruptSegment,
+    JobFailed,
+    JobLost,
+    JobStalled,
+    ServerSilent,
+    ServerTrouble,
+    ServerUnreachable,
+)
 from values import Recipe
 
 POLL_S: Final = 0.5  # the measured time is that exact
@@ -54,8 +68,8 @@ def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
     Raises ServerError, JobFailed, JobLost, JobStalled (after `longest_s`), CorruptSegment when no file can be used,
     SpoolError and OSError when there is no place for them.
     """
-    submitted = bench.client.submit(recipe, thinking=thinking)
-    files, took_s, waited = _wait(bench, submitted.task_id)
+    ends_at = bench.clock.now() + bench.longest_s
+    files, took_s, waited = _wait(bench, _submit(bench, recipe, thinking, ends_at), ends_at)
     if not files:
         raise JobFailed("it succeeded without a file")
     usable, rejected = 0, CorruptSegment("no file")
@@ -73,16 +87,32 @@ def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
     return Trial(usable * recipe.duration_s, max(took_s, POLL_S / 10), waited)
 
 
-def _wait(bench: Bench, task_id: str) -> tuple[tuple[AudioFile, ...], float, bool]:
+def _submit(bench: Bench, recipe: Recipe, thinking: bool, ends_at: float) -> str:
+    """Return the id of a job that the server took; where no answer came, once more as soon as it answers again."""
+    asked_at = bench.clock.now()
+    with contextlib.suppress(ServerSilent):
+        return bench.client.submit(recipe, thinking=thinking).task_id
+    while bench.clock.now() < ends_at:
+        bench.watch(bench.clock.now() - asked_at)
+        bench.clock.wait(threading.Event(), POLL_S)
+        with contextlib.suppress(ServerSilent):
+            bench.client.health()
+            return bench.client.submit(recipe, thinking=thinking).task_id
+    raise JobStalled(f"{bench.longest_s:.0f}")
+
+
+def _wait(bench: Bench, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
     """Poll until the job has ended; return its files, how long it ran, and whether it was seen to wait before."""
     never, asked_at = threading.Event(), bench.clock.now()
     began_at, bad_polls = asked_at, 0
-    while (waited_s := bench.clock.now() - asked_at) < bench.longest_s:
-        bench.watch(waited_s)
+    while bench.clock.now() < ends_at:
+        bench.watch(bench.clock.now() - asked_at)
         bench.clock.wait(never, POLL_S)
         try:
             report = bench.client.poll([task_id])[task_id]
             bad_polls = 0
+        except ServerSilent:
+            continue
         except (ServerTrouble, ServerUnreachable):
             bad_polls += 1
             if bad_polls == MOST_BAD_POLLS:

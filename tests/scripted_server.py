@@ -89,6 +89,8 @@ class ScriptedServer:
     deaf_s: float = 0.0
     """Until `deaf_until_s`, from the first job on, a call ends so late and unanswered; submits arrive all the same."""
     deaf_until_s: float = 0.0
+    trouble: Callable[[str], ServerError | None] = lambda name: None
+    """Name of a call -> the error it ends in, without having had an effect."""
     call_faults: dict[int, Callable[[], ServerError]] = field(default_factory=dict)
     """Number of a call (from 1) -> the error it ends in."""
 
@@ -255,6 +257,8 @@ class ScriptedServer:
         self._advance()
         if any(begins <= now < ends for begins, ends in self.away):
             raise ServerUnreachable("cannot reach acestep-api: nothing listens")
+        if (error := self.trouble(name)) is not None:
+            raise error
         if len(self.calls) in self.call_faults:
             raise self.call_faults[len(self.calls)]()
         if self.refuses is not None and name != "health":

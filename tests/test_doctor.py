@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.cells import cell_len
@@ -24,15 +25,20 @@ import config
 import device
 import doctor
 import machine_check
+import segment
+import trial
+from ace_client import AceClient
 from config import Settings
-from errors import ConfigError, LibVlcMissing
+from errors import ConfigError, JobStalled, LibVlcMissing
 from fake_acestep import FakeAcestep
 from fake_http import Request, text, wrapped
 from folder_lock import FolderLock
 from messages import TEXTS
+from scripted_server import ScriptedServer, scripted_ingest
 from simulated_time import FakeClock
 from sound_room import APP, SoundRoom, is_usable
 from stations import builtin_stations
+from values import Recipe
 
 PROTOTYPE = Path(doctor.__file__).parent
 NOWHERE = "http://127.0.0.1:9"
@@ -601,3 +607,19 @@ def test_a_libvlc_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     code, said = for_real(os.environ | {"PYTHON_VLC_LIB_PATH": str(tmp_path / "libvlc.so")})
     assert code == 1
     assert line(said, "libVLC").startswith("problem")
+
+
+def test_a_server_that_is_deaf_while_it_loads_is_waited_for(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that may have arrived is asked for once more, as the server answers again; polls in vain mean nothing."""
+    monkeypatch.setattr(segment, "ingest", scripted_ingest)
+    never = threading.Event()
+    deaf = ScriptedServer(clock.now, wait=lambda seconds: clock.wait(never, seconds), deaf_s=30.0, deaf_until_s=150.0)
+    told: list[float] = []
+    bench = trial.Bench(cast("AceClient", deaf), clock, 1200.0, -45.0, told.append)
+    made = trial.run(bench, Recipe("lofi", "calm", 10.0), thinking=True)
+    assert made.made_s == 10.0
+    assert len(deaf.asked) == 2
+    assert len(told) > 4, "nothing is said for minutes"
+    deaf.deaf_until_s = 1e9
+    with pytest.raises(JobStalled):
+        trial.run(bench, Recipe("lofi", "calm", 10.0), thinking=True)
