@@ -78,7 +78,7 @@ class Connection:
         self._probes = 0
         self._troubles: dict[str, Trouble] = {}
         self._said: dict[tuple[str, int], str] = {}
-        self._slowest_submit_s = 0.0
+        self._slowest_submit_s = self._heard_at = 0.0
         self._loading = self._loading_said = False
         self._ever_up = self._key_taken = False
         self._owes_good_news = True
@@ -93,6 +93,11 @@ class Connection:
             if lasting or self._state == "unsure":
                 return "unwell", lasting[-1] if lasting else self._detail
             return "loading" if self._loading else "up", ""
+
+    @property
+    def heard_at(self) -> float:
+        """When the server last answered a call that tells how it is."""
+        return self._heard_at
 
     def is_troubled(self, route: str) -> bool:
         """Whether the last call to a route failed."""
@@ -134,6 +139,7 @@ class Connection:
         A server that answers a submit only as the job is done is deaf until then: its silence is nothing to tell.
         """
         with self._lock:
+            self._heard_at = self._clock.now()
             if route == SUBMIT:
                 self._slowest_submit_s = max(self._slowest_submit_s, took_s)
             self._troubles.pop(HEALTH, None)

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 QUIET_S: Final = 10.0
 STATS_S: Final = 15.0
 SUBMIT_QUIET_S: Final = 5.0
+SUBMIT_LOST_S: Final = 60.0
 COUNTS_S: Final = 5.0
 BUSY_AFTER: Final = 3
 LONGEST_POLL_BACKOFF_S: Final = 15.0
@@ -119,7 +120,13 @@ class Desk:
     @property
     def may_ask(self) -> bool:
         """Whether no submit is under way, and another job would not just pile up behind hung ones."""
-        return self._submit_at is None and self.board.room_at_server()
+        return not self._is_asking and self.board.room_at_server()
+
+    @property
+    def _is_asking(self) -> bool:
+        """Whether a submit is under way: not one that a server left unanswered which answers all else meanwhile."""
+        since = self._submit_at
+        return since is not None and self.connection.heard_at - since < SUBMIT_LOST_S
 
     def count_failure(self) -> None:
         """Count a try that gave no music."""
@@ -170,7 +177,7 @@ class Desk:
         """Submit, unless somebody else does; return whether the server took it."""
         began_at = self._clock.now()
         with self._lock:
-            if self._submit_at is not None:
+            if self._is_asking:
                 return False
             self._submit_at = began_at
         try:
@@ -350,19 +357,20 @@ class Desk:
             self.connection.answered(HEALTH)
 
     def _ask_for_stats(self) -> None:
-        """A server that does nothing while jobs of ours look unfinished has lost them."""
+        """A server with fewer jobs than look unfinished of ours has lost the oldest: it was restarted meanwhile."""
         ids = self.board.pending_ids()
         try:
             stats = self._client.stats()
-            if not ids or stats.running != 0 or stats.queued != 0:
+            if stats.running is None or stats.queued is None or stats.running + stats.queued >= len(ids):
                 return
             reports = self._client.poll(ids)  # one may have ended between the two calls
         except ServerError as error:
             log.info("the server's counts cannot be had: %s", error)
             return
         self._heard(reports)
-        stale = [task_id for task_id, report in reports.items() if report.state in UNFINISHED]
-        self._lost(self.board.lose(stale, self._clock.now()))
+        stale = [task_id for task_id in ids if reports[task_id].state in UNFINISHED]
+        gone = len(stale) - stats.running - stats.queued
+        self._lost(self.board.lose(stale[: max(gone, 0)], self._clock.now()))
 
     def _server_is_back(self, away_s: float) -> None:
         """Find out what the server still knows, before anybody asks it for more. Raises ServerError."""

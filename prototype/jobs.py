@@ -182,9 +182,9 @@ class Board:
             return any(job.at_server and now - job.changed_at > quiet_s for job in self._jobs)
 
     def pending_ids(self) -> list[str]:
-        """Return the ids of all jobs that have not ended."""
+        """Return the ids of all jobs that have not ended, those asked for first at first."""
         with self._lock:
-            return [job.task_id for job in self._jobs if job.at_server]
+            return [job.task_id for job in sorted(self._jobs, key=lambda job: job.since) if job.at_server]
 
     def persistent(self) -> list[tuple[str, Recipe]]:
         """Return the ids and recipes that a next run of the program should know."""
