@@ -82,6 +82,8 @@ class Harvest:
                 continue  # killed between storing it and forgetting its job
             try:
                 segment = self._fetch(file, recipe, download)
+                if segment.missing:
+                    self._notices.say("segment.cut_off", "warning", name=segment_id, missing=segment.missing)
                 info = _info(segment_id, job, recipe, file, segment.analysis)
                 crop.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
                 crop.audible_s += info.audible_s

@@ -71,6 +71,7 @@ class Loader:
         self.factor: Callable[[], float | None] = lambda: None
         self._pacing = Pacing()
         self._stocked: dict[str, Source] = {}
+        self._cut_off: set[str] = set()
         self._events: deque[Event] = deque()
         self._read: deque[Read] = deque()
         self._ready_since: dict[str, float] = {}
@@ -179,7 +180,8 @@ class Loader:
 
         def read() -> None:
             try:
-                self._read.append((entry, source, load(entry, self._levels, source)))
+                piece = load(entry, self._levels, source, lambda missing: self._say_cut_off(entry.key, missing))
+                self._read.append((entry, source, piece))
             except (CorruptSegment, OSError) as error:
                 self._read.append((entry, source, error))
             except BaseException:
@@ -207,6 +209,11 @@ class Loader:
             elif now is None or now.path == entry.path:  # else it was moved meanwhile, and is tried again
                 self._spool.reject(entry.key, str(piece))
             self._stocked.pop(entry.key, None)
+
+    def _say_cut_off(self, key: str, missing: str) -> None:
+        if key not in self._cut_off:  # it comes again and again
+            self._cut_off.add(key)
+            self._notices.say("segment.cut_off", "warning", name=key, missing=missing)
 
 
 def _seconds(value: float | None) -> str:

@@ -4,10 +4,12 @@
 tail, alive to the shortest note. The threshold applies to the segment *as it will be heard* at the EBU level, not to
 the file: real recordings differ by 13 LU, and -45 dBFS in one at -12 LUFS is -56 dBFS once levelled. From the outermost
 music the cue points move on through the attack or the decay that stays within RELEASE_DB below the threshold.
-A rest inside the music is never cut.
+A rest inside the music is never cut, only shortened where it is so long that a listener takes it for a failure; but a
+short, much weaker sound after a rest at the end is what is left over of an ending, and is cut with the rest.
 
 **Loudness** is measured between the cue points: up to 0.75 LU more on the real segments than over the whole file.
-Peaks are sample peaks; the 1 dB below full scale is what true peaks between the samples may take. One static gain
+Peaks are sample peaks, without the few milliseconds that stand out: a click must not decide how loud the music is, so
+that it is limited instead. The 1 dB below full scale is what true peaks between the samples may take. One static gain
 brings 99 % of real segments within 1 LU of the target. The few whose peaks forbid it (they would stay up to 2 LU too
 quiet) get up to EASE_DB more, and their highest peaks are eased down by as much.
 """
@@ -22,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from decoder import decode as decode
+from decoder import read
 from errors import CorruptSegment
+from loudness import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs
 from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from values import Piece, SegmentInfo, Source
 
@@ -38,10 +42,17 @@ RELEASE_DB: Final = 5.0
 RELEASE_BLOCKS: Final = 50
 ISLAND_BLOCKS: Final = 10  # shorter than 0.1 s and
 ISLAND_GAP_BLOCKS: Final = 100  # 1 s away from all else: a click with its echo, no music
-GATE_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
 EASE_DB: Final = 2.0
-EASE_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 1000
-EASE_BLOCKS: Final = 20  # the gain moves over 20 ms on each side of a peak
+EASE_BLOCKS: Final = 20  # the gain moves over 20 ms on each side of a peak …
+CLICK_DB: Final = 6.0  # above the peak of the music; 4.7 is the most in real segments
+CLICK_BLOCKS: Final = 2  # … and over 2 ms on each side of a click, which hides it
+LEFTOVER_REST_BLOCKS: Final = 60
+LONGEST_LEFTOVER_BLOCKS: Final = 400
+LEFTOVER_PART: Final = 0.25  # of what stands before it
+LEFTOVER_DB: Final = 10.0  # so much weaker
+QUIET_LU: Final = -27.0  # below the target, thus -50 dBFS at the EBU level: nobody at work hears it
+LONGEST_QUIET_BLOCKS: Final = 75  # 0.75 s
+QUIET_REST_FRAMES: Final = SAMPLE_RATE_HZ * 3 // 5  # kept of a longer one: the decay before, the breath after it
 DEAD_LEVEL: Final = 10 ** (SILENT_DBFS / 20)  # amplitude, of the levelled segment
 DEAD_REST_FRAMES: Final = SAMPLE_RATE_HZ // 5
 EDGE_FADE_FRAMES: Final = SAMPLE_RATE_HZ // 200  # 5 ms: no click even without a crossfade
@@ -69,7 +80,7 @@ class Measured(Protocol):
 
     @property
     def peak_dbfs(self) -> float:
-        """Highest sample."""
+        """Highest sample, without clicks."""
         ...
 
 
@@ -91,10 +102,11 @@ class Analysis:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Decoded audio and what was measured of it."""
+    """Decoded audio, what was measured of it, and what the file lacks as `Decoded.missing` says it."""
 
     samples: Samples
     analysis: Analysis
+    missing: str = ""
 
 
 def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
@@ -102,14 +114,26 @@ def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
 
     Raises CorruptSegment with the reason, OSError when the file cannot be read.
     """
-    samples = decode(path)
+    found = read(path)
+    samples = _without_clicks(found.samples)
     length_s = len(samples) / SAMPLE_RATE_HZ
+    cut_off = f" (truncated: {found.missing})" if found.missing else ""
     if length_s < asked_s / 2:
-        raise CorruptSegment(f"too short: {length_s:.1f} s of the {asked_s:.0f} s asked for")
+        raise CorruptSegment(f"too short: {length_s:.1f} s of the {asked_s:.0f} s asked for{cut_off}")
+    if length_s < SHORTEST_AUDIBLE_S:
+        raise CorruptSegment(f"too short: {length_s:.1f} s{cut_off}, at least {SHORTEST_AUDIBLE_S:.0f} s are needed")
     analysis = analyse(samples, cue_dbfs)
     if analysis.audible_s < SHORTEST_AUDIBLE_S:
         raise CorruptSegment(f"almost silent: only {analysis.audible_s:.1f} s can be heard")
-    return Segment(samples, analysis)
+    return Segment(samples, analysis, found.missing)
+
+
+def _without_clicks(samples: Samples) -> Samples:
+    """Lower what stands out by more than CLICK_DB: it would disturb, and shift the loudness too."""
+    limit = 10 ** ((peak_dbfs(samples) + CLICK_DB) / 20)
+    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) <= limit:
+        return samples
+    return samples * _easing(samples, limit, CLICK_BLOCKS)
 
 
 def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
@@ -120,16 +144,17 @@ def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
     levels = _levels_db(samples)
     if not len(levels) or levels.max() < SILENT_DBFS:
         raise CorruptSegment(f"silent: nothing above {SILENT_DBFS:.0f} dBFS")
-    gain = gain_db(_loudness_lufs(samples), _peak_dbfs(samples), REFERENCE_LUFS)
+    gain = gain_db(loudness_lufs(samples), peak_dbfs(samples), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
+    last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
     first, last = _with_decay(levels > cue_dbfs - gain - RELEASE_DB, first, last)
     cue_in = max(0, (first - 1) * LEVEL_FRAMES)
     cue_out = min(len(samples), (last + 1) * LEVEL_FRAMES)
     if last == len(levels) - 1:
         cue_out = len(samples)
-    heard = samples[cue_in:cue_out]
-    # Measured anew: a long dead tail shifts the loudness of the whole, in spite of the gates of BS.1770.
-    return Analysis(len(samples), cue_in, cue_out, _loudness_lufs(heard), _peak_dbfs(heard))
+    # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
+    heard = _shortened(samples[cue_in:cue_out] * np.float32(10 ** (gain / 20)), REFERENCE_LUFS)
+    return Analysis(len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain)
 
 
 def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float:
@@ -145,10 +170,36 @@ def to_piece(
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
     gain = gain_db(measured.loudness_lufs, measured.peak_dbfs - EASE_DB, target_lufs)
     heard = samples[cue_in:cue_out] * np.float32(10 ** (gain / 20))
-    if gain + measured.peak_dbfs > PEAK_LIMIT_DBFS:
-        heard *= _easing(heard)
-    parts = [_soften(part) for part in np.split(heard, _dead_rests(heard).ravel())[::2]]
-    return Piece(parts[0] if len(parts) == 1 else np.concatenate(parts), source, key, info)
+    limit = 10 ** (PEAK_LIMIT_DBFS / 20)
+    for most, blocks in ((limit * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (limit, EASE_BLOCKS)):
+        if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
+            heard *= _easing(heard, most, blocks)
+    return Piece(_shortened(heard, target_lufs), source, key, info)
+
+
+def _shortened(heard: Samples, target_lufs: float) -> Samples:
+    """Shorten the rests of a segment that was levelled to a target, and soften its edges, in place."""
+    heard = _without(heard, _quiet_rests(heard, target_lufs + QUIET_LU))
+    return _without(heard, _dead_rests(heard))
+
+
+def _without(heard: Samples, stretches: npt.NDArray[np.intp]) -> Samples:
+    """Leave out stretches, given as (first, end) frames, and soften all edges that arise."""
+    parts = [_soften(part) for part in np.split(heard, stretches.ravel())[::2]]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _quiet_rests(heard: Samples, below_dbfs: float) -> npt.NDArray[np.intp]:
+    """Return what is to be left out of rests in which no block of LEVEL_FRAMES reaches a level: (first, end) frames.
+
+    The decay that a rest begins with is kept, and the breath that it ends with: QUIET_REST_FRAMES, in equal parts.
+    """
+    blocks = heard[: len(heard) // LEVEL_FRAMES * LEVEL_FRAMES].reshape(-1, LEVEL_FRAMES * CHANNELS)
+    power = np.einsum("bs,bs->b", blocks, blocks) / (LEVEL_FRAMES * CHANNELS)
+    sounding = np.flatnonzero(power > 10 ** (below_dbfs / 10))
+    long = np.flatnonzero(np.diff(sounding) - 1 > LONGEST_QUIET_BLOCKS)
+    half = QUIET_REST_FRAMES // 2
+    return np.stack([(sounding[long] + 1) * LEVEL_FRAMES + half, sounding[long + 1] * LEVEL_FRAMES - half], axis=1)
 
 
 def _dead_rests(heard: Samples) -> npt.NDArray[np.intp]:
@@ -157,22 +208,10 @@ def _dead_rests(heard: Samples) -> npt.NDArray[np.intp]:
     A listener at work takes two seconds of nothing for a failure. What stays is DEAD_REST_FRAMES, and what is silent
     in the two blocks of LEVEL_FRAMES around the rest: a block with any sound is kept whole.
     """
-    sounding = np.flatnonzero(_block_peaks(heard, LEVEL_FRAMES) > DEAD_LEVEL)
+    sounding = np.flatnonzero(block_peaks(heard, LEVEL_FRAMES) > DEAD_LEVEL)
     dead = np.flatnonzero(np.diff(sounding) - 1 > DEAD_REST_FRAMES // LEVEL_FRAMES)
     half = DEAD_REST_FRAMES // 2
     return np.stack([(sounding[dead] + 1) * LEVEL_FRAMES + half, sounding[dead + 1] * LEVEL_FRAMES - half], axis=1)
-
-
-def _block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
-    """Return the largest magnitude of every block; the last one may be shorter.
-
-    Maximum and minimum, each without a copy of the samples, take a quarter of the time of `abs` (measured).
-    """
-    whole = len(samples) // block_frames
-    blocks = samples[: whole * block_frames].reshape(whole, block_frames * CHANNELS)
-    peaks = np.maximum(blocks.max(axis=1), -blocks.min(axis=1))
-    rest = samples[whole * block_frames :]
-    return np.append(peaks, np.abs(rest).max()) if len(rest) else peaks
 
 
 def _soften(part: Samples) -> Samples:
@@ -184,20 +223,19 @@ def _soften(part: Samples) -> Samples:
     return part
 
 
-def _easing(samples: Samples) -> npt.NDArray[np.float32]:
+def _easing(samples: Samples, limit: float, reach: int) -> npt.NDArray[np.float32]:
     """Return the gain, shape (n_frames, 1), that brings every peak under the limit without a corner to be heard.
 
-    Block by block the least gain needed nearby, then its moving average, then straight lines between the blocks;
-    the average is one block narrower, so that the lines stay below the need on both sides.
+    Block by block the least gain needed within `reach` blocks, then its moving average, then straight lines between
+    the blocks; the average is one block narrower, so that the lines stay below the need on both sides.
     """
-    limit = 10 ** (PEAK_LIMIT_DBFS / 20)
-    need = limit / np.maximum(limit, _block_peaks(samples, EASE_BLOCK_FRAMES).astype(np.float64))
+    need = limit / np.maximum(limit, block_peaks(samples, PEAK_BLOCK_FRAMES).astype(np.float64))
     count = len(need)
-    need = np.pad(need, 2 * EASE_BLOCKS, constant_values=1.0)
-    least = np.lib.stride_tricks.sliding_window_view(need, 2 * EASE_BLOCKS + 1).min(axis=1)
-    width = 2 * EASE_BLOCKS - 1
-    smooth = np.convolve(least, np.full(width, 1 / width), "same")[EASE_BLOCKS : EASE_BLOCKS + count]
-    centres = (np.arange(count) + 0.5) * EASE_BLOCK_FRAMES
+    need = np.pad(need, 2 * reach, constant_values=1.0)
+    least = np.lib.stride_tricks.sliding_window_view(need, 2 * reach + 1).min(axis=1)
+    width = 2 * reach - 1
+    smooth = np.convolve(least, np.full(width, 1 / width), "same")[reach : reach + count]
+    centres = (np.arange(count) + 0.5) * PEAK_BLOCK_FRAMES
     return np.interp(np.arange(len(samples)), centres, smooth).astype(np.float32)[:, np.newaxis]
 
 
@@ -240,26 +278,27 @@ def _is_island(run: tuple[int, int], gap_blocks: int) -> bool:
     return run[1] - run[0] < ISLAND_BLOCKS and gap_blocks >= ISLAND_GAP_BLOCKS
 
 
+def _without_leftovers(levels: Levels, quiet_db: float) -> int:
+    """Return the block with which the music ends, before the leftovers of its ending; see the module."""
+    end = len(levels)
+    while True:
+        sounding = np.flatnonzero(levels[:end] > quiet_db)
+        rests = np.flatnonzero(np.diff(sounding) - 1 > LEFTOVER_REST_BLOCKS)
+        if not len(rests):
+            return end
+        music_end, begin = int(sounding[rests[-1]]) + 1, int(sounding[rests[-1] + 1])
+        short = end - begin <= min(LONGEST_LEFTOVER_BLOCKS, LEFTOVER_PART * music_end)
+        if not short or _mean_db(levels[begin:end]) > _mean_db(levels[:music_end]) - LEFTOVER_DB:
+            return end
+        end = music_end
+
+
+def _mean_db(levels: Levels) -> float:
+    return 10.0 * float(np.log10(np.mean(10 ** (levels / 10))))
+
+
 def _with_decay(faint: npt.NDArray[np.bool_], first: int, last: int) -> tuple[int, int]:
     """Widen the music through the neighbouring blocks that are `faint`, at most RELEASE_BLOCKS on each side."""
     before = faint[max(0, first - RELEASE_BLOCKS) : first][::-1]
     after = faint[last : last + RELEASE_BLOCKS]
     return first - int(np.cumprod(before).sum()), last + int(np.cumprod(after).sum())
-
-
-def _loudness_lufs(samples: Samples) -> float:
-    """Return the integrated loudness (ITU-R BS.1770-4); below its block of 0.4 s, that of the unweighted power."""
-    loudness = -np.inf
-    if len(samples) > GATE_BLOCK_FRAMES:
-        from pyloudnorm import Meter  # takes over half a second to import, most of it scipy: not at the program's start
-
-        loudness = float(Meter(SAMPLE_RATE_HZ).integrated_loudness(samples))
-    if not np.isfinite(loudness):
-        power = float(np.square(samples, dtype=np.float64).mean()) * CHANNELS
-        loudness = -0.691 + 10.0 * float(np.log10(power + 1e-20))
-    return loudness
-
-
-def _peak_dbfs(samples: Samples) -> float:
-    peak = max(samples.max(initial=1e-10), -samples.min(initial=-1e-10))
-    return 20.0 * float(np.log10(peak))

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 import wavfile
 from disk import AUDIO_SUFFIXES, KEPT, SHELVES, Files, Listed
 from errors import CorruptSegment
+from loudness import loudness_lufs, peak_dbfs
 from pcm import Samples
 from values import SegmentInfo
 
@@ -88,20 +87,16 @@ def scan(files: Files, root: Path) -> list[Entry]:
 
 
 def fitted(info: SegmentInfo, samples: Samples) -> SegmentInfo:
-    """Return `info` with measurements that fit samples which were cut at its cue points and levelled.
-
-    The gain they got is the ratio of the peaks, as the peak lies between the cue points.
-    """
+    """Return `info` with measurements that fit samples which were cut at its cue points and levelled."""
     if len(samples) == info.length_frames:
         return info
-    peak_dbfs = 20.0 * float(np.log10(np.max(np.abs(samples), initial=1e-10)))
     return replace(
         info,
         length_frames=len(samples),
         cue_in_frames=0,
         cue_out_frames=len(samples),
-        loudness_lufs=info.loudness_lufs + peak_dbfs - info.peak_dbfs,
-        peak_dbfs=peak_dbfs,
+        loudness_lufs=loudness_lufs(samples),
+        peak_dbfs=peak_dbfs(samples),
     )
 
 

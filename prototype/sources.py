@@ -43,8 +43,10 @@ class Levels:
     cue_dbfs: float
 
 
-def load(entry: Entry, levels: Levels, source: Source) -> Piece:
+def load(entry: Entry, levels: Levels, source: Source, cut_off: Callable[[str], object]) -> Piece:
     """Decode an entry into a piece; one without metadata (a stranger's file) is measured first.
+
+    `cut_off` is told what lacks of a file that does not hold what it promises.
 
     Raises CorruptSegment when it is no music, OSError when it cannot be read.
     """
@@ -52,6 +54,8 @@ def load(entry: Entry, levels: Levels, source: Source) -> Piece:
         raise CorruptSegment("neither a file nor samples")
     if entry.info is None and entry.path is not None:
         foreign = segment.ingest(entry.path, 0.0, levels.cue_dbfs)
+        if foreign.missing:
+            cut_off(foreign.missing)
         return segment.to_piece(foreign.samples, foreign.analysis, levels.target_lufs, source, entry.key)
     samples = wavfile.read(entry.path) if entry.samples is None and entry.path is not None else entry.samples
     if samples is None or entry.info is None:

@@ -94,6 +94,10 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "a generated file cannot be used ({reason}): it is left out",
         "生成されたファイルを使えません（{reason}）。再生せずに除外します",
     ),
+    "segment.cut_off": (
+        "{name} is cut off ({missing}): what is there is used",
+        "{name} は途中で切れています（{missing}）。ある分だけを使います",
+    ),
     "segment.unstored": (
         "a generated segment could not be stored ({reason}): please check the disk; the music goes on",
         "生成した曲を保存できませんでした（{reason}）。ディスクを確認してください。音楽は続きます",

@@ -84,15 +84,14 @@ def read_info(path: Path) -> SegmentInfo | None:
         return None
 
 
-def missing_bytes(raw: BinaryIO) -> int:
+def _missing_bytes(raw: BinaryIO) -> int:
     """Return how many bytes of its sound data a WAV file lacks; 0 when it is whole or no WAV.
 
     libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
-    Sizes of 0 and 2**32 - 1 are what programs write that stream without knowing the length.
     """
     for name, length in _chunks(raw):
         if name == b"data":
-            return 0 if length in (0, 0xFFFFFFFF) else max(0, raw.tell() + length - raw.seek(0, os.SEEK_END))
+            return max(0, raw.tell() + length - raw.seek(0, os.SEEK_END))
     return 0
 
 
@@ -111,7 +110,7 @@ def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 def _own_frames(raw: BinaryIO) -> int:
     """Return the number of frames of a whole WAV file in our format. Raises CorruptSegment for any other."""
-    missing = missing_bytes(raw)
+    missing = _missing_bytes(raw)
     if missing:
         raise CorruptSegment(f"truncated: {missing} bytes of sound are missing")
     form = b""

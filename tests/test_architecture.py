@@ -55,6 +55,8 @@ FLOORS: dict[str, frozenset[str]] = {
             "snapshots",
             "config",
             "prelude",
+            "containers",
+            "encoder",
             "wavfile",
             "synth",
             "composer",

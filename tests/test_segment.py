@@ -120,51 +120,6 @@ def test_extra_chunks_and_odd_padding_are_skipped(tmp_path: Path) -> None:
     body = plain[12:36] + extra + plain[36:] + b"LIST" + struct.pack("<I", 4) + b"INFO"
     (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WAVE" + body)
     assert len(segment.decode(tmp_path / "a.wav")) == SAMPLE_RATE_HZ
-    (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-50_000])
-    with pytest.raises(CorruptSegment, match="truncated"):
-        segment.decode(tmp_path / "a.wav")
-
-
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
-def test_a_streamed_wav_without_a_length_is_whole(tmp_path: Path, size: int) -> None:
-    """Writers that stream leave the length open: no reason to reject."""
-    data = bytearray(wav_bytes(chord(1.0)))
-    data[40:44] = struct.pack("<I", size)
-    (tmp_path / "a.wav").write_bytes(data)
-    if size:
-        assert len(segment.decode(tmp_path / "a.wav")) == SAMPLE_RATE_HZ
-    else:
-        with pytest.raises(CorruptSegment, match="empty"):
-            segment.decode(tmp_path / "a.wav")
-
-
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3"])
-@pytest.mark.parametrize("part", [0.95, 0.6, 0.2])
-def test_truncated_is_told(tmp_path: Path, container: str, part: float) -> None:
-    """A file cut anywhere is rejected, also where the decoder itself would keep quiet."""
-    sf.write(tmp_path / "a", chord(10.0), SAMPLE_RATE_HZ, format=container)
-    data = (tmp_path / "a").read_bytes()
-    (tmp_path / "a").write_bytes(data[: int(len(data) * part)])
-    with pytest.raises(CorruptSegment, match=r"truncated|broken"):
-        segment.decode(tmp_path / "a")
-
-
-def test_an_ogg_cut_between_two_pages_is_told(tmp_path: Path) -> None:
-    """Where the last page that is there is whole, it still must be the stream's last."""
-    sf.write(tmp_path / "a", chord(10.0), SAMPLE_RATE_HZ, format="OGG")
-    data = (tmp_path / "a").read_bytes()
-    (tmp_path / "a").write_bytes(data[: data.rindex(b"OggS")])
-    with pytest.raises(CorruptSegment, match=r"truncated|broken"):
-        segment.decode(tmp_path / "a")
-
-
-def test_an_mp3_without_a_known_length_is_no_truncated_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the header does not know the length, a guess that is off rejects nothing."""
-    sf.write(tmp_path / "a", chord(10.0), SAMPLE_RATE_HZ, format="MP3")
-    data = (tmp_path / "a").read_bytes()
-    (tmp_path / "a").write_bytes(data[: len(data) // 2])
-    monkeypatch.setattr(decoder, "LENGTH_MARKS", ())
-    assert 4 * SAMPLE_RATE_HZ < len(segment.decode(tmp_path / "a")) < 6 * SAMPLE_RATE_HZ
 
 
 @pytest.mark.parametrize("kind", BAD_KINDS)
@@ -212,7 +167,9 @@ def test_bombs_are_refused_before_they_fill_the_memory(tmp_path: Path, monkeypat
         segment.decode(tmp_path / "long")
     for rate, channels in ((100, 2), (SAMPLE_RATE_HZ, 64)):
         sf.write(tmp_path / "odd", np.zeros((2, channels)), rate, format="WAV")
-        with pytest.raises(CorruptSegment, match="cannot use"):
+        with pytest.raises(
+            CorruptSegment, match=f"cannot use .*{rate if channels == 2 else channels} .* can be played"
+        ):
             segment.decode(tmp_path / "odd")
 
 
@@ -245,6 +202,23 @@ def test_more_than_asked_is_welcome_and_no_length_asked_rejects_none(tmp_path: P
         assert isinstance(segment.ingest(tmp_path / "a.wav", asked_s, CUE_DBFS), Segment)
     with pytest.raises(CorruptSegment, match="too short"):
         segment.ingest(tmp_path / "a.wav", 6.1, CUE_DBFS)
+
+
+def test_half_a_second_is_too_short_however_loud(tmp_path: Path) -> None:
+    """The reason is the length, not the level."""
+    (tmp_path / "a.wav").write_bytes(wav_bytes(chord(0.5)))
+    with pytest.raises(CorruptSegment, match=r"too short: 0\.5 s"):
+        segment.ingest(tmp_path / "a.wav", 0.0, CUE_DBFS)
+
+
+@pytest.mark.parametrize("offset", [0.4, -0.2, 0.01, 3.0])
+def test_a_constant_offset_is_removed(tmp_path: Path, offset: float) -> None:
+    """It costs headroom and clicks at both ends; each channel may have its own."""
+    shifted = chord(3.0) + np.array([offset, -offset / 2], np.float32)
+    sf.write(tmp_path / "a.wav", shifted, SAMPLE_RATE_HZ, subtype="FLOAT")
+    samples = segment.decode(tmp_path / "a.wav")
+    assert np.abs(samples.mean(axis=0)).max() < 1e-4
+    assert np.abs(samples - chord(3.0)).max() < 2e-3
 
 
 def test_a_moment_of_sound_in_a_long_silence_is_rejected(tmp_path: Path) -> None:
@@ -355,6 +329,47 @@ def test_no_frames_at_all_are_silent() -> None:
         segment.analyse(silence(0.0), CUE_DBFS)
 
 
+def leftover(rest_s: float, level_db: float, seconds: float, before_s: float = 14.0) -> Samples:
+    """Return music, a rest, and something after it."""
+    return joined(chord(before_s), silence(rest_s), chord(seconds) * np.float32(10 ** (level_db / 20)))
+
+
+def test_a_leftover_after_a_rest_is_cut_with_the_rest() -> None:
+    """Short and much weaker after over 0.6 s of rest: the music ends before the rest, also before several of them."""
+    for whole in (leftover(1.0, -16.5, 1.5), leftover(0.7, -12.0, 0.3), leftover(3.0, -20.0, 3.0)):
+        assert 14.0 <= cues_s(whole)[1] <= 14.1
+    twice = joined(leftover(1.0, -16.5, 1.5), silence(1.0), chord(0.5) * np.float32(0.1))
+    assert 14.0 <= cues_s(twice)[1] <= 14.1
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        leftover(0.4, -16.5, 1.5),
+        leftover(1.0, -3.0, 1.5),
+        leftover(1.0, -16.5, 6.0),
+        leftover(1.0, -16.5, 1.5, before_s=4.0),
+        leftover(3.0, 0.0, 8.0, before_s=10.0),
+    ],
+    ids=["a short rest", "as loud", "long", "a large part", "music"],
+)
+def test_music_after_a_rest_is_no_leftover(whole: Samples) -> None:
+    """All three must hold: a real rest before it, short, and much weaker."""
+    assert cues_s(whole)[1] == pytest.approx(len(whole) / SAMPLE_RATE_HZ, abs=0.1)
+
+
+@pytest.mark.parametrize("rest_s", [0.7, 0.85, 1.0, 3.0, 9.0])
+@pytest.mark.parametrize("floor_dbfs", [None, -80.0, -56.0])
+def test_no_rest_is_heard_as_a_failure_and_no_music_is_lost(rest_s: float, floor_dbfs: float | None) -> None:
+    """Below -50 dBFS never for over 0.8 s, in silence as in noise; what is louder is all there."""
+    heard = piece_of(joined(chord(6.0), silence(rest_s, floor_dbfs), chord(5.0, 1))).samples
+    levels = 10 * np.log10(np.mean(heard[: len(heard) // 480 * 480].reshape(-1, 960) ** 2, axis=1) + 1e-20)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], levels < -50, [0])).astype(int))).reshape(-1, 2)
+    assert np.diff(edges, axis=1).max(initial=0) <= 80
+    assert (levels >= -50).sum() >= 100 * 10.9
+    assert loudness_of(heard) == pytest.approx(TARGET_LUFS, abs=0.15)
+
+
 # Level
 
 
@@ -391,9 +406,35 @@ def test_easing_holds_every_peak(peaks: list[tuple[int, float]]) -> None:
     samples = silence(0.2)
     for at, height in peaks:
         samples[at] = height
-    gain = segment._easing(samples)
+    gain = segment._easing(samples, 10 ** (-1 / 20), segment.EASE_BLOCKS)
     assert (gain <= 1.0).all()
     assert np.abs(samples * gain).max(initial=0.0) <= 10 ** (-1 / 20) + 1e-6
+
+
+@pytest.mark.parametrize("clicks", [[100], [100, 96_000, 200_000], [150_000, 150_001, 150_002]])
+@pytest.mark.parametrize("height", [1.0, -1.0])
+def test_clicks_do_not_decide_the_loudness(tmp_path: Path, clicks: list[int], height: float) -> None:
+    """The music is heard at the target, the click stays below the limit, and around it the music does not move."""
+    music = chord(6.0) * np.float32(10 ** ((-35.0 - loudness_of(chord(6.0))) / 20))
+    clicked = music.copy()
+    clicked[clicks, 0] = height
+    sf.write(tmp_path / "a.wav", clicked, SAMPLE_RATE_HZ, subtype="FLOAT")
+    found = segment.ingest(tmp_path / "a.wav", 0.0, CUE_DBFS)
+    clean = piece_of(music).samples
+    heard = segment.to_piece(found.samples, found.analysis, TARGET_LUFS, Source.FRESH, "k").samples
+    assert np.abs(heard).max() <= 2.1 * np.abs(clean).max()
+    assert loudness_of(heard) == pytest.approx(TARGET_LUFS, abs=0.1)
+    near = 5 * SAMPLE_RATE_HZ // 1000
+    mask = np.all([np.abs(np.arange(len(heard)) - at) > near for at in clicks], axis=0)
+    assert np.abs(heard[mask] - clean[mask]).max() < 0.01 * np.abs(clean).max()
+
+
+def test_loud_hits_are_no_clicks() -> None:
+    """What peaks again and again is the music's own peak, and holds the gain down but for the usual easing."""
+    hits = chord(6.0) * np.float32(0.1)
+    for at in range(0, len(hits) - 480, SAMPLE_RATE_HZ // 4):
+        hits[at : at + 480] = 0.9 * np.sin(np.arange(480) / 10)[:, np.newaxis]
+    assert segment.analyse(hits, CUE_DBFS).peak_dbfs == pytest.approx(20 * np.log10(0.9), abs=0.1)
 
 
 def test_measurements_that_do_not_fit_are_bounded() -> None:
@@ -423,13 +464,19 @@ def real_pieces() -> tuple[tuple[Samples, Analysis, Piece], ...]:
 
 @needs_real
 def test_real_tails_are_cut_and_no_music_with_them() -> None:
-    """What is cut lies far below the music: the tail nowhere as loud as -38 dBFS for 0.1 s, as it would be heard."""
+    """What is cut lies far below the music: nowhere as loud as -43 dBFS for 0.1 s, as it would be heard.
+
+    A leftover of the ending behind a rest may be as loud as 10 dB below the music.
+    """
     for samples, found, piece in real_pieces():
         assert len(piece.samples) < len(samples) - SAMPLE_RATE_HZ
         gain = segment.gain_db(found.loudness_lufs, found.peak_dbfs, TARGET_LUFS)
         for dead in (samples[: found.cue_in_frames], samples[found.cue_out_frames :]):
             blocks = dead[: len(dead) // 4800 * 4800].astype(np.float64).reshape(-1, 9600)
-            assert (10 * np.log10(np.mean(blocks**2, axis=1) + 1e-20) + gain).max(initial=-99.0) < -43.0
+            levels = 10 * np.log10(np.mean(blocks**2, axis=1) + 1e-20) + gain
+            assert levels[:6].max(initial=-99.0) < -43.0
+            assert levels.max(initial=-99.0) < TARGET_LUFS - segment.LEFTOVER_DB
+            assert (levels > -43.0).sum() <= 15
 
 
 @needs_real
@@ -464,7 +511,7 @@ def test_the_programme_of_real_segments_has_no_holes() -> None:
 def test_dead_rests_are_shortened_and_music_is_not() -> None:
     """Two seconds of silence inside a segment become 0.2 s; a soft passage of the same length stays."""
     one = tone(4.0, amplitude=0.2)
-    soft, dead = tone(2.0, amplitude=0.004), np.zeros((2 * SAMPLE_RATE_HZ, 2), np.float32)
+    soft, dead = tone(2.0, amplitude=0.02), np.zeros((2 * SAMPLE_RATE_HZ, 2), np.float32)
     samples = np.concatenate([one, soft, one, dead, one])
     piece = segment.to_piece(samples, segment.analyse(samples, -45.0), -23.0, Source.FRESH, "rests")
     assert len(piece.samples) / SAMPLE_RATE_HZ == pytest.approx(14.2, abs=0.05)

@@ -1,0 +1,323 @@
+"""What a file's header promises, and a view of the file that promises nothing.
+
+libsndfile believes headers: it stops where they say, or where a guess from them falls. Writers into a pipe cannot go
+back to fill in a length, programs die while they record, and downloads end early. So the length that stands in a header
+is taken out here, or replaced by what the file holds; libsndfile then decodes until the data end, and the promise is
+told apart, to be compared with what came.
+
+Layouts: RIFF/WAVE (Microsoft), RF64/BW64 (EBU Tech 3306, ITU-R BS.2088), Wave64 (Sony), AIFF (Apple), CAF (Apple),
+AU (Sun), FLAC (RFC 9639), Ogg (RFC 3533), MP3 (ISO/IEC 11172-3, with the Xing and LAME tags as they are in use).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+UNKNOWN_BYTES: Final = 0x7FFF_0000  # from here on a length is what is written where it is not known
+STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
+MANY: Final = 1 << 40  # frames
+OGG_HEADER: Final = 27
+XING_AT: Final = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13, (0, False): 21, (0, True): 13}
+XING_FRAMES: Final = 0x00FF_FFFF
+MP3_RATES_HZ: Final = (44_100, 48_000, 32_000)
+MP3_KBPS: Final = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a header says of the length; nothing where it does not know.
+
+    `frames` is the number of frames; fewer are a cut file only where `counted`. `missing_part` is how many bytes of
+    sound lack for each that is there. With `open_end` the mark of the end lacks.
+    """
+
+    frames: int | None = None
+    counted: bool = True
+    missing_part: float = 0.0
+    open_end: bool = False
+
+
+class View(io.RawIOBase):
+    """`head` + the bytes `begin` to `end` of a file + `tail`, to read and seek in; the file itself stays as it is."""
+
+    def __init__(
+        self, raw: BinaryIO, head: bytes = b"", begin: int = 0, end: int | None = None, tail: bytes = b""
+    ) -> None:
+        self._raw = raw.fileno()
+        self._head, self._begin, self._tail = head, begin, tail
+        self._end = os.fstat(self._raw).st_size if end is None else end
+        self._size = len(head) + self._end - begin + len(tail)
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move as a file does."""
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read the next bytes."""
+        middle = len(self._head) + self._end - self._begin
+        if self._at < len(self._head):
+            data = self._head[self._at : self._at + len(buffer)]
+        elif self._at < middle:
+            at = self._at - len(self._head) + self._begin
+            data = os.pread(self._raw, min(len(buffer), self._end - at), at)
+        else:
+            data = self._tail[self._at - middle : self._at - middle + len(buffer)]
+        buffer[: len(data)] = data
+        self._at += len(data)
+        if data and len(data) < len(buffer):
+            return len(data) + self.readinto(memoryview(buffer)[len(data) :])
+        return len(data)
+
+
+def views(raw: BinaryIO) -> list[tuple[View, Promise]]:
+    """Return the file as libsndfile shall see it, with what its header promised; a chained Ogg has several."""
+    magic = os.pread(raw.fileno(), 16, 0)
+    if magic[:4] == b"OggS":
+        return list(_ogg(raw))
+    if magic[:4] == b"fLaC":
+        return [_flac(raw)]
+    if magic[:4] == b".snd":
+        return [_au(raw)]
+    layout = next((layout for layout in LAYOUTS if layout.begins(magic)), None)
+    if layout is not None:
+        return [_chunked(raw, layout)]
+    if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and len(magic) > 1 and magic[1] & 0xE0 == 0xE0):
+        return [_mp3(raw)]
+    return [(View(raw), Promise())]
+
+
+# -- files of chunks ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the chunks of a kind of file are written; `size_format` is that of struct."""
+
+    magics: tuple[bytes, ...]
+    kind: bytes
+    first_at: int
+    name_bytes: int
+    size_format: str
+    align: int
+    data: bytes
+    counts_header: bool = False
+
+    @property
+    def header_bytes(self) -> int:
+        """Length of a chunk's name and size."""
+        return self.name_bytes + struct.calcsize(self.size_format)
+
+    def begins(self, magic: bytes) -> bool:
+        """Tell whether a file that begins so is of this kind."""
+        return magic[:4] in self.magics and magic[8 : 8 + len(self.kind)] == self.kind
+
+
+LAYOUTS: Final = (
+    Layout((b"RIFF", b"RF64", b"BW64"), b"WAVE", 12, 4, "<I", 2, b"data"),
+    Layout((b"FORM",), b"AIF", 12, 4, ">I", 2, b"SSND"),
+    Layout((b"caff",), b"", 8, 4, ">q", 1, b"data"),
+    Layout((b"riff",), b"", 40, 16, "<Q", 8, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", True),
+)
+
+
+def _chunked(raw: BinaryIO, layout: Layout) -> tuple[View, Promise]:
+    """Give the chunk of sound the size that it has in the file; RF64 becomes RIFF, as its large sizes fall away."""
+    file_end = os.fstat(raw.fileno()).st_size
+    wide_bytes, block_bytes = 0, 1
+    for name, at, size in _chunks(raw, layout, layout.first_at, file_end):
+        if name == b"ds64":
+            wide_bytes = struct.unpack("<Q", os.pread(raw.fileno(), 8, at + 8).ljust(8, b"\0"))[0]
+        if name[:4] == b"fmt ":
+            block_bytes = max(1, *struct.unpack("<H", os.pread(raw.fileno(), 2, at + 12).ljust(2, b"\0")))
+        if name != layout.data:
+            continue
+        if size == 0xFFFF_FFFF and wide_bytes:
+            size = wide_bytes
+        found = file_end - at
+        known = 0 <= size < UNKNOWN_BYTES
+        there = min(size, found) if known else found
+        if there < found and _runs_on(raw, layout, at + size, file_end):
+            there = found
+        there -= there % block_bytes  # half a block of ADPCM is decoded as a burst of noise
+        promise = Promise(missing_part=max(0, size - found) / max(1, found) if known else 0.0)
+        return View(raw, _with_size(raw, layout, at, there), at, at + there), promise
+    return View(raw), Promise()
+
+
+def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, position and size of the contents of each chunk."""
+    own = layout.header_bytes if layout.counts_header else 0
+    while len(header := os.pread(raw.fileno(), layout.header_bytes, at)) == layout.header_bytes and at < end:
+        name = header[: layout.name_bytes]
+        size = struct.unpack(layout.size_format, header[layout.name_bytes :])[0] - own
+        at += layout.header_bytes
+        yield name, at, size
+        at += max(0, size) + -max(0, size) % layout.align
+
+
+def _runs_on(raw: BinaryIO, layout: Layout, at: int, end: int) -> bool:
+    """Tell whether the data go on behind their stated end `at`: no chunks stand there, nor just a few bytes."""
+    for begin in {at, at + -at % layout.align}:
+        follows = list(_named(raw, layout, begin, end))
+        if follows and abs(follows[-1][1] + follows[-1][2] - end) <= layout.align + layout.header_bytes:
+            return False
+    return end - at > STRAY_BYTES
+
+
+def _named(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield chunks as long as they bear names, within the file."""
+    for name, begin, size in _chunks(raw, layout, at, end):
+        if not all(32 <= letter < 127 for letter in name[:4]) or not 0 <= size <= end - begin + layout.align:
+            return
+        yield name, begin, size
+
+
+def _with_size(raw: BinaryIO, layout: Layout, at: int, there: int) -> bytes:
+    """Return all bytes before the sound at `at`, with `there` for the size of its chunk."""
+    head = bytearray(os.pread(raw.fileno(), at, 0))
+    size_at = at - struct.calcsize(layout.size_format)
+    own = layout.header_bytes if layout.counts_header else 0
+    struct.pack_into(layout.size_format, head, size_at, there + own)
+    if bytes(head[:4]) in (b"RF64", b"BW64"):
+        head[:4] = b"RIFF"
+        head = head.replace(b"ds64", b"JUNK", 1)
+    if head[:4] == b"RIFF":
+        struct.pack_into("<I", head, 4, at + there - 8)
+    if head[:4] == b"FORM":
+        struct.pack_into(">I", head, 4, at + there - 8)
+    if head[:4] == b"riff":
+        struct.pack_into("<Q", head, 16, at + there)
+    return bytes(head)
+
+
+def _au(raw: BinaryIO) -> tuple[View, Promise]:
+    head = os.pread(raw.fileno(), 24, 0).ljust(24, b"\0")
+    at, size = struct.unpack_from(">II", head, 4)
+    found = max(1, os.fstat(raw.fileno()).st_size - at)
+    short = size - found if size < UNKNOWN_BYTES else 0
+    return View(raw, head[:8] + struct.pack(">I", found) + head[12:], 24), Promise(missing_part=max(0, short) / found)
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+def _flac(raw: BinaryIO) -> tuple[View, Promise]:
+    """Take the number of samples out of STREAMINFO (36 bits from byte 21 on): 0 is unknown."""
+    head = bytearray(os.pread(raw.fileno(), 26, 0).ljust(26, b"\0"))
+    frames = (head[21] & 0xF) << 32 | int.from_bytes(head[22:26], "big")
+    head[21] &= 0xF0
+    head[22:26] = bytes(4)
+    return View(raw, bytes(head), 26), Promise(frames or None)
+
+
+def _ogg(raw: BinaryIO) -> Iterator[tuple[View, Promise]]:
+    """Yield the links of a chain, each with a last page whose position is beyond all that can come."""
+    pages = list(_pages(raw))
+    if not pages:
+        yield View(raw), Promise()
+        return
+    firsts = [n for n, (_, page) in enumerate(pages) if page[5] & 2 and not (n and pages[n - 1][1][5] & 2)] or [0]
+    for first, beyond in zip(firsts, [*firsts[1:], len(pages)], strict=True):
+        at, page = pages[beyond - 1]
+        last = os.pread(raw.fileno(), _page_bytes(page), at)
+        marked = last[:6] + struct.pack("<q", MANY) + last[14:22] + bytes(4) + last[26:]
+        marked = marked[:22] + struct.pack("<I", _ogg_checksum(marked)) + marked[26:]
+        granule = struct.unpack_from("<q", page, 6)[0] - _pre_skip(raw, *pages[first])
+        # A stream that was joined late counts from its true beginning, so that the position tells no length.
+        promise = Promise(granule if granule > 0 else None, counted=False, open_end=not page[5] & 4)
+        yield View(raw, b"", pages[first][0], at, marked), promise
+
+
+def _pre_skip(raw: BinaryIO, at: int, page: bytes) -> int:
+    """Return the frames that an Opus stream counts before its first one (RFC 7845, section 5.1)."""
+    head = os.pread(raw.fileno(), 12, at + OGG_HEADER + page[26])
+    return int.from_bytes(head[10:], "little") if head.startswith(b"OpusHead") else 0
+
+
+def _pages(raw: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield position and header of each whole page, past whatever stands between them."""
+    at, size = 0, os.fstat(raw.fileno()).st_size
+    while at < size:
+        header = os.pread(raw.fileno(), OGG_HEADER + 255, at)
+        if header[:4] == b"OggS" and len(header) > OGG_HEADER and at + _page_bytes(header) <= size:
+            yield at, header
+            at += _page_bytes(header)
+        else:
+            ahead = os.pread(raw.fileno(), 1 << 16, at + 1)
+            found = ahead.find(b"OggS")
+            at += 1 + (found if found >= 0 else max(1, len(ahead) - 3))
+
+
+def _page_bytes(header: bytes) -> int:
+    return OGG_HEADER + header[26] + sum(header[OGG_HEADER : OGG_HEADER + header[26]])
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Return the CRC of RFC 3533: polynomial 0x04c11db7, neither reflected nor inverted."""
+    crc = 0
+    for byte in page:
+        crc = (crc << 8) & 0xFFFF_FFFF ^ OGG_CRC[(crc >> 24) ^ byte]
+    return crc
+
+
+def _ogg_crc_of(byte: int) -> int:
+    crc = byte << 24
+    for _ in range(8):
+        crc = (crc << 1) ^ (0x104C1_1DB7 if crc & 0x8000_0000 else 0)
+    return crc
+
+
+OGG_CRC: Final = tuple(_ogg_crc_of(byte) for byte in range(256))
+
+
+def _mp3(raw: BinaryIO) -> tuple[View, Promise]:
+    """Replace the Xing tag by one whose length is beyond all that can come; where there is none, put one first."""
+    tag = os.pread(raw.fileno(), 10, 0).ljust(10, b"\0")
+    at = 0
+    if tag[:3] == b"ID3":
+        at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+    frame = os.pread(raw.fileno(), 4096, at)
+    shape = _mp3_shape(frame)
+    if shape is None:
+        return View(raw), Promise()
+    xing_at, length, samples = shape
+    if frame[xing_at : xing_at + 4] not in (b"Xing", b"Info"):
+        head = frame[:4].ljust(xing_at, b"\0") + b"Xing" + struct.pack(">II", 1, XING_FRAMES)
+        return View(raw, head.ljust(length, b"\0"), at), Promise()
+    flags, frames = struct.unpack_from(">II", frame, xing_at + 4)
+    if not flags & 1:
+        return View(raw, frame[: xing_at + 4] + bytes(length - xing_at - 4), at + length), Promise()
+    told = bytearray(frame[:length])
+    struct.pack_into(">I", told, xing_at + 8, XING_FRAMES)
+    if flags & 2:
+        struct.pack_into(">I", told, xing_at + 12, os.fstat(raw.fileno()).st_size - at)
+    lame_at = xing_at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    trimmed = int.from_bytes(told[lame_at + 21 : lame_at + 24], "big")
+    return View(raw, bytes(told), at + length), Promise(frames * samples - (trimmed >> 12) - (trimmed & 0xFFF))
+
+
+def _mp3_shape(frame: bytes) -> tuple[int, int, int] | None:
+    """Return where a Xing tag would stand, the bytes and the samples of a Layer III frame; None for anything else."""
+    if len(frame) < 64 or frame[0] != 0xFF or frame[1] & 0xE6 != 0xE2:
+        return None
+    version, mono, bit_rate, rate = frame[1] >> 3 & 3, frame[3] >> 6 == 3, frame[2] >> 4, frame[2] >> 2 & 3
+    if version == 1 or bit_rate in (0, 15) or rate == 3:
+        return None
+    full = version == 3
+    rate_hz = MP3_RATES_HZ[rate] >> (0 if full else 1 if version == 2 else 2)
+    length = (144 if full else 72) * MP3_KBPS[full][bit_rate] * 1000 // rate_hz + (frame[2] >> 1 & 1)
+    return XING_AT[version, mono], length, 1152 if full else 576
