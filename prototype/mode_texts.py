@@ -221,8 +221,12 @@ MODES: Final[dict[str, tuple[str, str]]] = {
         "使えるファイルがないため、何も書き出しませんでした",
     ),
     "render.no_file": (
-        "-o {path}: is not a plain file; give the name of a new WAV file",
-        "-o {path} は通常のファイルではありません。新しい WAV ファイルの名前を指定してください",
+        "-o {path}: is not a plain file; give the name of a new file",
+        "-o {path} は通常のファイルではありません。新しいファイルの名前を指定してください",
+    ),
+    "render.no_format": (
+        "-o {path}: this format cannot be written; give a name that ends in {formats}",
+        "-o {path} の形式では書き出せません。{formats} で終わる名前を指定してください",
     ),
     "render.is_read": (
         "-o {path}: is one of the files to read; give another name",

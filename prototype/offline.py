@@ -1,4 +1,4 @@
-"""`--render`: the programme that the player would play of these files, as a WAV file, as fast as the machine can.
+"""`--render`: the programme that the player would play of these files, as one file, as fast as the machine can.
 
 Decoding, cutting, levelling and mixing are those of playing. Only the bed is missing: in its place stands nothing, so
 the first piece fades in out of silence, and the last one fades to silence as it would fade to the bed; with that fade
@@ -21,13 +21,14 @@ import soundfile as sf
 
 import segment
 from config import Settings
+from decoder import MAX_LENGTH_S
+from encoder import FORMATS, Encoder, format_of
 from errors import CorruptSegment, StartupError
 from lines import Lines, column, harmless
 from loudness import LoudnessMeter
 from messages import text
 from mixer import Mixer
 from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
-from recorder import FORMATS, LONGEST_FRAMES
 from values import Piece, Source
 from widgets import clock_time, span
 
@@ -70,8 +71,8 @@ def render(settings: Settings, *, stream: TextIO | None = None) -> int:
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     began_at, meter, report = time.monotonic(), LoudnessMeter(), Report()
     try:
-        kind = _format(target, settings.render)
-        with sf.SoundFile(partial, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=None, format=kind) as file:
+        frames = _at_most_s(settings.render) * SAMPLE_RATE_HZ if target.suffix.lower() in ("", ".wav") else 0.0
+        with Encoder(partial, format_of(target, round(frames)), title=target.stem) as file:
             for block in programme(settings, lines, report):
                 meter.feed(block)
                 file.write(block)
@@ -135,6 +136,8 @@ def _pieces(settings: Settings, lines: Lines) -> Iterator[Piece]:
             reason = getattr(error, "strerror", None) or error
             lines.say(text(settings.language, "render.left_out", name=name, reason=harmless(reason)))
             continue
+        if found.missing:
+            lines.say(text(settings.language, "segment.cut_off", name=name, missing=found.missing))
         yield segment.to_piece(found.samples, found.analysis, settings.target_lufs, Source.FRESH, str(path))
 
 
@@ -147,6 +150,13 @@ def _without_end(block: Samples) -> Samples:
 def _checked(output: Path, given: Sequence[Path], language: str) -> Path:
     """Return the file to write, links followed. Raises StartupError when it is one of those to read, or no file."""
     target = output.resolve()
+    try:
+        format_of(output)
+        format_of(target)
+    except ValueError as error:
+        raise StartupError(
+            text(language, "render.no_format", path=harmless(output), formats=", ".join(FORMATS))
+        ) from error
     if target.exists() and not target.is_file():
         raise StartupError(text(language, "render.no_file", path=harmless(output)))
     for path in given:
@@ -156,16 +166,13 @@ def _checked(output: Path, given: Sequence[Path], language: str) -> Path:
     return target
 
 
-def _format(target: Path, given: Sequence[Path]) -> str:
-    """Return libsndfile's name of the format: WAV, or its large kind where 4 GiB may not do."""
-    kind = FORMATS.get(target.suffix.lower(), "WAV")
-    if kind != "WAV":
-        return kind
+def _at_most_s(given: Sequence[Path]) -> float:
+    """Return how long the files may be together, as far as their headers tell."""
     total_s = 0.0
     for path in given:
         with contextlib.suppress(OSError, sf.SoundFileError):
-            total_s += sf.info(str(path)).duration
-    return "RF64" if total_s * SAMPLE_RATE_HZ > LONGEST_FRAMES else "WAV"
+            total_s += min(sf.info(str(path)).duration, MAX_LENGTH_S)
+    return total_s
 
 
 def _told(report: Report, lufs: float, took_s: float, target: Path, given: int, language: str) -> list[str]:

@@ -18,9 +18,11 @@ from pyloudnorm import Meter
 
 import app
 import config
+import encoder
 import offline
 import segment
 from config import Settings
+from encoder import Encoder, format_of
 from errors import StartupError
 from fake_audio import chord
 from lines import Lines
@@ -223,14 +225,53 @@ def test_the_report_is_true(tmp_path: Path) -> None:
 
 
 def test_the_format_follows_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FLAC by its name, WAV otherwise, and the large kind of WAV where 4 GiB may not do."""
+    """Each of the formats by its name, WAV without one, and the large kind of WAV where 4 GiB may not do."""
     given = files(tmp_path, 2, 3.0)
-    for name, kind in (("out.flac", "FLAC"), ("out.wav", "WAV"), ("out", "WAV")):
-        assert rendered(given, tmp_path / name)[0] == 0
-        assert sf.info(str(tmp_path / name)).format == kind
-    monkeypatch.setattr(offline, "LONGEST_FRAMES", 4 * SAMPLE_RATE_HZ)
+    reference = rendered(given, tmp_path / "out")[2]
+    for name, kind in (
+        ("out.wav", "WAV/PCM_16"),
+        ("out.FLAC", "FLAC/PCM_16"),
+        ("out.ogg", "OGG/VORBIS"),
+        ("out.opus", "OGG/OPUS"),
+        ("out.mp3", "MP3/MPEG_LAYER_III"),
+    ):
+        samples = rendered(given, tmp_path / name)[2]
+        written = sf.info(str(tmp_path / name))
+        assert f"{written.format}/{written.subtype}" == kind
+        assert len(samples) == pytest.approx(len(reference), abs=1200)
+        assert np.sqrt(np.mean((samples[:48_000] - reference[:48_000]) ** 2)) < 0.01
+    monkeypatch.setattr(encoder, "LONGEST_WAV_FRAMES", 4 * SAMPLE_RATE_HZ)
     assert rendered(given, tmp_path / "long.wav")[0] == 0
     assert sf.info(str(tmp_path / "long.wav")).format == "RF64"
+
+
+@pytest.mark.parametrize("name", ["out.m4a", "out.aac", "out.wma", "out.txt", "link.wav"])
+def test_a_format_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, name: str) -> None:
+    """Nothing is decoded for a file that would not be what its name says, and the formats are named."""
+    (tmp_path / "link.wav").symlink_to(tmp_path / "out.m4a")
+    with pytest.raises(StartupError, match=r"cannot be written; .*\.wav, \.flac, \.ogg, \.opus, \.mp3"):
+        rendered([tmp_path / "never read.wav"], tmp_path / name)
+
+
+def test_tags_are_written_where_the_format_has_them(tmp_path: Path) -> None:
+    """Title and comment, in any language."""
+    for suffix in (".wav", ".flac", ".ogg", ".opus", ".mp3"):
+        path = tmp_path / f"a{suffix}"
+        with Encoder(path, format_of(path), title="雨の夜", comment="soft keys") as file:
+            file.write(chord(1.0))
+        with sf.SoundFile(path) as written:
+            assert (written.title, written.comment) == ("雨の夜", "soft keys")
+
+
+def test_a_cut_file_is_mixed_and_said(tmp_path: Path) -> None:
+    """What is there is in the programme, in both languages with a word."""
+    given = files(tmp_path, 1, 8.0)
+    given[0].write_bytes(given[0].read_bytes()[: 4 * 2 * 6 * SAMPLE_RATE_HZ])
+    code, said, samples = rendered(given, tmp_path / "out.wav")
+    assert code == 0
+    assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(6.0, abs=0.05)
+    assert "tone0.wav is cut off (-2.0 s): what is there is used" in said
+    assert "途中で切れています（-2.0 s）" in rendered(given, tmp_path / "out.wav", lang="ja")[1]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real segments are not on this machine")
