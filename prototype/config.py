@@ -136,7 +136,8 @@ class Settings:
     render: tuple[Path, ...] = setting(
         GIVEN_FILE, None, MODES, "mix these files into one programme (with -o)", unset=(), env="", many=True)
     output: Path | None = setting(
-        RESULT_FILE, None, MODES, "the WAV file that --render writes", env="", flags=("-o", "--output"))
+        RESULT_FILE, None, MODES, "the file that --render writes: .wav, .flac, .ogg, .opus or .mp3", env="",
+        flags=("-o", "--output"))
     stats_json: Path | None = setting(
         RESULT_FILE, None, MODES, "when done, also write the summary here as JSON", env="")
     # fmt: on
@@ -193,12 +194,14 @@ def load(
         # A line copied from .env.example is no choice of a person's.
         if source and not (source == DOTENV_PATH.name and raw == option.default):
             given.add(option.name)
-        try:
-            if raw is not None:
-                values[option.name] = _value(option, raw)
-        except ValueError as reason:
-            faults.append(_fault(option, source, _without_keys(raw, environ, from_file), reason))
-    faults += _cross_faults(values, given, warnings) + _mode_faults(values)
+        for text in [] if raw is None else raw if isinstance(raw, list) else [raw]:
+            try:
+                found = _value(option, text)
+            except ValueError as reason:
+                faults.append(_fault(option, source, _without_keys(text, environ, from_file), reason))
+            else:
+                values[option.name] = (*values.get(option.name, ()), found) if isinstance(raw, list) else found
+    faults += _cross_faults(values, given, warnings) + _mode_faults(values, given)
     if faults:
         raise ConfigError([_without_keys(fault, environ, from_file) for fault in faults])
     variables = {option.variable for option in OPTIONS if option.env}
@@ -228,9 +231,7 @@ def _find(option: Option, sources: Mapping[str, Mapping[str, Any]]) -> tuple[str
     return "", option.default
 
 
-def _value(option: Option, raw: str | list[str]) -> Any:
-    if isinstance(raw, list):
-        return tuple(_value(option, text) for text in raw)
+def _value(option: Option, raw: str) -> Any:
     text = raw.strip()
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError("not UTF-8 text")
@@ -285,16 +286,16 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
     return list(dict.fromkeys(faults))
 
 
-def _mode_faults(values: Mapping[str, Any]) -> list[str]:
+def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
     faults = []
     modes = [name for name in ("list_stations", "library", "play_library", "check", "render") if values.get(name)]
     if len(modes) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in modes)
         faults.append(f"{flags}: only one of them at a time; leave the others out")
     render, output = values.get("render", ()), values.get("output")
-    if render and output is None:
+    if render and "output" not in given:
         faults.append("--render: needs a file to write to; add -o FILE.wav")
-    if output is not None and not render:
+    if output is not None and "render" not in given:
         faults.append("-o: is only for --render; add --render FILES…")
     if output in render:
         faults.append(f"-o {shown(str(output))}: is one of the files to read; give another one")
@@ -306,12 +307,11 @@ def _locale(environ: Mapping[str, str]) -> str:
     return next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
 
 
-def _without_keys(text: str | list[str] | None, *sources: Mapping[str, str]) -> str:
+def _without_keys(text: str, *sources: Mapping[str, str]) -> str:
     """Take the server's key out of a text, should it have been put into a wrong place too.
 
     Before a text is shortened as well: a part of the key would be left.
     """
-    text = " ".join(text) if isinstance(text, list) else text or ""
     for source in sources:
         key = source.get("ACESTEP_API_KEY", "").strip()
         if len(key) >= SHORTEST_KEY_HIDDEN:

@@ -766,7 +766,12 @@ def test_modes_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     assert "add -o FILE.wav" in faults("--render", str(song))[0]
     assert "only for --render" in faults("-o", str(tmp_path / "out.wav"))[0]
     assert "one of the files to read" in faults("--render", str(song), "-o", str(song))[0]
-    assert "no such file" in faults("--render", str(song), "gone.wav", "-o", str(tmp_path / "o.wav"))[0]
+    told = faults("--render", str(song), "gone.wav", str(tmp_path), "-o", str(tmp_path / "o.wav"))
+    assert len(told) == 2  # the two that cannot be read, each by its name, and nothing that follows from them
+    assert '"gone.wav": there is no such file' in told[0]
+    assert str(song) not in " ".join(told)
+    assert "is not a file" in told[1]
+    assert len(faults("--render", str(song), "-o", "/nonexistent/o.wav")) == 1
     assert "does not exist" in faults("--stats-json", "/nonexistent/s.json")[0]
 
 
