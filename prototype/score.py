@@ -1,7 +1,7 @@
 """What the composer writes and the players sound: notes, parts and form of one piece, as plain values.
 
-Time is in seconds from the piece's first bar line, which is its first sample. The tempo never changes. A note's time is
-when it is *played*: swing, the part's own place in the beat and the human hand are in it already, nothing is added later.
+Time is in seconds from the piece's first bar line, which is its first sample. The tempo never changes. A note's time
+is when it is *played*: swing, the part's own place in the beat and the human hand are in it, nothing is added later.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What the built-in engine knows of styles: who plays, which patterns, over which progressions.
+"""What the built-in engine knows of styles: who plays, which patterns, over which progressions, and how it feels.
 
-Positions and lengths are beats within a bar of four; a drum pattern is 16 steps ("X" loud, "x" normal, "o" soft).
-Degrees count from 0 on the diatonic scale, so that every chord stays in the key.
+Positions and lengths are beats within a bar of four; a drum pattern is 16 steps ("X" loud, "x" normal, "o" soft,
+"," a ghost). Chords are Roman numerals (`harmony`).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from values import Recipe
@@ -15,24 +15,74 @@ from values import Recipe
 Hits = tuple[tuple[float, float], ...]
 """(position, length) pairs."""
 
-MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
-MINOR: Final = (0, 2, 3, 5, 7, 8, 10)
-
-PROGRESSIONS: Final[dict[str, tuple[tuple[int, ...], ...]]] = {
-    "major": (
-        (3, 2, 1, 0), (0, 5, 1, 4), (1, 4, 0, 5), (3, 4, 2, 5), (5, 3, 0, 4), (0, 2, 3, 4), (0, 5, 3, 1), (3, 0, 1, 5),
-    ),
-    "minor": (
-        (0, 5, 2, 6), (0, 3, 6, 2), (5, 6, 0, 2), (0, 4, 5, 3), (3, 6, 2, 5), (0, 6, 5, 6), (5, 2, 6, 0), (0, 3, 5, 4),
-    ),
-    # For styles that hardly move.
-    "calm major": ((0, 3), (0, 5), (0, 3, 5, 3), (0, 1), (3, 0)),
-    "calm minor": ((0, 5), (0, 3), (0, 6, 5, 6), (0, 2), (5, 0)),
-}  # fmt: skip
+PROGRESSIONS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    # Family and mode; then by section: A, B (another light on it), T the turn, with a borrowed chord.
+    "soul major": {
+        "A": ("IVmaj9 iii7 ii9 Imaj9", "ii9 V13 Imaj9 vi9", "Imaj9 vi9 ii9 V9sus", "IVmaj9 V9sus iii7 vi9"),
+        "B": ("vi9 ii9 IVmaj9 V9sus", "iii7 vi9 ii9 V13", "IVmaj9 iii7 vi9 Imaj9"),
+        "T": ("IVmaj9 iv6 iii7 vi9", "bVImaj7 bVII9 Imaj9 Imaj9"),
+    },
+    "soul minor": {
+        "A": ("i9 bVImaj7 bIIImaj7 bVII9", "i9 iv9 bVII9 bIIImaj9", "bVImaj7 bVII9 i9 i11", "i9 v7 bVImaj7 iv9"),
+        "B": ("iv9 bVII9 bIIImaj9 bVImaj7", "iv9 i9 bVImaj7 v7", "bVImaj7 v7 iv9 i9"),
+        "T": ("i9 IV9 bVImaj7 v7", "bIImaj7 bVImaj7 iv9 v7"),
+    },
+    "jazz major": {
+        "A": ("Imaj9 vi9 ii9 V13", "ii9 V13 iii7 VI7", "Imaj9 II9 ii9 V13", "ii9 V13 Imaj9 vi9"),
+        "B": ("IVmaj9 iv6 iii7 VI7", "iii7 vi9 ii9 V13", "IVmaj9 bVII9 Imaj9 vi9"),
+        "T": ("bVImaj7 bVII9 Imaj9 VI7", "bIIImaj7 bVImaj7 ii9 V13"),
+    },
+    "jazz minor": {
+        "A": ("i9 iv9 ii7b5 V7", "i9 bVImaj7 ii7b5 V7", "i6 iv9 bVII9 bIIImaj9", "i9 bVII9 bVImaj7 V7"),
+        "B": ("iv9 bVII9 bIIImaj9 bVImaj7", "bVImaj7 v7 iv9 i9", "iv9 V7 i9 i6"),
+        "T": ("bIImaj7 i9 bVImaj7 V7", "iv9 IV9 i9 V7"),
+    },
+    "song major": {
+        "A": ("Iadd9 vi7 IVmaj7 V", "I iii7 IVmaj7 Vsus4", "IVmaj7 I V vi7", "Iadd9 IVadd9 vi7 V"),
+        "B": ("vi7 IVmaj7 I V", "ii7 IVmaj7 vi7 V", "IVadd9 V iii7 vi7"),
+        "T": ("IVmaj7 iv6 I Vsus4", "bVII IVadd9 I Iadd9"),
+    },
+    "song minor": {
+        "A": ("iadd9 bVI bIII bVII", "iadd9 iv7 bVII bIII", "bVImaj7 bVII iadd9 v7", "iadd9 v7 bVI iv"),
+        "B": ("bIII bVII iv7 bVI", "iv bVI bIII bVII", "bVImaj7 bIII bVII iv"),
+        "T": ("bVI IV iadd9 bVII", "bIImaj7 bVI iv V"),
+    },
+    "calm major": {
+        "A": ("Imaj9 IVmaj9", "Imaj9 vi9", "IVmaj9 Iadd9", "Iadd9 ii9"),
+        "B": ("vi9 IVmaj9", "iii7 IVmaj9", "ii9 IVadd9"),
+        "T": ("bVIImaj7 IVmaj9", "bVImaj7 Iadd9"),
+    },
+    "calm minor": {
+        "A": ("i9 bVImaj9", "i9 iv9", "i11 bIIImaj9", "iadd9 bVImaj7"),
+        "B": ("bIIImaj9 bVImaj9", "iv9 bVImaj7", "bVIadd9 bVIIadd9"),
+        "T": ("IV9 i9", "bIImaj7 bVImaj7"),
+    },
+    "drone major": {
+        "A": ("Isus2 Iadd9 IVsus2 Isus2", "Iadd9 Isus2 I5 IVadd9", "I5 Isus2 vi7 IVsus2"),
+        "B": ("IVsus2 Iadd9 vi7 IVadd9", "vi7 Vsus4 IVsus2 Isus2"),
+        "T": ("bVIIsus2 Isus2 IVadd9 I5",),
+    },
+    "drone minor": {
+        "A": ("isus2 iadd9 iv5 isus2", "iadd9 isus2 i5 bVIadd9", "i5 isus2 bIIIadd9 isus2"),
+        "B": ("bVIadd9 iadd9 ivsus2 bVIIsus2", "bIIIadd9 bVIIsus2 ivsus2 isus2"),
+        "T": ("IVsus2 isus2 bVIadd9 i5",),
+    },
+    "garden major": {
+        "A": ("Isus2 vi7", "Iadd9 Vsus2", "I5 IVsus2"),
+        "B": ("vi7 iii7", "ii7 vi7"),
+        "T": ("bVIIsus2 IVsus2", "IVsus2 iv6"),
+    },
+    "garden minor": {
+        "A": ("isus2 bVImaj7", "i5 v5", "iadd9 bVImaj7"),
+        "B": ("bVImaj7 bIII", "iv7 v7"),
+        "T": ("bIImaj7 isus2", "IVsus2 i5"),
+    },
+}
 
 SCALES: Final[dict[str, dict[str, tuple[int, ...]]]] = {
     "pentatonic": {"major": (0, 2, 4, 7, 9), "minor": (0, 3, 5, 7, 10)},
     "hirajoshi": {"major": (0, 2, 4, 7, 9), "minor": (0, 2, 3, 7, 8)},
+    "diatonic": {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)},
 }
 
 COMPS: Final[dict[str, Hits]] = {
@@ -42,41 +92,93 @@ COMPS: Final[dict[str, Hits]] = {
     "late": ((0, 0.9), (1.5, 0.9), (3, 0.9)),
     "answer": ((0, 2.9), (3.5, 0.5)),
     "off": ((0.5, 0.8), (2.5, 1.2)),
+    "sparse": ((1.5, 0.6), (3.5, 0.5)),
+    "turned": ((0.5, 0.5), (2, 0.5), (3.5, 0.5)),
+    "ballad": ((0, 1.9), (2, 1.9)),
     "bossa": ((0, 0.9), (1.5, 0.9), (3, 0.9)),
+    "bossa answer": ((0, 0.9), (1, 0.4), (2.5, 1.4)),
     "bossa late": ((0.5, 0.9), (1.5, 0.4), (2, 1.4), (3.5, 0.5)),
     "stab": ((0.5, 0.3), (1.25, 0.3), (2.5, 0.3)),
     "dub": ((1.5, 0.35), (3.25, 0.3)),
+    "dub late": ((0.75, 0.3), (2.5, 0.35)),
 }
 
 BASSES: Final[dict[str, tuple[tuple[float, float, str], ...]]] = {
-    # (position, length, tone): r root, f fifth, o octave, t third, n a step from the next root
-    "held": ((0, 3.9, "r"),),
-    "groove": ((0, 1.3, "r"), (1.5, 0.4, "r"), (2.5, 1.3, "f")),
-    "lazy": ((0, 2.3, "r"), (2.5, 0.9, "r"), (3.5, 0.45, "n")),
-    "walk": ((0, 0.95, "r"), (1, 0.95, "t"), (2, 0.95, "f"), (3, 0.95, "n")),
-    "stroll": ((0, 1.9, "r"), (2, 0.95, "f"), (3, 0.95, "n")),
-    "pulse": tuple((step / 2, 0.4, "o" if step in (3, 6) else "r") for step in range(8)),
-    "steady": tuple((step / 2, 0.4, "r") for step in range(8)),
-    "between": tuple((beat + 0.5, 0.4, "r") for beat in range(4)),
-    "rolling": ((0.5, 0.3, "r"), (1.5, 0.3, "r"), (1.75, 0.2, "o"), (2.5, 0.3, "r"), (3.5, 0.4, "f")),
-    "bossa": ((0, 1.4, "r"), (1.5, 0.45, "r"), (2, 1.4, "f"), (3.5, 0.45, "f")),
-    "waltz": ((0, 2.8, "r"),),
+    # (position, length, tone): r root, f fifth, o octave, t third, n a step from the next root; g a ghost of the root
+    "held": ((0, 4, "r"),),
+    "groove": ((0, 1.4, "r"), (1.5, 1, "r"), (2.5, 1.5, "f")),
+    "lazy": ((0, 2.4, "r"), (2.25, 0.2, "g"), (2.5, 1, "r"), (3.5, 0.5, "n")),
+    "answer": ((0, 2.9, "r"), (3, 0.5, "o"), (3.5, 0.5, "f")),
+    "walk": ((0, 1, "r"), (1, 1, "t"), (2, 1, "f"), (3, 1, "n")),
+    "walk down": ((0, 1, "r"), (1, 1, "o"), (2, 1, "f"), (3, 1, "n")),
+    "walk skip": ((0, 1, "r"), (1, 0.67, "f"), (1.67, 0.33, "g"), (2, 1, "t"), (3, 1, "n")),
+    "stroll": ((0, 2, "r"), (2, 1, "f"), (3, 1, "n")),
+    "pulse": tuple((step / 2, 0.47, "o" if step in (3, 6) else "r") for step in range(8)),
+    "steady": tuple((step / 2, 0.47, "r") for step in range(8)),
+    "climb": tuple((step / 2, 0.47, "rrrfrrot"[step]) for step in range(8)),
+    "between": tuple((beat + 0.5, 0.5, "r") for beat in range(4)),
+    "rolling": ((0.5, 0.4, "r"), (1.5, 0.25, "r"), (1.75, 0.3, "o"), (2.5, 0.4, "r"), (3.5, 0.5, "f")),
+    "bossa": ((0, 1.5, "r"), (1.5, 0.5, "r"), (2, 1.5, "f"), (3.5, 0.5, "f")),
+    "bossa turn": ((0, 1.5, "r"), (1.5, 0.5, "f"), (2, 1.5, "o"), (3.5, 0.5, "n")),
+    "waltz": ((0, 3, "r"),),
+    "waltz turn": ((0, 2, "r"), (2, 1, "f")),
+    "broken": ((0, 2, "r"), (2, 2, "f")),
 }
 
 DRUMS: Final[dict[str, dict[str, str]]] = {
-    "lofi": {"kick": "X.......o.X.....", "snare": "....x.......x...", "hat": "x.o.x.o.x.o.x.oo"},
-    "lofi lazy": {"kick": "X.....x...x.....", "snare": "....x.......x..o", "hat": "o.x.o.x.o.x.o.x."},
-    "soft": {"kick": "x.........o.....", "rim": "....o.......o...", "shaker": "o.o.o.o.o.o.o.o."},
-    "swing": {"ride": "x...x.o.x...x.o.", "brush": "o...x...o...x...", "kick": "o.......o......."},
-    "swing light": {"ride": "x...x...x...x.o.", "hat": "....x.......x...", "brush": "..o...o...o...o."},
-    "retro": {"kick": "X.......X.......", "snare": "....x.......x...", "hat": "x.x.x.x.x.x.x.x."},
-    "retro half": {"kick": "X.....x...x.....", "snare": "........x.......", "hat": "o.x.o.x.o.x.o.x."},
-    "bossa": {"kick": "x..ox..ox..ox..o", "rim": "x..x..x...x..x..", "shaker": "xoooxoooxoooxooo"},
-    "bossa light": {"kick": "x.......x.......", "rim": "..x...x...x..x..", "shaker": "o.x.o.x.o.x.o.x."},
-    "four": {"kick": "X...X...X...X...", "hat": "..x...x...x...x.", "rim": "...o......o....."},
-    "four open": {
-        "kick": "X...X...X...X...", "hat": "o.x.o.x.o.x.o.x.", "shaker": "o.ooo.ooo.ooo.oo", "rim": "......o......o..",
+    "lofi": {"kick": "X......,o.X.....", "snare": "....X..,.,..x..,", "hat": "x.o.x.o.x.o.x,oo"},
+    "lofi lazy": {"kick": "X.....x...x.....", "snare": "....X..,....x..o", "hat": "o,x.o,x.o.x.o,x."},
+    "lofi broken": {
+        "kick": "X..o....,.X..o..", "snare": "....x.,.....X.,.", "hat": "x.o.o.x.x.o.o,x.",
+        "shaker": "..o...o...o...o.",
     },
+    "soft": {"kick": "x.........o.....", "rim": "....o.......o...", "shaker": "o,o,o,o,o,o,o,o,"},
+    "soft brushed": {"kick": "x......,..o.....", "brush": "..,.x...,.,.x..,", "shaker": "o.,.o.,.o.,.o,,."},
+    "swing": {
+        "ride": "x...X.o.x...X.o.", "brush": "o...x..,o...x...", "kick": ",.......,.......",
+        "pedal": "....x.......x...",
+    },
+    "swing light": {"ride": "x...x...x...x.o.", "pedal": "....x.......x...", "brush": "..o...o...o...o."},
+    "swing full": {
+        "ride": "x...X.o.x.o.X.o.", "pedal": "....x.......x...", "brush": "o.,.x..,o,..x.,.",
+        "kick": "o.....,.,.....o.",
+    },
+    "retro": {"kick": "X.......X.......", "snare": "....X.......X...", "hat": "x,o,x,o,x,o,x,o,"},
+    "retro half": {"kick": "X.....x...x.....", "snare": "........X.......", "hat": "o.x.o.x.o.x.o.x."},
+    "retro drive": {
+        "kick": "X...x...X...x...", "snare": "....X.......X...", "hat": "o,x,o,x,o,x,o,x,",
+        "open_hat": "..o...o...o...o.",
+    },
+    "bossa": {"kick": "x..ox..ox..ox..o", "rim": "x..x..x...x..x..", "shaker": "xo,oxo,oxo,oxo,o"},
+    "bossa light": {"kick": "x.......x.......", "rim": "..x...x...x..x..", "shaker": "o.x.o.x.o.x.o.x."},
+    "bossa conga": {
+        "kick": "x..ox..ox..ox..o", "rim": "x..x..x...x..x..", "shaker": "xo,oxo,oxo,oxo,o",
+        "conga": "..o...oo..o...,o",
+        "conga_low": "....o.......o...",
+    },
+    "four": {"kick": "X...X...X...X...", "hat": "..x...x...x...x.", "rim": "...o..,...o....."},
+    "four open": {
+        "kick": "X...X...X...X...", "open_hat": "..o...o...o...o.", "shaker": "o,oxo,oxo,oxo,ox",
+        "rim": "......o......o..",
+    },
+    "four deep": {
+        "kick": "X...X...X...X..,", "hat": "o,x,o,x,o,x,o,xo", "conga": "...o..o....o..,.",
+        "snare": "....,.......o...",
+    },
+}  # fmt: skip
+
+FILLS: Final[dict[str, tuple[dict[str, str], ...]]] = {
+    # The last half of a bar that leads into a new section, by the drum that marks the style.
+    "snare": (
+        {"snare": "o.,.o,oo", "tom": "....o...", "tom_low": "......x."},
+        {"snare": ".,o.x.oo", "kick": "x...o..."},
+        {"tom": "x.o.....", "tom_low": "....x.o.", "snare": ",.,,..,o"},
+    ),
+    "rim": (
+        {"rim": "o..o.ooo", "kick": "x...x..."},
+        {"rim": ".o.o.o.x", "conga": "o.oo..oo", "conga_low": "....o.x."},
+    ),
+    "brush": ({"brush": "o.oo,ox.", "tom_low": "......o."}, {"brush": ",o,ox.oo", "kick": "o....o.."}),
 }  # fmt: skip
 
 
@@ -84,101 +186,144 @@ DRUMS: Final[dict[str, dict[str, str]]] = {
 class Style:
     """A way of playing. An empty voice or pattern list leaves that part out.
 
-    `words`: words of a prompt that call for it. `bars`: bars a chord lasts. `colour`: tones a chord has.
-    `melody`: share of two-bar phrases with a tune. `swing`: delay of the off-beat, as a share of `swing_beats`.
-    `levels_db`: loudness of the parts relative to the chords, over LEVELS_DB.
+    `words`: words of a prompt that call for it. `bars`: bars a chord lasts. `melody`: share of two-bar phrases with a
+    tune. `swing`: delay of the off-beat, as a share of `swing_beats`. `strum_s`: time between the strings of a chord.
+    `centre`, `tune`: where chords and tune lie (MIDI). `loops`: the style is made of them. `levels_db`: levels of
+    the parts, over LEVELS_DB; `late_ms`: where parts and drums stand in the beat, over LATE_MS. `trim_db` brings the
+    usual piece to the engine's loudness (measured).
     """
 
     words: tuple[str, ...]
     chords: tuple[str, ...] = ()
     comps: tuple[str, ...] = ("hold",)
     pad: tuple[str, ...] = ()
-    bass: str = "bass"
+    bass: tuple[str, ...] = ("bass",)
     basses: tuple[str, ...] = ("held",)
+    sub: bool = False
     drums: tuple[str, ...] = ()
     lead: tuple[str, ...] = ()
     melody: float = 0.5
     arpeggio: tuple[str, ...] = ()
     arpeggio_beats: float = 0.5
     scale: str = "pentatonic"
-    harmony: str = ""
+    harmony: str = "soul"
     bars: int = 1
-    colour: int = 4
     swing: float = 0.0
     swing_beats: float = 0.25
+    strum_s: float = 0.012
+    centre: int = 62
+    tune: int = 74
+    loops: bool = False
     texture: str = ""
+    texture_dbfs: float = -43.0
     room_s: float = 1.4
     wet: float = 0.22
     echo_beats: float = 0.0
-    levels_db: tuple[tuple[str, float], ...] = ()
+    levels_db: dict[str, float] = field(default_factory=dict)
+    late_ms: dict[str, float] = field(default_factory=dict)
+    trim_db: float = 0.0
 
 
-LEVELS_DB: Final = {"chords": 0, "pad": -7, "bass": -5, "drums": -5, "lead": -4, "arpeggio": -4, "texture": -22}
+LEVELS_DB: Final = {"chords": 0.0, "pad": -9.0, "bass": -3.0, "drums": 0.0, "lead": -1.0, "arpeggio": -4.0}
+LATE_MS: Final = {
+    "snare": 8.0, "brush": 6.0, "rim": 4.0, "hat": -3.0, "shaker": -4.0, "ride": -3.0, "bass": 4.0, "chords": 3.0,
+    "lead": 9.0, "arpeggio": 2.0,
+}  # fmt: skip
 
 STYLES: Final[dict[str, Style]] = {
     "focus": Style(
-        words=("drone", "motionless", "meditation", "meditative"), pad=("organ", "pad"), bass="organ", melody=0,
-        lead=(), harmony="calm ", bars=4, colour=3, texture="hum", room_s=3.0, wet=0.35,
-        levels_db=(("pad", 0), ("bass", -3), ("texture", -20)),
+        trim_db=-3.3,
+        words=("drone", "motionless", "meditation", "meditative"), pad=("organ", "pad", "choir"), bass=("drone",),
+        lead=("bowl",), melody=0.4, harmony="drone", bars=2, centre=60, tune=72, texture="hum",
+        texture_dbfs=-42, room_s=3.0, wet=0.35,
+        levels_db={"pad": -4, "bass": -4, "lead": -9},
     ),
     "techno": Style(
-        words=("techno", "house", "four-on-the-floor"), chords=("analog", "keys"), comps=("dub", "stab", "off"),
-        pad=("pad",), bass="bass", basses=("between", "rolling"), drums=("four", "four open"),
-        arpeggio=("marimba",), arpeggio_beats=0.25, lead=("bell",), melody=0.12, harmony="calm ", bars=2,
-        room_s=1.2, wet=0.3, echo_beats=0.75,
-        levels_db=(("drums", -4), ("bass", -6), ("pad", -9), ("arpeggio", -6), ("lead", -8)),
+        trim_db=-3.8,
+        words=("techno", "house", "four-on-the-floor"), chords=("stab", "keys"), comps=("dub", "stab", "dub late"),
+        pad=("pad",), bass=("bass",), basses=("between", "rolling"), sub=True,
+        drums=("four", "four open", "four deep"), arpeggio=("marimba", "pluck"), arpeggio_beats=0.25, lead=("bell",),
+        melody=0.2, harmony="calm", bars=2, strum_s=0.0, loops=True, room_s=1.2, wet=0.3, echo_beats=0.75,
+        levels_db={"drums": 1, "bass": -4, "pad": -12, "arpeggio": -8, "lead": -9, "chords": -3},
+        late_ms={"snare": 2, "rim": 2, "bass": 1, "hat": -2, "shaker": -2, "chords": 1, "arpeggio": 0},
     ),
     "synthwave": Style(
-        words=("synthwave", "retrowave", "outrun", "synth-pop"), pad=("synth",), bass="analog",
-        basses=("steady", "pulse"), drums=("retro", "retro half"), arpeggio=("analog", "bell"), arpeggio_beats=0.25,
-        lead=("synth", "violin"), melody=0.35, colour=3, room_s=1.6, wet=0.25, echo_beats=0.75,
-        levels_db=(("pad", -2), ("arpeggio", -5), ("lead", -5)),
+        trim_db=-4.1,
+        words=("synthwave", "retrowave", "outrun", "synth-pop"), pad=("synth",), bass=("analog",),
+        basses=("steady", "pulse", "climb"), drums=("retro", "retro half", "retro drive"),
+        arpeggio=("pluck", "bell"), arpeggio_beats=0.25, lead=("saw", "glide"), melody=0.55, scale="diatonic",
+        harmony="song", strum_s=0.0, room_s=1.6, wet=0.25, echo_beats=0.75,
+        levels_db={"pad": -8, "arpeggio": -8, "lead": -6, "drums": 1, "bass": -4},
+        late_ms={"snare": 3, "bass": 2, "lead": 5, "hat": -2, "arpeggio": 0},
     ),
     "koto": Style(
-        words=("koto", "japanese", "zen", "shamisen", "shakuhachi"), pad=("pad",), bass="koto", lead=("koto",),
-        melody=0.9, arpeggio=("koto",), arpeggio_beats=1.0, scale="hirajoshi", harmony="calm ", bars=2, colour=3,
-        texture="stream", room_s=2.2, wet=0.3,
-        levels_db=(("lead", 0), ("pad", -6), ("bass", -7), ("arpeggio", -8), ("texture", -25)),
+        trim_db=-2.8,
+        words=("koto", "japanese", "zen", "shamisen", "shakuhachi"), pad=("pad",), bass=("koto",), basses=("broken",),
+        lead=("koto", "shakuhachi"), melody=0.9, arpeggio=("koto",), arpeggio_beats=1.0, scale="hirajoshi",
+        harmony="garden", bars=2, strum_s=0.03, tune=72, texture="stream",
+        texture_dbfs=-45, room_s=2.2, wet=0.3,
+        levels_db={"lead": 1, "pad": -11, "bass": -4, "arpeggio": -5},
+        late_ms={"lead": 12, "arpeggio": 6},
     ),
     "bossa": Style(
-        words=("bossa", "samba", "brazilian"), chords=("nylon",), comps=("bossa", "bossa late", "late"), bass="upright",
-        basses=("bossa",), drums=("bossa", "bossa light"), lead=("flute", "vibes", "keys"), melody=0.5, colour=5,
-        room_s=0.9, wet=0.16, levels_db=(("drums", -6), ("lead", -4)),
+        trim_db=-4.9,
+        words=("bossa", "samba", "brazilian"), chords=("nylon",), comps=("bossa", "bossa late", "bossa answer"),
+        bass=("upright",), basses=("bossa", "bossa turn"), drums=("bossa", "bossa light", "bossa conga"),
+        lead=("flute", "vibes", "keys"), melody=0.6, scale="diatonic", harmony="jazz", strum_s=0.009, room_s=0.9,
+        wet=0.16, levels_db={"drums": -2, "lead": -3},
+        late_ms={"rim": 5, "shaker": -5, "chords": 5, "lead": 16, "bass": 3},
     ),
     "jazz": Style(
-        words=("jazz", "swing"), chords=("piano", "keys"), comps=("charleston", "answer", "off", "late"),
-        bass="upright", basses=("walk", "stroll"), drums=("swing", "swing light"), lead=("vibes", "nylon", "flute"),
-        melody=0.6, colour=5, swing=0.3, swing_beats=0.5, room_s=0.9, wet=0.18, levels_db=(("drums", -4),),
+        trim_db=-1.4,
+        words=("jazz", "swing"), chords=("piano", "keys"), comps=("charleston", "answer", "off", "sparse", "turned"),
+        bass=("upright",), basses=("walk", "walk down", "walk skip", "stroll"),
+        drums=("swing", "swing light", "swing full"), lead=("vibes", "nylon", "flute"), melody=0.65, scale="diatonic",
+        harmony="jazz", swing=0.3, swing_beats=0.5, room_s=0.9, wet=0.18, levels_db={"drums": -2, "chords": -2},
+        late_ms={"bass": -2, "ride": -2, "chords": 8, "lead": 22, "brush": 5},
     ),
     "strings": Style(
-        words=("string", "classical", "orchestra", "chamber", "cello"), pad=("strings",), bass="strings",
-        basses=("held",), arpeggio=("pizzicato", "harp"), lead=("violin",), melody=0.65, colour=3, room_s=2.2,
-        wet=0.32, levels_db=(("pad", 0), ("arpeggio", -3), ("bass", -4), ("lead", -3)),
+        trim_db=-6.8,
+        words=("string", "classical", "orchestra", "chamber", "cello"), pad=("strings",), bass=("cello",),
+        basses=("waltz", "waltz turn", "held"), arpeggio=("pizzicato", "harp"), lead=("violin", "cello"), melody=0.75,
+        scale="diatonic", harmony="song", room_s=2.2, wet=0.32,
+        levels_db={"pad": -5, "arpeggio": -3, "bass": -4, "lead": -2}, late_ms={"lead": 14, "bass": 8, "arpeggio": 0},
     ),
     "ambient": Style(
-        words=("ambient", "beatless", "soundscape"), pad=("pad", "choir"), bass="bass", lead=("bell", "piano", "vibes"),
-        melody=0.5, harmony="calm ", bars=2, colour=5, texture="wind", room_s=3.2, wet=0.4, echo_beats=1.5,
-        levels_db=(("pad", 0), ("bass", -7), ("lead", -5), ("texture", -26)),
+        trim_db=-1.7,
+        words=("ambient", "beatless", "soundscape"), pad=("pad", "choir"), bass=("drone",),
+        lead=("bell", "piano", "vibes"), melody=0.6, harmony="calm", bars=2, texture="wind",
+        texture_dbfs=-46, room_s=3.2, wet=0.4,
+        echo_beats=1.5, levels_db={"pad": -4, "bass": -5, "lead": -5}, late_ms={"lead": 20},
     ),
     "nature": Style(
-        words=("nature", "forest", "pastoral", "folk", "acoustic"), pad=("pad",), bass="nylon",
-        arpeggio=("nylon", "harp"), lead=("flute", "harp"), melody=0.4, bars=2, colour=3, texture="stream",
-        room_s=1.8, wet=0.28, levels_db=(("arpeggio", 0), ("pad", -6), ("bass", -5), ("texture", -19)),
+        trim_db=-4.5,
+        words=("nature", "forest", "pastoral", "folk", "acoustic"), pad=("pad",), bass=("nylon",), basses=("broken",),
+        arpeggio=("nylon", "harp"), lead=("flute", "harp"), melody=0.55, harmony="song", texture="stream",
+        texture_dbfs=-40, room_s=1.8,
+        wet=0.28, levels_db={"arpeggio": 0, "pad": -10, "bass": -3, "lead": -2},
+        late_ms={"lead": 14, "arpeggio": 0},
     ),
     "rain": Style(
-        words=("rain", "drizzle"), chords=("piano", "keys"), comps=("hold", "push", "answer"), pad=("pad",),
-        basses=("held", "lazy"), drums=("soft",), lead=("vibes", "piano", "nylon"), melody=0.4, colour=5, swing=0.12,
-        texture="rain", room_s=1.8, wet=0.28, levels_db=(("drums", -6), ("pad", -10), ("texture", -14)),
+        trim_db=-5.6,
+        words=("rain", "drizzle"), chords=("piano", "keys"), comps=("hold", "push", "answer", "ballad"), pad=("pad",),
+        basses=("held", "lazy", "answer"), drums=("soft", "soft brushed"), lead=("vibes", "piano", "nylon"),
+        melody=0.5, swing=0.12, texture="rain",
+        texture_dbfs=-37, room_s=1.8, wet=0.28, strum_s=0.018,
+        levels_db={"drums": -3, "pad": -12}, late_ms={"lead": 18, "chords": 6, "rim": 8},
     ),
     "piano": Style(
-        words=("piano",), arpeggio=("piano",), bass="piano", lead=("piano",), pad=("strings",), melody=0.6, colour=4,
-        room_s=1.7, wet=0.26, levels_db=(("arpeggio", 0), ("lead", 0), ("bass", -3), ("pad", -15)),
+        trim_db=-1.3,
+        words=("piano",), arpeggio=("piano",), bass=("piano",), basses=("broken", "held"), lead=("piano",),
+        pad=("strings",), melody=0.75, scale="diatonic", harmony="song", room_s=1.7, wet=0.26,
+        levels_db={"arpeggio": -3, "lead": 0, "bass": -3, "pad": -17}, late_ms={"lead": 10, "arpeggio": 0, "bass": -4},
     ),
     "lofi": Style(
+        trim_db=-3.5,
         words=("lo-fi", "lofi", "chill", "chillhop", "hip hop"), chords=("keys", "piano"),
-        comps=("hold", "push", "charleston", "answer"), basses=("groove", "lazy"), drums=("lofi", "lofi lazy"),
-        lead=("vibes", "keys", "nylon", "piano"), melody=0.5, colour=5, swing=0.3, texture="vinyl", room_s=1.1,
-        wet=0.2,
+        comps=("hold", "push", "charleston", "answer"), basses=("groove", "lazy", "answer"),
+        drums=("lofi", "lofi lazy", "lofi broken"), lead=("vibes", "keys", "nylon", "piano"), melody=0.5, swing=0.3,
+        texture="vinyl", room_s=1.1, wet=0.2, strum_s=0.014, levels_db={"drums": 1},
+        late_ms={"snare": 16, "hat": -4, "bass": 9, "chords": 10, "lead": 24, "kick": 2},
     ),
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ FLOORS: dict[str, frozenset[str]] = {
             "keys",
             "outlet",
             "score",
+            "harmony",
         }
     ),
     "row 0, made of values": frozenset(
@@ -59,7 +60,7 @@ FLOORS: dict[str, frozenset[str]] = {
             "encoder",
             "wavfile",
             "synth",
-            "composer",
+            "writers",
             "envelopes",
             "meter",
             "loudness",
@@ -67,7 +68,9 @@ FLOORS: dict[str, frozenset[str]] = {
             "ace_replies",
         }
     ),
-    "parts of row 2": frozenset({"decoder", "inflight", "job", "mood", "shelves", "transit", "transitions"}),
+    "parts of row 2": frozenset(
+        {"composer", "kit", "studio", "decoder", "inflight", "job", "mood", "shelves", "transit", "transitions"}
+    ),
     "parts of the spool": frozenset({"shelf_index", "storage"}),
     "row 2": frozenset({"ace_client", "segment", "builtin_engine", "spool", "mixer", "recorder"}),
     "parts of row 3": frozenset({"jobs", "connection", "harvest", "sources", "widgets", "trial"}),
