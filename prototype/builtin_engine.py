@@ -6,7 +6,9 @@ not measured, so that a piece can be heard while it is made and is the same to t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bisect
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -44,11 +46,10 @@ def perform(score: Score) -> Iterator[Samples]:
     players = [(part, player_of(part, score.seed)) for part in score.parts]
     room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
     bus = Bus(PEAK_MAX)
-    edges = [*(score.bar_frame(bar) for bar in range(score.bars + 1)), score.frames]
-    pending = list(score.notes)
-    for first, end in zip(edges, edges[1:], strict=False):
-        count = sum(1 for _ in _until(pending, end))
-        begun, pending = pending[:count], pending[count:]
+    edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
+    starts = [round(note.start_s * SAMPLE_RATE_HZ) for note in score.notes]
+    for first, end in itertools.pairwise(edges):
+        begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
         mixed = bus.process(_mix(score, players, room, begun, first, end - first))
         if first == 0:
             synth.fade(mixed, EDGE_S, 0.0)
@@ -62,15 +63,8 @@ def player_of(part: Part, seed: int) -> Player:
     return kit.KitPlayer() if part.role is Role.DRUMS else synth.NumpyPlayer(part, seed)
 
 
-def _until(notes: list[Note], end_frame: int) -> Iterator[Note]:
-    for note in notes:
-        if round(note.start_s * SAMPLE_RATE_HZ) >= end_frame:
-            return
-        yield note
-
-
 def _mix(
-    score: Score, players: list[tuple[Part, Player]], room: Convolver, notes: list[Note], first: int, n_frames: int
+    score: Score, players: list[tuple[Part, Player]], room: Convolver, notes: Sequence[Note], first: int, n_frames: int
 ) -> Floats:
     """Return the next `n_frames` of all parts at their levels and places, with the room and the texture."""
     dry, sent = np.zeros((2, n_frames), np.float32), np.zeros((2, n_frames), np.float32)
