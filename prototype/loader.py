@@ -8,6 +8,7 @@ engine render one piece ahead, and follows what the mixer plays: a fresh segment
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from mixer import Dropped, Event, Mixer, Started
 from mood import Mood
 from notices import Notices
 from sources import ENGINE_SOURCES, BuiltinSupply, Levels, Library, Pacing, load
-from spool import Entry, Spool
+from spool import HANGING_S, Entry, Spool
 from values import Piece, Source
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Loader:
         self._cut_off: set[str] = set()
         self._events: deque[Event] = deque()
         self._read: deque[Read] = deque()
+        self._reading_since: dict[str, float] = {}
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
         self._calm = False
@@ -161,7 +163,9 @@ class Loader:
         self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in ready}
         if Source.FRESH in self._allowed:
             for entry in ready:
-                if self._room_for(Source.FRESH, FRESH_AHEAD) and entry.key not in self._stocked:
+                if entry.key not in self._stocked and self._room_for(
+                    Source.FRESH, FRESH_AHEAD, in_memory=entry.samples is not None
+                ):
                     self._offer(entry, Source.FRESH)
         if Source.LIBRARY in self._allowed and self._room_for(Source.LIBRARY, 1):
             again = self._library.pick(self._stocked)
@@ -171,8 +175,11 @@ class Loader:
             self._stocked[piece.key] = Source.BUILTIN
             self._mixer.offer(piece)
 
-    def _room_for(self, source: Source, ahead: int) -> bool:
-        return sum(stocked is source for stocked in self._stocked.values()) < ahead
+    def _room_for(self, source: Source, ahead: int, *, in_memory: bool = False) -> bool:
+        """Whether there is room for one more: in memory also for what a disk that hangs has not given yet."""
+        late = self._clock.now() - HANGING_S if in_memory else -math.inf
+        hung = {key for key, since in self._reading_since.items() if since < late}
+        return sum(stocked is source and key not in hung for key, stocked in self._stocked.items()) < ahead
 
     def _offer(self, entry: Entry, source: Source) -> None:
         """Take the entry's place in the stock, and have it read: a disk that hangs keeps no other source waiting."""
@@ -186,11 +193,13 @@ class Loader:
                 self._read.append((entry, source, error))
             except BaseException:
                 self._stocked.pop(entry.key, None)
+                self._reading_since.pop(entry.key, None)
                 raise
 
         if entry.samples is not None:
             read()
         else:
+            self._reading_since[entry.key] = self._clock.now()
             self._later(entry.key, read)
         self._take_read()
 
@@ -198,6 +207,7 @@ class Loader:
         """Offer what has been read, if it is still wanted."""
         while self._read:
             entry, source, piece = self._read.popleft()
+            self._reading_since.pop(entry.key, None)
             now = self._spool.get(entry.key)
             if isinstance(piece, Piece):
                 if now is not None and (source is Source.LIBRARY or now.shelf == entry.shelf):

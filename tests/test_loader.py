@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,49 @@ def test_two_are_decoded_ahead_and_stay_ready_on_disk(room: Room) -> None:
     assert room.mixer.snapshot().stock[Source.FRESH] == 1  # of two offered, one began
     room.loader.step()
     assert len(room.spool.ready()) == 3
+
+
+def hang(room: Room) -> list[Callable[[], None]]:
+    """Let the disk hang: what is to be read waits in the list that is returned."""
+    waiting: list[Callable[[], None]] = []
+    room.loader._later = lambda _, errand: waiting.append(errand)
+    return waiting
+
+
+def test_a_disk_that_hangs_keeps_no_other_source_waiting(room: Room) -> None:
+    """What is in memory plays, fresh or built-in, until the files can be read."""
+    on_disk = [room.add(name) for name in "ab"]
+    waiting = hang(room)
+    room.play(4)
+    assert room.keys(Source.BUILTIN)
+    room.clock.time_s += 5.0
+    in_memory = room.add("c")
+    entry = room.spool.get(in_memory)
+    assert entry is not None
+    loose = replace(entry, path=None, samples=tone(SECONDS, hz=440))
+    assert room.spool._index.swap(entry, loose)
+    room.play(4)
+    assert room.keys(Source.FRESH) == [in_memory]
+    assert len(waiting) == 2
+    for errand in waiting:
+        errand()
+    room.play(8)
+    assert room.keys(Source.FRESH) == [in_memory, *on_disk]
+
+
+def test_what_was_read_too_late_is_not_played_as_fresh(room: Room) -> None:
+    """The listener changed the mood, or disliked it, while the disk hung."""
+    old, disliked = room.add("old"), room.add("bad")
+    waiting = hang(room)
+    room.loader.step()
+    room.mood.change(PIANO)
+    room.loader.change_mood()
+    room.spool.discard(disliked, "disliked")
+    room.loader.step()
+    for errand in waiting:
+        errand()
+    room.play(4)
+    assert not {old, disliked} & set(room.keys(Source.FRESH))
 
 
 def test_library_plays_when_nothing_is_fresh(room: Room) -> None:
