@@ -160,6 +160,8 @@ class Recorder:
             self._process.terminate()
             self._process.wait()
             self._thread.join()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
 
     def samples(self) -> Samples:
         """Return what was recorded so far: float32, shape (n_frames, 2)."""
