@@ -6,10 +6,11 @@ import logging
 
 import wavfile
 from errors import SpoolError
+from inflight import Later, at_once
 from mood import Mood
 from sources import ENGINE_SOURCES, BuiltinSupply, Library
 from spool import Entry, Spool
-from values import QueuedFile, Source
+from values import Piece, QueuedFile, Source
 
 log = logging.getLogger(__name__)
 
@@ -17,12 +18,23 @@ log = logging.getLogger(__name__)
 class Playlist:
     """Answers "the next file, please" in the order fresh, library, built-in.
 
-    Threads: `next_file` and `on_started` belong to the player's owner thread.
+    Threads: `next_file` and `on_started` belong to the player's owner thread, which also obeys the keys: what is to be
+    written is written by `later`, where the disk may be waited for.
     """
 
     def __init__(
-        self, spool: Spool, mood: Mood, builtin: BuiltinSupply, *, engine: str = "auto", no_repeat: int = 8
+        self,
+        spool: Spool,
+        mood: Mood,
+        builtin: BuiltinSupply,
+        *,
+        engine: str = "auto",
+        no_repeat: int = 8,
+        later: Later = at_once,
     ) -> None:
+        self._later = later
+        self._writing = False
+        self._written: QueuedFile | None = None
         self._spool = spool
         self._builtin = builtin
         self._allowed = ENGINE_SOURCES[engine]
@@ -60,13 +72,19 @@ class Playlist:
         return QueuedFile(entry.path, entry.key, source, entry.info)
 
     def _next_builtin(self) -> QueuedFile | None:
-        piece = self._builtin.take()
-        if piece is None:
-            return None
+        file, self._written = self._written, None
+        if file is None and not self._writing and (piece := self._builtin.take()):
+            self._writing = True
+            self._later("built-in piece", lambda: self._write(piece))
+            file, self._written = self._written, None
+        return file
+
+    def _write(self, piece: Piece) -> None:
         try:
             path = self._spool.incoming_path(".wav")
             wavfile.write(path, piece.samples, piece.info)
+            self._written = QueuedFile(path, piece.key, Source.BUILTIN, piece.info)
         except (OSError, SpoolError) as error:
             log.warning("no file for a built-in piece: %s", error)
-            return None
-        return QueuedFile(path, piece.key, Source.BUILTIN, piece.info)
+        finally:
+            self._writing = False

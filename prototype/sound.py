@@ -71,7 +71,12 @@ class Sound:
             self.player = opening.player
         else:
             playlist = Playlist(
-                self.spool, self.mood, self._builtin, engine=engine, no_repeat=settings.library_no_repeat
+                self.spool,
+                self.mood,
+                self._builtin,
+                engine=engine,
+                no_repeat=settings.library_no_repeat,
+                later=self.later,
             )
             self.programme = self.player = PlaylistPlayer(
                 playlist.next_file, playlist.on_started, opening.libvlc, self.notices, self.clock,

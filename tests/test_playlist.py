@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -99,3 +99,19 @@ def test_files_of_another_mood_are_not_fresh(shelf: Shelf) -> None:
     assert file is not None
     assert (file.key, file.source) == (mine, Source.FRESH)
     assert [entry.shelf for entry in shelf.spool.library()] == ["played"]
+
+
+def test_a_builtin_piece_is_written_where_the_disk_may_be_waited_for(tmp_path: Path) -> None:
+    """VLC's owner obeys the keys, and is not kept by a disk that hangs; the file is given when it is there."""
+    box = Shelf(tmp_path)
+    waiting: list[Callable[[], None]] = []
+    box.playlist._later = lambda _, errand: waiting.append(errand)
+    box.builtin.step()
+    assert box.playlist.next_file(0) is None
+    box.builtin.step()
+    assert box.playlist.next_file(0) is None
+    assert len(waiting) == 1
+    waiting.pop()()
+    file = box.playlist.next_file(0)
+    assert file is not None
+    assert file.path.exists()

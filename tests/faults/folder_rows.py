@@ -154,6 +154,30 @@ def frozen(stage: Stage, seconds: float = FROZEN_S) -> None:
             stage.examine(program)
 
 
+def snapcast(stage: Stage) -> None:
+    """The sound goes into a FIFO whose reader comes late, stalls and goes away: it gets music, nobody waits for it."""
+    fifo = stage.work / "snapfifo"
+    os.mkfifo(fifo)
+    stage.fill(3)
+    with stage.play(*QUICKLY, "--audio-output", f"file:{fifo}") as program:
+        stage.expect(within(SOON_S, program.played), "nothing plays")
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        heard = bytearray()
+        ends_at = time.monotonic() + 3.0
+        while time.monotonic() < ends_at:
+            with contextlib.suppress(BlockingIOError):
+                heard += os.read(reader, 1 << 16)
+            pause(0.02)
+        seconds = len(heard) / 4 / 48_000
+        stage.expect(2.0 < seconds < 4.0 and any(heard), f"the reader got {seconds:.1f} s in 3 s")
+        pause(2.0)  # it stalls
+        stage.expect(program.process.poll() is None, "it ended as its reader stalled")
+        os.close(reader)
+        pause(1.0)
+        stage.ends(program)
+    stage.expect(fifo.is_fifo(), "something took the place of the FIFO")
+
+
 def deleted(stage: Stage) -> None:
     """The whole spool is deleted while it plays: it is made again, and fills again."""
     stage.fill()
@@ -187,6 +211,7 @@ ROWS = (
     ProcessRow(AREA, "read-only for a while", read_only, "spool.refused"),
     ProcessRow(AREA, "read-only at the start", read_only_at_the_start, needs_sound=False),
     ProcessRow(AREA, "hangs while it is recorded to", frozen, "spool.hangs"),
+    ProcessRow(AREA, "the sound goes into a FIFO", snapcast, needs_sound=False),
     ProcessRow(AREA, "the spool is deleted while it plays", deleted, "spool.remade"),
     ProcessRow(AREA, "foreign and broken files in the spool", foreign_files),
 )
