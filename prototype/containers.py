@@ -159,10 +159,12 @@ def _chunked(raw: BinaryIO, layout: Layout) -> tuple[View, Promise]:
 
 
 def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, position and size of the contents of each chunk."""
+    """Yield name, position and size of the contents of each chunk, as long as they bear names."""
     own = layout.header_bytes if layout.counts_header else 0
     while len(header := os.pread(raw.fileno(), layout.header_bytes, at)) == layout.header_bytes and at < end:
         name = header[: layout.name_bytes]
+        if not all(32 <= letter < 127 for letter in name[:4]):
+            return
         size = struct.unpack(layout.size_format, header[layout.name_bytes :])[0] - own
         at += layout.header_bytes
         yield name, at, size
@@ -172,16 +174,16 @@ def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[
 def _runs_on(raw: BinaryIO, layout: Layout, at: int, end: int) -> bool:
     """Tell whether the data go on behind their stated end `at`: no chunks stand there, nor just a few bytes."""
     for begin in {at, at + -at % layout.align}:
-        follows = list(_named(raw, layout, begin, end))
+        follows = list(_within(raw, layout, begin, end))
         if follows and abs(follows[-1][1] + follows[-1][2] - end) <= layout.align + layout.header_bytes:
             return False
     return end - at > STRAY_BYTES
 
 
-def _named(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield chunks as long as they bear names, within the file."""
+def _within(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield chunks as long as they lie within the file."""
     for name, begin, size in _chunks(raw, layout, at, end):
-        if not all(32 <= letter < 127 for letter in name[:4]) or not 0 <= size <= end - begin + layout.align:
+        if not 0 <= size <= end - begin + layout.align:
             return
         yield name, begin, size
 
