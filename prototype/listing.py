@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-import soundfile as sf
 from rich.cells import cell_len
 from rich.text import Text
 
+from decoder import decode
 from disk import KEPT, Files
+from errors import CorruptSegment
 from lines import FAINT, Lines, column, harmless
 from messages import text
+from pcm import SAMPLE_RATE_HZ
 from shelves import Entry, scan
 from stations import Station
 from values import SegmentInfo
@@ -109,8 +111,9 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
 
 def _length(entry: Entry) -> str:
     try:
-        return f"{sf.info(str(entry.path)).duration:.1f}"
-    except (OSError, sf.SoundFileError):
+        # By decoding: a header may not know it, or not tell the truth.
+        return f"{len(decode(entry.path)) / SAMPLE_RATE_HZ:.1f}" if entry.path is not None else NONE
+    except (OSError, CorruptSegment):
         return NONE
 
 

@@ -145,6 +145,10 @@ def test_a_listeners_own_file_is_listed_with_its_length(spool: Spool, tmp_path: 
     """Music without our metadata has but a name and a length; what is no music does no harm."""
     kept = tmp_path / "spool" / "kept"
     sf.write(kept / "mine.flac", tone(3.0), SAMPLE_RATE_HZ)
+    streamed = bytearray((kept / "mine.flac").read_bytes())
+    streamed[21] &= 0xF0
+    streamed[22:26] = bytes(4)  # of unknown length
+    (kept / "mine.flac").write_bytes(streamed)
     (kept / "broken.mp3").write_bytes(b"no music")
     (kept / "notes.txt").write_text("no audio")
     code, said = library(tmp_path / "spool")
