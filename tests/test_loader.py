@@ -324,6 +324,24 @@ def test_a_full_queue_ends_the_spreading() -> None:
     assert not pacing.library_first
 
 
+def test_a_listeners_cut_file_is_played_and_said_once(room: Room, tmp_path: Path) -> None:
+    """What is there is music; each time it comes again nothing is said."""
+    import soundfile as sf
+
+    sf.write(tmp_path / "kept" / "mine.aiff", tone(SECONDS, amplitude=0.8), SAMPLE_RATE_HZ)
+    whole = (tmp_path / "kept" / "mine.aiff").read_bytes()
+    (tmp_path / "kept" / "mine.aiff").write_bytes(whole[: len(whole) // 2])
+    room.spool.close()
+    again = Room(tmp_path, engine="library", no_repeat=0)
+    again.play(3, builtin=False)
+    again.notices.say("spool.writable")
+    again.play(3, builtin=False)
+    assert again.loader.started[Source.LIBRARY] >= 2
+    said = [dict(notice.args) for notice in again.notices.recent() if notice.key == "segment.cut_off"]
+    assert said == [{"name": "mine.aiff", "missing": f"-{SECONDS / 2:.1f} s"}]
+    again.spool.close()
+
+
 def test_a_listeners_own_file_is_measured_and_played(room: Room, tmp_path: Path) -> None:
     """A file without our metadata in kept/ is levelled like everything else."""
     import soundfile as sf

@@ -17,6 +17,7 @@ import decoder
 import segment
 from errors import CorruptSegment
 from fake_audio import BAD_KINDS, bad_audio, chord, wav_bytes
+from listening import levels, quiet_stretches
 from pcm import SAMPLE_RATE_HZ, Samples
 from segment import Analysis, Segment
 from sounds import tone
@@ -506,6 +507,16 @@ def test_the_programme_of_real_segments_has_no_holes() -> None:
         hole = quiet(overlap) & ~quiet(out[-fade:]) & ~quiet(new[:fade])
         edges = np.flatnonzero(np.diff(np.concatenate(([0], hole.astype(int), [0])))).reshape(-1, 2)
         assert max((end - start for start, end in edges), default=0) <= 25
+
+
+@needs_real
+def test_real_segments_have_no_rest_that_is_taken_for_a_failure() -> None:
+    """No stretch below -50 dBFS over 0.8 s, which they have up to 3 s long, and little else is gone than rests."""
+    for samples, found, piece in real_pieces():
+        assert not quiet_stretches([piece.samples], -50.0, 0.8)
+        gain = segment.gain_db(found.loudness_lufs, found.peak_dbfs, TARGET_LUFS)
+        before = levels([samples[found.cue_in_frames : found.cue_out_frames]]) + gain
+        assert (levels([piece.samples]) > -50.0).sum() == pytest.approx((before > -50.0).sum(), abs=8)
 
 
 def test_dead_rests_are_shortened_and_music_is_not() -> None:
