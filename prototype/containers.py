@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-UNKNOWN_BYTES: Final = 0x7FFF_0000  # from here on a length is what is written where it is not known
+UNKNOWN_BYTES: Final = 0x7F00_0000  # from here on a length is what is written where it is not known
 STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
 MANY: Final = 1 << 40  # frames
 OGG_HEADER: Final = 27
