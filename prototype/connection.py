@@ -235,6 +235,8 @@ class Connection:
         """
         try:
             self._client.stats()
+            with self._lock:
+                self._key_taken = True
         except ServerRefused as error:
             if error.wants_key:
                 raise

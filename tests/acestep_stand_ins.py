@@ -30,7 +30,8 @@ class Levers:
 
     Durations are seconds; `speed` is generation seconds per second of audio. `plan` holds the fates (JOB_FATES) of
     the next jobs, before the rules below it apply. `error_rate` is the share of HTTP requests that get an error
-    before the server sees them.
+    before the server sees them. `deaf_s` is how long nobody is answered once the first job was taken: newer revisions
+    load their models then, inside the event loop.
     """
 
     speed: float = 0.3
@@ -44,6 +45,7 @@ class Levers:
     error_rate: float = 0.0
     lm_fails: bool = False
     load_s: float = 0.0
+    deaf_s: float = 0.0
     load_fails: bool = False
     seed: int = 0
 

@@ -85,10 +85,21 @@ def _no_download(name: str, checkpoint_dir: str) -> str:
 def _with_levers(app: App, studio: Studio) -> App:
     """Put /_stub and the random HTTP errors in front of the genuine application."""
     chance = random.Random(studio.levers.seed)
+    loaded = False
 
     async def front(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        nonlocal loaded
+
+        async def send_late(message: Any) -> None:
+            studio.closing.wait(studio.levers.deaf_s)
+            studio.levers.deaf_s = 0.0
+            await send(message)
+
         if scope["type"] != "http":
             await app(scope, receive, send)
+        elif scope["path"] == "/release_task" and studio.levers.deaf_s and not loaded:
+            loaded = True
+            await app(scope, receive, send_late)
         elif scope["path"] == "/_stub":
             await _answer(send, *_move(studio, (await receive()).get("body", b"")))
         elif chance.random() < studio.levers.error_rate:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
+import signal
 import time
+import urllib.request
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +20,16 @@ QUICKLY: Final = ("--plain", "--segment-seconds", "20", "--poll-interval-sec", "
 SPEED: Final = 0.1  # a segment every 2 s, so that jobs stand at the server all the time
 MADE_S: Final = 40.0
 DOWN_S: Final = 15.0
+DEAF_S: Final = 40.0
+SILENT_S: Final = 30.0
 
 
-def genuine(folder: Path) -> GenuineAcestep:
+def genuine(folder: Path, deaf_s: float = 0.0) -> GenuineAcestep:
     """Return the server, not yet started. Raises NotTried where it is not installed."""
     if not is_installed():
         raise NotTried("needs the genuine server: make test installs it")
     (folder / "server").mkdir()
-    return GenuineAcestep(folder / "server", speed=SPEED)
+    return GenuineAcestep(folder / "server", speed=SPEED, deaf_s=deaf_s)
 
 
 def fresh(program: Program) -> int:
@@ -59,6 +64,49 @@ def killed(stage: Stage) -> None:
         stage.ends(program)
 
 
+def succeeded(server: GenuineAcestep) -> int:
+    """Return how many jobs the server has finished."""
+    with urllib.request.urlopen(f"{server.url}/v1/stats", timeout=5) as reply:
+        return int(json.load(reply)["data"]["jobs"]["succeeded"])
+
+
+def deaf(stage: Stage) -> None:
+    """The server answers nobody for a while after the first submit: that is said, and costs at most one job."""
+    with (
+        genuine(stage.work, deaf_s=DEAF_S) as server,
+        stage.play(*QUICKLY, url=server.url) as program,
+        stage.hear() as ear,
+    ):
+        stage.begin(ear, program)
+        began_at = time.monotonic()
+        stage.expect_said(program, "server.silent", SILENT_S)
+        stage.expect(within(DEAF_S + MADE_S, lambda: made(stage) >= 3) is not None, "no fresh music after it")
+        stage.expect_said(program, "server.up", DOWN_S)
+        wasted = succeeded(server) - made(stage) - 1  # one may be on its way to the shelf
+        stage.expect(wasted <= 1, f"{wasted} jobs for nobody")
+        stage.expect_no_silence(ear, began_at)
+        stage.ends(program)
+
+
+def stopped(stage: Stage) -> None:
+    """The server's process is stopped (SIGSTOP) and goes on: that is said, nothing is asked for twice."""
+    with genuine(stage.work) as server, stage.play(*QUICKLY, url=server.url) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        began_at = time.monotonic()
+        stage.expect(within(MADE_S, lambda: made(stage)) is not None, "no fresh music to begin with")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGSTOP)
+        stage.expect_said(program, "server.silent", SILENT_S)
+        server.process.send_signal(signal.SIGCONT)
+        stage.recovery_s = within(MADE_S, functools.partial(has_more, stage, made(stage)))
+        stage.expect(stage.recovery_s is not None, "no fresh music after it went on")
+        stage.expect_said(program, "server.up", DOWN_S, times=2)
+        wasted = succeeded(server) - made(stage) - 1
+        stage.expect(wasted <= 1, f"{wasted} jobs for nobody")
+        stage.expect_no_silence(ear, began_at)
+        stage.ends(program)
+
+
 def late(stage: Stage) -> None:
     """There is no server; it appears; it goes away for good: the music goes on all along."""
     server = genuine(stage.work)
@@ -79,5 +127,7 @@ def late(stage: Stage) -> None:
 
 ROWS = (
     ProcessRow(AREA, "killed twice while it plays", killed, "server.down"),
+    ProcessRow(AREA, "deaf while it loads its models", deaf, "server.silent"),
+    ProcessRow(AREA, "stopped for a while (SIGSTOP)", stopped, "server.silent"),
     ProcessRow(AREA, "comes late, goes away for good", late, "server.absent"),
 )
