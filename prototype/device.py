@@ -13,6 +13,7 @@ from errors import LibVlcMissing
 from libvlc import LibVlc
 from notices import Notices
 from player import FRAME_BYTES, StreamPlayer
+from soundserver import SETTLE_S, Hearing, look_once
 
 SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
 LIMIT_S: Final = 10.0
@@ -29,10 +30,14 @@ class _Trial(StreamPlayer):
         self._open()
         try:
             self._play()
+            self._settled.wait(SETTLE_S)
             ends_at = self._clock.now() + SILENCE_S
             while not self._device_error and not stop.is_set() and self._clock.now() < ends_at:
                 self._serve(0.05)
             self.complaint = self._device_error or ("" if self._played_buffers() else "nothing was played")
+            hearing = look_once() if self._real_device else Hearing.UNKNOWN
+            if not self.complaint and hearing not in (Hearing.UNKNOWN, Hearing.PLAYS):
+                self.complaint = hearing.value
         finally:
             self.close()
             self._shut()

@@ -16,6 +16,7 @@ from findings import OK, PROBLEM, WARNING, Finding, Findings, found
 from folder_lock import LOCK_FILE, FolderLock
 from outlet import terminal_size
 from pcm import CHANNELS, SAMPLE_RATE_HZ
+from soundserver import Hearing
 from storage import INCOMING, PART, ROOM_BYTES
 
 KNOWN_VLC: Final = "3."
@@ -24,6 +25,11 @@ GB: Final = 1e9
 LEAST_COLUMNS: Final = 60
 LEAST_LINES: Final = 16
 PROBE_BYTES: Final = 2**16
+UNHEARD: Final = {
+    Hearing.STREAM_MUTED.value: "check.sound.stream_muted",
+    Hearing.DEVICE_MUTED.value: "check.sound.device_muted",
+    Hearing.SUSPENDED.value: "check.sound.suspended",
+}
 
 
 def sound(audio_output: str, clock: Clock) -> Findings:
@@ -48,6 +54,8 @@ def sound(audio_output: str, clock: Clock) -> Findings:
         yield found(PROBLEM, "sound", "check.sound.hangs", seconds=f"{device.LIMIT_S:.0f}")
     elif not used:
         yield found(OK, "sound", "check.sound.off", output=audio_output)
+    elif complaint in UNHEARD:
+        yield found(PROBLEM, "sound", UNHEARD[complaint])
     elif complaint:
         # VLC's words can be the mere template of a sentence, which tells nothing.
         reason = "" if "%" in complaint else f" ({complaint})"

@@ -128,6 +128,7 @@ class Mixer:
         self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
         self._resting = False
         self._paused = False
+        self.wished_paused = False  # at once, not with the next read: nobody may be reading
         self._held = False
         self._muted = False
         self._volume_level = volume
@@ -166,6 +167,7 @@ class Mixer:
 
     def pause(self, paused: bool) -> None:
         """Fade to or from silence over GATE_S; while paused nothing is used up."""
+        self.wished_paused = paused
         self._inbox.append(lambda: self._set_gate(paused=paused))
 
     def hold(self, held: bool) -> None:

@@ -52,6 +52,18 @@ MODES: Final[dict[str, tuple[str, str]]] = {
         "there is none{reason}: connect one or start the sound server; until then the music waits",
         "見つかりません{reason}。接続するか、サウンドサーバーを起動してください。それまで音楽は待機します",
     ),
+    "check.sound.stream_muted": (
+        "mutes this program's sound, or has it at 0: turn it on in the system's sound settings",
+        "このプログラムの音が消音または音量 0 です。システムの音声設定を確認してください",
+    ),
+    "check.sound.device_muted": (
+        "is muted or at 0: turn it on in the system's sound settings",
+        "消音または音量 0 です。システムの音声設定を確認してください",
+    ),
+    "check.sound.suspended": (
+        "is suspended: resume it (pactl suspend-sink @DEFAULT_SINK@ 0); until then the music waits",
+        "一時停止されています。再開してください（pactl suspend-sink @DEFAULT_SINK@ 0）。それまで音楽は待機します",
+    ),
     "check.sound.hangs": (
         "does not answer within {seconds} s: restart the sound server (PulseAudio or PipeWire)",
         "{seconds} 秒以内に応答しません。サウンドサーバー（PulseAudio や PipeWire）を再起動してください",

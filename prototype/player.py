@@ -22,6 +22,7 @@ from clock import Clock
 from libvlc import LibVlc
 from notices import Notices
 from pcm import CHANNELS, SAMPLE_RATE_HZ
+from soundserver import SETTLE_S, Hearing, settle
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of 
 TICK_S: Final = 0.5
 PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0
-PROBE_SUSPENDED_S: Final = 5.0  # a suspended device takes samples for so long before it says so
+RELEASE_S: Final = 60.0  # of pause, before others may have the device
+RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
 STALLED_S: Final = 3.0
 PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
 # VLC's `imem` input takes blocks with their times, and has none of the threads and buffers that bytes go through: half
@@ -60,7 +62,7 @@ class VlcPlayer:
     """Opening, watching and healing of one `MediaListPlayer`.
 
     Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_commands` is the
-    only way in. `state` is a word for the dashboard: "starting", "playing", "no device" or "stopped".
+    only way in. `state` is a word for the dashboard: "starting", "playing", "no device", "suspended" or "stopped".
     """
 
     def __init__(
@@ -77,6 +79,11 @@ class VlcPlayer:
         self._notices = notices
         self._clock = clock
         self._real_device = real_device
+        self.hearing: Callable[[], Hearing] = lambda: Hearing.UNKNOWN
+        """What the sound server makes of our stream."""
+        self.is_paused: Callable[[], bool] = lambda: False
+        self._paused_at: float | None = None
+        self._released = False
         self._on_device: Callable[[bool], None] = lambda present: None
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closing = False
@@ -89,12 +96,16 @@ class VlcPlayer:
         self._callbacks: list[Any] = []  # libVLC keeps no reference
         self._device_error = ""
         self._probe_at: float | None = None
+        self._on_real = False
+        self._settled = threading.Event()
+        self._settled.set()
 
     # -- any thread ----------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Make the callbacks return at once, so that VLC can stop, and wake the owner."""
         self._closing = True
+        self._settled.set()
         self._commands.put(None)
 
     def watch_device(self, on_device: Callable[[bool], None]) -> None:
@@ -120,7 +131,7 @@ class VlcPlayer:
             self._play()
             self.state = "playing"
             while not stop.is_set() and not self._closing:
-                self._serve(TICK_S)
+                self._serve(RELEASED_TICK_S if self._released else TICK_S)
                 self._watch()
         finally:
             self._shut()
@@ -160,31 +171,52 @@ class VlcPlayer:
         now = self._clock.now()
         if self._closing:
             return
+        suspended = self._real_device and self.hearing() is Hearing.SUSPENDED
         if self._probe_at is not None:
-            if now >= self._probe_at:
+            if now >= self._probe_at and not suspended:
                 self._probe(now)
-        elif self._device_error:
-            self._lose_device(now)
+        elif self._rests(now):
+            return
+        elif self._device_error or suspended:
+            self._lose_device(now, "suspended" if suspended else self._device_error)
         elif self._needs_playing(now):
             self._play()
 
-    def _lose_device(self, now: float) -> None:
-        log.warning("sound device lost: %s", self._device_error)
-        self._notices.say("player.no_device", "warning")
-        self.state = "no device"
+    def _rests(self, now: float) -> bool:
+        """Give the device away after a long pause, and take it back; return whether it is away."""
+        paused = self.is_paused()
+        if not paused or self._paused_at is None:
+            self._paused_at = now if paused else None
+        elif not self._released and now - self._paused_at >= RELEASE_S:
+            log.info("paused for long: the sound device is free for others")
+            self._released = True
+            self._list_player.stop()
+        if self._released and not paused:
+            self._released, self._device_error = False, ""
+            self._play()
+        return self._released
+
+    def _lose_device(self, now: float, reason: str) -> None:
+        log.warning("sound device lost: %s", reason)
+        self.state = "suspended" if reason == "suspended" else "no device"
+        self._notices.say(f"player.{self.state.replace(' ', '_')}", "warning")
         self._on_device(False)
         self._play_unheard()
         self._probe_at = now + PROBE_S
 
     def _probe(self, now: float) -> None:
-        """Try the real device; keep it when VLC plays a buffer on it without an error."""
-        deadline = now + (PROBE_SUSPENDED_S if self._device_error == "suspended" else PROBE_WAIT_S)
+        """Try the real device; keep it when VLC plays a buffer on it without an error, and the server mixes it."""
+        deadline = latest = now + PROBE_WAIT_S
         self._device_error = ""
         self._use_output(real=True)
         self._play()
         while not self._device_error and not self._closing and self._clock.now() < deadline:
             self._serve(0.05)
-        if self._device_error or not self._played_buffers():
+            if not self._settled.is_set():
+                deadline = min(self._clock.now() + PROBE_WAIT_S, latest + SETTLE_S)
+            if self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers():
+                break
+        if self._device_error or self.hearing() is Hearing.SUSPENDED or not self._played_buffers():
             self._play_unheard()
             self._probe_at = self._clock.now() + PROBE_S
         elif not self._closing:
@@ -203,6 +235,8 @@ class VlcPlayer:
 
     def _adopt(self, player: Any, *, real: bool) -> None:
         self._player = player
+        player.set_role(self._vlc.MediaPlayerRole.Music)  # else the server takes us for a video, and mutes us as one
+        self._on_real = real
         if not real:
             player.audio_output_set("adummy")
 
@@ -291,6 +325,11 @@ class StreamPlayer(VlcPlayer):
             self._media_list.remove_index(0)
         self._media_list.add_media(media)
         media.release()  # the list has its own hold on it
+        self._settled = threading.Event()
+        if self._on_real:
+            threading.Thread(target=settle, args=(self._settled,), name="settle", daemon=True).start()
+        else:
+            self._settled.set()
         self._list_player.play_item_at_index(0)
         self._seen_at = None
 
@@ -314,6 +353,8 @@ class StreamPlayer(VlcPlayer):
 
     def _on_get(self, _data: Any, _cookie: Any, decoded: Any, presented: Any, _flags: Any, size: Any, at: Any) -> int:
         """Give the next block, with its time since the media began; 1 (the end) when the program stops."""
+        if not self._media_frames:
+            self._settled.wait(SETTLE_S)  # VLC opens its stream with the first block
         try:
             self._block = b"" if self._closing else self.feed(BLOCK_FRAMES)
         except Exception:  # VLC would take what is left in its variables for a block

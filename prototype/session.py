@@ -118,7 +118,7 @@ class Session:
             prompt=mixer.playing.info.recipe.prompt if mixer.playing.info else station.captions[0],
             target=self._settings.prefetch_target,
             target_lufs=self._settings.target_lufs,
-            player_state=sound.player.state,
+            player_state=sound.player_state,
             recording=str(sound.recorder.path or ""),
             liked=sound.spool.is_kept(mixer.playing.key),
             timer=self._timer.view(now),

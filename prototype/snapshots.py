@@ -112,9 +112,9 @@ class TimerView:
 class Snapshot:
     """Everything the dashboard shows, taken together.
 
-    `player_state` is "starting", "playing", "no device" or "stopped"; `recording` is the file being written, else
-    empty. `target` is in segments, `target_lufs` the loudness of what is played. `mode`, `typed`, `typed_limit` and
-    `selected` are what `controls` is in the middle of.
+    `player_state` is "starting", "playing", "no device", "suspended", "stream muted", "device muted" or "stopped";
+    `recording` is the file being written, else empty. `target` is in segments, `target_lufs` the loudness of what is
+    played. `mode`, `typed`, `typed_limit` and `selected` are what `controls` is in the middle of.
     """
 
     mixer: MixerSnapshot = MixerSnapshot()

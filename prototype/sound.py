@@ -23,6 +23,7 @@ from player import StreamPlayer
 from playlist import Playlist
 from playlist_player import PlaylistPlayer
 from recorder import Recorder
+from soundserver import Hearing, SoundServer
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import Station
@@ -82,6 +83,14 @@ class Sound:
                 playlist.next_file, playlist.on_started, opening.libvlc, self.notices, self.clock,
                 volume=opening.volume, real_device=settings.real_device,
             )  # fmt: skip
+        self.server = SoundServer(self.notices)
+        self.player.hearing = lambda: self.server.hearing
+
+    @property
+    def player_state(self) -> str:
+        """The player's state, or what the sound server does to it."""
+        muted = self.server.hearing in (Hearing.STREAM_MUTED, Hearing.DEVICE_MUTED)
+        return self.server.hearing.value if muted and self.player.state == "playing" else self.player.state
 
     def start(self) -> None:
         """Read the spool, and play what is there. A disk that hangs is waited for elsewhere."""
@@ -99,6 +108,8 @@ class Sound:
             self._opening.begin("player", self.player.run)
         self._opening.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
         self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
+        if self.settings.real_device:
+            self._opening.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
 
     def stop(self) -> None:
         """End the sound and give the spool free; within DISK_END_S for what is still to be written."""
@@ -153,6 +164,7 @@ class Sound:
             angle = np.linspace(0.0, np.pi / 2, n_frames, dtype=np.float32)[:, np.newaxis]
             return (before * np.cos(angle) + self._block(n_frames) * np.sin(angle)).tobytes()
 
+        player.is_paused = lambda: self._mixer.wished_paused
         player.watch_device(lambda present: self._mixer.hold(not present))
         player.feed = first_block
 

@@ -145,6 +145,19 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "the sound device is back; the music goes on where it stopped",
         "音声デバイスが戻りました。続きから再生します",
     ),
+    "player.suspended": (
+        "the sound device is suspended: the music waits and goes on by itself when it is resumed",
+        "音声デバイスが一時停止されています。再開されると、続きから再生します",
+    ),
+    "sound.stream_muted": (
+        "this program's sound is muted or at 0 in the system's sound settings: please turn it on there",
+        "システムの音声設定で、このプログラムの音が消音または音量 0 になっています。設定を確認してください",
+    ),
+    "sound.device_muted": (
+        "the sound device is muted or at 0 in the system's sound settings: please turn it on there",
+        "システムの音声設定で、音声デバイスが消音または音量 0 になっています。設定を確認してください",
+    ),
+    "sound.heard": ("the system no longer mutes the music", "システムの消音が解除されました"),
     # what plays, and why
     "source.fresh": ("fresh music plays", "新しい曲を再生しています"),
     "source.library": (

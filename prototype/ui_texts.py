@@ -22,6 +22,7 @@ UI: Final[dict[str, tuple[str, str]]] = {
     # why it is not fresh
     "ui.why.connecting": ("looking for acestep-api", "acestep-api を探しています"),
     "ui.why.up": ("until fresh music is ready", "新しい曲ができるまで"),
+    "ui.why.ready": ("fresh music comes next", "次は新しい曲です"),
     "ui.why.slow": ("making music takes longer than playing it", "生成が再生に追いつかないため"),
     "ui.why.loading": ("the server is loading its models", "サーバーがモデルを読み込み中です"),
     "ui.why.unwell": ("acestep-api does not answer as it should", "acestep-api の応答が正常でないため"),
@@ -42,6 +43,9 @@ UI: Final[dict[str, tuple[str, str]]] = {
     "ui.head.liked": ("liked", "お気に入り"),
     "ui.player.starting": ("starting", "準備中"),
     "ui.player.stopped": ("stopped", "停止"),
+    "ui.player.suspended": ("sound device suspended", "音声デバイス停止中"),
+    "ui.player.stream_muted": ("muted by the system", "システムで消音中"),
+    "ui.player.device_muted": ("sound device muted", "音声デバイス消音中"),
     "ui.player.no_device": ("no sound device", "音声デバイスなし"),
     "ui.timer.total": ("ends in {time}", "終了まで {time}"),
     "ui.timer.work": ("work {round} · {time}", "作業 {round} · {time}"),

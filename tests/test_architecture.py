@@ -64,6 +64,7 @@ FLOORS: dict[str, frozenset[str]] = {
             "envelopes",
             "meter",
             "loudness",
+            "soundserver",
             "ace_http",
             "ace_replies",
         }
@@ -92,6 +93,7 @@ FLOOR_NAMES = list(FLOORS)
 # Each foreign library is known to as few modules as can be. libVLC is not re-entrant and may be missing.
 ONLY_IN = {
     "vlc": {"libvlc"},
+    "pulsectl": {"soundserver"},
     "requests": {"ace_client", "ace_faults", "ace_http"},
     "rich": {"app", "dashboard", "doctor", "lines", "listing", "overlays", "panels", "summary", "vitals", "widgets"},
     "dotenv": {"envfile"},

@@ -623,3 +623,18 @@ def test_a_server_that_is_deaf_while_it_loads_is_waited_for(clock: FakeClock, mo
     deaf.deaf_until_s = 1e9
     with pytest.raises(JobStalled):
         trial.run(bench, Recipe("lofi", "calm", 10.0), thinking=True)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "words"),
+    [("stream muted", "mutes this program"), ("device muted", "is muted"), ("suspended", "is suspended")],
+)
+def test_a_muted_sound_is_a_problem_of_its_own(
+    check: Callable[..., tuple[int, str]], machine: Machine, complaint: str, words: str
+) -> None:
+    """What the sound server mutes is said, with where to turn it on; it is not "none"."""
+    machine.complaint = complaint
+    code, said = check(engine="builtin")
+    assert code == 1
+    assert words in line(said, "sound device")
+    assert "there is none" not in said

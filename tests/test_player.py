@@ -24,7 +24,9 @@ from notices import Notices
 from pcm import SAMPLE_RATE_HZ
 from player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
 from playlist_player import PlaylistPlayer
+from simulated_time import FakeClock
 from sounds import tone
+from soundserver import Hearing
 from values import QueuedFile, Source
 
 realtime = pytest.mark.realtime
@@ -228,3 +230,78 @@ def test_the_playlist_stays_paused_when_skipped(tmp_path: Path) -> None:
         player.pause(False)
         assert wait_until(lambda: player._player.get_state() == player._vlc.State.Playing)
         assert player.snapshot().playing.key == "c"
+
+
+class ListPlayer:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def stop(self) -> None:
+        """Stop."""
+        self.told.append("stop")
+
+
+def watched(hearing: Hearing = Hearing.PLAYS) -> tuple[StreamPlayer, FakeClock, list[str]]:
+    """Return a player whose libVLC is a list of what is asked of it."""
+    clock, list_player = FakeClock(), ListPlayer()
+    player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
+    player._list_player = list_player
+    for name in ("_play", "_play_unheard"):
+        setattr(player, name, lambda name=name: list_player.told.append(name))
+    vars(player)["_needs_playing"] = lambda _now: False
+    player.hearing = lambda: hearing
+    return player, clock, list_player.told
+
+
+def watch_for(player: StreamPlayer, clock: FakeClock, seconds: float) -> None:
+    """Let the owner thread look every half second."""
+    for _ in range(round(seconds / 0.5)):
+        player._watch()
+        clock.time_s += 0.5
+
+
+def test_a_long_pause_gives_the_device_away_and_a_resume_takes_it_back() -> None:
+    """After a minute, not before; a pause that ends before, and starts again, counts anew."""
+    player, clock, told = watched()
+    paused = True
+    player.is_paused = lambda: paused
+    watch_for(player, clock, 50)
+    paused = False
+    watch_for(player, clock, 5)
+    paused = True
+    watch_for(player, clock, 59)
+    assert told == []
+    watch_for(player, clock, 60)
+    assert told == ["stop"]
+    player._device_error = "what VLC said of the device that was closed"
+    paused = False
+    watch_for(player, clock, 120)
+    assert told == ["stop", "_play"]
+
+
+def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
+    """It is said once; while it is suspended it is not tried, and 'back' is not said."""
+    player, clock, told = watched(Hearing.SUSPENDED)
+    watch_for(player, clock, 60)
+    assert (told, player.state) == (["_play_unheard"], "suspended")
+    assert [notice.key for notice in player._notices.recent()] == ["player.suspended"]
+    tried: list[float] = []
+    vars(player)["_probe"] = tried.append
+    player.hearing = lambda: Hearing.UNKNOWN
+    watch_for(player, clock, 0.5)
+    assert len(tried) == 1
+
+
+def test_the_first_block_waits_for_the_sound_server_and_the_end_does_not() -> None:
+    """VLC opens its stream with the first block; closing wakes whoever waits."""
+    player = stream()
+    player._settled = threading.Event()
+    given: list[int] = []
+    reader = threading.Thread(target=lambda: given.append(asked(player)[0]))
+    reader.start()
+    assert given == []
+    player.close()
+    reader.join(5)
+    assert given == [1]

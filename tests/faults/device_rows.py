@@ -15,7 +15,7 @@ AREA: Final = "real sound device"
 FOUND_S: Final = 5.0
 AWAY_S: Final = 5.0
 THAW_S: Final = 2.0  # VLC makes up for the samples that were due meanwhile
-RESUMED_S: Final = 8.0  # a suspended device takes samples for 5 s before it can be told from a working one
+RESUMED_S: Final = 4.0
 
 
 def away_and_back(stage: Stage, program: Program, back: Callable[[], None], healed_s: float = FOUND_S) -> None:
