@@ -160,11 +160,13 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
     found = []
     if playing.source is not Source.FRESH:
         why = clean(generator.server)
-        if why == "up" and (number(generator.factor) or 0.0) > 1.0:
+        if snapshot.spool.ready:
+            why = "ready"
+        elif why == "up" and (number(generator.factor) or 0.0) > 1.0:
             why = "slow"
         if snapshot.timer is not None and snapshot.timer.phase == "break":
             why = "break"
-        if why in ("connecting", "up", "slow", "loading", "unwell", "down", "refused", "off", "break"):
+        if why in ("connecting", "up", "ready", "slow", "loading", "unwell", "down", "refused", "off", "break"):
             found.append(say(language, f"ui.why.{why}"))
     info = playing.info
     if info is not None:

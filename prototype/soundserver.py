@@ -26,7 +26,7 @@ LOOK_S: Final = 0.03
 PROBE_BYTES: Final = 4 * CHANNELS * SAMPLE_RATE_HZ // 25
 ANY: Final = 2**32 - 1
 RECONNECT_S: Final = 5.0
-LISTEN_S: Final = 1.0  # a stop is seen within it
+LISTEN_S: Final = 10.0  # without news
 _PLAYBACK: Final = 1
 _FLOAT32LE: Final = 5
 
@@ -102,7 +102,7 @@ def look_once() -> Hearing:
         import pulsectl
 
         with pulsectl.Pulse(NAME, connect=False) as pulse:
-            pulse.connect(autospawn=False, timeout=LISTEN_S)
+            pulse.connect()
             return look(pulse)[0]
     except (ImportError, OSError, pulsectl.PulseError):
         return Hearing.UNKNOWN
@@ -130,7 +130,7 @@ class SoundServer:
         while not stop.is_set():
             try:
                 with pulsectl.Pulse(NAME, connect=False) as pulse:
-                    pulse.connect(autospawn=False, timeout=RECONNECT_S)
+                    pulse.connect()
                     self._watch(pulse, pulsectl.PulseLoopStop, stop)
             except pulsectl.PulseError as error:
                 log.debug("no sound server to watch: %s", error)
