@@ -81,7 +81,9 @@ def test_a_cut_file_is_played_as_far_as_it_goes_and_said(
     assert np.abs(found.samples - chord(10.0)[: len(found.samples)]).max() < 0.25
 
 
-@pytest.mark.parametrize("size", [0x7F000008, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFDB, 0xFFFFFFF7, 0])
+@pytest.mark.parametrize(
+    "size", [0x7F000008, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFDB, 0xFFFFFFF7, 0]
+)
 @pytest.mark.parametrize(("container", "subtype"), CHUNKED)
 def test_what_writers_into_a_pipe_leave_in_the_header_is_no_length(
     tmp_path: Path, container: str, subtype: str, size: int
