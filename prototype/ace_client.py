@@ -7,16 +7,25 @@ SpoolError where the destination of a download cannot be written).
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import ace_replies
-from ace_faults import AUDIO_ROUTE, SUBMIT_ROUTE
+from ace_faults import AUDIO_ROUTE, POLL_ROUTE, SUBMIT_ROUTE, InternalError
 from ace_http import HttpChannel, Timeouts
 from ace_replies import AudioFile, JobReport, JobState, ServerStats, Submitted
 from clock import Clock, SystemClock
-from errors import ServerNonsense, ServerTrouble, SpoolError
+from errors import (
+    ServerError,
+    ServerNonsense,
+    ServerRefused,
+    ServerTrouble,
+    ServerUnreachable,
+    ServerUnsupported,
+    SpoolError,
+)
 from values import Recipe
 
 __all__ = [
@@ -35,12 +44,15 @@ MAX_FILE_BYTES: Final = 256 * 2**20
 PROBE_S: Final = 5.0
 PATIENT_S: Final = 10.0
 """What is asked again anyhow, and tells how the server is, is not waited for as long as a job or a file."""
+WELL: Final = frozenset({"ok", "healthy", "up", "ready", "running", "alive", "online", "true"})
+"""What servers of this API say of themselves in /health; acestep-api says ok."""
 
 
 class AceClient:
     """One acestep-api.
 
-    Threads: any number may call any method at once; `close` may be called by any of them.
+    Threads: any number may call any method at once; `close` may be called by any of them. `_lock` guards `_doubted`;
+    the flags only follow what the server last said.
     """
 
     def __init__(
@@ -56,31 +68,59 @@ class AceClient:
         max_file_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         """Raise ConfigError for an address or a key that cannot be used."""
-        self._clock = clock or SystemClock()
         self._timeouts = timeouts or Timeouts()
-        self._http = HttpChannel(base_url, api_key, self._clock, self._timeouts)
+        self._http = HttpChannel(base_url, api_key, clock or SystemClock(), self._timeouts)
         self._lm = {"lm_model_path": lm_model_path, "lm_backend": lm_backend}
         self._batch_size = batch_size
         self._max_file_bytes = max_file_bytes
+        self._lock = threading.Lock()
+        self._doubted: set[str] = set()
+        self._one_at_a_time = False
+        self._polls_work = False
 
     def __repr__(self) -> str:
         return f"AceClient({self._http.url!r})"
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the server answers nobody while it makes music, as ACE-Step's Gradio app does.
+
+        What is asked for beside a job only waits there, and so does the music that is ready.
+        """
+        return self._one_at_a_time
+
     def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
-        """Ask for a job that makes `recipe`.
+        """Ask for a job that makes `recipe`. The answer may take as long as the job, or as loading the models.
 
         Not idempotent. After ServerUnreachable, ServerRefused or ServerTrouble with `arrived` False the server
         surely has no new job; after any other ServerTrouble it may have one that we cannot name.
         """
-        return ace_replies.submitted(self._http.json("POST", SUBMIT_ROUTE, self._request(recipe, thinking)))
+        body, longest_s = self._request(recipe, thinking), self._timeouts.submit_s
+        try:
+            data = self._http.json("POST", SUBMIT_ROUTE, body, longest_s, longest_s)
+        except InternalError as error:
+            if not self._one_at_a_time:
+                raise
+            task_id = f"unnamed-{uuid.uuid4().hex}"
+            return Submitted(task_id, ended=True, report=ace_replies.failed(task_id, error.detail))
+        taken = ace_replies.submitted(data, self._http.clean)
+        self._one_at_a_time = self._one_at_a_time or taken.ended
+        return taken
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
-        """Return a report for each of the ids, in one call (none for no ids)."""
+        """Return a report for each of the ids, in one call (none for no ids).
+
+        What one odd reply says of a job does not count, the job goes on; the same from the next poll does.
+        """
         wanted = list(task_ids)
         if not wanted:
             return {}
-        data = self._http.json("POST", "/query_result", {"task_id_list": wanted}, min(PATIENT_S, self._timeouts.read_s))
-        return ace_replies.job_reports(data, wanted, self._http.clean)
+        data = self._http.json("POST", POLL_ROUTE, {"task_id_list": wanted}, min(PATIENT_S, self._timeouts.read_s))
+        reports = ace_replies.job_reports(data, wanted, self._http.clean)
+        doubtful = {task_id for task_id, report in reports.items() if report.doubtful}
+        with self._lock:
+            new, self._doubted = doubtful - self._doubted, (self._doubted - set(wanted)) | doubtful
+        return reports | {task_id: JobReport(task_id, JobState.RUNNING) for task_id in new}
 
     def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
         """Stream one file of a result to `destination`; return its size in bytes.
@@ -88,9 +128,17 @@ class AceClient:
         On any failure, and when `stop` gets set (ServerTrouble), no file is left behind. The bytes are not looked
         at: whether they are music is for `segment` to say. Raises SpoolError when the disk does not take them.
         """
-        url = self._http.resolve(file.url)
+        stop = stop or threading.Event()
         try:
-            return self._fetch(url, destination, stop or threading.Event())
+            try:
+                return self._fetch(self._http.resolve(file.url), destination, stop)
+            except ServerRefused as refusal:
+                if not file.otherwise:
+                    raise
+                try:
+                    return self._fetch(self._http.resolve(file.otherwise), destination, stop)
+                except (ServerRefused, ServerTrouble):
+                    raise refusal from None
         except BaseException:
             _remove(destination)
             raise
@@ -98,13 +146,45 @@ class AceClient:
     def health(self) -> None:
         """Return when the server answers as acestep-api does; whether it can make music only a job tells.
 
-        Raises ServerError otherwise, within a few seconds.
+        What counts is that it can be asked for jobs: a server without /health is one, another program with it is
+        none. Raises ServerError otherwise, within a few seconds.
         """
-        data = self._http.json("GET", "/health", read_s=min(PROBE_S, self._timeouts.read_s))
+        probe_s = min(PROBE_S, self._timeouts.read_s)
+        try:
+            self._healthy(self._http.json("GET", "/health", read_s=probe_s))
+        except ServerUnreachable:
+            self._polls_work = False
+            raise
+        except (ServerRefused, ServerNonsense) as error:
+            self._answers_polls(probe_s, error)
+        else:
+            if not self._polls_work:
+                self._answers_polls(probe_s, None)
+        self._polls_work = True
+
+    def _healthy(self, data: object) -> None:
+        """Take in what /health says. Raises ServerTrouble where it says that it is not well."""
         if not isinstance(data, dict) or "status" not in data:
             raise ServerNonsense(f"{self._http.url} does not answer like acestep-api: check ACESTEP_API_URL")
-        if data["status"] != "ok":
+        if str(data["status"]).lower() not in WELL:
             raise ServerTrouble(f"acestep-api at {self._http.url} says {self._http.clean(data['status'], 60)!r}")
+        if "gradio" in str(data.get("service")).lower():
+            self._one_at_a_time = True
+
+    def _answers_polls(self, probe_s: float, doubt: ServerError | None) -> None:
+        """Ask for a job that nobody knows. Raises `doubt`, or why the server cannot be used."""
+        try:
+            data = self._http.json("POST", POLL_ROUTE, {"task_id_list": ["probe"]}, read_s=probe_s)
+            report = ace_replies.job_reports(data, ["probe"], self._http.clean)["probe"]
+            if doubt is not None and report.doubtful:
+                raise doubt
+        except ServerUnsupported:
+            raise
+        except ServerRefused as error:
+            if not error.wants_key:
+                raise doubt or error from None
+        except ServerTrouble as error:
+            raise doubt or error from None
 
     def stats(self) -> ServerStats:
         """Return the server's counts; they start at zero when it restarts."""
@@ -146,15 +226,14 @@ class AceClient:
         return body
 
     def _fetch(self, url: str, destination: Path, stop: threading.Event) -> int:
-        ends_at = self._clock.now() + self._timeouts.file_s
-        with self._http.open("GET", url, AUDIO_ROUTE) as response:
+        with self._http.open("GET", url, AUDIO_ROUTE, whole_s=self._timeouts.file_s) as response:
             kind = response.headers.get("Content-Type", "").lower()
             if "json" in kind or "html" in kind:
                 raise ServerTrouble(f"acestep-api at {self._http.url} answers with {kind[:40]!r} where music belongs")
             size = 0
             try:
                 with destination.open("wb") as sink:
-                    for chunk in self._http.chunks(response, self._max_file_bytes, ends_at):
+                    for chunk in self._http.chunks(response, self._max_file_bytes):
                         if stop.is_set():
                             raise ServerTrouble("the download was broken off: the program ends")
                         size += sink.write(chunk)

@@ -10,47 +10,53 @@ from __future__ import annotations
 import base64
 import contextlib
 import html
-import ipaddress
 import json
+import logging
 import re
 import socket
-import threading
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 import ace_faults
+import ace_route
+from ace_route import Route, is_loopback
+from ace_wire import Adapter, Wires
 from clock import Clock
-from errors import ConfigError, ServerTrouble
+from errors import AppError, ConfigError, ServerTrouble, ServerUnsupported
+
+log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES: Final = 4 * 2**20
 MAX_DETAIL_BYTES: Final = 64 * 2**10
 MAX_DETAIL_S: Final = 5.0
 CHUNK_BYTES: Final = 64 * 2**10
+SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
+"""Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: to connect, between two signs of life, for a whole reply, and for a whole file."""
+    """Seconds: to connect, between two signs of life, for a whole reply, a whole file, and the answer to a submit.
+
+    Some servers make the music before they answer, others load their models first.
+    """
 
     connect_s: float = 5.0
     read_s: float = 30.0
     reply_s: float = 60.0
     file_s: float = 300.0
+    submit_s: float = 1200.0
 
 
 class HttpChannel:
     """Requests to one server.
 
-    Threads: any. `_lock` guards `_sockets` and `_closed`; nothing else ever changes.
+    Threads: any. `_spoke` only ever turns True; nothing else changes.
     """
 
     def __init__(self, base_url: str, api_key: str, clock: Clock, timeouts: Timeouts) -> None:
@@ -62,19 +68,12 @@ class HttpChannel:
         self._key = api_key
         self._forms = _forms(api_key)
         self._clock = clock
-        self._loopback = _is_loopback(urlsplit(self.url).hostname or "")
-        self._pools = _tracking_pools(self._track)
-        self._lock = threading.Lock()
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._closed = False
+        self._wires = Wires(clock)
+        self._spoke = False
 
     def close(self) -> None:
         """End every request under way (it raises ServerTrouble) and refuse new ones."""
-        with self._lock:
-            self._closed = True
-            sockets = list(self._sockets)
-        for sock in sockets:
-            _hang_up(sock)
+        self._wires.close()
 
     def clean(self, value: object, limit: int = 200) -> str:
         """Return the server's words fit for a message: one line, and without our key should it be echoed."""
@@ -84,25 +83,34 @@ class HttpChannel:
     def resolve(self, link: str) -> str:
         """Return the full address of a link in a result, which is already percent-encoded.
 
-        It may be relative, or absolute at the configured server. Raises ServerTrouble for any other.
+        It may be relative, or absolute at the configured server, which may call itself by any name of its machine.
+        Raises ServerUnsupported for any other.
         """
         ours, theirs = urlsplit(self.url), _split(link)
         if theirs is not None and not theirs.scheme and not theirs.netloc:
             return f"{self.url}/{link.removeprefix('/')}"
-        if theirs is None or _origin(theirs) != _origin(ours):
-            raise ServerTrouble(f"a result points to {self.clean(link, 80)!r}, which is not at {self.url}: not fetched")
+        if theirs is None or not _is_same_server(theirs, ours):
+            raise ServerUnsupported(
+                f"a result points to {self.clean(link, 80)!r}, which is not at {self.url}: not fetched; set"
+                " ACESTEP_API_URL to the address that the server gives, or correct the one it was told"
+            )
         return f"{ours.scheme}://{ours.netloc}/{theirs._replace(scheme='', netloc='').geturl().lstrip('/')}"
 
     def json(
-        self, method: str, route: str, body: Mapping[str, object] | None = None, read_s: float | None = None
+        self,
+        method: str,
+        route: str,
+        body: Mapping[str, object] | None = None,
+        read_s: float | None = None,
+        reply_s: float | None = None,
     ) -> Any:
-        """Send one request and return the `data` of the reply. `read_s` shortens the wait for a sign of life.
+        """Send one request and return the `data` of the reply.
 
-        Raises ServerError, also for an error inside an HTTP 200.
+        `read_s` is the longest wait for a sign of life, `reply_s` for the whole. Raises ServerError, also for an
+        error inside an HTTP 200.
         """
-        ends_at = self._clock.now() + self.timeouts.reply_s
-        with self.open(method, self.url + route, route, body, read_s) as response:
-            raw = b"".join(self.chunks(response, MAX_REPLY_BYTES, ends_at))
+        with self.open(method, self.url + route, route, body, read_s, reply_s or self.timeouts.reply_s) as response:
+            raw = b"".join(self.chunks(response, MAX_REPLY_BYTES))
         try:
             reply = json.loads(raw)
         except (ValueError, RecursionError) as error:
@@ -118,16 +126,20 @@ class HttpChannel:
         route: str,
         body: Mapping[str, object] | None = None,
         read_s: float | None = None,
+        whole_s: float | None = None,
     ) -> Iterator[requests.Response]:
-        """Send one request; yield the successful response with its body still to be read.
+        """Send one request; yield the successful response with its body still to be read, within `whole_s`.
 
         Raises ServerError, also for what goes wrong while the body is read inside the `with`.
         """
-        if self._is_closed():
+        if self._wires.closed:
             raise ServerTrouble("the connection to acestep-api is closed: the program ends", arrived=False)
+        way = ace_route.route_to(self.url)
+        ends_at = self._clock.now() + (whole_s or self.timeouts.file_s)
         try:
             with (
-                self._session() as session,
+                self._wires.until(ends_at),
+                self._session(way) as session,
                 session.request(
                     method,
                     url,
@@ -139,19 +151,27 @@ class HttpChannel:
                     stream=True,
                 ) as response,
             ):
+                self._spoke = True
                 if not 200 <= response.status_code < 300:
-                    raise self._fault(response.status_code, self._detail(response), route)
+                    raise self._rejection(response, route, way)
                 yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise ace_faults.from_exception(error, self.url, route) from error
+        except AppError:
+            raise
+        except Exception as error:
+            if self._wires.closed:
+                raise ServerTrouble("the answer of acestep-api was cut off: the program ends") from error
+            if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
+                log.exception("a request to %s ended in an error of an unknown kind", route)
+            raise ace_faults.from_exception(error, self.url, route, way, self._is_tls) from error
 
-    def chunks(self, response: requests.Response, limit_bytes: int, ends_at: float) -> Iterator[bytes]:
-        """Yield the body as it comes; raise ServerTrouble beyond a size or a moment.
+    def chunks(self, response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
+        """Yield the body as it comes; raise ServerTrouble beyond a size.
 
-        `read1` returns with whatever has come, so that a server that sends byte by byte cannot hold us.
+        `read1` returns with whatever has come, so that who reads can look up now and then.
         """
         announced = response.headers.get("Content-Length", "")
-        too_much = ServerTrouble(f"acestep-api at {self.url} sends more than {limit_bytes / 2**20:g} MiB: not taken")
+        limit = f"{limit_bytes / 2**20:g} MiB"
+        too_much = ServerTrouble(f"acestep-api at {self.url} sends more than {limit}: not taken", is_final=True)
         if announced.isdecimal() and int(announced[:20]) > limit_bytes:
             raise too_much
         size = 0
@@ -159,32 +179,25 @@ class HttpChannel:
             size += len(chunk)
             if size > limit_bytes:
                 raise too_much
-            if self._clock.now() > ends_at:
-                raise ServerTrouble(f"acestep-api at {self.url} sends too slowly: given up after {size} bytes")
             yield chunk
-        if self._is_closed():
+        if self._wires.closed:
             raise ServerTrouble("the answer of acestep-api was cut off: the program ends")
 
-    def _is_closed(self) -> bool:
-        with self._lock:
-            return self._closed
-
-    def _session(self) -> requests.Session:
+    def _session(self, way: Route) -> requests.Session:
         session = requests.Session()
-        # A proxy named in the environment cannot reach this machine's own server.
-        session.trust_env = not self._loopback
+        session.trust_env = False  # what counts of the environment is in `way`
+        session.proxies = dict(way.proxies)
+        session.verify = way.bundle or True
         for scheme in ("http://", "https://"):
-            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-            adapter.poolmanager.pool_classes_by_scheme = self._pools
-            session.mount(scheme, adapter)
+            session.mount(scheme, Adapter(self._wires))
         return session
 
-    def _track(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._sockets.add(sock)
-            closed = self._closed
-        if closed:
-            _hang_up(sock)
+    def _is_tls(self) -> bool:
+        """Return whether a server that has never answered in plain text wants TLS."""
+        parts = urlsplit(self.url)
+        if self._spoke or parts.scheme != "http" or self._wires.closed:
+            return False
+        return ace_route.speaks_tls(parts.hostname or "", parts.port or 80)
 
     def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the key. Being an auth hook, it also keeps requests from taking a password out of ~/.netrc."""
@@ -192,31 +205,48 @@ class HttpChannel:
             request.headers["Authorization"] = f"Bearer {self._key}"
         return request
 
-    def _detail(self, response: requests.Response) -> str:
-        """Return what an error reply says, or "" (a web page is not worth showing)."""
+    def _rejection(self, response: requests.Response, route: str, way: Route) -> Exception:
+        """Return the error for a reply that is no success."""
+        said, ours = self._detail(response)
+        served_by = response.headers.get("Server", "").lower()
+        return ace_faults.from_status(
+            response.status_code,
+            said,
+            self.url,
+            route,
+            has_key=bool(self._key),
+            way=way,
+            from_server=ours or any(name in served_by for name in SERVERS),
+            retry_after=response.headers.get("Retry-After", ""),
+        )
+
+    def _detail(self, response: requests.Response) -> tuple[str, bool]:
+        """Return what an error reply says, "" for a web page, and whether it is in the server's form (JSON)."""
         try:
-            raw = b"".join(self.chunks(response, MAX_DETAIL_BYTES, self._clock.now() + MAX_DETAIL_S))
+            with self._wires.until(self._clock.now() + MAX_DETAIL_S):
+                raw = b"".join(self.chunks(response, MAX_DETAIL_BYTES))
             reply = json.loads(raw)
         except (ServerTrouble, urllib3.exceptions.HTTPError, RecursionError):
-            return ""
+            return "", False
         except ValueError:
-            return "" if raw.lstrip()[:1] == b"<" else self.clean(raw.decode("utf-8", "replace"))
+            return "" if raw.lstrip()[:1] == b"<" else self.clean(raw.decode("utf-8", "replace")), False
         said = (reply.get("detail") or reply.get("error")) if isinstance(reply, dict) else reply
-        return self.clean(said if isinstance(said, str) else json.dumps(said))
+        return self.clean(said if isinstance(said, str) else json.dumps(said)), isinstance(reply, dict)
 
     def _unwrap(self, reply: object, route: str) -> Any:
         """Return the `data` of `{"data": …, "code": 200, "error": null}`; an unwrapped reply is its own data."""
+        if isinstance(reply, list):
+            return reply
         if not isinstance(reply, dict):
             raise ace_faults.nonsense("an unknown form of reply", self.url, route)
         error, code = reply.get("error"), reply.get("code")
         status = _status(code)
         if error or not (status == 0 or 200 <= status < 300):
             detail = self.clean(error if isinstance(error, str) else json.dumps(error))
-            raise self._fault(status if status >= 300 else 500, detail, route)
+            raise ace_faults.from_status(
+                status if status >= 300 else 500, detail, self.url, route, has_key=bool(self._key)
+            )
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
-
-    def _fault(self, status: int, detail: str, route: str) -> Exception:
-        return ace_faults.from_status(status, detail, self.url, route, has_key=bool(self._key))
 
 
 def _forms(key: str) -> re.Pattern[str] | None:
@@ -261,42 +291,13 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None, bool]:
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port, "@" in parts.netloc
+def _is_same_server(theirs: SplitResult, ours: SplitResult) -> bool:
+    """Return whether a link leads to our server: by our name for it, or by any name of a machine for itself."""
+    if theirs.scheme != ours.scheme or _port(theirs) != _port(ours) or "@" in theirs.netloc:
+        return False
+    host, our_host = ((parts.hostname or "").rstrip(".") for parts in (theirs, ours))
+    return host == our_host or is_loopback(host) or (is_loopback(our_host) and host == socket.gethostname().lower())
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
-
-
-def _hang_up(sock: socket.socket) -> None:
-    """Wake whoever waits for this socket; for TLS too without touching the state that it is using."""
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-def _tracking_pools(track: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools by scheme, with connections that report their socket once they are connected."""
-
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            track(self.sock)
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            track(self.sock)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)

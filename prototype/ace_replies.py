@@ -8,16 +8,21 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
-from ace_faults import plain_text
+from ace_faults import AUDIO_ROUTE, plain_text
 from errors import ServerNonsense, ServerTrouble
 
 MAX_ID_CHARS: Final = 200
 MAX_STAGE_CHARS: Final = 40
 MAX_SEED_CHARS: Final = 20
+ID_FIELDS: Final = ("task_id", "job_id", "id")
+LINK_FIELDS: Final = ("url", "file", "audio_url", "path")
+SEED_FIELDS: Final = ("seed_value", "seed")
 
 
 class JobState(enum.Enum):
@@ -46,19 +51,15 @@ STATES: Final = {
 
 
 @dataclass(frozen=True)
-class Submitted:
-    """A job the server took. `queue_position` counts from 1; None where the server does not say."""
-
-    task_id: str
-    queue_position: int | None = None
-
-
-@dataclass(frozen=True)
 class AudioFile:
-    """One piece of music to download: `url` as the server gave it, `seed` "" where it did not say."""
+    """One piece of music to download: `url` is a link at the server, `seed` "" where it did not say.
+
+    `otherwise` is the link to try where the server does not know the first, "" for none.
+    """
 
     url: str
     seed: str = ""
+    otherwise: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class JobReport:
     """One job at one moment.
 
     `progress` is 0..1, None where the server does not report it. SUCCEEDED with no `files` is a failure to save.
-    `detail` is what the server says of a failure, usually nothing.
+    `detail` is what the server says of a failure, usually nothing. `doubtful`: the reply was odd, ask once more.
     """
 
     task_id: str
@@ -75,6 +76,20 @@ class JobReport:
     stage: str = ""
     files: tuple[AudioFile, ...] = ()
     detail: str = ""
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job the server took. `queue_position` counts from 1; None where the server does not say.
+
+    `ended`: the server answered only when the job was over; a `report` is there where that was said not to be well.
+    """
+
+    task_id: str
+    queue_position: int | None = None
+    ended: bool = False
+    report: JobReport | None = None
 
 
 @dataclass(frozen=True)
@@ -98,15 +113,26 @@ class ServerStats:
         return (queued or 0) + (self.running or 0)
 
 
-def submitted(data: object) -> Submitted:
+def submitted(data: object, clean: Callable[[object, int], str]) -> Submitted:
     """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
-    fields = _mapping(data, "a job")
-    task_id = fields.get("task_id")
+    fields = _mapping(data[0] if isinstance(data, list) and len(data) == 1 else data, "a job")
+    task_id = next((fields[name] for name in ID_FIELDS if fields.get(name)), None)
     task_id = str(task_id) if isinstance(task_id, int) and not isinstance(task_id, bool) else task_id
     if not isinstance(task_id, str) or not 0 < len(task_id) <= MAX_ID_CHARS or not task_id.isprintable():
         raise ServerTrouble("acestep-api took a job without a usable task_id: the job is given up")
     position = _number(fields.get("queue_position"))
-    return Submitted(task_id, int(position) if position is not None and 1 <= position < 1e9 else None)
+    state = _state(fields.get("status"))
+    return Submitted(
+        task_id,
+        int(position) if position is not None and 1 <= position < 1e9 else None,
+        ended=state in (JobState.SUCCEEDED, JobState.FAILED),
+        report=failed(task_id, _reason(fields, clean)) if state is JobState.FAILED else None,
+    )
+
+
+def failed(task_id: str, detail: str) -> JobReport:
+    """Return the report of a job that the server says has failed."""
+    return JobReport(task_id, JobState.FAILED, detail=detail)
 
 
 def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, int], str]) -> dict[str, JobReport]:
@@ -118,7 +144,9 @@ def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, 
         raise ServerNonsense("acestep-api gives no list of results: the reply makes no sense")
     rows = {str(row.get("task_id")): row for row in data}
     return {
-        task_id: _report(task_id, rows[task_id], clean) if task_id in rows else JobReport(task_id, JobState.LOST)
+        task_id: _report(task_id, rows[task_id], clean)
+        if task_id in rows
+        else JobReport(task_id, JobState.LOST, doubtful=True)
         for task_id in task_ids
     }
 
@@ -158,7 +186,10 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int],
     if state is JobState.RUNNING and stage.lower() in ("queued", "pending"):
         state = JobState.QUEUED
     if state is JobState.SUCCEEDED and entries is None:
-        return JobReport(task_id, JobState.FAILED, detail="the server's result cannot be read")
+        return JobReport(task_id, JobState.FAILED, detail="the server's result cannot be read", doubtful=True)
+    if state is JobState.SUCCEEDED and entries and not any(entry.keys() & set(LINK_FIELDS) for entry in entries):
+        named = clean(", ".join(map(str, first)), 80)
+        return failed(task_id, f"the server's result names no file to fetch (it has: {named or 'nothing'})")
     progress = _number(first.get("progress"))
     return JobReport(
         task_id,
@@ -166,7 +197,7 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int],
         progress=None if progress is None else min(max(progress, 0.0), 1.0),
         stage=stage,
         files=_files(entries or []) if state is JobState.SUCCEEDED else (),
-        detail=clean(_last_line(first.get("error")), 200) if state is JobState.FAILED else "",
+        detail=(_reason(first, clean) or _reason(row, clean)) if state is JobState.FAILED else "",
     )
 
 
@@ -192,15 +223,46 @@ def _state(status: object) -> JobState:
 
 
 def _files(entries: list[dict[str, Any]]) -> tuple[AudioFile, ...]:
-    """Return every file of a result once, in order. `seed_value` names the seeds of all, separated by commas."""
-    links = [entry.get("file") for entry in entries]
-    seeds = str(entries[0].get("seed_value") or "").split(",") if entries else []
-    files = {
-        link: AudioFile(link, plain_text(seeds[index], MAX_SEED_CHARS) if len(seeds) == len(links) else "")
-        for index, link in enumerate(links)
-        if isinstance(link, str) and link.strip()
-    }
+    """Return every file of a result once, in order."""
+    files: dict[str, AudioFile] = {}
+    for index, entry in enumerate(entries):
+        links = _links(entry)
+        if links:
+            files.setdefault(links[0], AudioFile(links[0], _seed(entries, index), "".join(links[1:2])))
     return tuple(files.values())
+
+
+def _links(entry: Mapping[str, Any]) -> list[str]:
+    """Return where a file may be had, best first.
+
+    A `file` is a link in acestep-api, and a path on the server's disk in the Gradio app, where older ones give no
+    `url` beside it. A path is fetched as acestep-api's links do it.
+    """
+    words = [entry.get(name) for name in LINK_FIELDS]
+    word = next((word.strip() for word in words if isinstance(word, str) and word.strip()), "")
+    if not word or word.startswith(("http://", "https://", "//")) or "?" in word:
+        return [word] if word else []
+    by_path = f"{AUDIO_ROUTE}?path={quote(word, safe='')}"
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", word):
+        return [by_path]
+    is_route = not word.startswith("/") or word.startswith("/v1/")
+    return [word, by_path] if is_route else [by_path, word]
+
+
+def _seed(entries: list[dict[str, Any]], index: int) -> str:
+    """Return the seed of a file: its row's own, or its place among the seeds of all, separated by commas."""
+    for entry in (entries[index], entries[0]):
+        seeds = str(next((entry[name] for name in SEED_FIELDS if entry.get(name)), "")).split(",")
+        if len(seeds) == len(entries):
+            return plain_text(seeds[index], MAX_SEED_CHARS)
+        if len(seeds) == 1 and entry is entries[index] and seeds[0]:
+            return plain_text(seeds[0], MAX_SEED_CHARS)
+    return ""
+
+
+def _reason(fields: Mapping[str, Any], clean: Callable[[object, int], str]) -> str:
+    """Return why a job failed, as far as the server says."""
+    return clean(_last_line(fields.get("error")), 200)
 
 
 def _mapping(data: object, what: str) -> Mapping[str, Any]:
