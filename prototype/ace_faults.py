@@ -136,9 +136,7 @@ def nonsense(what: str, url: str, route: str) -> ServerNonsense:
     return ServerNonsense(f"{url}{route} answers with {what}: is ACESTEP_API_URL the address of acestep-api?")
 
 
-def from_exception(
-    error: Exception, url: str, route: str, way: Route, to_tls: Callable[[], bool]
-) -> ServerError:
+def from_exception(error: Exception, url: str, route: str, way: Route, to_tls: Callable[[], bool]) -> ServerError:
     """Return the error for an exception of requests, urllib3 or the system.
 
     `to_tls` finds out whether the server wants TLS; it is asked where a reply breaks off.

@@ -17,13 +17,16 @@ from typing import Final
 import conclusions
 from clock import Clock
 from conclusions import Conclusion
-from errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable
+from errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
 from notices import Notices
 from policy import backoff_s
 from transit import Client
 
 LONGEST_PROBE_S: Final = 10.0
 REFUSED_PROBE_S: Final = 30.0
+UNSUPPORTED_S: Final = 600.0
+"""Nothing but another server helps; that one is noticed at once if it was away in between."""
+
 OTHERS_LOOK_S: Final = 0.5
 PATIENCE_S: Final = 8.0
 PROBES_FOR_COUNTS: Final = 4
@@ -73,7 +76,7 @@ class Connection:
         self._on_return = on_return
         self._state = "off" if engine == "builtin" else "connecting"
         self._detail = ""
-        self._since = clock.now()
+        self._since = self._rests_until = clock.now()
         self._probing = False
         self._probes = 0
         self._troubles: dict[str, Trouble] = {}
@@ -115,6 +118,7 @@ class Connection:
         with self._lock:
             if self._state != "refused":
                 self._enter("refused", str(error))
+                self._rests_until = self._since + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
         self._say(route, error)
 
     def unsure(self, error: ServerError) -> None:
@@ -217,6 +221,8 @@ class Connection:
             state, since = self._state, self._since
         try:
             self._client.health()
+            if state == "refused" and self._clock.now() < self._rests_until:
+                return
             if state in ("refused", "unsure"):
                 self._ask_with_key()
             if state != "unsure":

@@ -26,7 +26,15 @@ from ace_replies import AudioFile, JobReport, JobState, Submitted
 from clock import Clock
 from config import Settings
 from connection import DOWNLOAD, HEALTH, POLL, SUBMIT, Connection, Stopped
-from errors import AppError, CorruptSegment, ServerError, ServerRefused, ServerTrouble, ServerUnreachable
+from errors import (
+    AppError,
+    CorruptSegment,
+    ServerError,
+    ServerRefused,
+    ServerTrouble,
+    ServerUnreachable,
+    ServerUnsupported,
+)
 from harvest import Crop, Harvest
 from inflight import JobsFile
 from job import Job
@@ -117,10 +125,9 @@ class Desk:
         with self._lock:
             return replace(self._counts)
 
-    @property
-    def may_ask(self) -> bool:
-        """Whether no submit is under way, and another job would not just pile up behind hung ones."""
-        return not self._is_asking and self.board.room_at_server()
+    def may_ask(self, place: Job) -> bool:
+        """Whether no submit is under way, and a job for this place would not just pile up or keep others waiting."""
+        return not self._is_asking and self.board.room_at_server(place, alone=self._client.one_at_a_time)
 
     @property
     def _is_asking(self) -> bool:
@@ -205,6 +212,8 @@ class Desk:
             self._unsure = 0
         self.connection.answered(SUBMIT, now - began_at)
         self.board.asked(place, submitted.task_id, recipe, thinking=thinking, position=position, now=now)
+        if submitted.report is not None:
+            self.board.observe({submitted.task_id: submitted.report}, now)
         self._file.save(self.board.persistent)
 
     def _find_out(self, error: ServerTrouble, began_at: float, stop: threading.Event) -> None:
@@ -284,9 +293,10 @@ class Desk:
             except ServerUnreachable as error:
                 self.connection.lost(error)
             except ServerRefused as error:
+                if error.wants_key or isinstance(error, ServerUnsupported):
+                    self.connection.refused(DOWNLOAD, error)
                 if not error.wants_key:
                     raise
-                self.connection.refused(DOWNLOAD, error)
 
     # The state of the jobs
 

@@ -200,7 +200,7 @@ class GeneratorLoop:
         return replace(recipe, duration_s=conditions.duration_s)
 
     def _seed(self) -> int:
-        return self._rng.randrange(2**31)
+        return self._rng.randrange(1, 2**31)  # 0 is no seed to the Gradio app
 
     def _wanted(self, place: Job) -> bool:
         return place.mood == self._mood() and not self._resting
@@ -222,7 +222,7 @@ class GeneratorLoop:
     def _can_ask(self, place: Job, stop: threading.Event) -> bool:
         """Return when the server can take a job, True if it is still wanted."""
         self._desk.connection.wait_until_up(stop)
-        while self._wanted(place) and not self._desk.may_ask:
+        while self._wanted(place) and not self._desk.may_ask(place):
             self._desk.tend(stop)
             self._desk.pause(stop, self._board.until_poll_s(self._clock.now()))
         return self._wanted(place)

@@ -103,9 +103,15 @@ class Board:
             job.owned, job.given_up = False, True
             return self._add(job.mood, now)
 
-    def room_at_server(self) -> bool:
-        """Whether another job would not just pile up behind hung ones."""
+    def room_at_server(self, place: Job | None = None, *, alone: bool = False) -> bool:
+        """Whether a job for this place would not just pile up behind hung ones.
+
+        `alone`: the server answers nobody while it works, so that what is ready there has to be fetched first.
+        """
         with self._lock:
+            others = [job for job in self._jobs if job is not place and (job.at_server or job.files)]
+            if alone and any(not job.given_up for job in others):
+                return False
             return sum(job.at_server and not job.forsaken for job in self._jobs) < MOST_AT_SERVER
 
     def begin_poll(self, now: float) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 import trial
-from ace_client import AceClient
+from ace_client import AceClient, Timeouts
 from ace_replies import ServerStats
 from clock import Clock
 from config import Settings
@@ -44,6 +44,7 @@ class ServerCheck:
             client = AceClient(
                 settings.acestep_api_url, settings.acestep_api_key, settings.lm_model_path, settings.lm_backend,
                 settings.batch_size, clock=self._clock,
+                timeouts=Timeouts(submit_s=settings.first_job_timeout_sec),
             )  # fmt: skip
             client.health()
         except ConfigError as error:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from ace_client import AceClient
+from ace_client import AceClient, Timeouts
 from conductor import Conductor
 from controls import Controls
 from dashboard import Dashboard
@@ -46,6 +46,7 @@ class Session:
             settings.lm_model_path,
             settings.lm_backend,
             settings.batch_size,
+            timeouts=Timeouts(submit_s=settings.first_job_timeout_sec),
         )
         self._generator = GeneratorLoop(
             dataclasses.replace(settings, engine="builtin") if settings.play_library else settings,

@@ -27,6 +27,11 @@ FETCH_TRIES: Final = 12  # two to four minutes: what is fetched was generated an
 class Client(Protocol):
     """acestep-api, as `ace_client.AceClient` gives it: one call, one outcome; any thread may call."""
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the server answers nobody while it makes music."""
+        ...
+
     def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
         """Ask for a job."""
         ...

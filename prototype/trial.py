@@ -16,7 +16,7 @@ from typing import Final
 
 import segment
 from ace_client import AceClient
-from ace_replies import AudioFile, JobReport, JobState
+from ace_replies import AudioFile, JobReport, JobState, Submitted
 from clock import Clock
 from errors import (
     AppError,
@@ -69,7 +69,11 @@ def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
     SpoolError and OSError when there is no place for them.
     """
     ends_at = bench.clock.now() + bench.longest_s
-    files, took_s, waited = _wait(bench, _submit(bench, recipe, thinking, ends_at), ends_at)
+    submitted, answered_s = _submit(bench, recipe, thinking, ends_at)
+    if submitted.report is not None:
+        raise _ending(submitted.report)
+    files, took_s, waited = _wait(bench, submitted.task_id, ends_at)
+    took_s = answered_s if submitted.ended else took_s
     if not files:
         raise JobFailed("it succeeded without a file")
     usable, rejected = 0, CorruptSegment("no file")
@@ -87,17 +91,21 @@ def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
     return Trial(usable * recipe.duration_s, max(took_s, POLL_S / 10), waited)
 
 
-def _submit(bench: Bench, recipe: Recipe, thinking: bool, ends_at: float) -> str:
-    """Return the id of a job that the server took; where no answer came, once more as soon as it answers again."""
-    asked_at = bench.clock.now()
-    with contextlib.suppress(ServerSilent):
-        return bench.client.submit(recipe, thinking=thinking).task_id
+def _submit(bench: Bench, recipe: Recipe, thinking: bool, ends_at: float) -> tuple[Submitted, float]:
+    """Ask for a job, and where no answer came once more as soon as the server answers again.
+
+    Returns: what the server took, and the seconds until it said so.
+    """
+    began_at, silent = bench.clock.now(), False
     while bench.clock.now() < ends_at:
-        bench.watch(bench.clock.now() - asked_at)
-        bench.clock.wait(threading.Event(), POLL_S)
         with contextlib.suppress(ServerSilent):
-            bench.client.health()
-            return bench.client.submit(recipe, thinking=thinking).task_id
+            if silent:
+                bench.client.health()
+            asked_at = bench.clock.now()
+            return bench.client.submit(recipe, thinking=thinking), bench.clock.now() - asked_at
+        silent = True
+        bench.watch(bench.clock.now() - began_at)
+        bench.clock.wait(threading.Event(), POLL_S)
     raise JobStalled(f"{bench.longest_s:.0f}")
 
 

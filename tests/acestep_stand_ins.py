@@ -149,6 +149,8 @@ def install(studio: Studio) -> None:
 
     class AceStepHandler:
         dtype = "float32"
+        model = "stand-in"
+        config_path = "acestep-v15-turbo"
 
         def initialize_service(self, **_: object) -> tuple[str, bool]:
             studio.closing.wait(studio.levers.load_s)

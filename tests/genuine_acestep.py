@@ -51,14 +51,9 @@ def serve(options: argparse.Namespace, levers: Levers) -> int:
         (root / "checkpoints" / name / "config.json").write_text("{}")
     os.environ["MAX_CUDA_VRAM"] = "24"
     install(studio)
-    api_server = importlib.import_module("acestep.api_server")
     uvicorn = importlib.import_module("uvicorn")
-    # It keeps its files beside its code, and would download the models that are not there.
-    vars(api_server)["_get_project_root"] = lambda: str(root)
-    vars(api_server)["_ensure_model_downloaded"] = _no_download
-    config = uvicorn.Config(
-        _with_levers(api_server.app, studio), host="127.0.0.1", port=options.port, log_level="warning"
-    )
+    app = _gradio_app(root) if options.gradio else _api_server(root)
+    config = uvicorn.Config(_with_levers(app, studio), host="127.0.0.1", port=options.port, log_level="warning")
     server = uvicorn.Server(config)
     handle_exit = server.handle_exit
 
@@ -74,6 +69,38 @@ def serve(options: argparse.Namespace, levers: Levers) -> int:
         if options.root is None:
             shutil.rmtree(root, ignore_errors=True)
     return 0 if server.started else 3
+
+
+def _api_server(root: Path) -> App:
+    """Return acestep-api."""
+    api_server: Any = importlib.import_module("acestep.api_server")
+    # It keeps its files beside its code, and would download the models that are not there.
+    vars(api_server)["_get_project_root"] = lambda: str(root)
+    vars(api_server)["_ensure_model_downloaded"] = _no_download
+    return api_server.app  # type: ignore[no-any-return]
+
+
+def _gradio_app(root: Path) -> App:
+    """Return the routes that ACE-Step's Gradio app has with --enable-api, without its pages."""
+    package = importlib.util.find_spec("acestep")
+    assert package is not None
+    assert package.submodule_search_locations
+    # It keeps its results beside its code, and the music where the system keeps passing files.
+    code = root / "api_routes.py"
+    shutil.copy(Path(package.submodule_search_locations[0]) / "gradio_ui" / "api_routes.py", code)
+    tempfile.tempdir = str(root)
+    spec = importlib.util.spec_from_file_location("api_routes", code)
+    assert spec is not None
+    assert spec.loader is not None
+    routes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(routes)
+    fastapi, handler, llm = (
+        importlib.import_module(name) for name in ("fastapi", "acestep.handler", "acestep.llm_inference")
+    )
+    app, language_model = fastapi.FastAPI(), llm.LLMHandler()
+    language_model.initialize()
+    routes.setup_api_routes_to_app(app, handler.AceStepHandler(), language_model, os.environ.get("ACESTEP_API_KEY"))
+    return app  # type: ignore[no-any-return]
 
 
 def _no_download(name: str, checkpoint_dir: str) -> str:
@@ -142,7 +169,8 @@ class GenuineAcestep:
     """The server as a child process that can be killed and started again on the same port and files.
 
     Levers given here hold for every start (`speed` is 0 where it is not given); `set` changes them in the running
-    server only. `environment` holds settings of the server itself, for instance ACESTEP_QUEUE_MAXSIZE.
+    server only. `gradio` starts the routes of the Gradio app instead. `environment` holds settings of the server
+    itself, for instance ACESTEP_QUEUE_MAXSIZE.
     Threads: one.
     """
 
@@ -153,6 +181,7 @@ class GenuineAcestep:
         api_key: str = "",
         segments: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        gradio: bool = False,
         **levers: Any,
     ) -> None:
         self.port = _free_port()
@@ -161,6 +190,7 @@ class GenuineAcestep:
         self._root = root
         self._environment = dict(environment or {})
         self._segments = segments
+        self._gradio = gradio
         self._levers = dataclasses.asdict(Levers(**{"speed": 0.0, **levers}))
 
     def __enter__(self) -> Self:
@@ -193,6 +223,8 @@ class GenuineAcestep:
         command += ["--levers", json.dumps(self._levers), "--end-with-stdin"]
         if self._segments:
             command += ["--segments", str(self._segments)]
+        if self._gradio:
+            command += ["--gradio"]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ACESTEP_")}
         key = {"ACESTEP_API_KEY": self.api_key} if self.api_key else {}
         with (self._root / "server.log").open("wb") as log:
@@ -264,6 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--root", type=Path, help="folder for its job store and audio files (default: a passing one)")
     parser.add_argument("--segments", type=Path, help="folder of recordings to serve (default: soft chords)")
+    parser.add_argument("--gradio", action="store_true", help="the routes of ACE-Step's Gradio app instead")
     parser.add_argument("--levers", type=json.loads, default={}, help=argparse.SUPPRESS)
     parser.add_argument("--end-with-stdin", action="store_true", help=argparse.SUPPRESS)
     for lever in dataclasses.fields(Levers):

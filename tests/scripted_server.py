@@ -62,6 +62,7 @@ class ScriptedServer:
     seed: int = 0
     wait: Callable[[float], object] = lambda seconds: None
     """How a caller waits for a server that is deaf."""
+    one_at_a_time: bool = False
     newer: bool = True
     """Newer servers tell progress and stage, and keep a stale row of a job that ran when they died."""
     speed: float = 0.3

@@ -7,7 +7,6 @@ import contextlib
 import html
 import io
 import json
-import random
 import socket
 import sys
 import threading
@@ -23,7 +22,6 @@ import genuine_acestep
 from ace_client import AceClient, AudioFile, JobReport, JobState, ServerStats, Timeouts
 from errors import (
     ConfigError,
-    ServerBlocked,
     ServerError,
     ServerRefused,
     ServerTrouble,
@@ -307,8 +305,8 @@ def test_while_it_loads_the_port_is_closed_and_a_failed_load_ends_it(tmp_path: P
 
 def test_a_submit_sends_exactly_what_the_server_needs(fake: FakeAcestep) -> None:
     """No default of the server is relied on where it would be wrong (2 files, mp3, English, a rewritten prompt)."""
-    recipe = Recipe("jazz", "warm jazz", 30.0, 90, "A minor", "6/8")
-    AceClient(fake.url, lm_model_path="lm", lm_backend="pt", batch_size=3, rng=random.Random(1)).submit(recipe)
+    recipe = Recipe("jazz", "warm jazz", 30.0, 90, "A minor", "6/8", 42)
+    AceClient(fake.url, lm_model_path="lm", lm_backend="pt", batch_size=3).submit(recipe)
     assert fake.submits == [
         {
             "task_type": "text2music",
@@ -322,7 +320,7 @@ def test_a_submit_sends_exactly_what_the_server_needs(fake: FakeAcestep) -> None
             "use_cot_caption": False,
             "use_cot_language": False,
             "use_random_seed": False,
-            "seed": random.Random(1).randint(1, 2**31 - 1),
+            "seed": 42,
             "lm_model_path": "lm",
             "lm_backend": "pt",
             "bpm": 90,
@@ -333,9 +331,9 @@ def test_a_submit_sends_exactly_what_the_server_needs(fake: FakeAcestep) -> None
 
 
 def test_what_a_recipe_leaves_open_is_not_sent(fake: FakeAcestep) -> None:
-    """Bpm None, an empty key and an empty signature leave the choice to the model."""
+    """Bpm and seed None, an empty key and an empty signature leave the choice to the model."""
     client_of(fake).submit(RECIPE)
-    assert not fake.submits[0].keys() & {"bpm", "key_scale", "time_signature"}
+    assert not fake.submits[0].keys() & {"bpm", "key_scale", "time_signature", "seed", "use_random_seed"}
 
 
 def test_every_request_has_its_own_connection_and_the_key(fake: FakeAcestep, tmp_path: Path) -> None:

@@ -25,6 +25,11 @@ class Witness:
         self.told: set[str] = set()
         self._files = files
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the server answers nobody while it makes music."""
+        return self.client.one_at_a_time
+
     def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
         """Ask for a job, and remember its name."""
         submitted = self.client.submit(recipe, thinking=thinking)
