@@ -131,8 +131,10 @@ def _refusal(status: int, said: str, url: str, route: str, *, has_key: bool) -> 
     return f"acestep-api at {url} refuses the request to {route} ({said}): check the settings that it names"
 
 
-def nonsense(what: str, url: str, route: str) -> ServerNonsense:
+def nonsense(what: str, url: str, route: str, way: Route) -> ServerNonsense:
     """Return the error for a reply that acestep-api would not give; it may still have done what we asked."""
+    if way.proxy:
+        return ServerNonsense(f"{way.proxy_name} answers with {what} for {url}{route}: {way.way_out}")
     return ServerNonsense(f"{url}{route} answers with {what}: is ACESTEP_API_URL the address of acestep-api?")
 
 
@@ -192,16 +194,13 @@ def _cause(error: BaseException) -> BaseException:
 def _why_never_sent(error: Exception) -> str:
     """Return why surely no byte of the request reached the server, or "" when some may have."""
     cause = _cause(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return plain_text(str(getattr(cause, "strerror", None) or cause), 100).lower()
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError)):
+    if isinstance(error, (ValueError, urllib3.exceptions.LocationValueError)):  # requests' InvalidURL and its kin too
         return "no usable address"
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+    if isinstance(cause, urllib3.exceptions.NameResolutionError):
         return "no such host"
-    if isinstance(reason, urllib3.exceptions.NewConnectionError):
-        fault = reason.__cause__
+    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        fault = cause.__cause__
         return plain_text(fault.strerror).lower() if isinstance(fault, OSError) and fault.strerror else "no connection"
-    return ""
+    return plain_text(str(cause), 100).lower() if isinstance(error, requests.exceptions.ProxyError) else ""

@@ -115,7 +115,7 @@ class HttpChannel:
             reply = json.loads(raw)
         except (ValueError, RecursionError) as error:
             what = "a web page" if raw.lstrip()[:1] == b"<" else "no JSON"
-            raise ace_faults.nonsense(what, self.url, route) from error
+            raise ace_faults.nonsense(what, self.url, route, ace_route.route_to(self.url)) from error
         return self._unwrap(reply, route)
 
     @contextlib.contextmanager
@@ -238,7 +238,7 @@ class HttpChannel:
         if isinstance(reply, list):
             return reply
         if not isinstance(reply, dict):
-            raise ace_faults.nonsense("an unknown form of reply", self.url, route)
+            raise ace_faults.nonsense("an unknown form of reply", self.url, route, ace_route.route_to(self.url))
         error, code = reply.get("error"), reply.get("code")
         status = _status(code)
         if error or not (status == 0 or 200 <= status < 300):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -48,8 +49,8 @@ class Route:
     @property
     def proxy_name(self) -> str:
         """The proxy and where it is set, without its password."""
-        parts = urlsplit(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
-        return f"the proxy {parts.scheme}://{parts.netloc.rpartition('@')[2]} ({self.proxy_variable})"
+        shown = re.sub(r"^(\w+://)?[^/]*@", r"\1", self.proxy)
+        return f"the proxy {shown} ({self.proxy_variable})"
 
     @property
     def way_out(self) -> str:

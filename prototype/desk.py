@@ -211,7 +211,8 @@ class Desk:
         with self._lock:
             self._unsure = 0
         self.connection.answered(SUBMIT, now - began_at)
-        self.board.asked(place, submitted.task_id, recipe, thinking=thinking, position=position, now=now)
+        asked_at = began_at if submitted.ended else now  # its time passed while it was answered
+        self.board.asked(place, submitted.task_id, recipe, thinking=thinking, position=position, now=asked_at)
         if submitted.report is not None:
             self.board.observe({submitted.task_id: submitted.report}, now)
         self._file.save(self.board.persistent)
