@@ -74,6 +74,12 @@ def from_status(
     wait_s = _seconds(retry_after)
     if status == PROXY_WANTS_LOGIN or (way and way.proxy and not from_server and status in PROXY_REFUSES):
         return _from_proxy(status, said, url, way)
+    if status in LACKING_STATUSES and route in NEEDED_ROUTES:
+        return ServerUnsupported(
+            f"{url} knows no {route} ({said}): set ACESTEP_API_URL to the address of acestep-api, or start ACE-Step's"
+            " Gradio app there with --enable-api",
+            status=status,
+        )
     if status in GATEWAY_STATUSES and not from_server:
         who = way.proxy_name if way and way.proxy else "a gateway"
         return ServerTrouble(
@@ -91,12 +97,6 @@ def from_status(
         hint = "; if it stays so, check LM_BACKEND and the server's log" if route == SUBMIT_ROUTE else ""
         words = f"acestep-api at {url} failed at {route} ({said}){hint}"
         return InternalError(words, detail if from_server else "", wait_s)
-    if status in LACKING_STATUSES and route in NEEDED_ROUTES:
-        return ServerUnsupported(
-            f"{url} knows no {route} ({said}): set ACESTEP_API_URL to the address of acestep-api, or start ACE-Step's"
-            " Gradio app there with --enable-api",
-            status=status,
-        )
     if status == 403 and not from_server:
         words = f"something in front of acestep-api at {url} refuses access ({said}): have it let this machine in"
         return ServerRefused(words, status=status, wants_key=False)

@@ -262,6 +262,8 @@ class Desk:
             with self._lock:
                 self._complaints.clear()
         for reason in crop.rejected:
+            if isinstance(reason, ServerUnsupported):
+                continue  # it was said of the server
             self.complain("segment.rejected", "warning", reason)
         if crop.rejected and not crop.entries:
             raise next((reason for reason in crop.rejected if isinstance(reason, CorruptSegment)), crop.rejected[0])
