@@ -184,7 +184,8 @@ class AceClient:
             if not error.wants_key:
                 raise doubt or error from None
         except ServerTrouble as error:
-            raise doubt or error from None
+            if doubt or isinstance(error, ServerNonsense):
+                raise doubt or error from None
 
     def stats(self) -> ServerStats:
         """Return the server's counts; they start at zero when it restarts."""

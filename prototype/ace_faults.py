@@ -35,6 +35,12 @@ PROXY_WANTS_LOGIN: Final = 407
 PROXY_REFUSES: Final = frozenset({401, 403})
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 QUEUE_FULL: Final = 429
+NO_ADDRESS: Final = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    urllib3.exceptions.LocationValueError,
+    UnicodeError,
+)
 NO_MODEL: Final = re.compile(r"\bmodel (is )?not (yet )?(initiali[sz]ed|loaded)", re.IGNORECASE)
 """What the Gradio app says before somebody has had it load its models."""
 
@@ -196,7 +202,7 @@ def _why_never_sent(error: Exception) -> str:
     cause = _cause(error)
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, (ValueError, urllib3.exceptions.LocationValueError)):  # requests' InvalidURL and its kin too
+    if isinstance(error, NO_ADDRESS):
         return "no usable address"
     if isinstance(cause, urllib3.exceptions.NameResolutionError):
         return "no such host"

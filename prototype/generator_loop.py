@@ -200,7 +200,7 @@ class GeneratorLoop:
         return replace(recipe, duration_s=conditions.duration_s)
 
     def _seed(self) -> int:
-        return self._rng.randrange(1, 2**31)  # 0 is no seed to the Gradio app
+        return self._rng.randrange(2**31)  # 0 is no seed to the Gradio app
 
     def _wanted(self, place: Job) -> bool:
         return place.mood == self._mood() and not self._resting
