@@ -11,7 +11,7 @@ from typing import Final
 from rich.text import Text
 
 from messages import text as say
-from snapshots import Snapshot
+from snapshots import UNHEARD, Snapshot
 from values import SegmentInfo, Source
 from widgets import (
     LABEL_CELLS,
@@ -109,10 +109,17 @@ def _timer(snapshot: Snapshot, language: str) -> tuple[str, str]:
     return words, "cyan" if key != "ending" else "yellow"
 
 
+def why_unheard(snapshot: Snapshot, language: str) -> str:
+    """Return why nothing reaches the listener's ears, "" when the sound device takes it."""
+    state = snapshot.player_state
+    return say(language, f"ui.unheard.{state.replace(' ', '_')}") if state in UNHEARD else ""
+
+
 def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -> list[Row]:
     """Return the badge and title, what is known of the piece, the waveform and the time line."""
     playing = snapshot.mixer.playing
-    quiet = "dim" if snapshot.mixer.paused or snapshot.mixer.muted else SOURCE_STYLES[playing.source]
+    is_heard = not (snapshot.mixer.paused or snapshot.mixer.muted or snapshot.player_state in UNHEARD)
+    quiet = "dim" if not is_heard else SOURCE_STYLES[playing.source]
     title = piece_title(language, playing.source, playing.info)
     first, second, blank = _title_rows(
         playing.source, title, " · ".join(_details(snapshot, language)), snapshot.liked, width, language
@@ -158,7 +165,9 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
     """Return why this is playing, if it is not fresh, and what it takes to make it again."""
     playing, generator = snapshot.mixer.playing, snapshot.generator
     found = []
-    if playing.source is not Source.FRESH:
+    if unheard := why_unheard(snapshot, language):
+        found.append(unheard)
+    elif playing.source is not Source.FRESH:
         why = clean(generator.server)
         if snapshot.spool.ready:
             why = "ready"

@@ -9,7 +9,7 @@ from typing import Final
 
 from messages import text as say
 from notices import Notice
-from panels import piece_title, ready_seconds, source_name
+from panels import piece_title, ready_seconds, source_name, why_unheard
 from snapshots import Snapshot
 from widgets import clean, count, sentence, span
 
@@ -40,9 +40,11 @@ class PlainLog:
         playing = snapshot.mixer.playing
         if snapshot.player_state == "starting":
             return []
+        unheard = why_unheard(snapshot, self._language)
         source = source_name(self._language, playing.source)
         title = piece_title(self._language, playing.source, playing.info)
         line = say(self._language, "ui.plain.playing", source=source, title=title)
+        line = unheard or line
         told, self._playing = self._playing, line
         return [line] if line != told else []
 

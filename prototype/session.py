@@ -16,7 +16,7 @@ from generator_loop import GeneratorLoop
 from pcm import SAMPLE_RATE_HZ
 from player import LOOK_AHEAD_S
 from policy import AUDIBLE_SHARE
-from snapshots import MixerSnapshot, Snapshot
+from snapshots import UNHEARD, MixerSnapshot, Snapshot
 from sound import Sound
 from stations import Station
 from supervisor import Worker
@@ -155,7 +155,7 @@ class Session:
         """Note when the programme was last silent; say once when libVLC waits for a dead sound server."""
         now, mixer = self._clock.now(), self._sound.programme.snapshot()
         self._count_listed(now, mixer)
-        if mixer.silent_frames != self._silent_frames:
+        if mixer.silent_frames != self._silent_frames or self._sound.player_state in UNHEARD:
             self._silent_frames, self._silence_at = mixer.silent_frames, now
         if self._sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
             self._late_said = True

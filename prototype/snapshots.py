@@ -6,9 +6,13 @@ Frozen, without behaviour; units stand in the names, as in `values`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from notices import Notice
 from values import SegmentInfo, Source
+
+UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")
+"""The states of the player in which nothing reaches the listener's ears."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.text import Text
 from messages import TEXTS
 from messages import text as say
 from notices import Notice
-from snapshots import Snapshot
+from snapshots import UNHEARD, Snapshot
 from widgets import (
     LABEL_CELLS,
     Row,
@@ -52,8 +52,12 @@ def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the jobs in flight: always the same number of rows, so that what is below stays where it is."""
     full = len(snapshot.spool.ready) >= count(snapshot.target) and snapshot.generator.server == "up"
     jobs = snapshot.generator.jobs
+    away = snapshot.generator.server in ("connecting", "down", "refused")  # nobody knows how the jobs are
     shown = tuple(
-        (share(job.progress), count(job.queue_position), job.stage, span(language, job.age_s)) for job in jobs
+        (None, 0, "away", span(language, job.age_s))
+        if away
+        else (share(job.progress), count(job.queue_position), job.stage, span(language, job.age_s))
+        for job in jobs
     )
     return _making(shown, full, width, language)
 
@@ -111,7 +115,7 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
         _running(
             clock_time(snapshot.uptime_s),
             number(snapshot.mixer.longest_silence_s) or 0.0,
-            clock_time(snapshot.uninterrupted_s),
+            clock_time(snapshot.uninterrupted_s) if snapshot.player_state not in UNHEARD else "",
             room,
             language,
         ),
@@ -166,7 +170,9 @@ def _running(uptime: str, silence_s: float, uninterrupted: str, room: int, langu
     parts = [
         Text(uptime),
         silence if silence_s > 0 else Text(),
-        Text(say(language, "ui.running.unbroken", time=uninterrupted), "green"),
+        Text(say(language, "ui.running.unbroken", time=uninterrupted), "green")
+        if uninterrupted
+        else Text(say(language, "ui.running.unheard"), "yellow"),
     ]
     return Row(13, labelled(language, "running", join(parts, room)))
 

@@ -640,3 +640,31 @@ def test_an_output_that_knows_no_japanese(terminal: tuple[int, TextIO]) -> None:
     clock.at(0.2, stop.set)
     Dashboard(lambda: afternoon("ja"), clock, stream, "ja").run(stop)
     assert "???" in shown(person)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("source", list(Source))
+@pytest.mark.parametrize("server", ["connecting", "up", "loading", "unwell", "down", "refused", "off"])
+@pytest.mark.parametrize("state", ["playing", "no device", "suspended", "stream muted", "device muted"])
+def test_the_screen_claims_no_more_than_is_heard(state: str, server: str, source: Source, language: str) -> None:
+    """In every combination: what is not heard is said to be so, without 'without a stop' or a reason to play."""
+    good = afternoon(language)
+    snapshot = replace(
+        good,
+        player_state=state,
+        mixer=replace(good.mixer, playing=PlayingView(source)),
+        generator=replace(good.generator, server=server),
+        spool=replace(good.spool, ready=()),
+    )
+    picture = assert_fits(snapshot, 120, 40, language)
+    heard = state == "playing"
+    unheard = {"en": "nothing is heard", "ja": "聞こえ"}[language]
+    unbroken = {"en": "without a stop", "ja": "途切れず"}[language]
+    assert (unheard in picture, unbroken in picture) == (not heard, heard)
+    assert ({"en": "until fresh", "ja": "新しい曲ができるまで"}[language] in picture) == (
+        heard and server == "up" and source is not Source.FRESH
+    )
+    away = {"en": "waits for the server", "ja": "サーバーの応答待ち"}[language]
+    assert (away in picture) == (server in ("connecting", "down", "refused"))
+    plain = "\n".join(PlainLog(language).lines(snapshot, 0.0, "14:02"))
+    assert (unheard in plain) == (not heard)
