@@ -167,7 +167,7 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
     found = []
     if unheard := why_unheard(snapshot, language):
         found.append(unheard)
-    elif playing.source is not Source.FRESH:
+    if playing.source is not Source.FRESH:
         why = clean(generator.server)
         if snapshot.spool.ready:
             why = "ready"
@@ -175,6 +175,8 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
             why = "slow"
         if snapshot.timer is not None and snapshot.timer.phase == "break":
             why = "break"
+        if unheard and why in ("up", "ready", "slow"):
+            why = ""  # that is about what comes next, and nothing does
         if why in ("connecting", "up", "ready", "slow", "loading", "unwell", "down", "refused", "off", "break"):
             found.append(say(language, f"ui.why.{why}"))
     info = playing.info
