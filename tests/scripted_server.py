@@ -90,6 +90,8 @@ class ScriptedServer:
     deaf_s: float = 0.0
     """Until `deaf_until_s`, from the first job on, a call ends so late and unanswered; submits arrive all the same."""
     deaf_until_s: float = 0.0
+    reason: str = ""
+    """What is told of a job that failed."""
     trouble: Callable[[str], ServerError | None] = lambda name: None
     """Name of a call -> the error it ends in, without having had an effect."""
     call_faults: dict[int, Callable[[], ServerError]] = field(default_factory=dict)
@@ -309,7 +311,7 @@ class ScriptedServer:
                 task_id, job.state, files=tuple(AudioFile(f"{task_id}#{index}", "42") for index in range(count))
             )
         if job.state is JobState.FAILED:
-            return JobReport(task_id, job.state)
+            return JobReport(task_id, job.state, detail=self.reason)
         if not self.newer:
             return JobReport(task_id, JobState.RUNNING)
         if job.state is JobState.QUEUED:

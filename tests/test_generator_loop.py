@@ -233,6 +233,32 @@ def test_a_corrupt_file_is_a_failed_try(make: Make) -> None:
     assert list(run.folder.iterdir()) == []
 
 
+def test_files_that_are_lost_again_and_again_are_said_once_and_blamed_on_nobody(make: Make) -> None:
+    """Only names and numbers differ in the reasons; no job is judged by it, and the tries become rarer."""
+    run = make(speed=0.0)
+    calls = run.server.calls
+    run.server.trouble = lambda name: (
+        ServerRefused(f"no file /tmp/{len(calls)}.wav", status=404) if name == "download" else None
+    )
+    run.clock.at(120.0, lambda: setattr(run.server, "trouble", lambda name: None))  # type: ignore[union-attr]
+    assert run.produce() == 1
+    assert run.notices.keys == ["server.up", "segment.rejected"]
+    assert set(durations(run)) == {30.0}
+    assert 5 <= len(run.server.asked) <= 12
+    assert run.loop.snapshot().failures == 0
+
+
+def test_what_the_server_says_of_a_failure_is_shown(make: Make) -> None:
+    """Newer servers give the error; the same one is said once until a job works."""
+    run = make(max_retry=3)
+    run.server.reason = "Insufficient free VRAM: 1.5 GiB"
+    run.server.next_fates(FAILS, FAILS, GOOD, FAILS, GOOD)
+    assert run.produce(2) == 2
+    told = [dict(notice.args)["reason"] for notice in run.notices.recent() if notice.key == "job.failed"]
+    assert set(told) == {"Insufficient free VRAM: 1.5 GiB"}
+    assert run.said("job.failed") == 2
+
+
 def test_one_bad_file_does_not_spoil_the_others(make: Make) -> None:
     """What is good of a job is used, and the job counts as done."""
     run = make(files_per_job=3, batch_size=3, speed=0.0)
@@ -608,6 +634,9 @@ def test_the_real_client_spool_and_ingest_work_together(tmp_path: Path) -> None:
     infos = [entry.info for entry in spool.ready()]
     assert [info.recipe.duration_s for info in infos if info] == [20.0, 20.0]
     assert all(info and info.audible_s > 15.0 and info.seed for info in infos)
+    seeds = [info.recipe.seed for info in infos if info]
+    assert [(body["seed"], body["use_random_seed"]) for body in server.submits] == [(seed, False) for seed in seeds]
+    assert len(set(seeds)) == 2
     assert list((tmp_path / "spool" / "incoming").iterdir()) == []
     assert loop.snapshot().factor == pytest.approx(0.3, rel=0.4)
     spool.close()
