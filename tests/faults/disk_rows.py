@@ -12,6 +12,7 @@ from fake_audio import good_wav
 from faults.levers import Inject, calm, delete_spool, disk, meanwhile, once, restart_server, server_down, together
 from faults.table import Fault
 from harness import Programme
+from loader import FRESH_AHEAD
 from values import Source
 
 AREA: Final = "disk"
@@ -39,6 +40,9 @@ def to_files(shelf: str, change: Callable[[Path], object]) -> Inject:
     """Do something to every file of a shelf; what stood there is gone, and not by us."""
 
     def act(programme: Programme) -> None:
+        for _ in range(60):
+            if shelf == "ready" and len(programme.spool.ready()) <= FRESH_AHEAD:  # these are read already
+                programme.play(1.0)
         programme.spool.excused |= {entry.key for entry in (*programme.spool.ready(), *programme.spool.library())}
         for path in (programme.folder / "spool" / shelf).iterdir():
             change(path)
