@@ -63,7 +63,12 @@ class ServerCheck:
         """Ask for what wants the key, as /health is open to all; go on to a job unless it is refused."""
         stats = ServerStats()
         try:
-            stats = client.stats()
+            try:
+                stats = client.stats()
+            except ServerRefused as error:
+                if error.wants_key:
+                    raise
+                client.models()  # wants the key too; the Gradio app has no counts
             yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
         except ServerRefused as error:
             key = "check.key.refused" if error.wants_key else "check.key.unknown"  # an older server has no such route

@@ -26,6 +26,7 @@ from job import Limits
 from jobs import Board, Stock
 from notices import Notices
 from scripted_server import MemoryStore, ScriptedServer
+from server_check import ServerCheck
 from simulated_time import FakeClock, SimClock
 from values import Recipe
 
@@ -343,3 +344,14 @@ def test_a_job_that_failed_before_the_answer_is_judged_like_any_other(fake: Fake
     assert len(loop.produce_one(threading.Event())) == 1
     assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [(("reason", "no VRAM"),)]
     assert all("a" not in request.body["task_id_list"] for request in fake.asked("/query_result"))
+
+
+@pytest.mark.parametrize("key", [KEY, "wrong"])
+def test_the_check_tries_the_key_also_where_there_are_no_counts(fake: FakeAcestep, key: str) -> None:
+    """The Gradio app has no /v1/stats; its list of models wants the key too."""
+    fake.api_key = KEY
+    fake.answer_next(text(404, '{"detail": "Not Found"}', "application/json"), 9, route="/v1/stats")
+    asked = Settings(acestep_api_url=fake.url, acestep_api_key=key, engine="acestep")
+    check = ServerCheck(asked, FakeClock(), lambda _: None, lambda _: None)
+    found = {finding.subject: finding.key for finding in check.findings(None)}
+    assert found["key"] == ("check.key.ok" if key == KEY else "check.key.refused")
