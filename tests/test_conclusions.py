@@ -65,6 +65,12 @@ def stopped(run: Session) -> None:
     run.server.deaf_s, run.server.deaf_until_s = 10.0, run.clock.now() + 100.0
 
 
+def replaced(run: Session) -> None:
+    """Stop the server, and start another in its place, that works."""
+    WELL(run)
+    run.server.restart(60.0)
+
+
 def fates(*which: str) -> Act:
     """Return what decides the fate of the next jobs."""
     return lambda run: run.server.next_fates(*which)
@@ -108,7 +114,8 @@ SCENES = (
     Scene("deaf while it loads", conclusions.SILENT, moves(deaf_s=30.0, deaf_until_s=150.0), from_start=True),
     Scene("every answer is a web page", conclusions.WRONG, meets(lambda: ServerNonsense(WORDS)), WELL),
     Scene("polls answered by a login page", conclusions.WRONG, meets(lambda: ServerNonsense(WORDS), "poll"), WELL),
-    Scene("a server without a route", conclusions.WRONG, meets(lambda: ServerUnsupported(WORDS), "submit"), WELL),
+    Scene("a server without a route", conclusions.WRONG, meets(lambda: ServerUnsupported(WORDS), "submit"),
+          replaced, with_it=(conclusions.AWAY,)),
     Scene("every call fails", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS)), WELL),
     Scene("polls fail", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS), "poll"), WELL),
     Scene("polls fail for longer than a job may take", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS), "poll"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from fake_http import Reply, Request, text
-from faults.levers import Inject, every, fake, once, server, server_down, together
+from faults.levers import Inject, every, fake, last, once, server, server_down, together
 from faults.table import Fault
 from harness import Programme
 
@@ -68,6 +68,12 @@ def foreign_links(request: Request, good: Any) -> Any:
     return good
 
 
+def replaced(programme: Programme) -> None:
+    """Stop the server, and start another in its place."""
+    fake(programme).kill()
+    programme.later(60.0, fake(programme).start)
+
+
 @contextmanager
 def proxy(_programme: Programme) -> Iterator[None]:
     """Name a proxy that is not there."""
@@ -88,7 +94,8 @@ ROWS = (
           "job.lost", http=True, loses=True),
     Fault(AREA, "polls answered with null", shapes(None, "/query_result"), "server.wrong", http=True),
     Fault(AREA, "submits answered without a task id", shapes({}, "/release_task"), "server.unwell", http=True),
-    Fault(AREA, "results that point to another machine", server(reply_filter=foreign_links), "", http=True, loses=True),
+    Fault(AREA, "results that point to another machine, until another server comes",
+          together(server(reply_filter=foreign_links), last(replaced)), "server.wrong", http=True, loses=True),
     Fault(AREA, "every connection dropped before the answer", drops(), "server.unwell", http=True),
     Fault(AREA, "submits arrive, their answers do not", drops("/release_task", 3, after=True), "server.unwell",
           http=True),

@@ -26,7 +26,7 @@ from values import Source
 FIRST_FRESH_S = 120.0
 SETTLE_S = 15.0
 RECOVERY_S = 400.0
-QUICK = Timeouts(connect_s=1.0, read_s=0.5, reply_s=5.0, file_s=5.0)
+QUICK = Timeouts(connect_s=1.0, read_s=0.5, reply_s=5.0, file_s=5.0, submit_s=0.5)
 
 
 @dataclass(frozen=True)
