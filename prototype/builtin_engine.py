@@ -19,7 +19,7 @@ from composer import compose
 from pcm import SAMPLE_RATE_HZ, Samples
 from prelude import LEVEL_DBFS
 from score import Floats, Note, Part, Player, Role, Score
-from studio import Bus, Convolver, response
+from studio import Bus, Convolver, response, tape
 from values import Recipe
 
 PEAK_MAX: Final = 0.84  # -1.5 dBFS
@@ -45,12 +45,12 @@ def perform(score: Score) -> Iterator[Samples]:
     """
     players = [(part, player_of(part, score.seed)) for part in score.parts]
     room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
-    bus = Bus(PEAK_MAX)
+    bus, dulled = Bus(PEAK_MAX), Convolver(tape(score.tape_db))
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [round(note.start_s * SAMPLE_RATE_HZ) for note in score.notes]
     for first, end in itertools.pairwise(edges):
         begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
-        mixed = bus.process(_mix(score, players, room, begun, first, end - first))
+        mixed = bus.process(dulled.process(_mix(score, players, room, begun, first, end - first)))
         if first == 0:
             synth.fade(mixed, EDGE_S, 0.0)
         if end == score.frames:

@@ -107,7 +107,7 @@ class _Composer:
             self.station, self.seed, self.bpm, self.pulse_bpm, self.beats, self.bars, self.tail_s, self.tonic,
             self.mode, tuple(parts), self.sections, tuple(chords), tuple(notes),
             Room(self.style.room_s, self.style.wet, echo_s),
-            styles.named_texture(self.text) or self.style.texture, self.style.texture_dbfs,
+            self.style.tape_db, styles.named_texture(self.text) or self.style.texture, self.style.texture_dbfs,
         )  # fmt: skip
 
     def _level(self, role: str) -> float:

@@ -101,7 +101,7 @@ def texture(name: str) -> Floats:
     """Return LOOP_S of a background of RMS about 1, periodic: "rain", "stream", "vinyl", "wind" or "hum"."""
     loop, rng = LOOP_S * SAMPLE_RATE_HZ, np.random.default_rng(3)
     shapes = {
-        "rain": band(250, 3600, 3),
+        "rain": band(200, 2200, 2),
         "stream": band(350, 2600, 2),
         "wind": band(90, 420, 2),
         "hum": band(60, 160, 2),

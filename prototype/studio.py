@@ -83,8 +83,23 @@ def _fast_size(least: int) -> int:
     return power * 3 // 4 if power * 3 // 4 >= least else power
 
 
+def tape(loss_db: float) -> Floats:
+    """Return the impulse response, shape (2, n_frames), of a tape that takes `loss_db` from the highs, half at 1 kHz.
+
+    Minimum phase, by folding the cepstrum (Oppenheim & Schafer), so that no stroke is heard before it comes.
+    """
+    size = 2048
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ), 1.0) / 1000)
+    loss = np.log(10) / 20 * -loss_db / (1 + np.exp(-2.0 * octaves))
+    cepstrum = np.fft.irfft(loss)
+    cepstrum[1 : size // 2] *= 2
+    cepstrum[size // 2 + 1 :] = 0
+    wave = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: size // 4]
+    return np.tile(wave.astype(np.float32), (2, 1))
+
+
 class Bus:
-    """A gentle compressor: above the threshold the level rises half as fast; and a tape that rounds off the peaks.
+    """A gentle compressor: above the threshold the level rises more slowly; and a tape that rounds off the peaks.
 
     Threads: one.
     """
