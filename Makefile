@@ -8,7 +8,7 @@ MINUTES ?= 30
 MAKEFLAGS += --no-print-directory
 export PYTHONPATH := prototype:tests
 
-.PHONY: help run test check format faults simulate soak bench realtime server-stub settings clean .venv/.run .venv/.test
+.PHONY: help run test check format faults simulate soak listen-sheet bench realtime server-stub settings clean .venv/.run .venv/.test
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -37,6 +37,9 @@ simulate: .venv/.test ## virtual days with random faults
 
 soak: .venv/.test .venv/.vlc ## real minutes with random faults, recorded and checked (MINUTES=30)
 	@$(PY) tests/soak.py --minutes $(MINUTES) $(ARGS)
+
+listen-sheet: .venv/.test ## every built-in station as sound, picture and figures (ARGS="--station jazz")
+	@$(PY) tests/listen_sheet.py $(ARGS)
 
 bench: .venv/.test .venv/.vlc ## measure against other players
 	@$(PY) tests/bench/bench.py $(ARGS)

@@ -43,14 +43,12 @@ def perform(score: Score) -> Iterator[Samples]:
 
     Nothing is worked out ahead of the bar that is asked for but the room: the first is there after some 50 ms.
     """
-    players = [(part, player_of(part, score.seed)) for part in score.parts]
-    room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
-    bus, dulled = Bus(PEAK_MAX), Convolver(tape(score.tape_db))
+    desk, bus = _Desk(score), Bus(PEAK_MAX)
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [round(note.start_s * SAMPLE_RATE_HZ) for note in score.notes]
     for first, end in itertools.pairwise(edges):
         begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
-        mixed = bus.process(dulled.process(_mix(score, players, room, begun, first, end - first)))
+        mixed = bus.process(desk.play(begun, first, end - first))
         if first == 0:
             synth.fade(mixed, EDGE_S, 0.0)
         if end == score.frames:
@@ -63,21 +61,32 @@ def player_of(part: Part, seed: int) -> Player:
     return kit.KitPlayer() if part.role is Role.DRUMS else synth.NumpyPlayer(part, seed)
 
 
-def _mix(
-    score: Score, players: list[tuple[Part, Player]], room: Convolver, notes: Sequence[Note], first: int, n_frames: int
-) -> Floats:
-    """Return the next `n_frames` of all parts at their levels and places, with the room and the texture."""
-    dry, sent = np.zeros((2, n_frames), np.float32), np.zeros((2, n_frames), np.float32)
-    for part, player in players:
-        sound = player.play([note for note in notes if note.part == part.name], first, n_frames)
-        gain = 10 ** (part.gain_db / 20)
-        sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
-        dry += sound
-        sent += np.float32(score.room.wet * part.send) * sound
-    dry += room.process(sent)
-    if score.texture:
-        dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, n_frames)
-    return dry
+class _Desk:
+    """The mixing desk of a piece: who plays, where they stand, the room, the tape; one stretch after the other.
+
+    Threads: the one that renders.
+    """
+
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._players = [(part, player_of(part, score.seed)) for part in score.parts]
+        self._room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
+        self._tape = Convolver(tape(score.tape_db))
+
+    def play(self, notes: Sequence[Note], first: int, n_frames: int) -> Floats:
+        """Return the next `n_frames` of all parts at their levels and places, with the room and the texture."""
+        score = self._score
+        dry, sent = np.zeros((2, n_frames), np.float32), np.zeros((2, n_frames), np.float32)
+        for part, player in self._players:
+            sound = player.play([note for note in notes if note.part == part.name], first, n_frames)
+            gain = 10 ** (part.gain_db / 20)
+            sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
+            dry += sound
+            sent += np.float32(score.room.wet * part.send) * sound
+        dry += self._room.process(sent)
+        if score.texture:
+            dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, n_frames)
+        return self._tape.process(dry)
 
 
 class Bed:

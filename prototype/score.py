@@ -116,7 +116,8 @@ class Score:
     """A composed piece of `bars` whole bars and, behind them, `tail_s` to be faded over the next piece's beginning.
 
     `bpm` is the tempo asked for, `pulse_bpm` the same halved or doubled to where a player feels the beat; a bar has
-    `beats` of these. `tape_db` is what the tape takes from the highs. `tonic` is a pitch class, `mode` "major" or "minor". `notes` are sorted by their start.
+    `beats` of these. `tonic` is a pitch class, `mode` "major" or "minor". `notes` are sorted by their start.
+    `tape_db` is what the tape takes from the highs.
     """
 
     station: str
