@@ -8,13 +8,16 @@ MINUTES ?= 30
 MAKEFLAGS += --no-print-directory
 export PYTHONPATH := prototype:tests
 
-.PHONY: help run test check format faults simulate soak listen-sheet bench realtime server-stub settings clean .venv/.run .venv/.test
+.PHONY: help run serve test check format faults simulate soak listen-sheet bench realtime server-stub settings clean .venv/.run .venv/.test
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 run: .venv/.run .venv/.vlc ## play (ARGS="--help" shows all options)
 	@$(PY) prototype/app.py $(ARGS) $(if $(findstring --check,$(ARGS)),|| [ $$? = 1 ])
+
+serve: .venv/.run ## start ACE-Step's own server and keep it alive
+	@$(PY) prototype/app.py --serve $(ARGS)
 
 test: .venv/.test .venv/.vlc ## run the tests
 	@$(PY) -m pytest $(ARGS)

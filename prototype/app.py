@@ -130,7 +130,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
 
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing and return the exit code, None when nothing was."""
-    if not (settings.check or settings.render or settings.list_stations or settings.library):
+    if not (settings.check or settings.render or settings.list_stations or settings.library or settings.serve):
         return None
     process.settle()
     if settings.check:
@@ -141,6 +141,10 @@ def beside_playing(settings: Settings) -> int | None:
         import offline
 
         return offline.render(settings)
+    if settings.serve:
+        import serve
+
+        return serve.serve(settings)
     import listing
     from stations import load_stations
 

@@ -32,7 +32,7 @@ from parsing import (
     whole,
     words,
 )
-from places import AUDIO_OUTPUT, FOLDER, GIVEN_FILE, LOG, PROJECT_ROOT, READABLE, RESULT_FILE
+from places import ANY_FOLDER, AUDIO_OUTPUT, FOLDER, GIVEN_FILE, LOG, PROJECT_ROOT, READABLE, RESULT_FILE
 from supervisor import within
 
 VERSION: Final = "1.0.0"
@@ -99,6 +99,9 @@ class Settings:
     acestep_api_url: str = setting(URL, "http://127.0.0.1:8001", SERVER, "where acestep-api listens")
     acestep_api_key: str = setting(
         API_KEY, None, SERVER, "the server's key, if it has one", unset="", flags=(), example="the-key")
+    acestep_dir: Path | None = setting(
+        ANY_FOLDER, None, SERVER, "folder of ACE-Step 1.5 for --serve; else ../ACE-Step-1.5 or ACE-Step-1.5",
+        example="../ACE-Step-1.5")
     poll_interval_sec: float = setting(number(0.1, 30), "1.5", SERVER, "seconds between two questions for a job")
     stall_sec: float = setting(
         number(5, 3600), "120", SERVER, "seconds without a sign of life before a job is asked for again")
@@ -138,6 +141,7 @@ class Settings:
     output: Path | None = setting(
         RESULT_FILE, None, MODES, "the file that --render writes: .wav, .flac, .ogg, .opus or .mp3", env="",
         flags=("-o", "--output"))
+    serve: bool = setting(YES_NO, "false", MODES, "start ACE-Step's own server and keep it alive (make serve)", env="")
     stats_json: Path | None = setting(
         RESULT_FILE, None, MODES, "when done, also write the summary here as JSON", env="")
     # fmt: on
@@ -288,7 +292,9 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
 
 def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
     faults = []
-    modes = [name for name in ("list_stations", "library", "play_library", "check", "render") if values.get(name)]
+    modes = [
+        name for name in ("list_stations", "library", "play_library", "check", "render", "serve") if values.get(name)
+    ]
     if len(modes) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in modes)
         faults.append(f"{flags}: only one of them at a time; leave the others out")

@@ -1,4 +1,4 @@
-"""What `--check`, `--list-stations`, `--library` and `--render` print, in English and Japanese.
+"""What `--check`, `--list-stations`, `--library`, `--render` and `--serve` print, in English and Japanese.
 
 Each is a `str.format` template; both languages of a key take the same fields. `{reason}` is a sentence of an error.
 """
@@ -248,4 +248,103 @@ MODES: Final[dict[str, tuple[str, str]]] = {
         "cannot write {path} ({reason}): free some space or give another place",
         "{path} に書き出せません（{reason}）。空きを増やすか、別の場所を指定してください",
     ),
+    # --serve: what keeps us from it
+    "serve.address": (
+        "acestep-api itself speaks plain http, without a path: set ACESTEP_API_URL to http://127.0.0.1:8001 (now {url})",
+        "acestep-api は http のみで、パスも使いません。ACESTEP_API_URL を http://127.0.0.1:8001 にしてください（現在 {url}）",
+    ),
+    "serve.elsewhere": (
+        "no server of this machine can listen at {url} ({reason}): set ACESTEP_API_URL to http://127.0.0.1:8001, or"
+        " start it on the machine that it names",
+        "このマシンのサーバーは {url} で待ち受けられません（{reason}）。ACESTEP_API_URL を http://127.0.0.1:8001 にするか、"
+        "そのアドレスのマシンで起動してください",
+    ),
+    "serve.answers_already": (
+        "acestep-api already answers at {url}: nothing to do; to have it kept alive, end that one first",
+        "acestep-api はすでに {url} で応答しています。何もしません。見張りも任せる場合は、先にそれを終了してください",
+    ),
+    "serve.kept_already": (
+        "another make serve is starting the server at {url} or keeps it: nothing to do",
+        "別の make serve が {url} のサーバーを起動または監視しています。何もしません",
+    ),
+    "serve.port_taken": (
+        "port {port} is taken by another program: end that one (lsof -i :{port} names it), or set ACESTEP_API_URL to"
+        " another port (now {url})",
+        "ポート {port} は別のプログラムが使用中です。終了するか（lsof -i :{port} で確認）、ACESTEP_API_URL を"
+        "別のポートにしてください（現在 {url}）",
+    ),
+    "serve.no_folder": (
+        "there is no ACE-Step 1.5 in {folder}: set ACESTEP_DIR to where it is, or get it here, in the project's folder,"
+        " with: git clone https://github.com/ace-step/ACE-Step-1.5.git ../ACE-Step-1.5",
+        "{folder} に ACE-Step 1.5 がありません。ある場所を ACESTEP_DIR に指定するか、このプロジェクトのフォルダで取得してください: "
+        "git clone https://github.com/ace-step/ACE-Step-1.5.git ../ACE-Step-1.5",
+    ),
+    "serve.no_uv": (
+        "uv, which ACE-Step is started with, is not installed: get it with: curl -LsSf https://astral.sh/uv/install.sh | sh",
+        "ACE-Step の起動に使う uv がありません。次で入れてください: curl -LsSf https://astral.sh/uv/install.sh | sh",
+    ),
+    # --serve: what was chosen
+    "serve.starts": (
+        "starting acestep-api from {folder}; the first start fetches packages and models, which can take long",
+        "{folder} の acestep-api を起動します。初回はパッケージとモデルの取得に時間がかかります",
+    ),
+    "serve.no_card": (
+        "no NVIDIA card whose memory is known: the server chooses by itself",
+        "メモリ量の分かる NVIDIA GPU がないため、サーバーの判断に任せます",
+    ),
+    "serve.card": (
+        "{name}, {gb} GB: enough for the model and the language model, nothing is changed",
+        "{name}（{gb} GB）: 言語モデルも含めて足りるため、設定は変えません",
+    ),
+    "serve.small_card": (
+        "{name}, {gb} GB: too small for all at once, so the model leaves the card when idle and the language model is not"
+        " loaded",
+        "{name}（{gb} GB）: 全部は載らないため、使わない間はモデルを GPU から降ろし、言語モデルは読み込みません",
+    ),
+    "serve.thinking": (
+        "set THINKING=false in .env, so that the player does not ask for the language model",
+        "プレイヤーが言語モデルを要求しないよう、.env で THINKING=false にしてください",
+    ),
+    "serve.kept": (
+        "left as you set it: {names}",
+        "指定どおりにします: {names}",
+    ),
+    # --serve: what happens
+    "serve.up": ("the server answers at {url}, after {seconds} s", "サーバーが {url} で応答しました（{seconds} 秒後）"),
+    "serve.again": (
+        "it is started again in {seconds} s; its log: {log}",
+        "{seconds} 秒後に再起動します。ログ: {log}",
+    ),
+    "serve.hung": (
+        "nothing was finished for {seconds} s while jobs wait: the server is ended",
+        "{seconds} 秒間何も完了せず、待っている依頼があるため、サーバーを終了させます",
+    ),
+    "serve.died": (
+        "the server ended (exit code {code}); it last printed: {last}",
+        "サーバーが終了しました（終了コード {code}）。最後の出力: {last}",
+    ),
+    "serve.load_failed": (
+        "the server could not load its models (exit code {code}); it last printed: {last}",
+        "サーバーがモデルを読み込めませんでした（終了コード {code}）。最後の出力: {last}",
+    ),
+    "serve.killed": (
+        "the server was killed from outside (exit code {code}), as systems do when the computer's memory runs out: close"
+        " other programs if that repeats",
+        "サーバーが外部から強制終了されました（終了コード {code}）。メモリ不足の可能性があります。繰り返す場合は他のプログラムを終了してください",
+    ),
+    "serve.card_full": (
+        "the card's memory ran out (exit code {code}): from now on the model leaves the card when idle and the language"
+        " model is not loaded; close other programs that use the card",
+        "GPU メモリが不足しました（終了コード {code}）。今後は使わない間モデルを GPU から降ろし、言語モデルは読み込みません。"
+        "GPU を使う他のプログラムを終了してください",
+    ),
+    "serve.cannot_start": (
+        "the server cannot be started ({reason})",
+        "サーバーを起動できません（{reason}）",
+    ),
+    "serve.failed": (
+        "a mistake of this program ({reason}): it goes on",
+        "このプログラムの不具合です（{reason}）。続行します",
+    ),
+    "serve.ended": ("the server is ended", "サーバーを終了しました"),
 }

@@ -124,6 +124,7 @@ def _check_audio_output(text: str) -> None:
 
 
 FOLDER: Final = Kind("a folder that can be written to", "FOLDER", place, check_folder)
+ANY_FOLDER: Final = Kind("a folder", "FOLDER", place)
 READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
 LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
 AUDIO_OUTPUT: Final = Kind(

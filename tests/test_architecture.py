@@ -83,9 +83,9 @@ FLOORS: dict[str, frozenset[str]] = {
     "what is heard": frozenset({"sound"}),
     "what acts on it": frozenset({"conductor"}),
     "what is around it": frozenset({"session"}),
-    "parts of the check": frozenset({"device"}),
+    "parts of the check": frozenset({"device", "server_plan"}),
     "made of them": frozenset({"machine_check"}),
-    "modes beside playing": frozenset({"doctor", "listing", "offline"}),
+    "modes beside playing": frozenset({"doctor", "listing", "offline", "serve"}),
     "row 4": frozenset({"app"}),
 }
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS.values()) for name in names}

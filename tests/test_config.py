@@ -85,7 +85,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "render": (),
         "output": None,
         "stats_json": None,
-        **dict.fromkeys(("list_stations", "library", "play_library", "check"), False),
+        **dict.fromkeys(("list_stations", "library", "play_library", "check", "serve"), False),
     }
     settings = load()
     assert settings == Settings()
