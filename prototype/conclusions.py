@@ -48,6 +48,12 @@ ABSENT: Final = Conclusion(
     "the built-in engine plays",
     "/health answers", "server.up",
 )  # fmt: skip
+RESTARTING: Final = Conclusion(
+    "server restarting", "server.restarting",
+    "as for a server that is away, while `--serve` keeps one at this address",
+    "as for a server that is away",
+    "/health answers", "server.up",
+)  # fmt: skip
 BLOCKED: Final = Conclusion(
     "proxy in the way", "server.blocked",
     "a call surely did not arrive, and what kept it is a proxy, TLS, or a setting of this machine",
@@ -140,8 +146,8 @@ HOPELESS: Final = Conclusion(
 )  # fmt: skip
 
 CONCLUSIONS: Final = (
-    AWAY, ABSENT, BLOCKED, SILENT, WRONG, UNWELL, BUSY, KEY, REFUSING, LOADING, HUNG, LOST, FAILED, UNUSABLE,
-    NO_THINKING, TOO_LONG, HOPELESS,
+    AWAY, ABSENT, RESTARTING, BLOCKED, SILENT, WRONG, UNWELL, BUSY, KEY, REFUSING, LOADING, HUNG, LOST, FAILED,
+    UNUSABLE, NO_THINKING, TOO_LONG, HOPELESS,
 )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ class Trouble:
 class Connection:
     """The server's state as all workers see it: "connecting", "up", "loading", "unwell", "down", "refused" or "off".
 
+    Instead of "connecting" and "down" it is "restarting" where `kept()` says that `--serve` is about to bring it back.
     `on_return(away_s)` is called by the probing thread before anybody goes on, when the server may be another one
     than before; what it raises of ServerError keeps the server away.
 
@@ -65,6 +66,7 @@ class Connection:
         url: str,
         engine: str,
         on_return: Callable[[float], None],
+        kept: Callable[[], bool] = lambda: False,
     ) -> None:
         self._lock = threading.Lock()
         self._client = client
@@ -74,6 +76,8 @@ class Connection:
         self._url = url
         self._engine = engine
         self._on_return = on_return
+        self._kept = kept
+        self._restarting = False
         self._state = "off" if engine == "builtin" else "connecting"
         self._detail = ""
         self._since = self._rests_until = clock.now()
@@ -90,6 +94,8 @@ class Connection:
     def state(self) -> tuple[str, str]:
         """The state and, where it is not well, the reason."""
         with self._lock:
+            if self._restarting and self._state in ("connecting", "down"):
+                return "restarting", ""
             if self._state not in ("up", "unsure"):
                 return self._state, self._detail
             lasting = [trouble.detail for trouble in self._troubles.values() if self._lasts(trouble)]
@@ -267,6 +273,7 @@ class Connection:
 
     def _still_away(self, error: ServerError) -> None:
         unreachable = isinstance(error, ServerUnreachable)
+        self._restarting = unreachable and self._kept()
         with self._lock:
             if self._state == "refused" and not unreachable:
                 return
@@ -280,12 +287,20 @@ class Connection:
         conclusion = conclusions.of_call(error)
         refused = isinstance(error, ServerRefused)
         with self._lock:
-            if conclusion is conclusions.AWAY and not self._ever_up and self._engine == "auto":
+            if conclusion is conclusions.AWAY and self._restarting:
+                conclusion = conclusions.RESTARTING
+            elif conclusion is conclusions.AWAY and not self._ever_up and self._engine == "auto":
                 conclusion = conclusions.ABSENT
             key = (conclusion.line, error.status if isinstance(error, ServerRefused) else 0)
             known = key in self._said
             self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
             self._owes_good_news = True
         if not known:
-            level = "error" if refused else "info" if conclusion is conclusions.ABSENT else "warning"
+            level = (
+                "error"
+                if refused
+                else "info"
+                if conclusion in (conclusions.ABSENT, conclusions.RESTARTING)
+                else "warning"
+            )
             self._notices.say(conclusion.line, level, reason=str(error), url=self._url)

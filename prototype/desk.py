@@ -41,6 +41,7 @@ from job import Job
 from jobs import Board
 from notices import Notices
 from policy import LONGEST_BACKOFF_S, Speed, backoff_s
+from remembered import is_kept
 from transit import Client, retrying
 from values import Recipe
 
@@ -112,7 +113,10 @@ class Desk:
         self._unsure = 0
         self._complaints: set[str] = set()
         url, engine = settings.acestep_api_url, settings.engine
-        self.connection = Connection(client, clock, notices, rng, url, engine, self._server_is_back)
+        self.connection = Connection(
+            client, clock, notices, rng, url, engine, self._server_is_back,
+            lambda: is_kept(settings.spool_dir, url),
+        )  # fmt: skip
 
     @property
     def cold(self) -> bool:

@@ -16,6 +16,7 @@ NEAR_WITH_ONE_END: Final = 0.8
 SHORTEST_PREFIX: Final = 5
 SHORTEST_OURS: Final = 10
 OUR_PREFIXES: Final = (PREFIX, "ACESTEP_", "ACE_STEP_")
+THEIRS: Final = frozenset({"ACESTEP_TMPDIR"})  # the server's own, though it looks like one of ours
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -95,6 +96,8 @@ def _warning(where: str, name: str, near: str) -> str:
 
 def _near(name: str, known: Collection[str]) -> str:
     """Return the setting that `name` is likely meant to be, "" if none: a typo, a part of it, or another middle."""
+    if name in THEIRS:
+        return ""
     import difflib  # only for who has such a name
 
     upper, names = name.upper(), sorted(known)

@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.text import Text
 
+from messages import TEXTS
 from messages import text as say
 from snapshots import UNHEARD, Snapshot
 from values import SegmentInfo, Source
@@ -177,7 +178,7 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
             why = "break"
         if unheard and why in ("up", "ready", "slow"):
             why = ""  # that is about what comes next, and nothing does
-        if why in ("connecting", "up", "ready", "slow", "loading", "unwell", "down", "refused", "off", "break"):
+        if f"ui.why.{why}" in TEXTS:
             found.append(say(language, f"ui.why.{why}"))
     info = playing.info
     if info is not None:

@@ -53,7 +53,7 @@ class PlainLog:
             return []
         self._queue_told_at = now
         state = clean(snapshot.generator.server)
-        known = state in ("connecting", "up", "loading", "unwell", "down", "refused", "off")
+        known = state in ("connecting", "up", "loading", "unwell", "down", "restarting", "refused", "off")
         return [
             say(
                 self._language,

@@ -7,11 +7,13 @@ import fcntl
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from disk import open_safely, read_safely, replace_safely
 
 FILE: Final = "remembered.json"
-KEEPER_FILE: Final = "server-{port}.state"
+KEEPER_FILE: Final = "server-{port}.lock"
+MOST_BYTES: Final = 4096
 
 
 def load_volume(folder: Path) -> int | None:
@@ -35,14 +37,15 @@ def save_volume(folder: Path, percent: int) -> None:
 
 
 class KeeperFile:
-    """What `--serve` is doing with its server, told to the player: one small file a port, locked while it is kept.
+    """Tells the player that `--serve` keeps a server at `url`: one small file a port, locked while that is so.
 
     The kernel frees the lock however the keeper ends, so that what a killed one wrote counts for nothing.
     Threads: one.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self._path = folder / KEEPER_FILE.format(port=port)
+    def __init__(self, folder: Path, url: str) -> None:
+        self._path = _keeper_path(folder, url)
+        self._url = url
         self._handle: int | None = None
 
     def take(self) -> bool:
@@ -50,19 +53,16 @@ class KeeperFile:
         handle = open_safely(self._path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if isinstance(error, BlockingIOError):
-                os.close(handle)
-                return False
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except OSError:  # some network file systems have no locks
+            pass
         self._handle = handle
+        with contextlib.suppress(OSError):  # a full disk
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, self._url.encode(), 0)
         return True
-
-    def note(self, state: str) -> None:
-        """Write the state; to lose it is no harm."""
-        if self._handle is not None:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._handle, 0)
-                os.pwrite(self._handle, state.encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; the file stays, as deleting it would let two keepers lock two files."""
@@ -71,18 +71,22 @@ class KeeperFile:
             self._handle = None
 
 
-def keeper_state(folder: Path, port: int) -> str:
-    """Return the state that a living keeper of this port has noted, "" without one."""
+def is_kept(folder: Path, url: str) -> bool:
+    """Return whether a living `--serve` keeps the server at `url`."""
     try:
-        handle = open_safely(folder / KEEPER_FILE.format(port=port), os.O_RDONLY)
+        handle = open_safely(_keeper_path(folder, url), os.O_RDONLY)
     except OSError:
-        return ""
+        return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.pread(handle, 32, 0).decode("ascii", "replace")
+        return os.pread(handle, MOST_BYTES, 0) == url.encode()
     except OSError:
-        return ""
+        return False
     finally:
         os.close(handle)
-    return ""
+    return False
+
+
+def _keeper_path(folder: Path, url: str) -> Path:
+    return folder / KEEPER_FILE.format(port=urlsplit(url).port or 80)

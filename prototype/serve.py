@@ -2,7 +2,7 @@
 
 The server is known to end after some jobs on small graphics cards, and a job that hangs blocks all behind it. It is
 started again when it ends, with growing pauses, and when its one job hangs longer than any job should while others
-wait. The player learns of it from a small file in the spool.
+wait. The player learns of it from a locked file in the spool.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def serve(settings: Settings) -> int:
     heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handler)
     client = AceClient(settings.acestep_api_url, settings.acestep_api_key, clock=clock, timeouts=TIMEOUTS)
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = KeeperFile(settings.spool_dir, urlsplit(settings.acestep_api_url).port or 80)
+    file = KeeperFile(settings.spool_dir, settings.acestep_api_url)
     folder, uv = find_folder(settings.acestep_dir), find_uv()
     try:
         obstacles = list(in_the_way(settings, client, file, folder, uv))
@@ -115,7 +115,7 @@ def serve(settings: Settings) -> int:
         plan = planned(settings, uv, folder, cards(), os.environ)
         for text_id, fields in plan.reasons:
             voice.say(text_id, **fields)
-        keeper = Keeper(plan, client, settings, clock, voice.say, file, hurry)
+        keeper = Keeper(plan, client, settings, clock, voice.say, hurry)
         # Its own thread: a handler may set an event only while the thread that it interrupts does not wait for that.
         worker = Worker("keeper", keeper.run, stop, clock, lambda _, error: voice.say("serve.failed", reason=error))
         thread = threading.Thread(target=worker.run, name="keeper")
@@ -222,7 +222,6 @@ class Keeper:
         settings: Settings,
         clock: Clock,
         say: Say,
-        file: KeeperFile,
         hurry: threading.Event,
     ) -> None:
         self._hurry = hurry
@@ -232,7 +231,6 @@ class Keeper:
         self._settings = settings
         self._clock = clock
         self._say = say
-        self._file = file
         self._log_path = settings.spool_dir / "acestep-api.log"
 
     def run(self, stop: threading.Event) -> None:
@@ -242,7 +240,6 @@ class Keeper:
             if self._live(stop):
                 pause_s = FIRST_PAUSE_S
             if not stop.is_set():
-                self._file.note("restarting")
                 self._say("serve.again", seconds=f"{pause_s:.0f}", log=self._log_path)
                 self._clock.wait(stop, pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -285,7 +282,6 @@ class Keeper:
             )
         finally:
             os.close(sink)
-        self._file.note("starting")
         return process
 
     def _watch(self, process: subprocess.Popen[bytes], patience: Patience, stop: threading.Event) -> None:
@@ -301,7 +297,6 @@ class Keeper:
             now = self._clock.now()
             if heard and not answered:
                 answered = True
-                self._file.note("running")
                 self._say("serve.up", url=self._settings.acestep_api_url, seconds=f"{now - began_at:.0f}")
             hung_s = patience.hung_s(heard, stats, now)
             if hung_s is not None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import envfile
-from config import Settings
+from config import DOTENV_PATH, Settings
 from places import PROJECT_ROOT
 from process import BLAS_THREADS
 
@@ -105,10 +105,11 @@ def chosen_card(found: Sequence[Card], environ: Mapping[str, str]) -> tuple[Card
 def planned(settings: Settings, uv: str, folder: Path, found: Sequence[Card], environ: Mapping[str, str]) -> Plan:
     """Return how to start the server.
 
-    What the environment or the `.env` of ACE-Step says of it is a person's choice and stays, unless that person chose
-    otherwise in our settings.
+    What the environment, our `.env` or that of ACE-Step says of it is a person's choice and stays, unless that person
+    chose otherwise in our settings.
     """
-    theirs = {name: value for name, value in envfile.read(folder / ".env", []).items() if name.startswith("ACESTEP_")}
+    files = {**envfile.read(folder / ".env", []), **envfile.read(DOTENV_PATH, [])}
+    theirs = {name: value for name, value in files.items() if name.startswith("ACESTEP_")}
     inherited = {name: value for name, value in environ.items() if _is_for_the_server(name, value)}
     ours = {"lm_model_path": "ACESTEP_LM_MODEL_PATH", "lm_backend": "ACESTEP_LM_BACKEND"}
     wanted = {variable: str(getattr(settings, name)) for name, variable in ours.items()}

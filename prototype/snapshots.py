@@ -64,7 +64,7 @@ class GeneratorSnapshot:
     """The making of music at one moment.
 
     `factor` is generation seconds per audible second (below 1: faster than playback), None before the first.
-    `server` is one of "connecting", "up", "loading", "unwell", "down", "refused", "off".
+    `server` is one of "connecting", "up", "loading", "unwell", "down", "restarting", "refused", "off".
     """
 
     server: str = "connecting"

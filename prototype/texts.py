@@ -22,6 +22,10 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "no acestep-api at {url} yet: the built-in engine plays until it answers; start it with: acestep-api",
         "acestep-api（{url}）がまだ見つかりません。応答するまで内蔵エンジンで演奏します。起動方法: acestep-api",
     ),
+    "server.restarting": (
+        "make serve is starting acestep-api at {url}; the music goes on until it answers",
+        "make serve が acestep-api（{url}）を起動しています。応答するまで音楽は続きます",
+    ),
     "server.blocked": (
         "{reason}; the music goes on, it is tried again by itself",
         "acestep-api への経路が塞がれています（{reason}）。音楽は続き、自動で再試行します",

@@ -38,6 +38,7 @@ _SERVER_GLYPHS: Final = {
     "connecting": ("◌", "yellow"),
     "unwell": ("◌", "yellow"),
     "down": ("○", "red"),
+    "restarting": ("◌", "yellow"),
     "refused": ("○", "red"),
     "off": ("·", "dim"),
 }
@@ -52,7 +53,7 @@ def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the jobs in flight: always the same number of rows, so that what is below stays where it is."""
     full = len(snapshot.spool.ready) >= count(snapshot.target) and snapshot.generator.server == "up"
     jobs = snapshot.generator.jobs
-    away = snapshot.generator.server in ("connecting", "down", "refused")  # nobody knows how the jobs are
+    away = snapshot.generator.server in ("connecting", "down", "restarting", "refused")  # nobody knows how the jobs are
     shown = tuple(
         (None, 0, "away", span(language, job.age_s))
         if away

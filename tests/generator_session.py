@@ -12,6 +12,7 @@ from typing import Any
 from config import Settings
 from generator_loop import GeneratorLoop
 from notices import Notices
+from remembered import KeeperFile
 from scripted_server import MemoryStore, ScriptedServer, scripted_ingest
 from simulated_time import FakeClock, SimClock
 from values import Recipe
@@ -52,6 +53,7 @@ class Session:
         self.server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
         self.stop = threading.Event()
         self.notices = Heard(self.clock)
+        self.keeper = KeeperFile(self.folder, self.settings.acestep_api_url)
         self.store = MemoryStore(self.folder)
         self.recipes = 0
         self.silent_s = 0.0
@@ -120,7 +122,7 @@ class Session:
 def session(folder: Path, *, clock: FakeClock | SimClock | None = None, seed: int = 0, **levers: Any) -> Session:
     """Make a session; each lever is a setting, a lever of the server, or `mood` and `jobs_file`."""
     names = set(Settings.__dataclass_fields__)
-    settings = replace(DEFAULTS, **{name: value for name, value in levers.items() if name in names})
+    settings = replace(DEFAULTS, spool_dir=folder, **{name: value for name, value in levers.items() if name in names})
     own = {name: value for name, value in levers.items() if name in ("mood", "jobs_file")}
     rest = {name: value for name, value in levers.items() if name not in names and name not in own}
     server = ScriptedServer(lambda: 0.0, seed=seed, **rest)

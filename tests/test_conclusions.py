@@ -60,6 +60,12 @@ def away(run: Session) -> None:
     run.server.away.append((run.clock.now(), run.clock.now() + 120.0))
 
 
+def kept_away(run: Session) -> None:
+    """Let the server be away, and somebody bring it back."""
+    assert run.keeper.take()
+    away(run)
+
+
 def stopped(run: Session) -> None:
     """Stop the process as by SIGSTOP: connections are taken, nothing is answered."""
     run.server.deaf_s, run.server.deaf_until_s = 10.0, run.clock.now() + 100.0
@@ -109,6 +115,7 @@ SCENES = (
     Scene("a job is lost with its server", conclusions.LOST, lambda run: run.server.restart(0.3),
           levers={"speed": 1.0}),
     Scene("nothing listened yet", conclusions.ABSENT, away, from_start=True, levers={"engine": "auto"}),
+    Scene("make serve brings it back", conclusions.RESTARTING, kept_away, lambda run: run.keeper.release()),
     Scene("a proxy is in the way", conclusions.BLOCKED, meets(lambda: ServerBlocked(WORDS)), WELL),
     Scene("the process is stopped", conclusions.SILENT, stopped),
     Scene("deaf while it loads", conclusions.SILENT, moves(deaf_s=30.0, deaf_until_s=150.0), from_start=True),

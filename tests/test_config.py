@@ -78,6 +78,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "spool_max_mb": 1024.0,
         "library_no_repeat": 8,
         "log_file": None,
+        "acestep_dir": None,
         "lang": "auto",
         "plain": False,
         "play_for": None,

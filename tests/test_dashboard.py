@@ -644,7 +644,7 @@ def test_an_output_that_knows_no_japanese(terminal: tuple[int, TextIO]) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("source", list(Source))
-@pytest.mark.parametrize("server", ["connecting", "up", "loading", "unwell", "down", "refused", "off"])
+@pytest.mark.parametrize("server", ["connecting", "up", "loading", "unwell", "down", "restarting", "refused", "off"])
 @pytest.mark.parametrize("state", ["playing", "no device", "suspended", "stream muted", "device muted"])
 def test_the_screen_claims_no_more_than_is_heard(state: str, server: str, source: Source, language: str) -> None:
     """In every combination: what is not heard is said to be so, without 'without a stop' or a reason to play."""
@@ -665,6 +665,6 @@ def test_the_screen_claims_no_more_than_is_heard(state: str, server: str, source
         heard and server == "up" and source is not Source.FRESH
     )
     away = {"en": "waits for the server", "ja": "サーバーの応答待ち"}[language]
-    assert (away in picture) == (server in ("connecting", "down", "refused"))
+    assert (away in picture) == (server in ("connecting", "down", "restarting", "refused"))
     plain = "\n".join(PlainLog(language).lines(snapshot, 0.0, "14:02"))
     assert (unheard in plain) == (not heard)

@@ -25,7 +25,7 @@ import server_plan
 from ace_client import AceClient, ServerStats
 from config import Settings
 from errors import ServerError, ServerNonsense, ServerRefused, ServerUnreachable
-from remembered import KeeperFile, keeper_state
+from remembered import KeeperFile, is_kept
 from serve import Keeper, Patience, end_group, in_the_way, rotate
 from server_plan import SMALL_CARD, Card, Plan, cards, chosen_card, find_folder, planned
 from simulated_time import FakeClock
@@ -78,8 +78,10 @@ def test_the_settings_reach_the_server_and_the_key_no_command_line(tmp_path: Pat
     assert plan.variables["PATH"] == "/bin"
 
 
-def test_what_a_person_set_for_the_server_stays(tmp_path: Path) -> None:
-    """The environment goes before the .env of ACE-Step, both before our choice; our settings win where chosen."""
+def test_what_a_person_set_for_the_server_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment goes before the files, all of them before our choice; settings of ours that were chosen win."""
+    monkeypatch.setattr(server_plan, "DOTENV_PATH", tmp_path / "ours")
+    (tmp_path / "ours").write_text("ACESTEP_CONFIG_PATH=acestep-v15-xl-turbo\n")
     (tmp_path / ".env").write_text(
         "ACESTEP_INIT_LLM=true\nACESTEP_LM_BACKEND=mlx\nACESTEP_OFFLOAD_TO_CPU=false\nHOME=x\n"
     )
@@ -88,6 +90,7 @@ def test_what_a_person_set_for_the_server_stays(tmp_path: Path) -> None:
     plan = planned(settings, "uv", tmp_path, [SMALL], environ)
     assert (plan.variables["ACESTEP_INIT_LLM"], plan.variables["ACESTEP_LM_BACKEND"]) == ("true", "mlx")
     assert (plan.variables["ACESTEP_OFFLOAD_TO_CPU"], plan.variables["HOME"]) == ("true", "/home/me")
+    assert plan.variables["ACESTEP_CONFIG_PATH"] == "acestep-v15-xl-turbo"
     assert ("serve.kept", {"names": "ACESTEP_INIT_LLM=true"}) in plan.reasons
     chosen = config.load(["--lm-backend", "pt"], {}, tmp_path / "none")
     assert planned(chosen, "uv", tmp_path, [SMALL], environ).variables["ACESTEP_LM_BACKEND"] == "pt"
@@ -191,7 +194,7 @@ AWAY = ServerUnreachable("away")
 def obstacles(settings: Settings, server: FakeServer, folder: Path | None, uv: str | None) -> list[str]:
     """Return the ids of what is said."""
     settings.spool_dir.mkdir(exist_ok=True)
-    file = KeeperFile(settings.spool_dir, 1)
+    file = KeeperFile(settings.spool_dir, settings.acestep_api_url)
     try:
         return [text_id for text_id, _ in in_the_way(settings, server, file, folder, uv)]
     finally:
@@ -227,24 +230,24 @@ def test_a_second_keeper_of_the_port_does_nothing(tmp_path: Path) -> None:
     """Also while the first one's server still loads, and nothing listens."""
     settings = settings_of(tmp_path, ACESTEP_API_URL=f"http://127.0.0.1:{free_port()}")
     settings.spool_dir.mkdir()
-    first = KeeperFile(settings.spool_dir, 1)
+    first = KeeperFile(settings.spool_dir, settings.acestep_api_url)
     assert first.take()
     assert obstacles(settings, FakeServer(AWAY), tmp_path, "uv") == ["serve.kept_already"]
     first.release()
     assert obstacles(settings, FakeServer(AWAY), tmp_path, "uv") == []
 
 
-def test_the_player_reads_what_a_living_keeper_notes(tmp_path: Path) -> None:
-    """What one that was killed has left is nothing; nor is what another port's says."""
-    file = KeeperFile(tmp_path, 8001)
-    assert keeper_state(tmp_path, 8001) == ""
+def test_the_player_knows_of_a_living_keeper(tmp_path: Path) -> None:
+    """What one that was killed has left is nothing; nor is one of another port or machine."""
+    url = "http://127.0.0.1:8001"
+    file = KeeperFile(tmp_path, url)
+    assert not is_kept(tmp_path, url)
     assert file.take()
-    file.note("restarting")
-    assert (keeper_state(tmp_path, 8001), keeper_state(tmp_path, 8002)) == ("restarting", "")
-    file.note("running")
-    assert keeper_state(tmp_path, 8001) == "running"
+    assert is_kept(tmp_path, url)
+    assert not is_kept(tmp_path, "http://127.0.0.1:8002")
+    assert not is_kept(tmp_path, "http://192.0.2.1:8001")
     file.release()
-    assert keeper_state(tmp_path, 8001) == ""
+    assert not is_kept(tmp_path, url)
 
 
 # --- patience -------------------------------------------------------------------------------------------------------
@@ -340,9 +343,8 @@ def keeper(tmp_path: Path, script: str, clock: Any, told: Told, server: FakeServ
     """Return a keeper of a program that is a line of sh."""
     settings = settings_of(tmp_path, ACESTEP_API_URL=f"http://127.0.0.1:{free_port()}")
     settings.spool_dir.mkdir()
-    file = KeeperFile(settings.spool_dir, 1)
     plan = Plan(tmp_path, ("/bin/sh", "-c", script), dict(os.environ), ())
-    return Keeper(plan, server or FakeServer(AWAY), settings, clock, told.say, file, threading.Event())
+    return Keeper(plan, server or FakeServer(AWAY), settings, clock, told.say, threading.Event())
 
 
 def lives(tmp_path: Path, script: str, hours: float, server: FakeServer | None = None) -> tuple[Told, FakeClock]:
@@ -529,13 +531,13 @@ def stop_and_read(run: Served, number: signal.Signals = signal.SIGINT) -> str:
 @pytest.mark.realtime
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_by_any_signal_and_leaves_no_child(served: Served, number: signal.Signals) -> None:
-    """With exit code 0; the state is no longer told."""
-    assert served.wait(lambda: keeper_state(served.spool, served.port) == "running", 10.0)
+    """With exit code 0; the player is told no longer that it comes back."""
+    assert is_kept(served.spool, served.environ["ACESTEP_API_URL"])
     said = stop_and_read(served, number)
     assert served.process.returncode == 0
     assert "the server is ended" in said
     assert served.living() == []
-    assert keeper_state(served.spool, served.port) == ""
+    assert not is_kept(served.spool, served.environ["ACESTEP_API_URL"])
 
 
 @pytest.mark.realtime
