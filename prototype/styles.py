@@ -225,7 +225,7 @@ class Style:
     trim_db: float = 0.0
 
 
-LEVELS_DB: Final = {"chords": 0.0, "pad": -9.0, "bass": -3.0, "drums": 0.0, "lead": -1.0, "arpeggio": -4.0}
+LEVELS_DB: Final = {"chords": 0.0, "pad": -9.0, "bass": -6.0, "drums": 0.0, "lead": -1.0, "arpeggio": -4.0}
 LATE_MS: Final = {
     "snare": 8.0, "brush": 6.0, "rim": 4.0, "hat": -3.0, "shaker": -4.0, "ride": -3.0, "bass": 4.0, "chords": 3.0,
     "lead": 9.0, "arpeggio": 2.0,
@@ -237,7 +237,7 @@ STYLES: Final[dict[str, Style]] = {
         words=("drone", "motionless", "meditation", "meditative"), pad=("organ", "pad", "choir"), bass=("drone",),
         lead=("bowl",), melody=0.4, harmony="drone", bars=2, centre=60, tune=72, texture="hum",
         texture_dbfs=-44, room_s=3.0, wet=0.35,
-        levels_db={"pad": -4, "bass": -4, "lead": -9},
+        levels_db={"pad": -4, "bass": -7, "lead": -9},
     ),
     "techno": Style(
         tape_db=3, trim_db=-4.5,
@@ -245,7 +245,7 @@ STYLES: Final[dict[str, Style]] = {
         pad=("pad",), bass=("bass",), basses=("between", "rolling"), sub=True,
         drums=("four", "four open", "four deep"), arpeggio=("marimba", "pluck"), arpeggio_beats=0.25, lead=("bell",),
         melody=0.2, harmony="calm", bars=2, strum_s=0.0, loops=True, room_s=1.2, wet=0.3, echo_beats=0.75,
-        levels_db={"drums": 1, "bass": -4, "pad": -12, "arpeggio": -8, "lead": -9, "chords": -3},
+        levels_db={"drums": 1, "bass": -7, "pad": -12, "arpeggio": -8, "lead": -9, "chords": -3},
         late_ms={"snare": 2, "rim": 2, "bass": 1, "hat": -2, "shaker": -2, "chords": 1, "arpeggio": 0},
     ),
     "synthwave": Style(
@@ -254,7 +254,7 @@ STYLES: Final[dict[str, Style]] = {
         basses=("steady", "pulse", "climb"), drums=("retro", "retro half", "retro drive"),
         arpeggio=("pluck", "bell"), arpeggio_beats=0.25, lead=("saw", "glide"), melody=0.55, scale="diatonic",
         harmony="song", strum_s=0.0, room_s=1.6, wet=0.25, echo_beats=0.75,
-        levels_db={"pad": -8, "arpeggio": -8, "lead": -6, "drums": 1, "bass": -4},
+        levels_db={"pad": -8, "arpeggio": -8, "lead": -6, "drums": 1, "bass": -7},
         late_ms={"snare": 3, "bass": 2, "lead": 5, "hat": -2, "arpeggio": 0},
     ),
     "koto": Style(
@@ -263,7 +263,7 @@ STYLES: Final[dict[str, Style]] = {
         lead=("koto", "shakuhachi"), melody=0.9, arpeggio=("koto",), arpeggio_beats=1.0, scale="hirajoshi",
         harmony="garden", bars=2, strum_s=0.03, tune=72, texture="stream",
         texture_dbfs=-52, room_s=2.2, wet=0.3,
-        levels_db={"lead": 1, "pad": -11, "bass": -4, "arpeggio": -5},
+        levels_db={"lead": 1, "pad": -11, "bass": -7, "arpeggio": -5},
         late_ms={"lead": 12, "arpeggio": 6},
     ),
     "bossa": Style(
@@ -275,11 +275,11 @@ STYLES: Final[dict[str, Style]] = {
         late_ms={"rim": 5, "shaker": -5, "chords": 5, "lead": 16, "bass": 3},
     ),
     "jazz": Style(
-        tape_db=8, trim_db=0.0,
+        tape_db=6, trim_db=0.0,
         words=("jazz", "swing"), chords=("piano", "keys"), comps=("charleston", "answer", "off", "sparse", "turned"),
         bass=("upright",), basses=("walk", "walk down", "walk skip", "stroll"),
         drums=("swing", "swing light", "swing full"), lead=("vibes", "nylon", "flute"), melody=0.65, scale="diatonic",
-        harmony="jazz", swing=0.3, swing_beats=0.5, room_s=0.9, wet=0.18, levels_db={"drums": -2, "chords": -2},
+        harmony="jazz", swing=0.3, swing_beats=0.5, room_s=0.9, wet=0.18, levels_db={"drums": -5, "chords": -2},
         late_ms={"bass": -2, "ride": -2, "chords": 8, "lead": 22, "brush": 5},
     ),
     "strings": Style(
@@ -287,21 +287,21 @@ STYLES: Final[dict[str, Style]] = {
         words=("string", "classical", "orchestra", "chamber", "cello"), pad=("strings",), bass=("cello",),
         basses=("waltz", "waltz turn", "held"), arpeggio=("pizzicato", "harp"), lead=("violin", "cello"), melody=0.75,
         scale="diatonic", harmony="song", room_s=2.2, wet=0.32,
-        levels_db={"pad": -5, "arpeggio": -3, "bass": -4, "lead": -2}, late_ms={"lead": 14, "bass": 8, "arpeggio": 0},
+        levels_db={"pad": -5, "arpeggio": -3, "bass": -7, "lead": -2}, late_ms={"lead": 14, "bass": 8, "arpeggio": 0},
     ),
     "ambient": Style(
         tape_db=2, trim_db=-3.3,
         words=("ambient", "beatless", "soundscape"), pad=("pad", "choir"), bass=("drone",),
         lead=("bell", "piano", "vibes"), melody=0.6, harmony="calm", bars=2, texture="wind",
         texture_dbfs=-47, room_s=3.2, wet=0.4,
-        echo_beats=1.5, levels_db={"pad": -4, "bass": -5, "lead": -5}, late_ms={"lead": 20},
+        echo_beats=1.5, levels_db={"pad": -4, "bass": -8, "lead": -5}, late_ms={"lead": 20},
     ),
     "nature": Style(
         tape_db=9, trim_db=-3.4,
         words=("nature", "forest", "pastoral", "folk", "acoustic"), pad=("pad",), bass=("nylon",), basses=("broken",),
         arpeggio=("nylon", "harp"), lead=("flute", "harp"), melody=0.55, harmony="song", texture="stream",
         texture_dbfs=-48, room_s=1.8,
-        wet=0.28, levels_db={"arpeggio": 0, "pad": -10, "bass": -3, "lead": -2},
+        wet=0.28, levels_db={"arpeggio": 0, "pad": -10, "bass": -6, "lead": -2},
         late_ms={"lead": 14, "arpeggio": 0},
     ),
     "rain": Style(
@@ -316,7 +316,7 @@ STYLES: Final[dict[str, Style]] = {
         tape_db=7, trim_db=-0.2,
         words=("piano",), arpeggio=("piano",), bass=("piano",), basses=("broken", "held"), lead=("piano",),
         pad=("strings",), melody=0.75, scale="diatonic", harmony="song", room_s=1.7, wet=0.26,
-        levels_db={"arpeggio": -3, "lead": 0, "bass": -3, "pad": -17}, late_ms={"lead": 10, "arpeggio": 0, "bass": -4},
+        levels_db={"arpeggio": -3, "lead": 0, "bass": -6, "pad": -17}, late_ms={"lead": 10, "arpeggio": 0, "bass": -4},
     ),
     "lofi": Style(
         tape_db=10, trim_db=-2.2,
@@ -331,8 +331,8 @@ STYLES: Final[dict[str, Style]] = {
 INSTRUMENT_WORDS: Final = (
     # What a prompt may name, and the voice that plays the tune then.
     ("vibraphone", "vibes"), ("marimba", "marimba"), ("kalimba", "marimba"), ("celesta", "bell"), ("bells", "bell"),
-    ("koto", "koto"), ("shakuhachi", "flute"), ("flute", "flute"), ("whistle", "flute"), ("clarinet", "flute"),
-    ("guitar", "nylon"), ("harp", "harp"), ("violin", "violin"), ("cello", "violin"), ("rhodes", "keys"),
+    ("koto", "koto"), ("shakuhachi", "shakuhachi"), ("flute", "flute"), ("whistle", "flute"), ("clarinet", "flute"),
+    ("guitar", "nylon"), ("harp", "harp"), ("violin", "violin"), ("cello", "cello"), ("rhodes", "keys"),
     ("wurlitzer", "keys"), ("electric piano", "keys"), ("piano", "piano"),
 )  # fmt: skip
 

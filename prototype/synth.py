@@ -139,8 +139,8 @@ VOICES: Final[dict[str, Voice]] = {
     "drone": Solo(2.2, 420, 0.25, 0.6, chorus_cents=0, noise=0.0),
     "violin": Solo(0.95, 3400, 0.11, 0.22, vibrato_cents=14, noise=0.05),
     "cello": Solo(1.05, 2200, 0.13, 0.30, vibrato_cents=11, vibrato_hz=4.9, noise=0.05),
-    "flute": Solo(1.9, 3200, 0.06, 0.14, vibrato_cents=8, vibrato_hz=4.8, noise=0.14),
-    "shakuhachi": Solo(1.6, 2600, 0.12, 0.2, vibrato_cents=16, vibrato_hz=4.2, noise=0.3, even=0.5),
+    "flute": Solo(1.9, 3200, 0.06, 0.14, vibrato_cents=8, vibrato_hz=4.8, noise=0.06),
+    "shakuhachi": Solo(1.6, 2600, 0.12, 0.2, vibrato_cents=16, vibrato_hz=4.2, noise=0.09, even=0.5),
     "saw": Solo(0.95, 2600, 0.03, 0.25, vibrato_cents=5, chorus_cents=9),
     "glide": Solo(1.2, 1900, 0.06, 0.35, vibrato_cents=8, vibrato_hz=4.6, chorus_cents=6, even=0.4),
 }  # fmt: skip
@@ -328,7 +328,7 @@ def solo(
         * np.clip((time_s - 0.18) / 0.45, 0, 1).astype(np.float32)
     )
     if glide_from is not None:
-        cents += 100 * np.float32(glide_from - pitch) * np.exp(-time_s / np.float32(0.022))
+        cents += 100 * np.float32(np.clip(glide_from - pitch, -2, 2)) * np.exp(-time_s / np.float32(0.018))
     tones = []
     for detune in (0, -1, 1) if voice.chorus_cents else (0,):
         hz = hertz(pitch) * 2.0 ** ((cents + detune * voice.chorus_cents / 2) / 1200)
