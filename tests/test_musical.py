@@ -56,12 +56,12 @@ def test_timbre_is_of_the_colour_not_of_the_level() -> None:
 def test_frechet_is_the_distance_of_normal_clouds() -> None:
     """Clouds of one shape are as far from each other as their centres; one twice as wide by its standard deviation."""
     cloud = np.random.default_rng(2).standard_normal((20_000, 3))
-    assert musical.frechet(cloud, cloud + [3, 4, 0]) == pytest.approx(5, abs=1e-6)
+    assert musical.frechet(cloud, cloud + np.array([3, 4, 0])) == pytest.approx(5, abs=1e-6)
     assert musical.frechet(cloud, 2 * cloud) == pytest.approx(np.sqrt(3), rel=0.05)
 
 
 def test_of_notes() -> None:
-    """Spread inside parts, not between them; semitones and flat ninths rub, major sevenths do not; equal bars repeat."""
+    """Spread counts inside parts only; semitones and flat ninths rub, major sevenths do not; equal bars repeat."""
     assert musical.note_spread_db({"loud": [0, 0], "soft": [-20, -20]}) == 0
     assert musical.note_spread_db({"one": [-4, 4, -4, 4], "two": [0, 0]}) == pytest.approx(4 * 4 / 6)
     assert [musical.rubs(chord) for chord in ((60, 61), (60, 73), (60, 71), (60, 64, 67))] == [True, True, False, False]
