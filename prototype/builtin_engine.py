@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterator, Sequence
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,32 +21,57 @@ import synth
 from composer import compose
 from pcm import SAMPLE_RATE_HZ, Samples
 from prelude import LEVEL_DBFS
-from score import Floats, Note, Part, Player, Role, Score
+from score import Floats, Note, Player, Role, Score
 from studio import Bus, Convolver, response, tape
-from values import Recipe
+from values import Performance, Recipe
 
 PEAK_MAX: Final = 0.84  # -1.5 dBFS
+LOUDNESS_LUFS: Final = -22.0  # of a usual piece
+OPENING_BARS: Final = 8
+OPENING_S: Final = 24.0  # 8 bars of a slow piece would be more
 EDGE_S: Final = 0.003
 """Too short to be heard as a fade, long enough not to click."""
 
+Cast = Callable[[Score], list[Player]]
+"""Chooses who plays each of a score's parts."""
 
-def render(recipe: Recipe, seed: int, tail_s: float = 4.0) -> Samples:
+
+def numpy_cast(score: Score) -> list[Player]:
+    """Have all parts played by the synthesised voices."""
+    return [kit.KitPlayer() if part.role is Role.DRUMS else synth.NumpyPlayer(part, score.seed) for part in score.parts]
+
+
+def begin(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.0) -> Performance:
+    """Begin a piece that is made while it is heard (see `render`)."""
+    score = compose(recipe, seed, tail_s)
+    bars = max(1, min(OPENING_BARS, int(OPENING_S / score.bar_s)))
+    peak_dbfs = 20 * math.log10(PEAK_MAX)
+    return Performance(score.frames, score.bar_frame(bars), perform(score, cast), LOUDNESS_LUFS, peak_dbfs)
+
+
+def version(cast: str) -> str:
+    """Name what makes the pieces: this program's own modules, and `cast`, the sound of who plays."""
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return f"builtin {zlib.crc32(code):08x} {np.__version__} {cast}"
+
+
+def render(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.0) -> Samples:
     """Render a whole piece: `recipe` honoured in tempo, key, metre and mood; the same for the same `seed`.
 
     Its length is that of whole bars, about the recipe's, and `tail_s` to be faded over the beginning of the next.
 
-    Returns: float32, shape (score.frames, 2), about -22 LUFS, peak below -1 dBFS.
+    Returns: float32, shape (score.frames, 2), about LOUDNESS_LUFS, peak below -1 dBFS.
     Threads: any; costs roughly 2 % of the piece's duration on one core.
     """
-    return np.concatenate(list(perform(compose(recipe, seed, tail_s))))
+    return np.concatenate(list(begin(recipe, seed, cast, tail_s).stretches))
 
 
-def perform(score: Score) -> Iterator[Samples]:
+def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     """Play a score bar by bar: float32, shape (n_frames, 2); the last stretch is what remains behind the last bar.
 
     Nothing is worked out ahead of the bar that is asked for but the room: the first is there after some 50 ms.
     """
-    desk, bus = _Desk(score), Bus(PEAK_MAX)
+    desk, bus = _Desk(score, cast(score)), Bus(PEAK_MAX)
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [round(note.start_s * SAMPLE_RATE_HZ) for note in score.notes]
     for first, end in itertools.pairwise(edges):
@@ -56,20 +84,15 @@ def perform(score: Score) -> Iterator[Samples]:
         yield np.ascontiguousarray(mixed.T)
 
 
-def player_of(part: Part, seed: int) -> Player:
-    """Return who plays a part."""
-    return kit.KitPlayer() if part.role is Role.DRUMS else synth.NumpyPlayer(part, seed)
-
-
 class _Desk:
     """The mixing desk of a piece: who plays, where they stand, the room, the tape; one stretch after the other.
 
     Threads: the one that renders.
     """
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Score, players: list[Player]) -> None:
         self._score = score
-        self._players = [(part, player_of(part, score.seed)) for part in score.parts]
+        self._players = list(zip(score.parts, players, strict=True))
         self._room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
         self._tape = Convolver(tape(score.tape_db))
 

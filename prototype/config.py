@@ -32,7 +32,7 @@ from parsing import (
     whole,
     words,
 )
-from places import ANY_FOLDER, AUDIO_OUTPUT, FOLDER, GIVEN_FILE, LOG, PROJECT_ROOT, READABLE, RESULT_FILE
+from places import ANY_FOLDER, AUDIO_OUTPUT, FOLDER, GIVEN_FILE, LOG, PROJECT_ROOT, READABLE, RESULT_FILE, SOUNDFONT
 from supervisor import within
 
 VERSION: Final = "1.0.0"
@@ -112,6 +112,9 @@ class Settings:
     player: str = setting(
         choice("stream", "playlist"), "stream", SOUND, "one seamless stream, or VLC's own list of files (with gaps)")
     audio_output: str = setting(AUDIO_OUTPUT, "auto", SOUND, "where the sound goes; file:PATH records it as WAV")
+    soundfont: Path | None = setting(
+        SOUNDFONT, None, SOUND, "instruments of the built-in music; left alone, the best of the usual places",
+        example="~/GeneralUser.sf2")
     crossfade_seconds: float = setting(number(0, 10), "4", SOUND, "seconds during which two segments overlap")
     target_lufs: float = setting(number(-40, -10), "-23", SOUND, "loudness every segment is brought to, in LUFS")
     cue_dbfs: float = setting(

@@ -26,7 +26,7 @@ EXIT_WELL: Final = 0
 EXIT_PROBLEM: Final = 1
 STYLES: Final = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
 SUBJECTS: Final = (
-    "settings", "vlc", "sound", "server", "key", "model", "lm", "speed", "spool", "disk", "terminal",
+    "settings", "vlc", "sound", "instruments", "server", "key", "model", "lm", "speed", "spool", "disk", "terminal",
 )  # fmt: skip
 
 
@@ -50,6 +50,8 @@ def check(
         for sentence in settings.warnings:
             yield found(WARNING, "settings", "check.settings.warning", sentence=sentence)
         yield from machine_check.sound(settings.audio_output, clock)
+        if settings.engine != "acestep":
+            yield from machine_check.instruments(settings.soundfont)
         yield from machine_check.disk(settings.spool_dir, settings.spool_max_mb)
         yield from machine_check.terminal(sys.stdin, stream, os.environ.get("TERM", ""))
         server = ServerCheck(settings, clock, lambda words: lines.say(Text(words, FAINT)), lines.passing)

@@ -13,6 +13,7 @@ import device
 from clock import Clock
 from errors import LibVlcMissing, SpoolBusy
 from findings import OK, PROBLEM, WARNING, Finding, Findings, found
+from fluid import Font, Unplayable, fonts
 from folder_lock import LOCK_FILE, FolderLock
 from outlet import terminal_size
 from pcm import CHANNELS, SAMPLE_RATE_HZ
@@ -62,6 +63,15 @@ def sound(audio_output: str, clock: Clock) -> Findings:
         yield found(PROBLEM, "sound", "check.sound.none", reason=reason)
     else:
         yield found(OK, "sound", "check.sound.ok")
+
+
+def instruments(soundfont: Path | None) -> Findings:
+    """Look for what plays the real instruments of the built-in music, which can do without."""
+    try:
+        path = Font([soundfont] if soundfont else fonts()).path
+        yield found(OK, "instruments", "check.instruments.ok", path=path)
+    except Unplayable as reason:
+        yield found(WARNING if soundfont else OK, "instruments", reason.key, **reason.fields)
 
 
 def disk(folder: Path, max_mb: float) -> Findings:

@@ -15,6 +15,7 @@ MODES: Final[dict[str, tuple[str, str]]] = {
     "ui.check.settings": ("settings", "設定"),
     "ui.check.vlc": ("libVLC", "libVLC"),
     "ui.check.sound": ("sound device", "音声デバイス"),
+    "ui.check.instruments": ("instruments", "楽器の音源"),
     "ui.check.server": ("server", "サーバー"),
     "ui.check.key": ("server's key", "サーバーのキー"),
     "ui.check.model": ("model", "モデル"),
@@ -37,6 +38,7 @@ MODES: Final[dict[str, tuple[str, str]]] = {
         "version {version} plays",
         "バージョン {version} で再生できます",
     ),
+    "check.instruments.ok": ("FluidSynth plays {path}", "FluidSynth で {path} を使います"),
     "check.vlc.missing": ("{reason}", "音を出せません: {reason}"),
     "check.vlc.silent": (
         "version {version} starts but plays nothing: install its plugins anew",

@@ -101,6 +101,20 @@ def check_readable(path: Path) -> None:
         raise ValueError(f"cannot be used ({error.strerror})") from None
 
 
+def check_soundfont(path: Path) -> None:
+    """Raise unless `path` is a whole SoundFont: RIFF of the form "sfbk" (SoundFont 2.04, section 4), as SF3 is too."""
+    check_readable(path)
+    try:
+        with path.open("rb") as file:
+            head, size = file.read(12), path.stat().st_size
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from None
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise ValueError("is not a SoundFont")
+    if int.from_bytes(head[4:8], "little") + 8 > size:
+        raise ValueError("is a SoundFont that was cut short: copy or download it again")
+
+
 def _from_here(text: str) -> Path:
     """Return where a file of the command line is; one that is there may have any name."""
     literal = Path.cwd() / text.replace("\0", "")
@@ -126,6 +140,7 @@ def _check_audio_output(text: str) -> None:
 FOLDER: Final = Kind("a folder that can be written to", "FOLDER", place, check_folder)
 ANY_FOLDER: Final = Kind("a folder", "FOLDER", place)
 READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
+SOUNDFONT: Final = Kind("a SoundFont (SF2 or SF3) of General MIDI instruments", "FILE", place, check_soundfont)
 LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
 AUDIO_OUTPUT: Final = Kind(
     "auto, none or file:PATH in an existing folder", "auto|none|file:PATH", _audio_output, _check_audio_output

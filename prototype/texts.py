@@ -220,5 +220,17 @@ NOTICES: Final[dict[str, tuple[str, str]]] = {
         "the part named {name} failed and starts again; the music goes on, details are in the log",
         "「{name}」でエラーが起きたため再開します。音楽は続きます。詳細はログにあります",
     ),
+    "instruments.no_font": (
+        "the built-in music would sound better with real instruments; install them with: {install}",
+        "内蔵エンジンの音は、実際の楽器の音源を入れるとさらに良くなります。インストール方法: {install}",
+    ),
+    "instruments.no_library": (
+        "the built-in music would sound better with FluidSynth 2.2 or newer; install it with: {install}",
+        "内蔵エンジンの音は、FluidSynth（2.2 以降）を入れるとさらに良くなります。インストール方法: {install}",
+    ),
+    "instruments.broken_font": (
+        "FluidSynth cannot read {path}: the built-in music plays without real instruments; give another SOUNDFONT",
+        "FluidSynth で {path} を読み込めないため、実際の楽器の音を使わずに演奏します。SOUNDFONT に別のファイルを指定してください",
+    ),
     "config.warning": ("please look at .env: {sentence}", ".env をご確認ください: {sentence}"),
 }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import enum
 import json
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,6 +78,14 @@ class SegmentInfo:
             raise ValueError(f"not the metadata of a segment: {error}") from error
 
 
+class Growth:
+    """How far a piece is made. Threads: written by who makes it, read by any."""
+
+    def __init__(self, frames: int = 0) -> None:
+        self.frames = frames
+        self.ended = threading.Event()
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
     """Audio ready to mix: cut at its cue points and levelled. Compared by identity.
@@ -87,6 +97,26 @@ class Piece:
     source: Source
     key: str
     info: SegmentInfo | None = None
+    growth: Growth | None = None
+
+    @property
+    def ready_frames(self) -> int:
+        """How much of `samples` can be heard: what is behind it is still being made, or never will be."""
+        return self.growth.frames if self.growth else len(self.samples)
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """A piece that is made while it is heard: `frames` in `stretches`; `opening_frames` are enough to begin with.
+
+    `loudness_lufs` and `peak_dbfs` are what pieces usually have.
+    """
+
+    frames: int
+    opening_frames: int
+    stretches: Iterator[Samples]
+    loudness_lufs: float
+    peak_dbfs: float
 
 
 @dataclass(frozen=True)

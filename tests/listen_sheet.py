@@ -30,9 +30,10 @@ import soundfile as sf  # noqa: E402
 import musical  # noqa: E402
 import segment  # noqa: E402
 from bench.material import CUE_DBFS, REAL_SEGMENTS  # noqa: E402
-from builtin_engine import perform, player_of  # noqa: E402
+from builtin_engine import numpy_cast, perform  # noqa: E402
 from composer import compose  # noqa: E402
 from errors import CorruptSegment  # noqa: E402
+from fluid import Orchestra  # noqa: E402
 from listening import RATE_HZ, Samples, loudness_lufs  # noqa: E402
 from score import Role, Score, amplitude  # noqa: E402
 from stations import builtin_stations  # noqa: E402
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--station", default="", help="names, comma-separated (default: all)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--fluid", action="store_true", help="with real instruments, where FluidSynth is")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--real", type=Path, default=REAL_SEGMENTS, help="a folder of real recordings, to compare with")
     given = parser.parse_args()
@@ -67,7 +69,7 @@ def main() -> None:
         if station.key in given.station.split(",") or not given.station:
             score = compose(station.recipe(given.seed, given.seconds), given.seed)
             began_at = time.process_time()
-            samples = np.concatenate(list(perform(score)))
+            samples = np.concatenate(list(perform(score, Orchestra().cast if given.fluid else numpy_cast)))
             speed = score.duration_s / (time.process_time() - began_at)
             sf.write(given.out / f"{station.key}.wav", samples, RATE_HZ)
             (given.out / f"{station.key}.png").write_bytes(png(picture(samples, score)))
@@ -139,10 +141,10 @@ def levels_of(score: Score) -> dict[str, list[float]]:
 def bass_share(score: Score) -> float:
     """Return the share of the chords' time in which the bass, played alone, is heard."""
     alone = np.zeros((2, score.frames), np.float32)
-    for part in score.parts:
+    for part, player in zip(score.parts, numpy_cast(score), strict=True):
         if part.role is Role.BASS:
             notes = [note for note in score.notes if note.part == part.name]
-            alone += player_of(part, score.seed).play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
+            alone += player.play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
     return musical.bass_share(alone.T, [(chord.start_s, chord.length_s) for chord in score.chords])
 
 

@@ -73,7 +73,7 @@ FLOORS: dict[str, frozenset[str]] = {
     "parts of row 2": frozenset(
         {"composer", "kit", "studio", "decoder", "inflight", "job", "mood", "shelves", "transit", "transitions"}
     ),
-    "parts of the spool": frozenset({"shelf_index", "storage"}),
+    "parts of the spool": frozenset({"fluid", "shelf_index", "storage"}),
     "row 2": frozenset({"ace_client", "segment", "builtin_engine", "spool", "mixer", "recorder"}),
     "parts of row 3": frozenset({"jobs", "connection", "harvest", "sources", "widgets", "trial"}),
     "made of these parts": frozenset({"desk", "playlist", "panels", "overlays", "vitals", "summary", "lines"}),
@@ -94,6 +94,7 @@ FLOOR_NAMES = list(FLOORS)
 # Each foreign library is known to as few modules as can be. libVLC is not re-entrant and may be missing.
 ONLY_IN = {
     "vlc": {"libvlc"},
+    "fluidsynth": {"fluid"},
     "pulsectl": {"soundserver"},
     "requests": {"ace_faults", "ace_http", "ace_route", "ace_wire"},
     "rich": {"app", "dashboard", "doctor", "lines", "listing", "overlays", "panels", "summary", "vitals", "widgets"},

@@ -17,7 +17,7 @@ import harmony
 import kit
 import musical
 import synth
-from builtin_engine import Bed, perform, player_of, render
+from builtin_engine import Bed, numpy_cast, perform, render
 from composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose
 from harmony import MAJOR, MINOR, parse_key
 from listening import loudness_lufs
@@ -129,10 +129,10 @@ def test_the_bass_is_heard_under_every_chord(station: str) -> None:
     """The bass, played alone, sounds in at least 95 % of the chords' time."""
     score = piece(station)[0]
     alone = np.zeros((2, score.frames), np.float32)
-    for part in score.parts:
+    for part, player in zip(score.parts, numpy_cast(score), strict=True):
         if part.role is Role.BASS:
             notes = [note for note in score.notes if note.part == part.name]
-            alone += player_of(part, 1).play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
+            alone += player.play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
     assert musical.bass_share(alone.T, [(chord.start_s, chord.length_s) for chord in score.chords]) >= 0.95
 
 

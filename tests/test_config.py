@@ -70,6 +70,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "stations_file": None,
         "player": "stream",
         "audio_output": "auto",
+        "soundfont": None,
         "crossfade_seconds": 4.0,
         "target_lufs": -23.0,
         "cue_dbfs": -45.0,
@@ -124,7 +125,9 @@ def test_a_line_copied_from_the_example_is_no_choice(tmp_path: Path) -> None:
 
 def test_every_setting_is_reachable_three_ways(tmp_path: Path) -> None:
     """Each documented setting has an option, a variable and a line in .env, all read alike."""
-    samples: dict[str, str] = {"stations_file": str(tmp_path / "s.toml"), "spool_dir": str(tmp_path)}
+    font = tmp_path / "font.sf2"
+    font.write_bytes(b"RIFF\4\0\0\0sfbk")
+    samples = {"stations_file": str(tmp_path / "s.toml"), "spool_dir": str(tmp_path), "soundfont": str(font)}
     (tmp_path / "s.toml").write_text("")
     for option in OPTIONS:
         if not option.env:
@@ -538,6 +541,26 @@ def test_an_unreadable_stations_file_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.R_OK)
     (fault,) = faults(STATIONS_FILE=str(path))
     assert "cannot be read" in fault
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "there is no such file"),
+        (b"", "is not a SoundFont"),
+        (b"RIFF\4\0\0\0WAVE", "is not a SoundFont"),
+        (b"RIFF\xff\xff\0\0sfbkLIST", "was cut short"),
+    ],
+)
+def test_a_soundfont_that_is_none_is_refused(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    """The name, the value, and what to do: not the silence of a font that nothing can be played from."""
+    path = tmp_path / "font.sf2"
+    if content is not None:
+        path.write_bytes(content)
+    (fault,) = faults(SOUNDFONT=str(path))
+    assert fault.startswith("SOUNDFONT=")
+    assert reason in fault
+    assert "give a SoundFont" in fault
 
 
 def test_a_spool_behind_a_broken_link_is_refused(tmp_path: Path) -> None:

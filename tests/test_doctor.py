@@ -111,7 +111,7 @@ def test_a_healthy_machine_is_well(check: Callable[..., tuple[int, str]], server
     """Everything is ok, the speed is measured by one short job under the settings' conditions, the code is 0."""
     code, said = check(server.url)
     assert code == 0
-    assert [one.split()[0] for one in said.splitlines() if "  " in one] == ["ok"] * 11
+    assert [one.split()[0] for one in said.splitlines() if "  " in one] == ["ok"] * 12
     assert "10 s of music in 3.0 s: real-time factor 0.30" in line(said, "speed")
     assert "acestep-v15-turbo" in line(said, "model")
     assert "can take minutes" in said
