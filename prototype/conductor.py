@@ -13,10 +13,12 @@ from remembered import save_volume
 from sound import Sound
 from stations import Station, custom
 from timers import Phase, SessionTimer
+from values import Piece
 
 log = logging.getLogger(__name__)
 
 RECORDINGS: Final = "recordings"
+GROWN_S: Final = 20.0  # a piece is made far faster than it is heard
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,14 @@ class Conductor:
         elif self._spool.is_kept(piece.key):
             if not self._spool.unkeep(piece.key):
                 self._notices.say("like.taken_back")
-        elif self._spool.keep(piece.key, piece.samples, piece.info):
+        elif (growth := piece.growth) and not growth.ended.is_set():
+            self._later("like", lambda: self._keep(piece) if growth.ended.wait(GROWN_S) else None)
+        else:
+            self._keep(piece)
+
+    def _keep(self, piece: Piece) -> None:
+        """Like a piece, as far as it was made."""
+        if self._spool.keep(piece.key, piece.samples[: piece.ready_frames], piece.info):
             self._notices.say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
 
     def _dislike(self) -> None:

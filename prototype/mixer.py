@@ -79,7 +79,7 @@ class _Voice:
     @property
     def remaining_frames(self) -> int | None:
         """Frames to the end; None for the bed, which has none."""
-        return len(self.piece.samples) - self.position_frames if self.piece else None
+        return self.piece.ready_frames - self.position_frames if self.piece else None
 
     def peak(self, n_frames: int) -> float:
         """Largest magnitude in the next `n_frames`."""
@@ -127,6 +127,7 @@ class Mixer:
         self._incoming = self._voice  # the voice that fades in while there is a fade
         self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
         self._resting = False
+        self._begun = False  # until there was music: then it comes at once
         self._paused = False
         self.wished_paused = False  # at once, not with the next read: nobody may be reading
         self._held = False
@@ -301,7 +302,10 @@ class Mixer:
         """Return the next transition as things stand; None while the bed has nothing to give way to."""
         current, remaining = self._voice.piece, self._voice.remaining_frames
         following = None if self._resting else next((self._stock[s][0] for s in self._order if self._stock[s]), None)
-        arriving_frames = natural_frames(self._crossfade_frames, following)
+        longest_frames = (
+            self._crossfade_frames if self._begun else min(self._crossfade_frames, self._frames(SKIP_FADE_S))
+        )
+        arriving_frames = natural_frames(longest_frames, following)
         if current is None or remaining is None:
             return _Plan(following, arriving_frames, 0) if following else None
         fade_frames = natural_frames(arriving_frames, current)
@@ -335,6 +339,7 @@ class Mixer:
         if plan.following:
             self._stock[plan.following.source].popleft()
             self._events.append(Started(plan.following))
+            self._begun = True
         self._incoming = _Voice(plan.following, self._bed)
         frames = moving = max(1, plan.fade_frames)
         peaks = self._voice.peak(frames), self._incoming.peak(frames)

@@ -6,6 +6,7 @@ when there is music already.
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Final
 import numpy as np
 
 import builtin_engine
+from fluid import Orchestra
 from loader import Loader
 from mixer import Mixer
 from mood import Mood
@@ -24,7 +26,7 @@ from playlist import Playlist
 from playlist_player import PlaylistPlayer
 from recorder import Recorder
 from soundserver import Hearing, SoundServer
-from sources import BuiltinSupply, Levels
+from sources import BuiltinSupply, Levels, Openings
 from spool import Spool
 from stations import Station
 from supervisor import Errands, Worker
@@ -32,6 +34,7 @@ from supervisor import Errands, Worker
 log = logging.getLogger(__name__)
 
 FIRST_SEEDS: Final = range(1, 1_000_000)
+OPENING: Final = "opening.wav"
 OPEN_S: Final = 1.0
 DISK_END_S: Final = 0.8  # for all that is still to be written at the end, on a disk that may hang
 
@@ -58,7 +61,13 @@ class Sound:
         self._started = self._hanging = False
         self._recording: Worker | None = None
         levels = Levels(settings.target_lufs, settings.cue_dbfs)
-        self._builtin = BuiltinSupply(builtin_engine.render, self.mood, levels, self.clock, random.choice(FIRST_SEEDS))
+        orchestra = Orchestra(settings.soundfont, self.notices.say)
+        version = builtin_engine.version(orchestra.sound)
+        self._builtin = BuiltinSupply(
+            functools.partial(builtin_engine.begin, cast=orchestra.cast), self.mood, levels, self.clock,
+            random.choice(FIRST_SEEDS), growing=opening.player is not None,
+            openings=Openings(settings.spool_dir / OPENING, version, self.later),
+        )  # fmt: skip
         engine = "library" if settings.play_library else settings.engine
         self._mixer = Mixer(builtin_engine.Bed(), crossfade_s=settings.crossfade_seconds, volume=opening.volume)
         self.loader = Loader(

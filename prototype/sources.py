@@ -5,28 +5,38 @@ The loader feeds the mixer from here, and `playlist` feeds VLC's own list.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 import segment
 import wavfile
 from clock import Clock
-from disk import KEPT
+from disk import KEPT, Files
 from errors import CorruptSegment
+from inflight import Later, at_once
 from mood import Mood
-from pcm import Samples
+from pcm import CHANNELS, SAMPLE_RATE_HZ, Samples
 from spool import Entry, Spool
-from values import Piece, Recipe, SegmentInfo, Source
+from stations import Station
+from supervisor import within
+from values import Growth, Performance, Piece, Recipe, SegmentInfo, Source
 
-BUILTIN_S: Final = 60.0
-FIRST_BUILTIN_S: Final = 20.0  # the first of a mood is short: it is needed at once, and fresh music comes soon
+BUILTIN_S: Final = 150.0
+FIRST_BUILTIN_S: Final = 90.0  # fresh music comes soon
 LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 LONGEST_DEBT: Final = 4.0
 
-Render = Callable[[Recipe, int], Samples]
+OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
+JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
+
+Begin = Callable[[Recipe, int], Performance]
 ENGINE_SOURCES: Final[dict[str, frozenset[Source]]] = {
     "auto": frozenset({Source.FRESH, Source.LIBRARY, Source.BUILTIN}),
     "acestep": frozenset({Source.FRESH, Source.LIBRARY}),
@@ -63,19 +73,73 @@ def load(entry: Entry, levels: Levels, source: Source, cut_off: Callable[[str], 
     return segment.to_piece(samples, entry.info, levels.target_lufs, source, entry.key, entry.info)
 
 
+class Openings:
+    """The opening of the next session's first built-in piece, as one WAV file: music without waiting for its making.
+
+    `version` names what makes it; one of another version, station or prompt is stale, and not used. Losing it is no
+    harm, so no failure is reported. Threads: any, one at a time.
+    """
+
+    def __init__(self, path: Path | None, version: str, later: Later = at_once) -> None:
+        """`later` has it written by who may wait for the disk."""
+        self._path = path
+        self._version = version
+        self._later = later
+
+    def load(self, station: Station) -> tuple[int, Samples] | None:
+        """Return the seed and the first frames of a piece for `station`."""
+        try:
+            info = wavfile.read_info(self._path) if self._path else None
+            if self._path is None or info is None or info.engine != self._version:
+                return None
+            seed = int(info.seed)
+            return (seed, wavfile.read(self._path)) if info.recipe == station.recipe(seed, FIRST_BUILTIN_S) else None
+        except (OSError, ValueError, CorruptSegment):
+            return None
+
+    def save(self, info: SegmentInfo, samples: Samples) -> None:
+        """Keep an opening in place of the one before."""
+        path, named = self._path, replace(info, engine=self._version)
+        if path is not None:
+            self._later("opening", lambda: self._write(path, wavfile.encode(samples, named)))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        partial = path.with_name(path.name + ".part")
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+            Files().write(partial, data)
+            partial.replace(path)
+
+
 class BuiltinSupply:
     """The built-in engine, one piece ahead.
+
+    The first piece of a mood is there as soon as its opening is, and goes on being made while it is heard, at the
+    loudness that pieces usually have; the others are made whole, and measured. `growing` False: all of them.
 
     Threads: `run` (or `step`) belongs to one thread; `take` to the loader. `_lock` guards `_piece`.
     """
 
-    def __init__(self, render: Render, mood: Mood, levels: Levels, clock: Clock, first_seed: int = 0) -> None:
-        self._render = render
+    def __init__(
+        self,
+        begin: Begin,
+        mood: Mood,
+        levels: Levels,
+        clock: Clock,
+        first_seed: int = 0,
+        *,
+        openings: Openings | None = None,
+        growing: bool = True,
+    ) -> None:
+        self._begin = begin
         self._mood = mood
         self._levels = levels
         self._clock = clock
         self._seed = first_seed
-        self._rendered_mood: int | None = None
+        self._openings = openings
+        self._growing = growing
+        self._begun_mood: int | None = None
+        self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
         self._wanted = threading.Event()
@@ -95,6 +159,7 @@ class BuiltinSupply:
 
     def run(self, stop: threading.Event) -> None:
         """Render whenever a piece is wanted."""
+        self._stop = stop
         while not stop.is_set():
             if self._clock.wait(self._wanted, LOOK_S) and not stop.is_set():
                 self.step()
@@ -106,16 +171,84 @@ class BuiltinSupply:
         with self._lock:
             if self._piece is not None and self._piece[0] == token:
                 return
-        self._seed += 1
-        duration_s = BUILTIN_S if self._rendered_mood == token else FIRST_BUILTIN_S
-        recipe = self._mood.station.recipe(self._seed, duration_s)
-        samples = self._render(recipe, self._seed)
-        analysis = segment.analyse(samples, self._levels.cue_dbfs)
-        info = SegmentInfo(
-            segment_id=f"builtin-{recipe.station}-{self._seed}",
+        first = self._growing and self._begun_mood != token
+        openings = self._openings if first and self._begun_mood is None else None
+        known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
+        self._begun_mood = token
+        self._seed = known[0] if known else self._seed + 1
+        recipe = self._mood.station.recipe(self._seed, FIRST_BUILTIN_S if first else BUILTIN_S)
+        performance = self._begin(recipe, self._seed)
+        if first:
+            self._grow(token, recipe, performance, known[1] if known else None)
+            if openings:
+                self._prepare_opening(openings, token)
+        elif samples := self._whole(token, performance):
+            analysis = segment.analyse(samples[0], self._levels.cue_dbfs)
+            self._hand_over(token, self._piece_of(samples[0], self._info(recipe, self._seed, analysis)))
+
+    def _whole(self, token: int, performance: Performance, n_frames: int | None = None) -> list[Samples]:
+        """Return all of a piece, or its first frames; nothing when it is not wanted any more."""
+        stretches: list[Samples] = []
+        for stretch in performance.stretches:
+            if self._is_over(token):
+                return []
+            stretches.append(stretch)
+            if n_frames is not None and sum(map(len, stretches)) >= n_frames:
+                break
+        return [np.concatenate(stretches)]
+
+    def _grow(self, token: int, recipe: Recipe, performance: Performance, opening: Samples | None) -> None:
+        """Hand over a piece as soon as its opening is there, and make the rest behind what is heard."""
+        frames = performance.frames
+        analysis = segment.Analysis(frames, 0, frames, performance.loudness_lufs, performance.peak_dbfs)
+        gain = segment.gain_db(performance.loudness_lufs, performance.peak_dbfs, self._levels.target_lufs)
+        info = self._info(recipe, self._seed, analysis)
+        growth, known, made = Growth(), 0, 0
+        piece = Piece(np.zeros((frames, CHANNELS), np.float32), Source.BUILTIN, info.segment_id, info, growth)
+        if opening is not None:
+            known = min(len(opening), frames)
+            piece.samples[:known] = np.float32(10 ** (gain / 20)) * opening[:known]
+            growth.frames = known
+            self._hand_over(token, piece)
+        try:
+            for stretch in performance.stretches:
+                if self._is_over(token):
+                    return
+                stretch = np.float32(10 ** (gain / 20)) * stretch
+                _continue(piece.samples, stretch, made, known)
+                made += len(stretch)
+                growth.frames = max(known, made)
+                if opening is None and growth.frames >= performance.opening_frames > growth.frames - len(stretch):
+                    self._hand_over(token, piece)
+        finally:
+            growth.ended.set()
+
+    def _prepare_opening(self, openings: Openings, token: int) -> None:
+        """Make and keep the opening that the next session begins with, unless the mood changes."""
+        seed = self._seed * 48271 % 999_983 + 1
+        recipe = self._mood.station.recipe(seed, FIRST_BUILTIN_S)
+        performance = self._begin(recipe, seed)
+        if samples := self._whole(token, performance, performance.opening_frames):
+            frames = len(samples[0])
+            analysis = segment.Analysis(frames, 0, frames, performance.loudness_lufs, performance.peak_dbfs)
+            openings.save(self._info(recipe, seed, analysis), samples[0])
+
+    def _is_over(self, token: int) -> bool:
+        return self._stop.is_set() or token != self._mood.token()
+
+    def _hand_over(self, token: int, piece: Piece) -> None:
+        with self._lock:
+            self._piece = (token, piece)
+
+    def _piece_of(self, samples: Samples, info: SegmentInfo) -> Piece:
+        return segment.to_piece(samples, info, self._levels.target_lufs, Source.BUILTIN, info.segment_id, info)
+
+    def _info(self, recipe: Recipe, seed: int, analysis: segment.Analysis) -> SegmentInfo:
+        return SegmentInfo(
+            segment_id=f"builtin-{recipe.station}-{seed}",
             recipe=recipe,
             engine="builtin",
-            seed=str(self._seed),
+            seed=str(seed),
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             length_frames=analysis.length_frames,
             cue_in_frames=analysis.cue_in_frames,
@@ -123,10 +256,20 @@ class BuiltinSupply:
             loudness_lufs=analysis.loudness_lufs,
             peak_dbfs=analysis.peak_dbfs,
         )
-        piece = segment.to_piece(samples, info, self._levels.target_lufs, Source.BUILTIN, info.segment_id, info)
-        self._rendered_mood = token
-        with self._lock:
-            self._piece = (token, piece)
+
+
+def _continue(samples: Samples, stretch: Samples, at_frame: int, known_frames: int) -> None:
+    """Put a stretch into its place, but leave what is `known_frames` there: only its end is faded over to the stretch.
+
+    The two are the same but for the rounding of a file, or where the engine's instruments have changed since.
+    """
+    join = max(0, known_frames - JOIN_FRAMES)
+    begin, end = max(at_frame, join), at_frame + len(stretch)
+    if end <= begin:
+        return
+    new = stretch[begin - at_frame :]
+    share = np.clip((np.arange(begin, end, dtype=np.float32) - join) / max(1, known_frames - join), 0, 1)[:, None]
+    samples[begin:end] += share * (new - samples[begin:end]) if begin < known_frames else new
 
 
 class Pacing:

@@ -20,6 +20,7 @@ from mood import Mood
 from notices import Notices
 from pcm import SAMPLE_RATE_HZ
 from simulated_time import FakeClock
+from sounds import performed
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import builtin_stations
@@ -52,7 +53,9 @@ class Chain:
     def __init__(self, folder: Path) -> None:
         clock, self._levels = FakeClock(), Levels(-23.0, -45.0)
         notices, mood = Notices(clock), Mood(builtin_stations()[0])
-        builtin = BuiltinSupply(lambda recipe, seed: segment.decode(folder / "none"), mood, self._levels, clock)
+        builtin = BuiltinSupply(
+            lambda recipe, seed: performed(segment.decode(folder / "none")), mood, self._levels, clock
+        )
         self.spool = Spool(folder, SPOOL_MB, notices, clock)
         self.mixer = Mixer(Bed())
         self.loader = Loader(

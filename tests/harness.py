@@ -26,16 +26,16 @@ from loader import Loader
 from mixer import Mixer
 from mood import Mood
 from notices import Notices
-from pcm import Samples
 from scales import TINY, Scale
 from scripted_server import GOOD, ScriptedServer
 from segment import Segment
 from simulated_time import SimClock
+from sounds import performed
 from sources import ENGINE_SOURCES, BuiltinSupply, Levels
 from stations import Station, builtin_stations
 from supervisor import Worker
 from transit import Client
-from values import Recipe, Source
+from values import Performance, Recipe, Source
 from witnesses import Witness, WitnessedSpool
 
 SETTINGS: Final = replace(Settings(), engine="auto", spool_max_mb=4.0)
@@ -122,9 +122,9 @@ class Programme:
 
         return look_up_and_call
 
-    def render(self, recipe: Recipe, seed: int) -> Samples:
+    def render(self, recipe: Recipe, seed: int) -> Performance:
         """Be the built-in engine."""
-        return self.scale.render(recipe, seed)
+        return performed(self.scale.render(recipe, seed))
 
     def ingest(self, path: Path, asked_s: float, cue_dbfs: float) -> Segment:
         """Decode and measure."""

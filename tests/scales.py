@@ -17,7 +17,6 @@ from harvest import Ingest
 from mixer import Endless
 from pcm import SAMPLE_RATE_HZ, Samples
 from segment import Analysis, Segment
-from sources import Render
 from values import Recipe
 
 TINY_HZ: Final = 200
@@ -31,7 +30,7 @@ class Scale:
     rate_hz: int
     rest_s: float
     ingest: Ingest
-    render: Render
+    render: Callable[[Recipe, int], Samples]
     bed: Callable[[], Endless]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+import segment
 from pcm import SAMPLE_RATE_HZ, Samples
-from values import Piece, Recipe, SegmentInfo, Source
+from values import Performance, Piece, Recipe, SegmentInfo, Source
 
 
 def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:
@@ -35,6 +36,13 @@ def piece(
 ) -> Piece:
     """Return a piece that holds a tone."""
     return Piece(tone(seconds, amplitude=amplitude, rate_hz=rate_hz), source, key, about)
+
+
+def performed(samples: Samples, stretch_frames: int = 1 << 40) -> Performance:
+    """Return what the built-in engine would play, in stretches; the first of them is the opening."""
+    found = segment.analyse(samples, -45.0)
+    stretches = (samples[at : at + stretch_frames] for at in range(0, len(samples), stretch_frames))
+    return Performance(len(samples), min(stretch_frames, len(samples)), stretches, found.loudness_lufs, found.peak_dbfs)
 
 
 class QuietBed:

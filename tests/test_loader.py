@@ -13,13 +13,13 @@ from loader import CALM_S, TICK_S, Loader
 from mixer import Mixer
 from mood import Mood
 from notices import Notices
-from pcm import SAMPLE_RATE_HZ, Samples
+from pcm import SAMPLE_RATE_HZ
 from simulated_time import FakeClock
-from sounds import QuietBed, info, tone
+from sounds import QuietBed, info, performed, tone
 from sources import BuiltinSupply, Levels, Library, Pacing, load
 from spool import Spool
 from stations import Station
-from values import Recipe, Source
+from values import Performance, Recipe, Source
 
 LEVELS = Levels(-23.0, -45.0)
 LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
@@ -27,9 +27,9 @@ PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A mino
 SECONDS = 3.0
 
 
-def render(_recipe: Recipe, seed: int) -> Samples:
+def render(_recipe: Recipe, seed: int) -> Performance:
     """Stand in for the built-in engine."""
-    return tone(SECONDS, hz=200 + seed)
+    return performed(tone(SECONDS, hz=200 + seed))
 
 
 class Room:

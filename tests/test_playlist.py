@@ -11,7 +11,7 @@ from mood import Mood
 from notices import Notices
 from playlist import Playlist
 from simulated_time import FakeClock
-from sounds import info, tone
+from sounds import info, performed, tone
 from sources import BuiltinSupply, Levels
 from spool import Spool
 from stations import builtin_stations
@@ -26,7 +26,9 @@ class Shelf:
         self.spool = Spool(folder, 1024, Notices(clock), clock)
         self.spool.open()
         mood = Mood(builtin_stations()[0])
-        self.builtin = BuiltinSupply(lambda _recipe, seed: tone(3, hz=200 + seed), mood, Levels(-23, -45), clock)
+        self.builtin = BuiltinSupply(
+            lambda _recipe, seed: performed(tone(3, hz=200 + seed)), mood, Levels(-23, -45), clock
+        )
         self.playlist = Playlist(self.spool, mood, self.builtin, engine=engine, no_repeat=2)
 
     def add(self, name: str, shelf: str = "ready") -> str:
