@@ -33,16 +33,16 @@ format: .venv/.test ## put the code into shape
 	@$(PY) -m ruff check --fix $(CODE)
 
 faults: .venv/.test .venv/.vlc ## the fault matrix as a table
-	@$(PY) tests/faults/matrix.py $(ARGS)
+	@$(PY) tests/whole/faults/matrix.py $(ARGS)
 
 simulate: .venv/.test ## virtual days with random faults
-	@$(PY) tests/simulate.py $(ARGS)
+	@$(PY) tests/whole/simulate.py $(ARGS)
 
 soak: .venv/.test .venv/.vlc ## real minutes with random faults, recorded and checked (MINUTES=30)
-	@$(PY) tests/soak.py --minutes $(MINUTES) $(ARGS)
+	@$(PY) tests/whole/soak.py --minutes $(MINUTES) $(ARGS)
 
 listen-sheet: .venv/.test ## every built-in station as sound, picture and figures (ARGS="--station jazz")
-	@$(PY) tests/listen_sheet.py $(ARGS)
+	@$(PY) tests/listening/listen_sheet.py $(ARGS)
 
 bench: .venv/.test .venv/.vlc ## measure against other players
 	@$(PY) tests/bench/bench.py $(ARGS)
@@ -51,10 +51,10 @@ realtime: .venv/.test .venv/.vlc ## the tests that need libVLC and wall-clock ti
 	@$(PY) -m pytest -m realtime $(ARGS)
 
 server-stub: .venv/.test ## the genuine acestep-api with its inference stubbed
-	@$(PY) tests/genuine_acestep.py $(ARGS)
+	@$(PY) tests/doubles/genuine_acestep.py $(ARGS)
 
 settings: .venv/.test ## write .env.example and the README's table from the settings
-	@$(PY) tests/settings_docs.py
+	@$(PY) tests/tools/settings_docs.py
 
 clean: ## remove .venv and caches; the music in spool/ stays
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

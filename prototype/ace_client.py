@@ -12,12 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import ace_replies
-from ace_faults import AUDIO_ROUTE, POLL_ROUTE, SUBMIT_ROUTE, InternalError
-from ace_http import HttpChannel, Timeouts
-from ace_replies import AudioFile, JobReport, JobState, ServerStats, Submitted
-from clock import Clock, SystemClock
-from errors import (
+from base.errors import (
     ServerError,
     ServerNonsense,
     ServerRefused,
@@ -26,7 +21,12 @@ from errors import (
     ServerUnsupported,
     SpoolError,
 )
-from values import Recipe
+from base.workers import Clock, SystemClock
+from music.segment import Recipe
+from server import replies
+from server.faults import AUDIO_ROUTE, POLL_ROUTE, SUBMIT_ROUTE, InternalError
+from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
+from server.transport import HttpChannel, Timeouts
 
 __all__ = [
     "AceClient",
@@ -102,8 +102,8 @@ class AceClient:
             if not self._one_at_a_time:
                 raise
             task_id = f"unnamed-{uuid.uuid4().hex}"
-            return Submitted(task_id, ended=True, report=ace_replies.failed(task_id, error.detail))
-        taken = ace_replies.submitted(data, self._http.clean)
+            return Submitted(task_id, ended=True, report=replies.failed(task_id, error.detail))
+        taken = replies.submitted(data, self._http.clean)
         self._one_at_a_time = self._one_at_a_time or taken.ended
         return taken
 
@@ -116,7 +116,7 @@ class AceClient:
         if not wanted:
             return {}
         data = self._http.json("POST", POLL_ROUTE, {"task_id_list": wanted}, min(PATIENT_S, self._timeouts.read_s))
-        reports = ace_replies.job_reports(data, wanted, self._http.clean)
+        reports = replies.job_reports(data, wanted, self._http.clean)
         doubtful = {task_id for task_id, report in reports.items() if report.doubtful}
         with self._lock:
             new, self._doubted = doubtful - self._doubted, (self._doubted - set(wanted)) | doubtful
@@ -175,7 +175,7 @@ class AceClient:
         """Ask for a job that nobody knows. Raises `doubt`, or why the server cannot be used."""
         try:
             data = self._http.json("POST", POLL_ROUTE, {"task_id_list": ["probe"]}, read_s=probe_s)
-            report = ace_replies.job_reports(data, ["probe"], self._http.clean)["probe"]
+            report = replies.job_reports(data, ["probe"], self._http.clean)["probe"]
             if doubt is not None and report.doubtful:
                 raise doubt
         except ServerUnsupported:
@@ -189,11 +189,11 @@ class AceClient:
 
     def stats(self) -> ServerStats:
         """Return the server's counts; they start at zero when it restarts."""
-        return ace_replies.stats(self._http.json("GET", "/v1/stats", read_s=min(PATIENT_S, self._timeouts.read_s)))
+        return replies.stats(self._http.json("GET", "/v1/stats", read_s=min(PATIENT_S, self._timeouts.read_s)))
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the loaded models."""
-        return ace_replies.models(self._http.json("GET", "/v1/models"), self._http.clean)
+        return replies.models(self._http.json("GET", "/v1/models"), self._http.clean)
 
     def close(self) -> None:
         """End every call under way, in any thread, with ServerTrouble; refuse later ones."""

@@ -9,21 +9,10 @@ Exit codes: 0 after playing, 1 when a check found a problem, 2 when something mu
 
 from __future__ import annotations
 
-import signal
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends it without a traceback
-
-import process
-from libvlc import LibVlc
-
-if __name__ == "__main__":
-    process.prepare()
-    libvlc_being_opened = LibVlc()
-
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -31,16 +20,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import config
-from clock import SystemClock
+from base import process
+from base.errors import ConfigError, StartupError
+from base.journal import Journal, standard_error_into_log
+from base.workers import SystemClock, within
 from config import Settings
-from errors import ConfigError, StartupError
-from journal import Journal, standard_error_into_log
-from opening import Opening
-from supervisor import within
+from output.vlc_library import LibVlc
+from session.opening import Opening
 
 if TYPE_CHECKING:
-    from snapshots import Snapshot
-    from stations import Station
+    from music.stations import Station
+    from screen.view import Snapshot
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends it without a traceback
+
+
+if __name__ == "__main__":
+    process.prepare()
+    libvlc_being_opened = LibVlc()
+
 
 FAREWELL_S: Final = 0.3
 OWN_UMASK: Final = 0o077
@@ -63,7 +62,7 @@ def say_farewell(text: str) -> None:
 
 def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     """Return the station asked for, and all there are. Raises ConfigError, naming them."""
-    from stations import custom, load_stations
+    from music.stations import custom, load_stations
 
     stations = load_stations(settings.stations_file or "")
     if settings.prompt:
@@ -79,7 +78,7 @@ def write_figures(path: Path, last: Snapshot, kept: Path) -> str:
     """Write the figures for machines; return why that was not possible, "" when it was."""
     import json
 
-    from summary import stats_dict
+    from screen.plain_lines import stats_dict
 
     def write() -> str:
         try:
@@ -104,15 +103,15 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
         opening.start()
         opening.wait()
         journal.begin(settings.log_path)
-        from sound import Sound
+        from session.sound import Sound
 
         station, stations = choose_station(settings)
         sound = Sound(opening, station)
         sound.start()
         try:
-            from messages import text
-            from session import Session
-            from summary import summary_lines
+            from base.texts import text
+            from screen.plain_lines import summary_lines
+            from session.session import Session
 
             session = Session(sound, stations)
             process.settle()
@@ -134,19 +133,19 @@ def beside_playing(settings: Settings) -> int | None:
         return None
     process.settle()
     if settings.check:
-        import doctor
+        from modes import check
 
-        return doctor.check(settings, lambda: choose_station(settings)[0])
+        return check.check(settings, lambda: choose_station(settings)[0])
     if settings.render:
-        import offline
+        from modes import render
 
-        return offline.render(settings)
+        return render.render(settings)
     if settings.serve:
-        import serve
+        from modes import serve
 
         return serve.serve(settings)
-    import listing
-    from stations import load_stations
+    from modes import listing
+    from music.stations import load_stations
 
     if settings.list_stations:
         return listing.list_stations(load_stations(settings.stations_file or ""), settings.language)
@@ -168,9 +167,9 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
         return play(settings, libvlc or LibVlc(), journal) if code is None else code
     except ConfigError as error:
         if "--check" in arguments:
-            import doctor
+            from modes import check
 
-            return doctor.check_faulty(error.faults, os.environ)
+            return check.check_faulty(error.faults, os.environ)
         print(error, file=sys.stderr)
         return EXIT_CANNOT_START
     except StartupError as error:

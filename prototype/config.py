@@ -14,14 +14,23 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import envfile
-from errors import ConfigError
-from options import PREFIXED, Option, make_parser, options_of, read_command_line, setting
-from parsing import (
+from base.errors import ConfigError
+from base.texts import LONGEST_PROMPT
+from base.workers import within
+from settings import envfile
+from settings.kinds import (
+    ANY_FOLDER,
     API_KEY,
+    AUDIO_OUTPUT,
     DURATION,
-    LONGEST_PROMPT,
+    FOLDER,
+    GIVEN_FILE,
+    LOG,
     POMODORO,
+    PROJECT_ROOT,
+    READABLE,
+    RESULT_FILE,
+    SOUNDFONT,
     URL,
     YES_NO,
     choice,
@@ -32,8 +41,7 @@ from parsing import (
     whole,
     words,
 )
-from places import ANY_FOLDER, AUDIO_OUTPUT, FOLDER, GIVEN_FILE, LOG, PROJECT_ROOT, READABLE, RESULT_FILE, SOUNDFONT
-from supervisor import within
+from settings.options import PREFIXED, Option, make_parser, options_of, read_command_line, setting
 
 VERSION: Final = "1.0.0"
 ANSWER_S: Final = 2.0  # of a disk

@@ -16,25 +16,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import conclusions
-import segment
-from ace_replies import JobState
-from clock import Clock
+from base.errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError
+from base.notices import Notices
+from base.workers import Clock, Worker
 from config import Settings
-from connection import POLL, Stopped
-from desk import Desk
-from errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError
-from harvest import Harvest, Ingest, Store
-from inflight import JobsFile, Later, at_once
-from job import Job, Limits
-from jobs import Board, Stock
-from notices import Notices
-from policy import REMEMBERED, Change, Conditions, Policy, Speed, Tries, backoff_s
-from snapshots import GeneratorSnapshot
-from spool import Entry
-from supervisor import Worker
-from transit import Client
-from values import Recipe
+from generation import conclusions
+from generation.connection import POLL, Stopped
+from generation.fetching import Harvest, Ingest, Store
+from generation.jobs import Board, GeneratorSnapshot, Job, Limits, Stock
+from generation.policy import REMEMBERED, Change, Client, Conditions, Policy, Speed, Tries, backoff_s
+from generation.polling import Desk
+from music.analysis import ingest
+from music.segment import Recipe
+from server.replies import JobState
+from spool.spool import Entry
+from spool.state_files import JobsFile, Later, at_once
+
+log = logging.getLogger(__name__)
 
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
 IDLE_S: Final = 1.0
@@ -49,8 +47,6 @@ CHANGES: Final = {
     Change.RARELY: (conclusions.HOPELESS.line, "error"),
     Change.WORKS: (conclusions.HOPELESS.back, "good"),
 }
-
-log = logging.getLogger(__name__)
 
 
 class GeneratorLoop:
@@ -70,7 +66,7 @@ class GeneratorLoop:
         notices: Notices,
         *,
         mood: Callable[[], int] = lambda: 0,
-        ingest: Ingest = segment.ingest,
+        ingest: Ingest = ingest,
         jobs_file: Path | None = None,
         later: Later = at_once,
         rng: random.Random | None = None,

@@ -7,364 +7,197 @@ the healing:
 - an end, an error, or samples that are not pulled any more: the media is made anew and played;
 - no sound device: VLC does not tell by any state (it goes on at the pace of its clock, unheard), only its error
   log does. The programme is then held, VLC runs on its dummy output, and the device is tried every PROBE_S.
+
+The stream is `output.stream_player`; the list of files, as libVLC 3 plays them (`PLAYER=playlist`), is here.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from clock import Clock
-from libvlc import LibVlc
-from notices import Notices
-from pcm import CHANNELS, SAMPLE_RATE_HZ
-from soundserver import SETTLE_S, Hearing, settle
+import numpy as np
+
+from base.notices import Notices
+from base.workers import Clock
+from music.segment import CHANNELS, Piece, QueuedFile, Source
+from output.stream_player import LOOK_AHEAD_S, StreamPlayer
+from output.vlc_library import LibVlc
+from output.vlc_player import TICK_S, VlcPlayer
+from programme.mixer import MixerSnapshot, PlayingView
 
 log = logging.getLogger(__name__)
 
-BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 10  # what VLC takes at once: few calls, little latency
-FRAME_BYTES: Final = 4 * CHANNELS
-LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
-TICK_S: Final = 0.5
-PROBE_S: Final = 1.5
-PROBE_WAIT_S: Final = 1.0
-RELEASE_S: Final = 60.0  # of pause, before others may have the device
-RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
-STALLED_S: Final = 3.0
-PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
-# VLC's `imem` input takes blocks with their times, and has none of the threads and buffers that bytes go through: half
-# the CPU of a stream of bytes (measured).
-STREAM_OPTIONS: Final = (
-    ":imem-cat=1",  # audio
-    ":imem-codec=f32l",
-    f":imem-samplerate={SAMPLE_RATE_HZ}",
-    f":imem-channels={CHANNELS}",
-)
-GetBlock: Final = ctypes.CFUNCTYPE(
-    ctypes.c_int,
-    ctypes.c_void_p,  # data
-    ctypes.c_char_p,  # cookie
-    ctypes.POINTER(ctypes.c_int64),  # decoding time, microseconds
-    ctypes.POINTER(ctypes.c_int64),  # presentation time, microseconds
-    ctypes.POINTER(ctypes.c_uint),  # flags
-    ctypes.POINTER(ctypes.c_size_t),
-    ctypes.POINTER(ctypes.c_void_p),
-)
-ReleaseBlock: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)
-LOG_ERROR: Final = 4
+__all__ = ["LOOK_AHEAD_S", "PlaylistPlayer", "StreamPlayer"]
+
+STILL_S: Final = 0.5
+AHEAD: Final = 2  # files in VLC's list beyond the one that plays
 
 
-class VlcPlayer:
-    """Opening, watching and healing of one `MediaListPlayer`.
+class PlaylistPlayer(VlcPlayer):
+    """Plays the files that `supply` gives, with a short silence at every boundary.
 
-    Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_commands` is the
-    only way in. `state` is a word for the dashboard: "starting", "playing", "no device", "suspended" or "stopped".
+    It takes the same commands as the mixer and answers with the same snapshot, but for the frames: VLC counts none.
+
+    Threads: as the base; `supply` and `on_started` are called by the owner thread.
     """
 
     def __init__(
         self,
+        supply: Callable[[int], QueuedFile | None],
+        on_started: Callable[[QueuedFile], None],
         libvlc: LibVlc,
         notices: Notices,
         clock: Clock,
         *,
-        real_device: bool = True,
+        volume: float = 1.0,
+        **options: Any,
     ) -> None:
-        self.state = "starting"
-        self.restarts = 0
-        self._libvlc = libvlc
-        self._notices = notices
-        self._clock = clock
-        self._real_device = real_device
-        self.hearing: Callable[[], Hearing] = lambda: Hearing.UNKNOWN
-        """What the sound server makes of our stream."""
-        self.is_paused: Callable[[], bool] = lambda: False
-        self._paused_at: float | None = None
-        self._released = False
-        self._on_device: Callable[[bool], None] = lambda present: None
-        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._closing = False
-        self._owner = 0
-        self._vlc: Any = None
-        self._instance: Any = None
-        self._list_player: Any = None
-        self._player: Any = None
-        self._media_list: Any = None
-        self._callbacks: list[Any] = []  # libVLC keeps no reference
-        self._device_error = ""
-        self._probe_at: float | None = None
-        self._on_real = False
-        self._settled = threading.Event()
-        self._settled.set()
+        super().__init__(libvlc, notices, clock, **options)
+        self._supply = supply
+        self._on_started = on_started
+        self._queued: deque[QueuedFile] = deque()  # what stands in VLC's list behind the current file
+        self._current: QueuedFile | None = None
+        self._index = -1  # of the latest file that was played
+        self._elapsed_s = 0.0
+        self._total_s: float | None = None
+        self._still_since: float | None = None
+        self._paused = False
+        self._resting = False
+        self._muted = False
+        self._level = volume
+        self._ending: tuple[float, float] | None = None  # when the fade-out began, and how many seconds it takes
 
     # -- any thread ----------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Make the callbacks return at once, so that VLC can stop, and wake the owner."""
-        self._closing = True
-        self._settled.set()
-        self._commands.put(None)
+    def skip(self) -> None:
+        """Go to the next file."""
+        self._do(self._next)
 
-    def watch_device(self, on_device: Callable[[bool], None]) -> None:
-        """Have the owner thread tell whether there is a sound device: as it is now, and when that changes."""
+    def leave(self, key: str) -> None:
+        """Go to the next file if `key` is the one that plays: the listener dislikes it."""
+        self._do(lambda: self._next() if self._current and self._current.key == key else None)
 
-        def begin() -> None:
-            self._on_device = on_device
-            on_device(self._probe_at is None)
+    def pause(self, paused: bool) -> None:
+        """Stop or go on where the file stands."""
+        self._paused = paused
+        self._do(self._set_pause)
 
-        self._do(begin)
+    def set_volume(self, volume: float) -> None:
+        """Set the volume (0..1, linear gain)."""
+        self._level = volume
+        self._do(self._set_volume)
 
-    def _do(self, command: Callable[[], None]) -> None:
-        """Have the owner thread run `command`."""
-        self._commands.put(command)
+    def mute(self, muted: bool) -> None:
+        """Mute or unmute; the file goes on."""
+        self._muted = muted
+        self._do(self._set_volume)
+
+    def rest(self, resting: bool) -> None:
+        """As `pause`, for a break: VLC alone has no bed to fade to. The two add up."""
+        self._resting = resting
+        self._do(self._set_pause)
+
+    def fade_out(self, seconds: float) -> None:
+        """Lower VLC's volume step by step, for the end of a session."""
+        self._ending = self._clock.now(), max(seconds, TICK_S)
+
+    def playing_piece(self) -> Piece | None:
+        """Return what plays as a piece: its samples are in the file."""
+        current = self._current
+        none = np.zeros((0, CHANNELS), dtype=np.float32)
+        return Piece(none, current.source, current.key, current.info) if current else None
+
+    def snapshot(self) -> MixerSnapshot:
+        """Return the state as of the last tick."""
+        current = self._current
+        return MixerSnapshot(
+            playing=PlayingView(
+                source=current.source if current else Source.BED,
+                key=current.key if current else "",
+                info=current.info if current else None,
+                elapsed_s=self._elapsed_s,
+                total_s=self._total_s,
+            ),
+            paused=self._paused,
+            resting=self._resting,
+            muted=self._muted,
+            volume=self._level,
+        )
 
     # -- the owner thread ----------------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event) -> None:
-        """Own libVLC until `stop` is set. Raises LibVlcMissing."""
-        self._owner = threading.get_ident()
-        self._open()
-        try:
-            self._play()
-            self.state = "playing"
-            while not stop.is_set() and not self._closing:
-                self._serve(RELEASED_TICK_S if self._released else TICK_S)
-                self._watch()
-        finally:
-            self._shut()
-
-    def _open(self) -> None:
-        self._vlc = self._libvlc.load()
-        self._instance = self._libvlc.instance()
-        self._instance.log_set(self._keep(self._vlc.CallbackDecorators.LogCb, self._on_log), None)
-        self._list_player = self._libvlc.list_player(self._instance)
-        self._media_list = self._instance.media_list_new()
-        self._list_player.set_media_list(self._media_list)
-        self._adopt(self._list_player.get_media_player(), real=self._real_device)
-
-    def _shut(self) -> None:
-        self.state = "stopped"
-        if self._list_player is not None:
-            self._list_player.stop()
-            self._instance.log_unset()
-            self._list_player.release()
-            self._player.release()
-            self._media_list.release()
-            self._instance.release()
-        self._list_player = self._player = self._media_list = self._instance = None
-        self._callbacks.clear()
-
-    def _serve(self, timeout_s: float) -> None:
-        """Run the commands that arrived, waiting up to `timeout_s` for the first."""
-        try:
-            command = self._commands.get(timeout=timeout_s)
-            while command is not None:
-                command()
-                command = self._commands.get_nowait()
-        except queue.Empty:
-            return
-
-    def _watch(self) -> None:
-        now = self._clock.now()
-        if self._closing:
-            return
-        suspended = self._real_device and self.hearing() is Hearing.SUSPENDED
-        if self._probe_at is not None:
-            if now >= self._probe_at and not suspended:
-                self._probe(now)
-        elif self._rests(now):
-            return
-        elif self._device_error or suspended:
-            self._lose_device(now, "suspended" if suspended else self._device_error)
-        elif self._needs_playing(now):
-            self._play()
-
-    def _rests(self, now: float) -> bool:
-        """Give the device away after a long pause, and take it back; return whether it is away."""
-        paused = self.is_paused()
-        if not paused or self._paused_at is None:
-            self._paused_at = now if paused else None
-        elif not self._released and now - self._paused_at >= RELEASE_S:
-            log.info("paused for long: the sound device is free for others")
-            self._released = True
-            self._list_player.stop()
-        if self._released and not paused:
-            self._released, self._device_error = False, ""
-            self._play()
-        return self._released
-
-    def _lose_device(self, now: float, reason: str) -> None:
-        log.warning("sound device lost: %s", reason)
-        self.state = "suspended" if reason == "suspended" else "no device"
-        self._notices.say(f"player.{self.state.replace(' ', '_')}", "warning")
-        self._on_device(False)
-        self._play_unheard()
-        self._probe_at = now + PROBE_S
-
-    def _probe(self, now: float) -> None:
-        """Try the real device; keep it when VLC plays a buffer on it without an error, and the server mixes it."""
-        deadline = latest = now + PROBE_WAIT_S
-        self._device_error = ""
-        self._use_output(real=True)
-        self._play()
-        while not self._device_error and not self._closing and self._clock.now() < deadline:
-            self._serve(0.05)
-            if not self._settled.is_set():
-                deadline = min(self._clock.now() + PROBE_WAIT_S, latest + SETTLE_S)
-            if self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers():
-                break
-        if self._device_error or self.hearing() is Hearing.SUSPENDED or not self._played_buffers():
-            self._play_unheard()
-            self._probe_at = self._clock.now() + PROBE_S
-        elif not self._closing:
-            self._probe_at = None
-            self.state = "playing"
-            self._on_device(True)
-            self._notices.say("player.device_back", "good")
-
-    def _use_output(self, *, real: bool) -> None:
-        """Give the list player a fresh media player: VLC keeps a dead output as long as the player lives."""
-        old, fresh = self._player, self._instance.media_player_new()
-        self._adopt(fresh, real=real)
-        self._list_player.stop()
-        self._list_player.set_media_player(fresh)
-        old.release()
-
-    def _adopt(self, player: Any, *, real: bool) -> None:
-        self._player = player
-        player.set_role(self._vlc.MediaPlayerRole.Music)  # else the server takes us for a video, and mutes us as one
-        self._on_real = real
-        if not real:
-            player.audio_output_set("adummy")
-
-    def _played_buffers(self) -> bool:
-        media, stats = self._player.get_media(), self._vlc.MediaStats()
-        if media is None:
-            return False
-        known = media.get_stats(stats)
-        media.release()
-        return bool(known) and stats.played_abuffers > 0
-
-    def _note_device_error(self, words: str) -> None:
-        self._device_error = self._device_error or words
-
-    def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
-        """VLC's threads: an error of an audio output means there is no sound device (any more)."""
-        words = (template or b"").decode("utf-8", "replace")
-        if level < LOG_ERROR and words != "suspended":
-            return
-        if threading.get_ident() == self._owner:
-            return  # VLC looks for an output module in our own call; whether the one it finds works shows later
-        name = ctypes.c_char_p()
-        self._vlc.dll.libvlc_log_get_object(context, ctypes.byref(name), None, None)
-        if name.value == b"audio output" or "audio output" in words:
-            self._do(lambda: self._note_device_error(words))
-        else:
-            log.debug("libVLC: %s", words)
-
-    def _keep(self, kind: Any, function: Callable[..., Any]) -> Any:
-        callback = kind(function)
-        self._callbacks.append(callback)
-        return callback
-
-    # -- what the two players do differently ---------------------------------------------------------------
-
     def _play(self) -> None:
-        raise NotImplementedError
+        """Play the current file anew, or the first that waits."""
+        self._top_up()
+        if self._current is not None or self._queued:
+            self._list_player.play_item_at_index(self._index + (self._current is None))
+            self._set_volume()
 
     def _play_unheard(self) -> None:
-        raise NotImplementedError
+        """Wait: nothing is used up while nobody can hear it."""
+        self._list_player.stop()
 
     def _needs_playing(self, now: float) -> bool:
-        raise NotImplementedError
-
-
-class StreamPlayer(VlcPlayer):
-    """One endless media of raw blocks that VLC pulls from the programme.
-
-    `primed` is set when VLC has what it takes to begin, a handful of blocks at once: heavy work on other threads
-    would delay each of them.
-
-    `feed` is asked for a number of frames and returns their bytes, float32, interleaved stereo.
-
-    Threads: as the base; `feed` is called by the one VLC thread that reads the media, and may be replaced at any time.
-    """
-
-    def __init__(
-        self, feed: Callable[[int], bytes], libvlc: LibVlc, notices: Notices, clock: Clock, **options: Any
-    ) -> None:
-        super().__init__(libvlc, notices, clock, **options)
-        self.feed = feed
-        self.pulled_frames = 0
-        self.primed = threading.Event()
-        self._block = b""  # VLC copies it before it asks for the next one
-        self._stream: tuple[str, ...] = ()
-        self._media_frames = 0
-        self._seen_frames = 0
-        self._seen_at: float | None = None
-
-    def _open(self) -> None:
-        super()._open()
-        get, release = self._keep(GetBlock, self._on_get), self._keep(ReleaseBlock, lambda *_: 0)
-        self._stream = (
-            *STREAM_OPTIONS,
-            f":imem-get={ctypes.cast(get, ctypes.c_void_p).value}",
-            f":imem-release={ctypes.cast(release, ctypes.c_void_p).value}",
+        """Follow VLC from file to file; true when it stands still, and not just between two files."""
+        self._top_up()
+        self._follow()
+        if self._player.get_state() == (self._vlc.State.Playing if self._stands else self._vlc.State.Paused):
+            self._set_pause()  # another file began meanwhile
+        if self._ending:
+            self._set_volume()
+        still = self._list_player.get_state() in (
+            self._vlc.State.NothingSpecial,
+            self._vlc.State.Ended,
+            self._vlc.State.Error,
+            self._vlc.State.Stopped,
         )
-
-    def _play(self) -> None:
-        media = self._instance.media_new("imem://")
-        for option in self._stream:
-            media.add_option(option)
-        self._list_player.stop()
-        self._media_frames = 0
-        while self._media_list.count():
-            self._media_list.remove_index(0)
-        self._media_list.add_media(media)
-        media.release()  # the list has its own hold on it
-        self._settled = threading.Event()
-        if self._on_real:
-            threading.Thread(target=settle, args=(self._settled,), name="settle", daemon=True).start()
-        else:
-            self._settled.set()
-        self._list_player.play_item_at_index(0)
-        self._seen_at = None
-
-    def _play_unheard(self) -> None:
-        """Keep the programme's time on VLC's dummy output, which takes samples at their real pace."""
-        self._use_output(real=False)
-        self._play()
-
-    def _needs_playing(self, now: float) -> bool:
-        """Whether VLC ended, or pulled nothing for STALLED_S."""
-        if self._seen_at is None or self.pulled_frames != self._seen_frames:
-            self._seen_frames, self._seen_at = self.pulled_frames, now
-        state = self._player.get_state()
-        if state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S:
+        if self._stands or not still:
+            self._still_since = None
             return False
-        self.restarts += 1
-        log.warning("VLC does not pull any more (%s); the media is made anew", state)
-        return True
+        if self._still_since is None:
+            self._still_since = now
+        if now - self._still_since < STILL_S:
+            return False
+        self._current = None
+        return bool(self._queued)
 
-    # -- VLC's reading thread ------------------------------------------------------------------------------
+    def _top_up(self) -> None:
+        while len(self._queued) < AHEAD and (file := self._supply(len(self._queued))):
+            self._queued.append(file)
+            self._media_list.add_media(self._instance.media_new_path(str(file.path)))
 
-    def _on_get(self, _data: Any, _cookie: Any, decoded: Any, presented: Any, _flags: Any, size: Any, at: Any) -> int:
-        """Give the next block, with its time since the media began; 1 (the end) when the program stops."""
-        if not self._media_frames:
-            self._settled.wait(SETTLE_S)  # VLC opens its stream with the first block
-        try:
-            self._block = b"" if self._closing else self.feed(BLOCK_FRAMES)
-        except Exception:  # VLC would take what is left in its variables for a block
-            log.exception("the programme failed")
-            self._block = b""
-        frames = len(self._block) // FRAME_BYTES
-        decoded[0] = presented[0] = self._media_frames * 1_000_000 // SAMPLE_RATE_HZ
-        size[0], at[0] = len(self._block), ctypes.cast(ctypes.c_char_p(self._block), ctypes.c_void_p)
-        self._media_frames += frames
-        self.pulled_frames += frames
-        if self.pulled_frames > PRIMED_FRAMES:
-            self.primed.set()
-        return 0 if frames else 1
+    def _follow(self) -> None:
+        """Note which file VLC plays. Files stay in VLC's list: taking one out makes it lose its place."""
+        media = self._player.get_media()
+        reached = self._media_list.index_of_item(media) if media else -1
+        while self._index < reached:
+            self._index += 1
+            self._current = self._queued.popleft()
+            self._on_started(self._current)
+        self._elapsed_s = max(0, self._player.get_time()) / 1000
+        length_ms = self._player.get_length()
+        self._total_s = length_ms / 1000 if length_ms > 0 else None
+
+    def _next(self) -> None:
+        self._follow()
+        self._top_up()
+        if self._queued:
+            self._list_player.next()
+            self._follow()
+
+    @property
+    def _stands(self) -> bool:
+        return self._paused or self._resting
+
+    def _set_pause(self) -> None:
+        self._list_player.set_pause(int(self._stands))
+
+    def _set_volume(self) -> None:
+        level = 0.0 if self._muted else self._level
+        if self._ending:
+            began, seconds = self._ending
+            level *= max(0.0, 1 - (self._clock.now() - began) / seconds)
+        self._player.audio_set_volume(round(100 * level))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import process
-from folder_lock import FolderLock
+from base import process
+from spool.folders import FolderLock
 
 APP = Path(__file__).parents[1] / "prototype" / "app.py"
 
@@ -56,8 +56,8 @@ def test_an_unknown_station_names_those_there_are(tmp_path: Path) -> None:
 
 def test_a_python_without_the_packages_says_what_starts_it() -> None:
     """The system's Python: one line with the command, and not that libVLC is missing."""
-    words = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(APP.parent)!r}]; import process"]
-    words[-1] += "; process.prepare()"
+    words = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(APP.parent)!r}]; import base.process"]
+    words[-1] += "; base.process.prepare()"
     done = subprocess.run(words, env={}, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

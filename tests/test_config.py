@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import config
-import places
-import settings_docs
+from base.errors import ConfigError
 from config import OPTIONS, Settings
-from controls import Controls
-from errors import ConfigError
-from options import Option
-from parsing import shown
-from stations import load_stations
+from music.stations import load_stations
+from screen.controls import Controls
+from settings import kinds
+from settings.kinds import shown
+from settings.options import Option
+from tools import settings_docs
 
 KEY = "sk-0123456789abcdef"
 
@@ -75,7 +75,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "target_lufs": -23.0,
         "cue_dbfs": -45.0,
         "volume": 100,
-        "spool_dir": places.PROJECT_ROOT / "spool",
+        "spool_dir": kinds.PROJECT_ROOT / "spool",
         "spool_max_mb": 1024.0,
         "library_no_repeat": 8,
         "log_file": None,
@@ -514,8 +514,8 @@ def test_relative_places_start_at_the_project(tmp_path: Path, monkeypatch: pytes
     """A relative folder of the settings does not depend on where the program is started."""
     monkeypatch.chdir(tmp_path)
     settings = load(SPOOL_DIR="other/../spool2", AUDIO_OUTPUT="file:out.wav")
-    assert settings.spool_dir == places.PROJECT_ROOT / "spool2"
-    assert settings.recording_path == places.PROJECT_ROOT / "out.wav"
+    assert settings.spool_dir == kinds.PROJECT_ROOT / "spool2"
+    assert settings.recording_path == kinds.PROJECT_ROOT / "out.wav"
 
 
 def test_a_folder_is_not_made_by_looking(tmp_path: Path) -> None:
@@ -962,7 +962,7 @@ def test_documents_follow_from_the_table() -> None:
 
 def test_the_example_is_a_valid_dotenv() -> None:
     """Copying .env.example to .env changes nothing, commented lines included once they are uncommented."""
-    example = places.PROJECT_ROOT / ".env.example"
+    example = kinds.PROJECT_ROOT / ".env.example"
     assert config.load([], {}, example) == Settings()
     names = {line.lstrip("# ").split("=")[0] for line in example.read_text().splitlines() if "=" in line}
     assert {option.env for option in OPTIONS if option.env} <= names

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from ace_client import AceClient, JobState
-from connection import Stopped
-from errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
-from fake_acestep import FakeAcestep
+from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
+from base.notices import Notices
+from doubles.fake_acestep import FakeAcestep
+from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
+from doubles.simulated_time import FakeClock, SimClock
+from generation.connection import Stopped
 from generator_loop import GeneratorLoop
-from generator_session import DEFAULTS, Session, session
-from notices import Notices
-from scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
-from simulated_time import FakeClock, SimClock
-from spool import Spool
-from values import Recipe
+from music.segment import Recipe
+from spool.spool import Spool
+from whole.generator_session import DEFAULTS, Session, session
 
 
 @pytest.fixture

@@ -17,17 +17,16 @@ from typing import Any
 import pytest
 import soundfile as sf
 
-from clock import SystemClock
-from errors import LibVlcMissing
-from libvlc import LibVlc
-from notices import Notices
-from pcm import SAMPLE_RATE_HZ
-from player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
-from playlist_player import PlaylistPlayer
-from simulated_time import FakeClock
-from sounds import tone
-from soundserver import Hearing
-from values import QueuedFile, Source
+from base.errors import LibVlcMissing
+from base.notices import Notices
+from base.workers import SystemClock
+from doubles.simulated_time import FakeClock
+from doubles.sounds import tone
+from music.segment import SAMPLE_RATE_HZ, QueuedFile, Source
+from output.sound_server import Hearing
+from output.stream_player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
+from output.vlc_library import LibVlc
+from player import PlaylistPlayer
 
 realtime = pytest.mark.realtime
 

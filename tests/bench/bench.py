@@ -28,8 +28,8 @@ import numpy as np  # noqa: E402
 from bench import boundaries, programme, timing  # noqa: E402
 from bench.material import REAL_SEGMENTS  # noqa: E402
 from bench.timing import median  # noqa: E402
-from listening import RATE_HZ  # noqa: E402
-from sound_room import is_usable  # noqa: E402
+from listening.listening import RATE_HZ  # noqa: E402
+from listening.sound_room import is_usable  # noqa: E402
 
 NOT_INSTALLED: Final = "not installed"
 FIRST_SOUND: Final = "first sound, s (process start to first audible sample; median)"

@@ -19,10 +19,10 @@ from typing import Final
 
 import soundfile
 
-from alignment import Comparison, compare
 from bench.material import album, fill_spool, joined
-from builtin_engine import Bed
-from listening import (
+from builtin.engine import Bed
+from listening.alignment import Comparison, compare
+from listening.listening import (
     RATE_HZ,
     Samples,
     Stretch,
@@ -32,7 +32,7 @@ from listening import (
     largest_step,
     silences,
 )
-from sound_room import Child, Recorder, SoundRoom, app_command, pause
+from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
 FILE_S: Final = 6.0
 CROSSFADE_S: Final = 2.0

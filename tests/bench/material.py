@@ -10,13 +10,12 @@ from typing import Final
 import numpy as np
 import soundfile
 
-import segment
-from clock import SystemClock
-from listening import RATE_HZ
-from notices import Notices
-from pcm import Samples
-from spool import Spool
-from values import Recipe, SegmentInfo
+from base.notices import Notices
+from base.workers import SystemClock
+from listening.listening import RATE_HZ
+from music.analysis import analyse
+from music.segment import Recipe, Samples, SegmentInfo
+from spool.spool import Spool
 
 CUE_DBFS: Final = -45.0
 REAL_SEGMENTS: Final = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
@@ -68,7 +67,7 @@ def fill_spool(root: Path, pieces: Sequence[Samples], shelf: str = "kept") -> Pa
     spool = Spool(root, 10_000, Notices(SystemClock()), SystemClock())
     spool.open()
     for index, samples in enumerate(pieces):
-        measured = segment.analyse(samples, CUE_DBFS)
+        measured = analyse(samples, CUE_DBFS)
         info = SegmentInfo(
             segment_id=f"piece-{index:02}",
             recipe=Recipe("lofi", "a piece to measure with", len(samples) / RATE_HZ),

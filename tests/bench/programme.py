@@ -10,14 +10,13 @@ from typing import Final
 
 import numpy as np
 
-import segment
 from bench.material import CUE_DBFS, marker
-from builtin_engine import Bed
-from decoder import decode
-from listening import RATE_HZ, Stretch, blocks, dbfs, levels, loudness_lufs, neighbour_jumps, quiet_stretches
-from mixer import Mixer, Started
-from pcm import Samples
-from values import Piece, Source
+from builtin.engine import Bed
+from listening.listening import RATE_HZ, Stretch, blocks, dbfs, levels, loudness_lufs, neighbour_jumps, quiet_stretches
+from music.analysis import analyse, to_piece
+from music.decoding import decode
+from music.segment import Piece, Samples, Source
+from programme.mixer import Mixer, Started
 
 TARGET_LUFS: Final = -23.0
 BLOCK_FRAMES: Final = 4096
@@ -146,8 +145,8 @@ def made_up_pieces() -> list[Piece]:
 
 
 def _piece(path: Path, samples: Samples) -> Piece:
-    analysis = segment.analyse(samples, CUE_DBFS)
-    return segment.to_piece(samples, analysis, TARGET_LUFS, Source.FRESH, path.stem)
+    analysis = analyse(samples, CUE_DBFS)
+    return to_piece(samples, analysis, TARGET_LUFS, Source.FRESH, path.stem)
 
 
 def _quiet(whole: Samples) -> list[Stretch]:

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from bench.material import TONES_HZ, fill_spool, marker, tone
-from listening import RATE_HZ, Samples, blocks, first_sound, tone_levels
-from sound_room import Child, Recorder, SoundRoom, app_command, pause
+from listening.listening import RATE_HZ, Samples, blocks, first_sound, tone_levels
+from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
 SHORTEST: Final = Path(__file__).with_name("shortest_player.py")
 LOOK_S: Final = 0.1

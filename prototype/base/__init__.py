@@ -1,0 +1,1 @@
+"""What everything stands on: errors, threads and the clock, notices, texts. Any room may import it."""

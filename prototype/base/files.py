@@ -1,0 +1,57 @@
+"""What can be seen of the program at one moment: taken by the modules that own the state, shown by the screen.
+
+Frozen, without behaviour; units stand in the names, as in `values`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def open_safely(path: Path, flags: int) -> int:
+    """Open a regular file and return its descriptor; never through a link. New files are for us alone.
+
+    Where others can write to the folder, they could have put a link or a FIFO there. Raises OSError.
+    """
+    truncates = bool(flags & os.O_TRUNC)
+    handle = os.open(path, flags & ~os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        if truncates and status.st_nlink > 1 and status.st_uid != os.geteuid():
+            raise OSError(errno.EMLINK, "is another user's file by a second name", str(path))
+        if truncates:
+            os.ftruncate(handle, 0)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def own_target(path: Path) -> Path:
+    """Return where a link of our own leads; any other path unchanged."""
+    with contextlib.suppress(OSError):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode) and status.st_uid == os.geteuid():
+            return path.resolve()
+    return path
+
+
+def read_safely(path: Path) -> str:
+    """Return the text of a small file; a FIFO in its place is not waited for. Raises OSError and ValueError."""
+    with os.fdopen(open_safely(path, os.O_RDONLY), encoding="utf-8") as file:
+        return file.read()
+
+
+def replace_safely(path: Path, text: str) -> None:
+    """Write a small file anew, so that a reader finds the old one or the new one, whole. Raises OSError."""
+    partial = path.with_name(path.name + ".part")
+    partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours
+    with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)

@@ -1,0 +1,59 @@
+"""The recent notices: calm lines for a person, said by any part of the program and shown by the screen."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import NamedTuple
+
+from base.workers import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Notice(NamedTuple):
+    """One calm line for a person. `key` and `args` name a text in `messages`; `wall` is the time of day."""
+
+    level: str
+    key: str
+    args: tuple[tuple[str, object], ...]
+    at: float
+    wall: str
+
+
+class Notices:
+    """The latest notices, newest last; each is logged (in English) as it is said.
+
+    A notice equal to the one said last under the same key is not repeated.
+
+    Threads: any; `_lock` guards `_recent` and `_last`.
+    """
+
+    def __init__(self, clock: Clock, limit: int = 50) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._recent: deque[Notice] = deque(maxlen=limit)
+        self._last: dict[str, tuple[tuple[str, object], ...]] = {}
+
+    def say(self, key: str, level: str = "info", **fields: object) -> None:
+        """Add a notice; `level` is "info", "good", "warning" or "error"."""
+        from base.texts import text  # every sentence of the program: not before there is something to say
+
+        args = tuple(sorted(fields.items()))
+        with self._lock:
+            if self._last.get(key) == args and self._recent and self._recent[-1].key == key:
+                return
+            self._last[key] = args
+            self._recent.append(Notice(level, key, args, self._clock.now(), time.strftime("%H:%M")))
+        log.log(
+            {"warning": logging.WARNING, "error": logging.ERROR}.get(level, logging.INFO),
+            "%s",
+            text("en", key, **fields),
+        )
+
+    def recent(self) -> tuple[Notice, ...]:
+        """Return the latest notices, oldest first."""
+        with self._lock:
+            return tuple(self._recent)

@@ -1,0 +1,36 @@
+"""Every sentence a person reads, in English and Japanese: `texts.en.toml` and `texts.ja.toml`, one file a language.
+
+A text is a `str.format` template, named by its id; both languages of an id take the same fields. A language is read
+when its first sentence is needed: not before the first sound.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+LANGUAGES: Final = ("en", "ja")
+LONGEST_PROMPT: Final = 511  # the limit of ACE-Step's text encoder
+
+
+@functools.cache
+def texts(language: str) -> Mapping[str, str]:
+    """Return all texts of a language by their ids."""
+    import tomllib
+
+    return dict(_flat(tomllib.loads(Path(__file__).with_name(f"texts.{language}.toml").read_text("utf-8"))))
+
+
+def text(language: str, key: str, **fields: object) -> str:
+    """Return the text of `key` in `language` ("en" or "ja"), with its fields filled in."""
+    return texts(language)[key].format(**fields)
+
+
+def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, str):
+            yield above + name, value
+        else:
+            yield from _flat(value, f"{above}{name}.")

@@ -1,0 +1,178 @@
+"""Threads that survive their own mistakes.
+
+A `Worker` repeats a body until the program stops. An exception that the body lets through is a bug or an
+unforeseen fault: it is logged with its traceback, counted, and the body starts again after a back-off.
+
+Time that only goes forward, and waiting for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from base.errors import AppError
+
+log = logging.getLogger(__name__)
+
+
+class Clock(Protocol):
+    """The only source of time and of waiting, so that tests can stand in for both."""
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        ...
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        """Wait until `event` is set or `timeout_s` has passed; return whether it is set."""
+        ...
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        """Wait for the event, and not at all where the time has passed."""
+        return event.wait(max(0.0, timeout_s))
+
+
+Answer = TypeVar("Answer")
+
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+CALM_AFTER_S = 60.0
+
+
+class Errands:
+    """Does what may wait for a disk for those who may not, in one thread; of one name only the latest is done.
+
+    Threads: `do` and `wait_idle` any, `run` one; `_todo` is guarded by `_lock`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._todo: dict[str, Callable[[], None]] = {}
+        self._wake = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def do(self, name: str, errand: Callable[[], None]) -> None:
+        """Have something done soon."""
+        with self._lock:
+            self._todo[name] = errand
+            self._idle.clear()
+        self._wake.set()
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Return True as soon as all is done, False when it is not within the time."""
+        return self._idle.wait(timeout_s)
+
+    def run(self, stop: threading.Event) -> None:
+        """Do one after the other; this never ends by itself, as what is asked for last should be done too."""
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while errand := self._next():
+                errand()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._lock:
+            if not self._todo:
+                self._idle.set()
+                return None
+            return self._todo.pop(next(iter(self._todo)))
+
+
+class Worker:
+    """One named thread around `body(stop)`, restarted when it fails.
+
+    Threads: `start` and `stop` belong to the composition root; `failures` is written by the worker only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        body: Callable[[threading.Event], None],
+        stop: threading.Event,
+        clock: Clock,
+        on_failure: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.failures = 0
+        self._body = body
+        self._stop = stop
+        self._clock = clock
+        self._on_failure = on_failure
+        self._thread = threading.Thread(target=self.run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to run the body in a thread of its own."""
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; a thread that does not end is a bug, which is logged and survived."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            log.error("thread %s did not stop within %.1f s", self.name, timeout_s)
+            return False
+        return True
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _tell(self, error: BaseException) -> None:
+        if self._on_failure is not None:
+            try:
+                self._on_failure(self.name, error)
+            except Exception:  # who is told may have the same trouble; the thread goes on all the same
+                log.exception("the failure of thread %s could not be told", self.name)
+
+    def run(self) -> None:
+        """Repeat the body until the stop event is set."""
+        backoff_s = FIRST_BACKOFF_S
+        while not self._stop.is_set():
+            began_at = self._clock.now()
+            try:
+                self._body(self._stop)
+            except Exception as error:  # the sound outlives every thread: log, count, go on
+                self.failures += 1
+                log.exception("thread %s failed, starts again in %.1f s", self.name, backoff_s)
+                self._tell(error)
+                if self._clock.now() - began_at > CALM_AFTER_S:
+                    backoff_s = FIRST_BACKOFF_S
+                self._clock.wait(self._stop, backoff_s)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+
+
+def within(limit_s: float, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """Return what `ask` returns, in real time, or `otherwise` when it hangs: on a disk or in a sound server.
+
+    It is asked in a thread of its own, which is left behind. Raises what `ask` raises.
+    """
+    answers: list[Answer] = []
+    errors: list[AppError | OSError | ValueError] = []
+    answered = threading.Event()
+
+    def body() -> None:
+        try:
+            answers.append(ask())
+        except (AppError, OSError, ValueError) as error:
+            errors.append(error)
+        finally:
+            answered.set()
+
+    threading.Thread(target=body, daemon=True).start()
+    answered.wait(limit_s)
+    if errors:
+        raise errors[0]
+    return answers[0] if answers else otherwise

@@ -1,0 +1,172 @@
+"""Composition for the built-in engine: a recipe and a seed become a score.
+
+Pure and quick (tens of milliseconds). A piece is an arc of sections, each of whole phrases of four bars: an intro,
+A and B in turn with the parts entering and resting, a turn with a borrowed chord, often in a near key, the fullest
+last, and a thinning. `form` plans it, the composer decides what sections are made of, `writers` write the parts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from typing import Final
+
+import numpy as np
+
+from builtin import harmony, styles, writers
+from builtin.harmony import parse_key
+from builtin.score import Chord, Part, Role, Room, Score, Section
+from builtin.styles import LEVELS_DB, PROGRESSIONS
+from builtin.writers import Hand, Sheet
+from music.segment import Recipe
+
+PHRASE_BARS: Final = 4
+SLOWEST_PULSE_BPM: Final = 52.0
+FASTEST_PULSE_BPM: Final = 132.0
+SEND: Final = {Role.BASS: 0.0, Role.DRUMS: 0.35}
+
+# Section, its energy, and its phrases in a piece of a dozen: enough for two to three minutes.
+_ARCS: Final[tuple[tuple[tuple[str, float, int], ...], ...]] = (
+    (("intro", 0.3, 1), ("A", 0.6, 2), ("B", 0.75, 2), ("A", 0.65, 2), ("turn", 0.4, 1), ("B", 0.85, 1), ("A", 1.0, 2),
+     ("outro", 0.35, 1)),
+    (("intro", 0.35, 1), ("A", 0.55, 2), ("A", 0.7, 1), ("B", 0.85, 2), ("turn", 0.35, 1), ("A", 0.7, 2), ("B", 1.0, 2),
+     ("outro", 0.3, 1)),
+    (("intro", 0.25, 1), ("A", 0.65, 3), ("turn", 0.45, 1), ("B", 0.8, 2), ("A", 0.55, 1), ("B", 1.0, 3),
+     ("outro", 0.35, 1)),
+)  # fmt: skip
+_NEAR_KEYS: Final = (0, 0, 5, -5, 3, -3, 2)
+
+
+def compose(recipe: Recipe, seed: int, tail_s: float = 4.0) -> Score:
+    """Write the piece of `recipe`; another seed gives another piece, the same seed the same one.
+
+    It has whole bars, about as many as last `recipe.duration_s`, at least one, and `tail_s` behind them. Where the
+    recipe leaves the tempo to us, its prompt decides, so that neighbours have the same.
+    """
+    return _Composer(recipe, seed, tail_s).compose()
+
+
+def form(bars: int, rng: np.random.Generator) -> tuple[Section, ...]:
+    """Plan the sections of a piece of `bars`: an arc stretched to its phrases; a short piece keeps its beginning."""
+    arc = _ARCS[int(rng.integers(len(_ARCS)))]
+    phrases = max(1, bars // PHRASE_BARS)
+    usual = sum(length for _, _, length in arc)
+    sections: list[Section] = []
+    ends = np.cumsum([length for _, _, length in arc]) * max(phrases, usual / 2) / usual
+    for (name, energy, _), end in zip(arc, ends, strict=True):
+        first = sections[-1].first_bar + sections[-1].bars if sections else 0
+        last = min(bars, max(PHRASE_BARS, round(float(end)) * PHRASE_BARS))
+        if last > first:
+            sections.append(Section(name, first, last - first, energy))
+    left = bars - sections[-1].first_bar - sections[-1].bars
+    if left:  # the last one takes the odd bars
+        final = sections.pop()
+        sections.append(Section(final.name, final.first_bar, final.bars + left, final.energy))
+    return tuple(sections)
+
+
+class _Composer:
+    """The decisions of one piece."""
+
+    def __init__(self, recipe: Recipe, seed: int, tail_s: float) -> None:
+        self.rng = np.random.default_rng(seed % 2**128)
+        self.seed = seed
+        self.text = recipe.prompt.lower()
+        self.station = recipe.station
+        self.style = styles.choose_style(recipe)
+        by_prompt = np.random.default_rng(zlib.crc32(f"{recipe.station} {recipe.prompt}".encode()))
+        self.bpm = float(recipe.bpm) if recipe.bpm and recipe.bpm > 0 else float(by_prompt.integers(70, 86))
+        self.pulse_bpm = _felt(self.bpm)
+        self.beats = 3 if recipe.time_signature[:1] in ("3", "6") else 4
+        any_key = (int(by_prompt.integers(12)), str(by_prompt.choice(("major", "minor"))))
+        self.tonic, self.mode = parse_key(recipe.key_scale) or any_key
+        self.bar_s = self.beats * 60 / self.pulse_bpm
+        bars = max(1, round((max(0.0, recipe.duration_s) - tail_s) / self.bar_s))
+        self.bars = bars if bars < 2 * PHRASE_BARS else round(bars / PHRASE_BARS) * PHRASE_BARS
+        self.tail_s = max(0.0, tail_s)
+        self.sections = form(self.bars, self.rng)
+
+    def compose(self) -> Score:
+        bars = self.bars + math.ceil(self.tail_s / self.bar_s)
+        parts = self._parts()
+        hand = Hand(self.rng, self.style, self.bar_s, self.beats, self.bars, self.tail_s)
+        chords, shifts = self._harmonise(bars)
+        sheet = Sheet(
+            self.style, self.rng, hand, tuple(parts), tuple(chords), tuple(shifts), self.sections, self.tonic,
+            self.mode, self.beats, self.bar_s,
+        )  # fmt: skip
+        for bar in range(bars):
+            writers.write(sheet, bar)
+        end_s = self.bars * self.bar_s + self.tail_s - 0.01
+        notes = sorted((n for n in hand.notes if n.start_s < end_s), key=lambda note: (note.start_s, note.pitch))
+        echo_s = self.style.echo_beats * 60 / self.pulse_bpm
+        return Score(
+            self.station, self.seed, self.bpm, self.pulse_bpm, self.beats, self.bars, self.tail_s, self.tonic,
+            self.mode, tuple(parts), self.sections, tuple(chords), tuple(notes),
+            Room(self.style.room_s, self.style.wet, echo_s),
+            self.style.tape_db, styles.named_texture(self.text) or self.style.texture, self.style.texture_dbfs,
+        )  # fmt: skip
+
+    def _level(self, role: str) -> float:
+        return self.style.trim_db + self.style.levels_db.get(role, LEVELS_DB[role])
+
+    def _parts(self) -> list[Part]:
+        """Choose who plays; the prompt may name the instrument of the tune."""
+        style, rng = self.style, self.rng
+        beatless = re.search(r"no drums|beatless|without drums", self.text)
+        tunes = (styles.named_voices(self.text) or style.lead) if style.lead else ()
+        chosen: list[tuple[str, Role, tuple[str, ...], float]] = [
+            ("chords", Role.CHORDS, style.chords, -0.15),
+            ("pad", Role.PAD, style.pad, 0.0),
+            ("bass", Role.BASS, style.bass, 0.0),
+            ("sub", Role.BASS, ("drone",) if style.sub else (), 0.0),
+            ("arpeggio", Role.ARPEGGIO, style.arpeggio, 0.25),
+            ("lead", Role.LEAD, tunes, -0.1),
+        ]
+        parts = []
+        for name, role, voices, pan in chosen:
+            if voices:
+                level = self._level(role.value) - 5.0 * (name == "sub")
+                parts.append(Part(name, role, str(rng.choice(voices)), level, pan, SEND.get(role, 1.0)))
+        if style.drums and not beatless:
+            parts.append(Part("drums", Role.DRUMS, "kit", self._level("drums"), 0.0, SEND[Role.DRUMS]))
+        others = [voice for voice in style.lead if parts and voice != parts[-1].instrument]
+        if tunes and others:  # another voice answers in B
+            parts.append(Part("answer", Role.LEAD, str(rng.choice(others)), self._level("lead") - 1.0, 0.2))
+        return parts
+
+    def _harmonise(self, bars: int) -> tuple[list[Chord], list[int]]:
+        """Return the chords, each voiced from the one before, and by how much the key of each bar is moved."""
+        style, rng = self.style, self.rng
+        bank = PROGRESSIONS[f"{style.harmony} {self.mode}"]
+        chosen = {letter: [str(rng.choice(bank[letter])) for _ in range(2)] for letter in "ABT"}
+        letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
+        away = int(rng.choice(_NEAR_KEYS))
+        shifts = [away * (_section_at(self.sections, bar).name == "turn") for bar in range(bars)]
+        chords: list[Chord] = []
+        voicing: tuple[int, ...] = ()
+        for bar in range(0, bars, style.bars):
+            section = _section_at(self.sections, bar)
+            phrase, inside = divmod(bar - section.first_bar, PHRASE_BARS * style.bars)
+            symbols = chosen[letters[section.name]][phrase % 2].split()
+            symbol = symbols[inside // style.bars % len(symbols)]
+            root, tones = harmony.chord_tones(symbol)
+            root = (self.tonic + shifts[bar] + root) % 12
+            centre = style.centre + round(4 * (section.energy - 0.55)) + 2 * (section.name == "B")
+            voicing = harmony.voice(root, tones, voicing, centre)
+            length_s = min(style.bars, bars - bar) * self.bar_s
+            chords.append(Chord(symbol, bar * self.bar_s, length_s, voicing, 33 + (root - 33) % 12))
+        return chords, shifts
+
+
+def _felt(bpm: float) -> float:
+    while bpm > FASTEST_PULSE_BPM:
+        bpm /= 2
+    while bpm < SLOWEST_PULSE_BPM:
+        bpm *= 2
+    return bpm
+
+
+def _section_at(sections: tuple[Section, ...], bar: int) -> Section:
+    return next((section for section in sections if bar < section.first_bar + section.bars), sections[-1])

@@ -1,0 +1,146 @@
+"""Music with no GPU and no server: procedural work music, bar after bar, and a soft bed of noise block by block.
+
+`composer` writes the score, players (`synth`, `kit`) sound its parts, and here they are mixed: levels are the score's,
+not measured, so that a piece can be heard while it is made and is the same to the sample as when it is made whole.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from builtin import kit, synth
+from builtin.bed import LEVEL_DBFS
+from builtin.composer import compose
+from builtin.score import Floats, Note, Player, Role, Score
+from builtin.studio import Bus, Convolver, response, tape
+from music.segment import SAMPLE_RATE_HZ, Performance, Recipe, Samples
+
+PEAK_MAX: Final = 0.84  # -1.5 dBFS
+LOUDNESS_LUFS: Final = -22.0  # of a usual piece
+OPENING_BARS: Final = 8
+OPENING_S: Final = 24.0  # 8 bars of a slow piece would be more
+EDGE_S: Final = 0.003
+"""Too short to be heard as a fade, long enough not to click."""
+
+Cast = Callable[[Score], list[Player]]
+"""Chooses who plays each of a score's parts."""
+
+
+def numpy_cast(score: Score) -> list[Player]:
+    """Have all parts played by the synthesised voices."""
+    return [kit.KitPlayer() if part.role is Role.DRUMS else synth.NumpyPlayer(part, score.seed) for part in score.parts]
+
+
+def begin(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.0) -> Performance:
+    """Begin a piece that is made while it is heard (see `render`)."""
+    score = compose(recipe, seed, tail_s)
+    bars = max(1, min(OPENING_BARS, int(OPENING_S / score.bar_s)))
+    peak_dbfs = 20 * math.log10(PEAK_MAX)
+    return Performance(score.frames, score.bar_frame(bars), perform(score, cast), LOUDNESS_LUFS, peak_dbfs)
+
+
+def version(cast: str) -> str:
+    """Name what makes the pieces: this program's own modules, and `cast`, the sound of who plays."""
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return f"builtin {zlib.crc32(code):08x} {np.__version__} {cast}"
+
+
+def render(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.0) -> Samples:
+    """Render a whole piece: `recipe` honoured in tempo, key, metre and mood; the same for the same `seed`.
+
+    Its length is that of whole bars, about the recipe's, and `tail_s` to be faded over the beginning of the next.
+
+    Returns: float32, shape (score.frames, 2), about LOUDNESS_LUFS, peak below -1 dBFS.
+    Threads: any; costs roughly 2 % of the piece's duration on one core.
+    """
+    return np.concatenate(list(begin(recipe, seed, cast, tail_s).stretches))
+
+
+def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
+    """Play a score bar by bar: float32, shape (n_frames, 2); the last stretch is what remains behind the last bar.
+
+    Nothing is worked out ahead of the bar that is asked for but the room: the first is there after some 50 ms.
+    """
+    desk, bus = _Desk(score, cast(score)), Bus(PEAK_MAX)
+    edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
+    starts = [round(note.start_s * SAMPLE_RATE_HZ) for note in score.notes]
+    for first, end in itertools.pairwise(edges):
+        begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
+        mixed = bus.process(desk.play(begun, first, end - first))
+        if first == 0:
+            synth.fade(mixed, EDGE_S, 0.0)
+        if end == score.frames:
+            synth.fade(mixed, 0.0, EDGE_S)
+        yield np.ascontiguousarray(mixed.T)
+
+
+class _Desk:
+    """The mixing desk of a piece: who plays, where they stand, the room, the tape; one stretch after the other.
+
+    Threads: the one that renders.
+    """
+
+    def __init__(self, score: Score, players: list[Player]) -> None:
+        self._score = score
+        self._players = list(zip(score.parts, players, strict=True))
+        self._room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
+        self._tape = Convolver(tape(score.tape_db))
+
+    def play(self, notes: Sequence[Note], first: int, n_frames: int) -> Floats:
+        """Return the next `n_frames` of all parts at their levels and places, with the room and the texture."""
+        score = self._score
+        dry, sent = np.zeros((2, n_frames), np.float32), np.zeros((2, n_frames), np.float32)
+        for part, player in self._players:
+            sound = player.play([note for note in notes if note.part == part.name], first, n_frames)
+            gain = 10 ** (part.gain_db / 20)
+            sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
+            dry += sound
+            sent += np.float32(score.room.wet * part.send) * sound
+        dry += self._room.process(sent)
+        if score.texture:
+            dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, n_frames)
+        return self._tape.process(dry)
+
+
+class Bed:
+    """Soft, warm noise like distant rain, without end: what plays when nothing else can.
+
+    Three noise loops of lengths without a common divisor (5.5, 3.7 and 8.1 s) are read round and round, one of them
+    shared by both sides, so that a side repeats only after many days. Reading never fails; it costs a copy and a sum.
+    No sample is above `peak` in magnitude.
+
+    Threads: one reader.
+    """
+
+    def __init__(self, seed: int = 0, level_dbfs: float = LEVEL_DBFS) -> None:
+        rng = np.random.default_rng(seed % 2**128)
+        level = 10 ** (level_dbfs / 20) / np.sqrt(2)
+        self._loops = [
+            np.float32(level) * synth.shaped_noise(rng, n_frames, _bed_shape) for n_frames in (2**18, 3**11, 5**8)
+        ]
+        left, right, centre = (float(np.abs(loop).max()) for loop in self._loops)
+        self.peak = max(left, right) + centre
+        self._position = 0
+
+    def read(self, n_frames: int) -> Samples:
+        """Return the next `n_frames`; however the calls are split, the samples are the same.
+
+        Returns: float32, shape (n_frames, 2).
+        """
+        left, right, centre = (synth.around(loop, self._position, n_frames) for loop in self._loops)
+        self._position += n_frames
+        return np.stack((left + centre, right + centre), axis=1)
+
+
+def _bed_shape(hz: Floats) -> Floats:
+    """Pink towards brown between 100 Hz and 1.5 kHz, and little beyond."""
+    shape: Floats = synth.band(90, 1500, 2)(hz) / np.sqrt(1 + hz / np.float32(200))
+    return shape

@@ -1,0 +1,360 @@
+"""The parts of a piece, bar by bar: chords, bass, drums, broken chords, the tune; and the hand that plays them.
+
+How loud a note is comes from its section, its place in the phrase, its place in the bar and the hand; when it is played
+from the grid, the swing, the part's own place in the beat and the hand. A hand does not jump about: its drift is
+correlated from note to note, as measured in real playing (Hennig et al. 2011).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from builtin.score import Articulation, Chord, Drum, Note, Part, Role, Section, velocity_of
+from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Style
+
+PHRASE_BARS: Final = 4
+DRIFT: Final = 0.85
+DRIFT_S: Final = {Role.DRUMS: 0.003, Role.PAD: 0.015}
+DRIFT_DB: Final = 2.5
+TIGHT: Final = 0.1  # where another piece is heard too, so that their strokes meet
+MARKS_DB: Final = {"X": 0.0, "x": -4.0, "o": -9.0, ",": -16.0}
+ENTRIES: Final = {  # the energy of a section from which on a drum plays
+    Drum.HAT: 0.3, Drum.RIDE: 0.3, Drum.SHAKER: 0.3, Drum.BRUSH: 0.3, Drum.KICK: 0.4, Drum.PEDAL: 0.45,
+    Drum.SNARE: 0.5, Drum.RIM: 0.5, Drum.CONGA: 0.65, Drum.CONGA_LOW: 0.65, Drum.OPEN_HAT: 0.7,
+}  # fmt: skip
+
+_ARPEGGIOS: Final[tuple[tuple[int, ...], ...]] = (
+    (0, 1, 2, 3, 4, 3, 2, 1), (0, 2, 1, 3, 2, 4, 3, 1), (0, 2, 3, 2, 4, 2, 3, 2), (0, 1, 3, 4, 2, 1, 3, 2),
+    (0, 3, 1, 4, 2, 4, 1, 3), (4, 3, 2, 1, 0, 1, 2, 3), (0, 2, 4, 5, 4, 2, 3, 1),
+)  # fmt: skip
+_RHYTHMS: Final = (
+    ((0, 1.5), (1.5, 0.5), (2, 2.5), (5, 1), (6, 1.8)),
+    ((0.5, 0.5), (1, 1), (2.5, 2), (5.5, 0.5), (6, 1.5)),
+    ((0, 2.5), (3, 0.5), (3.5, 0.5), (4, 3)),
+    ((1, 1), (2, 0.5), (2.5, 1.5), (5, 1), (6.5, 1.5)),
+    ((0, 1), (1, 1), (2, 1.5), (3.5, 3)),
+    ((2, 0.5), (2.5, 0.5), (3, 2.5), (6, 1.8)),
+    ((0.5, 1), (1.5, 0.5), (2, 3), (5, 0.5), (5.5, 0.5), (6, 1)),
+)
+_SLOW_RHYTHMS: Final = (((0, 5),), ((2, 4),), ((0, 3), (4, 3.5)), ((1, 2.5), (4, 3)), ((0, 2), (3, 4)))
+
+Motif = tuple[tuple[float, float, int], ...]
+"""A cell of two bars: (beat, length, steps from the note before)."""
+
+
+@dataclass
+class Hand:
+    """Plays what is written: it puts a note into its time and its loudness, and keeps all notes.
+
+    Threads: the one that composes.
+    """
+
+    rng: np.random.Generator
+    style: Style
+    bar_s: float
+    beats: int
+    bars: int
+    tail_s: float
+    notes: list[Note] = field(default_factory=list)
+    _drifts: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def play(
+        self, part: Part, bar: int, beat: float, beats: float, pitch: int, level_db: float,
+        articulation: Articulation = Articulation.NORMAL, late_s: float = 0.0, place: str = "",
+    ) -> None:  # fmt: skip
+        """Play one note of `bar`; what a short metre has no room for is left out. `place` names its place in time."""
+        if beat >= self.beats and part.role is not Role.LEAD:
+            return
+        beat_s = self.bar_s / self.beats
+        at_s = bar * self.bar_s + self._swung(beat) * beat_s
+        early, soft = self._drift(part)
+        loose = TIGHT if at_s < self.tail_s + self.bar_s or at_s >= self.bars * self.bar_s - 1 else 1.0
+        place = place or part.role.value
+        place_s = self.style.late_ms.get(place, LATE_MS.get(place, 0.0)) / 1000
+        at_s += loose * DRIFT_S.get(part.role, 0.006) * early + place_s + late_s
+        velocity = velocity_of(min(0.0, level_db + DRIFT_DB * soft))
+        note = Note(part.name, int(pitch), max(0.0, at_s), beats * beat_s, max(0.1, velocity), articulation)
+        self.notes.append(note)
+
+    def _swung(self, beat: float) -> float:
+        swing, unit = self.style.swing, self.style.swing_beats
+        pair, inside = divmod(beat, 2 * unit)
+        if inside >= unit - 1e-9:  # the second of a pair comes late
+            inside += swing * unit * (2 - inside / unit)
+        return pair * 2 * unit + inside
+
+    def _drift(self, part: Part) -> tuple[float, float]:
+        """Return the part's drift in time and loudness, each of variance 1, a little on from where it was."""
+        step = math.sqrt(1 - DRIFT**2) * np.clip(self.rng.standard_normal(2), -2, 2)
+        early, soft = self._drifts.get(part.name, (0.0, 0.0))
+        now = DRIFT * early + float(step[0]), DRIFT * soft + float(step[1])
+        self._drifts[part.name] = now
+        return now
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What all writers of a piece share."""
+
+    style: Style
+    rng: np.random.Generator
+    hand: Hand
+    parts: tuple[Part, ...]
+    chords: tuple[Chord, ...]
+    shifts: tuple[int, ...]
+    sections: tuple[Section, ...]
+    tonic: int
+    mode: str
+    beats: int
+    bar_s: float
+    chosen: dict[tuple[str, str], int] = field(default_factory=dict)
+    motifs: dict[str, Motif] = field(default_factory=dict)
+
+    def section(self, bar: int) -> Section:
+        """Return the section of `bar`; behind the end it is the last."""
+        return next((each for each in self.sections if bar < each.first_bar + each.bars), self.sections[-1])
+
+    def chord(self, bar: int) -> Chord:
+        """Return the chord of `bar`; behind the last it is the last."""
+        return self.chords[min(bar // self.style.bars, len(self.chords) - 1)]
+
+    def begins(self, bar: int) -> bool:
+        """Whether a chord begins at `bar`."""
+        return bar % self.style.bars == 0
+
+    def pick(self, kind: str, bar: int, count: int) -> int:
+        """Return which of `count` patterns a section plays: the same one whenever the section comes back."""
+        key = (kind, self.section(bar).name)
+        if key not in self.chosen:
+            self.chosen[key] = int(self.rng.integers(count))
+        return self.chosen[key]
+
+    def level_db(self, bar: int, beat: float) -> float:
+        """Return how loud the music is here: by section, with a swell over the phrase and the weight of the beat."""
+        section = self.section(bar)
+        place = ((bar - section.first_bar) % PHRASE_BARS + beat / self.beats) / PHRASE_BARS
+        swell = 4.0 * math.sin(math.pi * min(1.0, max(0.0, place))) - 2.5
+        if beat % 1:
+            weight = -6.0 if beat % 0.5 else -4.5
+        else:
+            weight = 0.0 if beat == 0 else -1.5 if beat == 2 and self.beats == 4 else -3.0
+        return -2.0 - 14.0 * (1 - section.energy) + swell + weight
+
+    def part(self, name: str) -> Part | None:
+        """Return the part of that name, if it plays in this piece."""
+        return next((part for part in self.parts if part.name == name), None)
+
+
+def write(sheet: Sheet, bar: int) -> None:
+    """Write all parts of one bar."""
+    _pad(sheet, bar)
+    _chords(sheet, bar)
+    _arpeggio(sheet, bar)
+    _bass(sheet, bar)
+    _drums(sheet, bar)
+    if bar % 2 == 0:
+        _tune(sheet, bar)
+
+
+def _pad(sheet: Sheet, bar: int) -> None:
+    """Hold the chord, its tones one after the other where chords are long; in calm music they come again within it."""
+    part = sheet.part("pad")
+    if part is None:
+        return
+    chord, slow = sheet.chord(bar), sheet.style.bars > 1
+    left = sheet.style.bars - bar % sheet.style.bars
+    alone = not sheet.style.chords and not sheet.style.arpeggio
+    for i, pitch in enumerate(chord.voicing):
+        if sheet.begins(bar):
+            late = 0.5 * i * float(sheet.rng.random()) if slow and bar else 0.0
+            length = sheet.beats * left - late
+        elif alone and sheet.rng.random() < 0.4:
+            late = float(sheet.rng.choice((0, 1, 2)))
+            length, pitch = sheet.beats * left - late, pitch + 12 * int(pitch < 64 and sheet.rng.random() < 0.5)
+        else:
+            continue
+        sheet.hand.play(part, bar, late, length, pitch, sheet.level_db(bar, late) - 2.0 * (i % 2))
+
+
+def _chords(sheet: Sheet, bar: int) -> None:
+    """Comp: a rhythm for each section, another one now and then; the strings of a chord one after the other."""
+    part, section = sheet.part("chords"), sheet.section(bar)
+    if part is None:
+        return
+    comps = sheet.style.comps
+    which = sheet.pick("comps", bar, len(comps))
+    if sheet.rng.random() < (0.15 if sheet.style.loops else 0.4):
+        which = int(sheet.rng.integers(len(comps)))
+    hits = ((0.0, float(sheet.beats)),) if section.energy < 0.35 and not sheet.style.loops else COMPS[comps[which]]
+    for position, length in hits:
+        pitches = sheet.chord(bar).voicing
+        upwards = position % 1 == 0
+        if not upwards and sheet.rng.random() < 0.4:
+            pitches = pitches[1:]
+        strum = sheet.style.strum_s * float(sheet.rng.uniform(0.6, 1.4))
+        for i, pitch in enumerate(pitches if upwards else pitches[::-1]):
+            level = sheet.level_db(bar, position) - (0.0 if i == len(pitches) - 1 else 2.0)
+            sheet.hand.play(part, bar, position, length, pitch, level, late_s=i * strum)
+
+
+def _arpeggio(sheet: Sheet, bar: int) -> None:
+    """Break the chord: an order for each section, turned from bar to bar; it rests where there is little energy."""
+    part, section = sheet.part("arpeggio"), sheet.section(bar)
+    if part is None or (section.energy < 0.34 and len(sheet.parts) > 4):
+        return
+    voicing = sheet.chord(bar).voicing
+    tones = [*voicing, *(pitch + 12 for pitch in voicing)]
+    order = _ARPEGGIOS[sheet.pick("arpeggio", bar, len(_ARPEGGIOS))]
+    step = sheet.style.arpeggio_beats
+    if not sheet.style.loops:
+        turn = int(sheet.rng.choice((0, 0, 1, 2)))
+        order = order[turn:] + order[:turn]
+        step *= 2 if section.energy < 0.45 else 1
+    for i in range(int(sheet.beats / step)):
+        if i % len(order) and sheet.rng.random() < 0.14:
+            continue  # a breath
+        pitch = tones[order[i % len(order)] % len(tones)]
+        level = sheet.level_db(bar, i * step) - 0.15 * (pitch - voicing[0])
+        sheet.hand.play(part, bar, i * step, max(1.6, 2 * step), pitch, level)
+
+
+def _bass(sheet: Sheet, bar: int) -> None:
+    """Play the section's pattern under the chord; where there is little energy, and in the last bar, hold the root."""
+    part, section, chord = sheet.part("bass"), sheet.section(bar), sheet.chord(bar)
+    if part is None:
+        return
+    if (sub := sheet.part("sub")) and sheet.begins(bar):
+        left = sheet.style.bars * sheet.beats
+        sheet.hand.play(sub, bar, 0, left, chord.bass + 12 * (chord.bass < 36), sheet.level_db(bar, 0))
+    following = sheet.chord(bar + 1)
+    fifth = 6 if chord.symbol.endswith("7b5") else 7
+    third = 3 if chord.symbol.lstrip("b#")[0].islower() else 4
+    tones = {"r": chord.bass, "g": chord.bass, "o": chord.bass + 12, "f": chord.bass + fifth, "t": chord.bass + third}
+    scale = {(sheet.tonic + step) % 12 for step in SCALES["diatonic"][sheet.mode]}
+    steps = [p for p in range(following.bass - 2, following.bass + 3) if p != following.bass and p % 12 in scale]
+    tones["n"] = min(steps, key=lambda pitch: abs(pitch - chord.bass - 3), default=chord.bass)
+    pattern = BASSES[sheet.style.basses[sheet.pick("basses", bar, len(sheet.style.basses))]]
+    if sheet.rng.random() < 0.25 and not sheet.style.loops:
+        pattern = BASSES[str(sheet.rng.choice(sheet.style.basses))]
+    if section.energy < 0.4:
+        pattern = BASSES["held"]
+    positions = [position for position, _, _ in pattern] + [float(sheet.beats)]
+    for i, (position, length, tone) in enumerate(pattern):
+        room = next((p for p in positions[i + 1 :] if p > position), sheet.beats) - position
+        ghost = tone == "g"
+        held = min(length, room) if len(pattern) > 1 else sheet.beats - position
+        sheet.hand.play(
+            part, bar, position, held, tones[tone], sheet.level_db(bar, position) - 9.0 * ghost,
+            Articulation.MUTED if ghost else Articulation.NORMAL,
+        )  # fmt: skip
+
+
+def _drums(sheet: Sheet, bar: int) -> None:
+    """Play the section's groove, as many of its drums as its energy lets in, and a fill into the next section."""
+    part, section = sheet.part("drums"), sheet.section(bar)
+    if part is None:
+        return
+    grooves = sheet.style.drums
+    groove = dict(DRUMS[grooves[sheet.pick("drums", bar, len(grooves))]])
+    last = bar - section.first_bar + 1
+    kind = "rim" if "rim" in groove else "brush" if "brush" in groove else "snare"
+    if last % PHRASE_BARS == 0 and section.energy >= 0.5:
+        whole = last == section.bars
+        fill = FILLS[kind][int(sheet.rng.integers(len(FILLS[kind])))]
+        for name, steps in fill.items():
+            before = groove.get(name, "." * 16)
+            groove[name] = before[:8] + steps if whole else before[:12] + steps[4:]
+    for name, steps in groove.items():
+        drum = Drum[name.upper()]
+        if section.energy < ENTRIES.get(drum, 0.5):
+            continue
+        for step, mark in enumerate(steps):
+            if mark == "." or (mark == "," and sheet.rng.random() < 0.3):
+                continue
+            level = -1.0 + MARKS_DB[mark] - 6.0 * (1 - section.energy) + sheet.level_db(bar, 0) * 0.25
+            sheet.hand.play(part, bar, step / 4, 0.25, drum, level, place=name)
+
+
+def _tune(sheet: Sheet, bar: int) -> None:
+    """Write two bars of tune: a motif, then itself varied, then an answer, then a close; or a rest."""
+    section = sheet.section(bar)
+    part = sheet.part("answer") if section.name == "B" and sheet.part("answer") else sheet.part("lead")
+    if part is None:
+        return
+    place = (bar - section.first_bar) // 2 % 4
+    share = sheet.style.melody * (0.5 if section.energy < 0.4 else 1.0) * (1.3, 1.0, 1.0, 0.7)[place]
+    if (bar == 0 and section.name == "intro") or sheet.rng.random() > share:
+        return
+    motif = _motif(sheet, "B" if section.name == "B" else "A")
+    if place:
+        motif = _varied(sheet, motif, place)
+    _sing(sheet, part, bar, motif)
+
+
+def _motif(sheet: Sheet, letter: str) -> Motif:
+    """Return the motif of A or B, made when it is first heard."""
+    if letter not in sheet.motifs:
+        rhythms = _SLOW_RHYTHMS if sheet.style.bars > 1 and not sheet.style.arpeggio else _RHYTHMS
+        rhythm = rhythms[int(sheet.rng.integers(len(rhythms)))]
+        steps = sheet.rng.choice((-2, -1, -1, 1, 1, 2, 3), len(rhythm))
+        sheet.motifs[letter] = tuple((at, length, int(step)) for (at, length), step in zip(rhythm, steps, strict=True))
+    return sheet.motifs[letter]
+
+
+def _varied(sheet: Sheet, motif: Motif, place: int) -> Motif:
+    """Return the motif as it comes back: turned upside down, begun later, ornamented, or closed early."""
+    kind = int(sheet.rng.integers(4))
+    if place == 3:  # a close: the first notes, the last one long
+        kept = motif[: max(1, len(motif) - 2)]
+        return (*kept[:-1], (kept[-1][0], 3.0, -1))
+    if kind == 0:
+        return tuple((at, length, -step) for at, length, step in motif)
+    if kind == 1:
+        return tuple((at + 0.5, length, step) for at, length, step in motif if at + 0.5 < 8)
+    if kind == 2 and len(motif) > 1:
+        at, length, step = motif[-1]
+        return (*motif[:-1], (at, length / 2, step), (at + length / 2, length / 2, 1))
+    return tuple((at, length, step + 1 if i == 1 else step) for i, (at, length, step) in enumerate(motif))
+
+
+def _sing(sheet: Sheet, part: Part, bar: int, motif: Motif) -> None:
+    """Lay a motif on the scale, drawn to the chord on strong beats and never a semitone beside one of its tones."""
+    section, style = sheet.section(bar), sheet.style
+    centre = style.tune + round(6 * (section.energy - 0.6)) - 5 * (section.name == "turn")
+    here: int | None = None
+    for i, (at, length, step) in enumerate(motif):
+        into, beat = divmod(at, sheet.beats)
+        now = bar + int(into)
+        if at >= 2 * sheet.beats or now >= sheet.hand.bars + math.ceil(sheet.hand.tail_s / sheet.bar_s):
+            break
+        ladder, tones = _ladder(sheet, now)
+        strong = beat % 2 == 0 or length >= 2
+        wanted = centre if here is None else here
+        index = min(range(len(ladder)), key=lambda j: abs(ladder[j] - wanted))
+        index = min(max(index + (step if i else 0), 0), len(ladder) - 1)
+        if strong or i == 0:
+            index = min(range(len(ladder)), key=lambda j: abs(j - index) + 3 * (ladder[j] % 12 not in tones))
+        here = ladder[index]
+        if abs(here - centre) > 9:
+            wanted = centre
+            here = min(ladder, key=lambda pitch: abs(pitch - wanted))
+        next_at = motif[i + 1][0] if i + 1 < len(motif) else 2.0 * sheet.beats
+        bound = Articulation.LEGATO if i and at - motif[i - 1][0] <= motif[i - 1][1] + 0.01 else Articulation.NORMAL
+        level = sheet.level_db(now, beat) + 3.0 * math.sin(math.pi * (i + 1) / (len(motif) + 1)) + 0.4 * (here - centre)
+        sheet.hand.play(part, now, beat, min(length, max(0.4, next_at - at)), here, level, bound)
+
+
+def _ladder(sheet: Sheet, bar: int) -> tuple[list[int], set[int]]:
+    """Return the pitches a tune may use here, and the pitch classes of the chord."""
+    chord = sheet.chord(bar)
+    tones = {pitch % 12 for pitch in (*chord.voicing, chord.bass)}
+    tonic = sheet.tonic + sheet.shifts[min(bar, len(sheet.shifts) - 1)]
+    scale = {(tonic + step) % 12 for step in SCALES[sheet.style.scale][sheet.mode]}
+    rubbing = {(tone + side) % 12 for tone, side in itertools.product(tones, (1, -1))} - tones
+    usable = (scale - rubbing) or tones
+    return [pitch for pitch in range(62, 89) if pitch % 12 in usable], tones

@@ -1,0 +1,305 @@
+"""Whether acestep-api can be used just now, and the one thread at a time that finds out.
+
+Whoever meets an unreachable or refusing server reports it here and waits; one of those who wait probes. Calls that
+fail otherwise are counted by route: one bad answer is nothing, PATIENCE_S of them are worth a line, even though
+everybody goes on. A person reads one line when something begins and one when it is over, however many threads and
+calls were concerned. What can be concluded, from what, stands in `conclusions`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
+from base.notices import Notices
+from base.workers import Clock
+from generation import conclusions
+from generation.conclusions import Conclusion
+from generation.policy import Client, backoff_s
+
+LONGEST_PROBE_S: Final = 10.0
+REFUSED_PROBE_S: Final = 30.0
+UNSUPPORTED_S: Final = 600.0
+"""Nothing but another server helps; that one is noticed at once if it was away in between."""
+
+OTHERS_LOOK_S: Final = 0.5
+PATIENCE_S: Final = 8.0
+PROBES_FOR_COUNTS: Final = 4
+WHOLE, HEALTH, SUBMIT, POLL, DOWNLOAD = "", "health", "submit", "poll", "download"
+
+
+class Stopped(Exception):
+    """The program ends: leave whatever you do."""
+
+
+@dataclass
+class Trouble:
+    """The calls to one route that failed one after the other: when the first began and the last ended."""
+
+    since: float
+    until: float = 0.0
+    detail: str = ""
+    conclusion: Conclusion = conclusions.UNWELL
+
+
+class Connection:
+    """The server's state as all workers see it: "connecting", "up", "loading", "unwell", "down", "refused" or "off".
+
+    Instead of "connecting" and "down" it is "restarting" where `kept()` says that `--serve` is about to bring it back.
+    `on_return(away_s)` is called by the probing thread before anybody goes on, when the server may be another one
+    than before; what it raises of ServerError keeps the server away.
+
+    Threads: any; `_lock` guards every field.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        notices: Notices,
+        rng: random.Random,
+        url: str,
+        engine: str,
+        on_return: Callable[[float], None],
+        kept: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._client = client
+        self._clock = clock
+        self._notices = notices
+        self._rng = rng
+        self._url = url
+        self._engine = engine
+        self._on_return = on_return
+        self._kept = kept
+        self._restarting = False
+        self._state = "off" if engine == "builtin" else "connecting"
+        self._detail = ""
+        self._since = self._rests_until = clock.now()
+        self._probing = False
+        self._probes = 0
+        self._troubles: dict[str, Trouble] = {}
+        self._said: dict[tuple[str, int], str] = {}
+        self._slowest_submit_s = self._heard_at = 0.0
+        self._loading = self._loading_said = False
+        self._ever_up = self._key_taken = False
+        self._owes_good_news = True
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """The state and, where it is not well, the reason."""
+        with self._lock:
+            if self._restarting and self._state in ("connecting", "down"):
+                return "restarting", ""
+            if self._state not in ("up", "unsure"):
+                return self._state, self._detail
+            lasting = [trouble.detail for trouble in self._troubles.values() if self._lasts(trouble)]
+            if lasting or self._state == "unsure":
+                return "unwell", lasting[-1] if lasting else self._detail
+            return "loading" if self._loading else "up", ""
+
+    @property
+    def heard_at(self) -> float:
+        """When the server last answered a call that tells how it is."""
+        return self._heard_at
+
+    def is_troubled(self, route: str) -> bool:
+        """Whether the last call to a route failed."""
+        with self._lock:
+            return route in self._troubles
+
+    def lost(self, error: ServerUnreachable) -> None:
+        """Note that a call did not get through."""
+        with self._lock:
+            if self._state in ("up", "unsure"):
+                self._enter("down", str(error))
+
+    def refused(self, route: str, error: ServerRefused) -> None:
+        """Note that the server said no; nobody calls before it says yes."""
+        with self._lock:
+            if self._state != "refused":
+                self._enter("refused", str(error))
+                self._rests_until = self._since + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
+        self._say(route, error)
+
+    def unsure(self, error: ServerError) -> None:
+        """Note that a submit may have arrived: nobody calls before the server answers and its counts are known."""
+        with self._lock:
+            if self._state == "up":
+                self._enter("unsure", str(error))
+
+    def troubled(self, route: str, error: ServerError, began_at: float) -> None:
+        """Note that a call failed which is repeated, and say so once that lasts."""
+        with self._lock:
+            trouble = self._troubles.setdefault(route, Trouble(began_at))
+            trouble.until, trouble.detail = self._clock.now(), str(error)
+            trouble.conclusion = conclusions.of_call(error)
+            lasts = self._lasts(trouble)
+        if lasts:
+            self._say(route, error)
+
+    def answered(self, route: str, took_s: float = 0.0) -> None:
+        """Note that a call was answered: what was said of its route, and of the server as a whole, is over.
+
+        A server that answers a submit only as the job is done is deaf until then: its silence is nothing to tell.
+        """
+        with self._lock:
+            self._heard_at = self._clock.now()
+            if route == SUBMIT:
+                self._slowest_submit_s = max(self._slowest_submit_s, took_s)
+            self._troubles.pop(HEALTH, None)
+            self._troubles.pop(route, None)
+            self._key_taken = self._key_taken or route != HEALTH  # that one is open to all
+            news = self._take_back(route)
+        if news:
+            self._notices.say("server.up", "good")
+
+    def busy(self, error: ServerError) -> None:
+        """Note that the server's queue stays full."""
+        self._say(SUBMIT, error)
+
+    def loading(self, *, begins: bool) -> None:
+        """Note whether the server seems to load its models, and say so once."""
+        with self._lock:
+            news = begins and not self._loading_said
+            self._loading, self._loading_said = begins, self._loading_said or begins
+        if news:
+            self._notices.say(conclusions.LOADING.line)
+
+    def wait_until_up(self, stop: threading.Event) -> None:
+        """Return when the server can be used. Raises Stopped."""
+        while not stop.is_set():
+            with self._lock:
+                if self._state == "up":
+                    return
+                probing = not self._probing and self._state != "off"
+                self._probing = self._probing or probing
+                wait_s = self._until_probe_s() if probing else OTHERS_LOOK_S
+            if probing:
+                try:
+                    self._probe(stop, wait_s)
+                finally:
+                    with self._lock:
+                        self._probing = False
+            else:
+                self._clock.wait(stop, wait_s)
+        raise Stopped
+
+    def _take_back(self, route: str) -> bool:
+        """Take back what was said of a route; return whether that is worth a line. Called under the lock."""
+        over = {route} if route == HEALTH else {route, WHOLE}
+        self._said = {key: of for key, of in self._said.items() if of not in over}
+        news = self._owes_good_news and self._key_taken and self._state == "up" and not self._said
+        self._owes_good_news = self._owes_good_news and not news
+        return news
+
+    def _lasts(self, trouble: Trouble) -> bool:
+        """Whether a trouble is worth a line: many calls, or one that was waited for in vain."""
+        silent = trouble.conclusion is conclusions.SILENT
+        patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if silent else PATIENCE_S
+        return trouble.until - trouble.since >= patience_s
+
+    def _enter(self, state: str, detail: str) -> None:
+        """Change the state to one in which nobody calls. Called under the lock."""
+        self._state, self._detail = state, detail
+        self._since, self._probes = self._clock.now(), 0
+        self._loading = self._loading_said = False
+
+    def _until_probe_s(self) -> float:
+        """Seconds before the next probe: none before the very first. Called under the lock."""
+        self._probes += 1
+        if self._state == "refused":
+            return REFUSED_PROBE_S
+        if self._state == "connecting" and self._probes == 1:
+            return 0.0
+        return backoff_s(self._probes, self._rng, first_s=0.5, longest_s=LONGEST_PROBE_S)
+
+    def _probe(self, stop: threading.Event, wait_s: float) -> None:
+        """Wait, ask the server, and take over what it says."""
+        if self._clock.wait(stop, wait_s):
+            raise Stopped
+        with self._lock:
+            state, since = self._state, self._since
+        try:
+            self._client.health()
+            if state == "refused" and self._clock.now() < self._rests_until:
+                return
+            if state in ("refused", "unsure"):
+                self._ask_with_key()
+            if state != "unsure":
+                self._on_return(self._clock.now() - since)
+        except ServerRefused as error:
+            self.refused(WHOLE, error)
+        except ServerError as error:
+            self._still_away(error)
+        else:
+            self._returned()
+
+    def _ask_with_key(self) -> None:
+        """Ask for what wants the key, as /health is open to all, and for the counts.
+
+        A server without that route cannot refuse the key; one that never gives its counts is used without.
+        """
+        try:
+            self._client.stats()
+            with self._lock:
+                self._key_taken = True
+        except ServerRefused as error:
+            if error.wants_key:
+                raise
+        except ServerTrouble:
+            if self._probes < PROBES_FOR_COUNTS:
+                raise
+
+    def _returned(self) -> None:
+        """Let everybody go on. A server that was only silent is well again; for the rest each route has to show it."""
+        with self._lock:
+            was_unsure = self._state == "unsure"
+            self._state, self._detail, self._ever_up = "up", "", True
+            news = False
+            for route, trouble in list(self._troubles.items()):
+                if not was_unsure:
+                    del self._troubles[route]
+                elif trouble.conclusion is conclusions.SILENT:
+                    del self._troubles[route]
+                    news = self._take_back(route) or news
+        if news:
+            self._notices.say("server.up", "good")
+
+    def _still_away(self, error: ServerError) -> None:
+        unreachable = isinstance(error, ServerUnreachable)
+        self._restarting = unreachable and self._kept()
+        with self._lock:
+            if self._state == "refused" and not unreachable:
+                return
+            if unreachable and self._state in ("refused", "unsure"):
+                self._enter("down", str(error))
+            self._detail = str(error)
+        self._say(WHOLE, error)
+
+    def _say(self, route: str, error: ServerError) -> None:
+        """Say what a failed call shows, once until a call to that route (WHOLE: any) is answered."""
+        conclusion = conclusions.of_call(error)
+        refused = isinstance(error, ServerRefused)
+        with self._lock:
+            if conclusion is conclusions.AWAY and self._restarting:
+                conclusion = conclusions.RESTARTING
+            elif conclusion is conclusions.AWAY and not self._ever_up and self._engine == "auto":
+                conclusion = conclusions.ABSENT
+            key = (conclusion.line, error.status if isinstance(error, ServerRefused) else 0)
+            known = key in self._said
+            self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
+            self._owes_good_news = True
+        if not known:
+            level = (
+                "error"
+                if refused
+                else "info"
+                if conclusion in (conclusions.ABSENT, conclusions.RESTARTING)
+                else "warning"
+            )
+            self._notices.say(conclusion.line, level, reason=str(error), url=self._url)

@@ -1,0 +1,355 @@
+"""What is asked for after failures, and how fast the server turned out to be. No thread, call or wait in here.
+
+A job is tried `1 + max_retry` times under the same conditions, where the language model plays a part then once
+without, and what still fails at the next shorter duration; after the ladder's end at most one try a minute goes on
+for ever. Only the server's own verdict on a job is a failure here: calls that failed on the way, jobs and files that
+were lost or refused say nothing of what was asked for.
+
+That a job succeeds further down is no proof yet, for jobs fail by chance too. A demand (thinking, a length) is given
+up once it failed at least FAILED times without one success between, and PROOFS jobs succeeded without it after
+failing with it, none failing without. What was given up is tried again after some successes (ever more of them), and
+after a restart of the server; one success takes the conclusion back.
+
+The calls of acestep-api that the generator uses, and their repetition when they fail on the way.
+
+tenacity repeats what is safe to repeat: a call that changes nothing, or one that surely did not arrive. The waits
+grow exponentially with jitter, are capped, and end when the program does.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import statistics
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from base.errors import ServerTrouble
+from music.segment import Recipe
+from server.replies import AudioFile, JobReport, ServerStats, Submitted
+
+LADDER_S: Final = (20.0, 10.0)
+RARE_TRY_S: Final = 60.0
+FAILED: Final = 8
+PROOFS: Final = 2
+TEST_AFTER: Final = 4  # successes without a demand before it is made again
+LONGEST_TEST_AFTER: Final = 64
+LONGEST_BACKOFF_S: Final = 30.0
+REMEMBERED: Final = 8
+AUDIBLE_SHARE: Final = 0.8  # of a segment's length, before any was heard: a fifth of real segments is dead tail
+
+
+def backoff_s(attempt: int, rng: random.Random, *, first_s: float = 1.0, longest_s: float = LONGEST_BACKOFF_S) -> float:
+    """Return the wait before try `attempt + 1`: min(longest, first · 2^(attempt - 1)), its upper half random."""
+    return min(longest_s, first_s * 2.0 ** min(attempt - 1, 20)) * rng.uniform(0.5, 1.0)
+
+
+class Change(enum.Enum):
+    """What turned out as a try ended."""
+
+    NO_THINKING = "no thinking"
+    THINKING = "thinking"
+    SHORTER = "shorter"
+    LONGER = "longer"
+    RARELY = "rarely"
+    WORKS = "works"
+
+
+@dataclass
+class Doubt:
+    """What speaks against one demand. `failed` and `proofs` count since it last worked, `successes` without it."""
+
+    failed: int = 0
+    proofs: int = 0
+    drawn: bool = False
+    successes: int = 0
+    test_after: int = TEST_AFTER
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was given up is to be tried again."""
+        return self.drawn and self.successes >= self.test_after
+
+    def prove(self) -> bool:
+        """Count a job that worked without, after failing with; return whether that settles it."""
+        self.proofs += 1
+        news = not self.drawn and self.failed >= FAILED and self.proofs >= PROOFS
+        if news:
+            self.drawn, self.successes = True, 0
+        return news
+
+    def excuse(self) -> None:
+        """Begin all proofs anew: without it, jobs fail too."""
+        self.failed = self.proofs = 0
+
+    def clear(self) -> bool:
+        """Count a success with it; return whether that takes a conclusion back."""
+        self.excuse()
+        was_drawn, self.drawn, self.test_after = self.drawn, False, TEST_AFTER
+        return was_drawn
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a try asks for; `rung` counts down the ladder from 0, the full duration. `tests` a conclusion, or none."""
+
+    rung: int
+    duration_s: float
+    thinking: bool
+    tests: Doubt | None = None
+
+
+@dataclass
+class Tries:
+    """One job's way down: its failures at the rung it stands on, with thinking among them, and the rungs above.
+
+    Owned by the thread that has the job.
+    """
+
+    rung: int = 0
+    failed: int = 0
+    thinking_failed: int = 0
+    failed_rungs: set[int] = field(default_factory=set)
+
+    def stand_on(self, rung: int) -> None:
+        """Begin anew at a rung."""
+        self.rung, self.failed, self.thinking_failed = rung, 0, 0
+
+
+class Policy:
+    """The ladder of durations and the use of the language model, shared by all jobs.
+
+    Threads: any; `_lock` guards every field.
+    """
+
+    def __init__(self, segment_s: float, max_retry: int, thinking: bool) -> None:
+        self.ladder_s = (segment_s, *(rung_s for rung_s in LADDER_S if rung_s < segment_s))
+        self._lock = threading.Lock()
+        self._max_retry = max_retry
+        self._wants_thinking = thinking
+        self._thinking = Doubt()
+        self._lengths = [Doubt() for _ in self.ladder_s[1:]]  # of every rung but the last
+        self._worn_out = False
+        self._next_try_at = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds the next job will be asked for."""
+        return self.ladder_s[self._rung]
+
+    @property
+    def _rung(self) -> int:
+        """The rung below the last one given up."""
+        return max((rung + 1 for rung, doubt in enumerate(self._lengths) if doubt.drawn), default=0)
+
+    @property
+    def _thinks(self) -> bool:
+        return self._wants_thinking and not self._thinking.drawn
+
+    def next(self, tries: Tries) -> Conditions:
+        """Return the conditions of a job's next try; what another job has proved is taken over."""
+        with self._lock:
+            if not tries.failed and not tries.failed_rungs and (test := self._test()) is not None:
+                return test
+            if tries.rung < self._rung:
+                tries.stand_on(self._rung)
+            thinking = self._thinks and tries.failed <= self._max_retry
+            return Conditions(tries.rung, self.ladder_s[tries.rung], thinking)
+
+    def _test(self) -> Conditions | None:
+        """Return a try of what was given up, if one is due; it is handed out once. Called under the lock."""
+        rung = self._rung
+        if self._thinking.is_due:
+            self._thinking.successes = 0
+            return Conditions(rung, self.ladder_s[rung], True, self._thinking)
+        if rung and (doubt := self._lengths[rung - 1]).is_due:
+            doubt.successes = 0
+            return Conditions(rung - 1, self.ladder_s[rung - 1], self._thinks, doubt)
+        return None
+
+    def hold_s(self, now: float) -> float:
+        """Claim a turn and return the seconds until it comes: 0, unless tries have become rare."""
+        with self._lock:
+            if not self._worn_out:
+                return 0.0
+            turn_at = max(now, self._next_try_at)
+            self._next_try_at = turn_at + RARE_TRY_S
+            return turn_at - now
+
+    def failed(self, tries: Tries, conditions: Conditions, now: float) -> list[Change]:
+        """Count a verdict of the server against a job; return what follows from it."""
+        with self._lock:
+            if conditions.tests is not None:
+                conditions.tests.test_after = min(2 * conditions.tests.test_after, LONGEST_TEST_AFTER)
+                return []
+            tries.failed += 1
+            tries.thinking_failed += conditions.thinking
+            if conditions.thinking:
+                self._thinking.failed += 1
+            else:
+                self._thinking.excuse()
+            if conditions.rung < len(self._lengths):
+                self._lengths[conditions.rung].failed += 1
+            if tries.failed <= self._max_retry + int(self._thinks):
+                return []
+            tries.failed_rungs.add(tries.rung)
+            tries.stand_on(min(tries.rung + 1, len(self.ladder_s) - 1))
+            if len(self.ladder_s) - 1 not in tries.failed_rungs:
+                return []
+            for doubt in self._lengths:
+                doubt.excuse()
+            if self._worn_out:
+                return []
+            self._worn_out, self._next_try_at = True, now + RARE_TRY_S
+            return [Change.RARELY]
+
+    def succeeded(self, tries: Tries, conditions: Conditions) -> list[Change]:
+        """Count a job that brought music; return what follows from it."""
+        with self._lock:
+            rung_before, changes = self._rung, [Change.WORKS] if self._worn_out else []
+            self._worn_out = False
+            for doubt in (self._thinking, *self._lengths):
+                doubt.successes += 1
+            if conditions.thinking:
+                changes += [Change.THINKING] if self._thinking.clear() else []
+            elif tries.thinking_failed > self._max_retry and self._thinking.prove():
+                changes.append(Change.NO_THINKING)
+            at_once = tries.failed == (0 if conditions.thinking else tries.thinking_failed)
+            for rung, doubt in enumerate(self._lengths):
+                if rung >= conditions.rung:
+                    doubt.clear()
+                elif rung in tries.failed_rungs and at_once:
+                    doubt.prove()
+            if self._rung != rung_before:
+                changes.append(Change.SHORTER if self._rung > rung_before else Change.LONGER)
+            return changes
+
+    def server_restarted(self) -> None:
+        """A new server process may do what the old one could not: try it again, and begin all proofs anew."""
+        with self._lock:
+            self._next_try_at = 0.0
+            for doubt in (self._thinking, *self._lengths):
+                doubt.excuse()
+                doubt.successes = doubt.test_after = TEST_AFTER
+
+
+class Speed:
+    """What was learned of the server's speed from its latest jobs.
+
+    Threads: any; the deques are appended to and copied in one step each.
+    """
+
+    def __init__(self) -> None:
+        self._per_asked_s: deque[float] = deque(maxlen=REMEMBERED)
+        self._per_audible_s: deque[float] = deque(maxlen=REMEMBERED)
+        self._shares: deque[float] = deque(maxlen=REMEMBERED)
+        self._history_s: deque[float] = deque(maxlen=60)
+
+    def learn(self, run_s: float, asked_s: float, audible_s: float, files: int, *, cold: bool) -> None:
+        """Take in a finished job: `run_s` at work on it, `audible_s` the sum over its `files` files.
+
+        A `cold` job (the first of a session: models load, kernels compile) says nothing of the normal speed.
+        """
+        if audible_s <= 0.0 or files == 0:
+            return
+        self._shares.append(audible_s / files / asked_s)
+        self._history_s.append(run_s)
+        if not cold:
+            self._per_asked_s.append(run_s / asked_s)
+            self._per_audible_s.append(run_s / audible_s)
+
+    def expected_s(self, duration_s: float) -> float | None:
+        """Return the seconds a job of `duration_s` will take, None before any was seen."""
+        ratios = tuple(self._per_asked_s)
+        return statistics.median(ratios) * duration_s if ratios else None
+
+    @property
+    def factor(self) -> float | None:
+        """Generation seconds per audible second (median); None before the second job."""
+        ratios = tuple(self._per_audible_s)
+        return statistics.median(ratios) if ratios else None
+
+    @property
+    def audible_share(self) -> float:
+        """The part of a segment's asked length that can be heard (median)."""
+        shares = tuple(self._shares)
+        return statistics.median(shares) if shares else AUDIBLE_SHARE
+
+    @property
+    def history_s(self) -> tuple[float, ...]:
+        """Generation times of the latest jobs, oldest first."""
+        return tuple(self._history_s)
+
+
+TRANSIT_TRIES: Final = 6
+MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
+FETCH_TRIES: Final = 12  # two to four minutes: what is fetched was generated and is not made again
+
+
+class Client(Protocol):
+    """acestep-api, as `ace_client.AceClient` gives it: one call, one outcome; any thread may call."""
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the server answers nobody while it makes music."""
+        ...
+
+    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
+        """Ask for a job."""
+        ...
+
+    def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
+        """Ask how jobs are."""
+        ...
+
+    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+        """Fetch a file."""
+        ...
+
+    def health(self) -> None:
+        """Ask whether it is there."""
+        ...
+
+    def stats(self) -> ServerStats:
+        """Ask what it does."""
+        ...
+
+
+def _asked_s(state: RetryCallState) -> float:
+    """Return the wait that the server asked for, within reason."""
+    error = state.outcome.exception() if state.outcome else None
+    return min((isinstance(error, ServerTrouble) and error.retry_after_s) or 0.0, MOST_PATIENT_S)
+
+
+def retrying(
+    pause: Callable[[float], None],
+    rng: random.Random,
+    note: Callable[[int, BaseException | None], None],
+    *,
+    idempotent: bool,
+) -> Retrying:
+    """Return a tenacity policy for one call.
+
+    `pause` waits, and raises when the program ends. `note` is told each failed attempt that will be repeated.
+    """
+
+    def passing(error: BaseException) -> bool:
+        return isinstance(error, ServerTrouble) and not error.is_final and (idempotent or not error.arrived)
+
+    def before_sleep(state: RetryCallState) -> None:
+        note(state.attempt_number, state.outcome.exception() if state.outcome else None)
+
+    return Retrying(
+        retry=retry_if_exception(passing),
+        wait=lambda state: max(backoff_s(state.attempt_number, rng), _asked_s(state)),
+        stop=stop_after_attempt(FETCH_TRIES if idempotent else TRANSIT_TRIES),
+        sleep=lambda seconds: pause(float(seconds)),
+        before_sleep=before_sleep,
+        reraise=True,
+    )

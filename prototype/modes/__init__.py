@@ -1,0 +1,1 @@
+"""What is done instead of playing: check, listing, render. For app."""

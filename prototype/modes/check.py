@@ -1,0 +1,320 @@
+"""`--check`: everything the music depends on, a line each, with the remedy. It changes nothing.
+
+It works beside a running player, and whatever is broken becomes a line. Exit code 0 means that it will play.
+
+Whether this machine can play: libVLC and the sound device, the spool's disk, the terminal.
+
+Whether libVLC can make a sound here: its version, and a moment of silence played on the sound device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.text import Text
+
+from base.errors import ConfigError, LibVlcMissing, SpoolBusy
+from base.notices import Notices
+from base.texts import LANGUAGES, text
+from base.workers import Clock, SystemClock
+from builtin.fluid import Font, Unplayable, fonts
+from config import Settings
+from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
+from modes.server_check import ServerCheck
+from music.segment import CHANNELS, SAMPLE_RATE_HZ
+from music.stations import Station
+from output.sound_server import SETTLE_S, Hearing, look_once
+from output.stream_player import FRAME_BYTES, StreamPlayer
+from output.vlc_library import LibVlc
+from screen.plain_lines import FAINT, Lines, column, harmless
+from screen.terminal import terminal_size
+from spool.folders import INCOMING, LOCK_FILE, PART, ROOM_BYTES, FolderLock
+
+KNOWN_VLC: Final = "3."
+BYTES_PER_HOUR: Final = 3600 * SAMPLE_RATE_HZ * CHANNELS * 2  # 16-bit
+GB: Final = 1e9
+LEAST_COLUMNS: Final = 60
+LEAST_LINES: Final = 16
+PROBE_BYTES: Final = 2**16
+UNHEARD: Final = {
+    Hearing.STREAM_MUTED.value: "check.sound.stream_muted",
+    Hearing.DEVICE_MUTED.value: "check.sound.device_muted",
+    Hearing.SUSPENDED.value: "check.sound.suspended",
+}
+
+
+def sound(audio_output: str, clock: Clock) -> Findings:
+    """Play a moment of silence: on the sound device where AUDIO_OUTPUT is one, else on VLC's dummy."""
+    used = audio_output == "auto"
+    complaint: str | None = None
+    try:
+        version = libvlc_version()
+        with contextlib.suppress(TimeoutError):
+            complaint = play_silence(clock, real_device=used)
+    except LibVlcMissing as error:
+        yield found(PROBLEM, "vlc", "check.vlc.missing", reason=error)
+        yield found(WARNING, "sound", "check.sound.without_vlc")
+        return
+    if not version.startswith(KNOWN_VLC):
+        yield found(WARNING, "vlc", "check.vlc.version", version=version)
+    elif complaint and not used:
+        yield found(PROBLEM, "vlc", "check.vlc.silent", version=version)
+    else:
+        yield found(OK, "vlc", "check.vlc.ok", version=version)
+    if complaint is None:
+        yield found(PROBLEM, "sound", "check.sound.hangs", seconds=f"{LIMIT_S:.0f}")
+    elif not used:
+        yield found(OK, "sound", "check.sound.off", output=audio_output)
+    elif complaint in UNHEARD:
+        yield found(PROBLEM, "sound", UNHEARD[complaint])
+    elif complaint:
+        # VLC's words can be the mere template of a sentence, which tells nothing.
+        reason = "" if "%" in complaint else f" ({complaint})"
+        yield found(PROBLEM, "sound", "check.sound.none", reason=reason)
+    else:
+        yield found(OK, "sound", "check.sound.ok")
+
+
+def instruments(soundfont: Path | None) -> Findings:
+    """Look for what plays the real instruments of the built-in music, which can do without."""
+    try:
+        path = Font([soundfont] if soundfont else fonts()).path
+        yield found(OK, "instruments", "check.instruments.ok", path=path)
+    except Unplayable as reason:
+        yield found(WARNING if soundfont else OK, "instruments", reason.key, **reason.fields)
+
+
+def disk(folder: Path, max_mb: float) -> Findings:
+    """Look at the spool's lock, write a file where it is or will be, and count what fits."""
+    try:
+        with contextlib.suppress(OSError):  # who may not write there is told so below
+            if (folder / LOCK_FILE).exists():
+                lock = FolderLock(folder)
+                lock.take()
+                lock.release()
+    except SpoolBusy as error:
+        yield found(WARNING, "spool", "check.spool.busy", reason=error)
+    try:
+        existing = next(place for place in (folder / INCOMING, folder, *folder.parents) if place.is_dir())
+        # Named as a partial file, so that the next start of the player deletes what a kill leaves behind.
+        with tempfile.NamedTemporaryFile(dir=existing, prefix=f"{PART}check-") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        key = "check.spool.ok" if folder.is_dir() else "check.spool.new"
+        yield found(OK, "spool", key, folder=folder)
+        yield _room(shutil.disk_usage(existing).free, max_mb * 2**20)
+    except OSError as error:
+        yield found(PROBLEM, "spool", "check.spool.refused", folder=folder, reason=error.strerror or error)
+
+
+def _room(free_bytes: float, wanted_bytes: float) -> Finding:
+    free, hours = f"{free_bytes / GB:.1f}", f"{free_bytes / BYTES_PER_HOUR:,.1f}"
+    if free_bytes < ROOM_BYTES:
+        return found(PROBLEM, "disk", "check.disk.full", free=free)
+    if free_bytes < wanted_bytes:
+        wanted = f"{wanted_bytes / GB:.1f}"
+        return found(WARNING, "disk", "check.disk.low", free=free, hours=hours, wanted=wanted)
+    return found(OK, "disk", "check.disk.ok", free=free, hours=hours)
+
+
+def terminal(stdin: TextIO | None, stdout: TextIO, term: str) -> Findings:
+    """Look whether the dashboard can be drawn and the keys be read. `term` is the variable TERM."""
+    if not stdout.isatty():
+        yield found(OK, "terminal", "check.terminal.none")
+        return
+    size = terminal_size(stdout)
+    encoding = (stdout.encoding or "ascii").upper()
+    well = True
+    for faulty, key, fields in (
+        (stdin is None or not stdin.isatty(), "check.terminal.no_keys", {}),
+        (term in ("", "dumb", "unknown"), "check.terminal.dumb", {"term": term or '""'}),
+        (not encoding.replace("-", "").startswith("UTF8"), "check.terminal.encoding", {"encoding": encoding}),
+        (
+            size.columns < LEAST_COLUMNS or size.lines < LEAST_LINES,
+            "check.terminal.small",
+            {
+                "columns": size.columns, "lines": size.lines,
+                "least_columns": LEAST_COLUMNS, "least_lines": LEAST_LINES,
+            },
+        ),
+    ):  # fmt: skip
+        if faulty:
+            well = False
+            yield found(WARNING, "terminal", key, **fields)
+    if well:
+        yield found(OK, "terminal", "check.terminal.ok", columns=size.columns, lines=size.lines, encoding=encoding)
+
+
+SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
+LIMIT_S: Final = 10.0
+
+
+class _Trial(StreamPlayer):
+    """A stream of silence that ends by itself; `complaint` is what libVLC has against the output, "" for nothing."""
+
+    def __init__(self, clock: Clock, *, real_device: bool) -> None:
+        super().__init__(lambda n: bytes(n * FRAME_BYTES), LibVlc(), Notices(clock), clock, real_device=real_device)
+        self.complaint = ""
+
+    def run(self, stop: threading.Event) -> None:
+        self._open()
+        try:
+            self._play()
+            self._settled.wait(SETTLE_S)
+            ends_at = self._clock.now() + SILENCE_S
+            while not self._device_error and not stop.is_set() and self._clock.now() < ends_at:
+                self._serve(0.05)
+            self.complaint = self._device_error or ("" if self._played_buffers() else "nothing was played")
+            hearing = look_once() if self._real_device else Hearing.UNKNOWN
+            if not self.complaint and hearing not in (Hearing.UNKNOWN, Hearing.PLAYS):
+                self.complaint = hearing.value
+        finally:
+            self.close()
+            self._shut()
+
+
+def libvlc_version() -> str:
+    """Return libVLC's version, such as "3.0.21". Raises LibVlcMissing."""
+    words: list[str] = LibVlc().load().libvlc_get_version().decode("utf-8", "replace").split()
+    return words[0] if words else "?"
+
+
+def play_silence(clock: Clock, *, real_device: bool, limit_s: float = LIMIT_S) -> str:
+    """Play a moment of silence on the sound device or, for the plugins' sake, on VLC's dummy of one.
+
+    Returns what libVLC has against it, "" when it took the silence. Raises LibVlcMissing when it has no plugins, and
+    TimeoutError when the sound server does not let VLC go (even to start it may wait for one); its thread is then
+    left behind.
+    """
+    trial, stop, missing = _Trial(clock, real_device=real_device), threading.Event(), list[LibVlcMissing]()
+
+    def body() -> None:
+        try:
+            trial.run(stop)
+        except LibVlcMissing as error:
+            missing.append(error)
+
+    with _quiet():
+        thread = threading.Thread(target=body, name="sound-check", daemon=True)
+        thread.start()
+        thread.join(limit_s)
+    stop.set()
+    if thread.is_alive():
+        trial.close()
+        raise TimeoutError
+    if missing:
+        raise missing[0]
+    return trial.complaint
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what VLC's plugins print on standard error off the screen."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+EXIT_WELL: Final = 0
+EXIT_PROBLEM: Final = 1
+STYLES: Final = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
+SUBJECTS: Final = (
+    "settings", "vlc", "sound", "instruments", "server", "key", "model", "lm", "speed", "spool", "disk", "terminal",
+)  # fmt: skip
+
+
+def check(
+    settings: Settings, choose: Callable[[], Station], *, stream: TextIO | None = None, clock: Clock | None = None
+) -> int:
+    """Examine everything and print it; return the exit code: 1 when there is a problem, else 0.
+
+    `choose` returns the station that would be played; a ConfigError that it raises is a problem of the settings.
+    """
+    stream, clock = stream or sys.stdout, clock or SystemClock()
+    lines = Lines(stream)
+
+    def findings() -> Findings:
+        station = None
+        try:
+            station = choose()
+            yield found(OK, "settings", "check.settings.ok")
+        except ConfigError as error:
+            yield from _faults(error.faults)
+        for sentence in settings.warnings:
+            yield found(WARNING, "settings", "check.settings.warning", sentence=sentence)
+        yield from sound(settings.audio_output, clock)
+        if settings.engine != "acestep":
+            yield from instruments(settings.soundfont)
+        yield from disk(settings.spool_dir, settings.spool_max_mb)
+        yield from terminal(sys.stdin, stream, os.environ.get("TERM", ""))
+        server = ServerCheck(settings, clock, lambda words: lines.say(Text(words, FAINT)), lines.passing)
+        yield from server.findings(station)
+
+    return _report(findings(), lines, settings.language)
+
+
+def check_faulty(faults: Sequence[str], environ: Mapping[str, str], *, stream: TextIO | None = None) -> int:
+    """Print the `faults` of settings that cannot be used, and examine what does not depend on any; return 1."""
+    stream = stream or sys.stdout
+    locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    chosen = environ.get("UI_LANG", "").lower()
+    language = chosen if chosen in LANGUAGES else Settings(locale=locale).language
+
+    def findings() -> Findings:
+        yield from _faults(faults)
+        yield found(WARNING, "settings", "check.settings.first")
+        yield from sound("auto", SystemClock())
+        yield from terminal(sys.stdin, stream, os.environ.get("TERM", ""))
+
+    return _report(findings(), Lines(stream), language)
+
+
+def _faults(faults: Sequence[str]) -> Findings:
+    return (found(PROBLEM, "settings", "check.settings.fault", fault=fault) for fault in faults)
+
+
+def _report(findings: Findings, lines: Lines, language: str) -> int:
+    """Print each finding as it comes, and the sum; return the exit code."""
+    levels, subjects = _words(language, tuple(STYLES)), _words(language, SUBJECTS)
+    counts = dict.fromkeys(STYLES, 0)
+    try:
+        for one in findings:
+            counts[one.level] += 1
+            level, subject = levels[one.level], subjects[one.subject]
+            head = Text.assemble((level, STYLES[one.level]), "  ", (subject, "bold"), "  ")
+            lines.hang(head, harmless(text(language, one.key, **one.fields)))
+        lines.say()
+        if counts[PROBLEM]:
+            lines.say(text(language, "check.done.problems", count=counts[PROBLEM]))
+        elif counts[WARNING]:
+            lines.say(text(language, "check.done.warnings", count=counts[WARNING]))
+        else:
+            lines.say(text(language, "check.done.well"))
+    finally:
+        lines.close()
+    return EXIT_PROBLEM if counts[PROBLEM] else EXIT_WELL
+
+
+def _words(language: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the words for `names`, all as wide as the widest."""
+    words = column([text(language, f"ui.check.{name}") for name in names])
+    return dict(zip(names, words, strict=True))

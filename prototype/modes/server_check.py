@@ -1,0 +1,274 @@
+"""Whether acestep-api can be used: does it answer, does it take our key, does it make music, and how fast.
+
+One short job at acestep-api, start to end: does it make music, and how fast? Nothing is kept.
+
+A server may be deaf while it loads its models. That is waited for, and what may have arrived is asked for once more
+only when it answers again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ace_client import AceClient, Timeouts
+from base.errors import (
+    AppError,
+    ConfigError,
+    CorruptSegment,
+    JobFailed,
+    JobLost,
+    JobStalled,
+    ServerError,
+    ServerRefused,
+    ServerSilent,
+    ServerTrouble,
+    ServerUnreachable,
+    SpoolError,
+)
+from base.texts import text
+from base.workers import Clock
+from config import Settings
+from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
+from music.analysis import ingest
+from music.segment import Recipe
+from music.stations import Station
+from screen.widgets import span
+from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
+
+POLL_S: Final = 0.5  # the measured time is that exact
+MOST_BAD_POLLS: Final = 5  # one after the other; the job itself is fine meanwhile
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a job brought: `made_s` seconds of music (as asked for, all its files), after `took_s` seconds.
+
+    `waited` says that the server told of a wait behind other jobs, which `took_s` leaves out.
+    """
+
+    made_s: float
+    took_s: float
+    waited: bool
+
+    @property
+    def factor(self) -> float:
+        """Generation seconds per second of music asked for; a short job overstates it a little."""
+        return self.took_s / self.made_s
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a trial is run with. `longest_s` bounds it; `watch` is told the seconds waited so far."""
+
+    client: AceClient
+    clock: Clock
+    longest_s: float
+    cue_dbfs: float
+    watch: Callable[[float], None]
+
+
+def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
+    """Ask for `recipe`, wait, fetch and examine what it made.
+
+    Raises ServerError, JobFailed, JobLost, JobStalled (after `longest_s`), CorruptSegment when no file can be used,
+    SpoolError and OSError when there is no place for them.
+    """
+    ends_at = bench.clock.now() + bench.longest_s
+    submitted, answered_s = _submit(bench, recipe, thinking, ends_at)
+    if submitted.report is not None:
+        raise _ending(submitted.report)
+    files, took_s, waited = _wait(bench, submitted.task_id, ends_at)
+    took_s = answered_s if submitted.ended else took_s
+    if not files:
+        raise JobFailed("it succeeded without a file")
+    usable, rejected = 0, CorruptSegment("no file")
+    with tempfile.TemporaryDirectory(prefix="check-") as folder:
+        for number, file in enumerate(files):
+            path = Path(folder) / f"{number}.part"
+            bench.client.download(file, path)
+            try:
+                ingest(path, recipe.duration_s, bench.cue_dbfs)
+                usable += 1
+            except CorruptSegment as error:
+                rejected = error
+    if not usable:
+        raise rejected
+    return Trial(usable * recipe.duration_s, max(took_s, POLL_S / 10), waited)
+
+
+def _submit(bench: Bench, recipe: Recipe, thinking: bool, ends_at: float) -> tuple[Submitted, float]:
+    """Ask for a job, and where no answer came once more as soon as the server answers again.
+
+    Returns: what the server took, and the seconds until it said so.
+    """
+    began_at, silent = bench.clock.now(), False
+    while bench.clock.now() < ends_at:
+        with contextlib.suppress(ServerSilent):
+            if silent:
+                bench.client.health()
+            asked_at = bench.clock.now()
+            return bench.client.submit(recipe, thinking=thinking), bench.clock.now() - asked_at
+        silent = True
+        bench.watch(bench.clock.now() - began_at)
+        bench.clock.wait(threading.Event(), POLL_S)
+    raise JobStalled(f"{bench.longest_s:.0f}")
+
+
+def _wait(bench: Bench, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
+    """Poll until the job has ended; return its files, how long it ran, and whether it was seen to wait before."""
+    never, asked_at = threading.Event(), bench.clock.now()
+    began_at, bad_polls = asked_at, 0
+    while bench.clock.now() < ends_at:
+        bench.watch(bench.clock.now() - asked_at)
+        bench.clock.wait(never, POLL_S)
+        try:
+            report = bench.client.poll([task_id])[task_id]
+            bad_polls = 0
+        except ServerSilent:
+            continue
+        except (ServerTrouble, ServerUnreachable):
+            bad_polls += 1
+            if bad_polls == MOST_BAD_POLLS:
+                raise
+            continue
+        if report.state is JobState.QUEUED:
+            began_at = bench.clock.now()
+        elif report.state is JobState.SUCCEEDED:
+            return report.files, bench.clock.now() - began_at, began_at > asked_at
+        elif report.state is not JobState.RUNNING:
+            raise _ending(report)
+    raise JobStalled(f"{bench.longest_s:.0f}")
+
+
+def _ending(report: JobReport) -> AppError:
+    if report.state is JobState.LOST:
+        return JobLost("the server forgot the job: was it restarted?")
+    return JobFailed(report.detail or "the job failed, the server does not say why")
+
+
+JOB_S: Final = 10.0  # the shortest that acestep-api makes
+
+
+class ServerCheck:
+    """One examination of the server. `say` prints a sentence in between, `passing` one until the next line.
+
+    Threads: one.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, say: Callable[[str], None], passing: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._language = settings.language
+        self._clock = clock
+        self._say = say
+        self._passing = passing
+
+    def findings(self, station: Station | None) -> Findings:
+        """Examine step by step, as far as each step allows the next. Without a station there is no job."""
+        settings = self._settings
+        if settings.engine == "builtin":
+            yield found(OK, "server", "check.server.off")
+            return
+        try:
+            client = AceClient(
+                settings.acestep_api_url, settings.acestep_api_key, settings.lm_model_path, settings.lm_backend,
+                settings.batch_size, clock=self._clock,
+                timeouts=Timeouts(submit_s=settings.first_job_timeout_sec),
+            )  # fmt: skip
+            client.health()
+        except ConfigError as error:
+            yield found(PROBLEM, "server", "check.settings.fault", fault=error)
+        except ServerError as error:
+            if settings.engine == "acestep":
+                yield found(PROBLEM, "server", "check.server.needed", reason=error)
+            else:
+                yield found(WARNING, "server", "check.server.auto", reason=error)
+        else:
+            yield found(OK, "server", "check.server.ok", url=settings.acestep_api_url)
+            yield from self._key(client, station)
+            client.close()
+
+    def _key(self, client: AceClient, station: Station | None) -> Findings:
+        """Ask for what wants the key, as /health is open to all; go on to a job unless it is refused."""
+        stats = ServerStats()
+        try:
+            try:
+                stats = client.stats()
+            except ServerRefused as error:
+                if error.wants_key:
+                    raise
+                client.models()  # wants the key too; the Gradio app has no counts
+            yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
+        except ServerRefused as error:
+            key = "check.key.refused" if error.wants_key else "check.key.unknown"  # an older server has no such route
+            yield found(PROBLEM if error.wants_key else OK, "key", key, reason=error)
+            if error.wants_key:
+                return
+        except ServerError as error:
+            yield found(WARNING, "key", "check.key.unknown", reason=error)
+        if station is not None:
+            yield from self._music(client, station, busy=bool(stats.running or stats.queue_size))
+
+    def _music(self, client: AceClient, station: Station, *, busy: bool) -> Findings:
+        """Have one short piece made, and say of what went wrong what it means."""
+        longest_s = self._settings.first_job_timeout_sec
+        self._say(text(self._language, "check.job.begins", seconds=f"{JOB_S:.0f}"))
+        bench = Bench(client, self._clock, longest_s, self._settings.cue_dbfs, self._waiting)
+        try:
+            made, thinking = self._made(bench, station)
+        except (JobFailed, JobLost) as error:
+            yield found(PROBLEM, "model", "check.job.failed", reason=error)
+        except JobStalled:
+            yield found(PROBLEM, "model", "check.job.late", seconds=f"{longest_s:.0f}")
+        except ServerError as error:
+            yield found(PROBLEM, "model", "check.job.refused", reason=error)
+        except (CorruptSegment, SpoolError, OSError) as error:
+            yield found(PROBLEM, "model", "check.job.file", reason=error)
+        else:
+            yield found(OK, "model", "check.job.ok", model=_models(client))
+            yield self._language_model(thinking)
+            yield self._speed(made, busy and not made.waited)
+
+    def _made(self, bench: Bench, station: Station) -> tuple[Trial, bool]:
+        """Return the trial and whether the language model took part: where jobs fail with it, one goes without."""
+        recipe = station.recipe(0, JOB_S)
+        if self._settings.thinking:
+            try:
+                return run(bench, recipe, thinking=True), True
+            except JobFailed:
+                self._say(text(self._language, "check.job.again"))
+        return run(bench, recipe, thinking=False), False
+
+    def _language_model(self, used: bool) -> Finding:
+        if used:
+            return found(OK, "lm", "check.lm.ok", name=self._settings.lm_model_path)
+        return found(WARNING, "lm", "check.lm.fails") if self._settings.thinking else found(OK, "lm", "check.lm.off")
+
+    def _speed(self, made: Trial, busy: bool) -> Finding:
+        fast = made.factor < 1
+        return found(
+            OK if fast or busy else WARNING,
+            "speed",
+            "check.speed.busy" if busy else "check.speed.ok" if fast else "check.speed.slow",
+            seconds=f"{made.made_s:.0f}",
+            time=span(self._language, made.took_s),
+            factor=f"{made.factor:.2f}",
+        )
+
+    def _waiting(self, waited_s: float) -> None:
+        self._passing(text(self._language, "ui.check.waiting", time=span(self._language, waited_s)))
+
+
+def _models(client: AceClient) -> str:
+    """Return the names of the server's models; its own name where it does not say."""
+    try:
+        return ", ".join(client.models()) or "acestep-api"
+    except ServerError:
+        return "acestep-api"

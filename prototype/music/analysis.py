@@ -1,0 +1,303 @@
+"""Bytes from anywhere → a segment ready to mix: decoded, validated, its cue points found, its loudness measured.
+
+**Cue points.** The short-term level is the median of five 10 ms RMS blocks (50 ms in all): deaf to a click in a dead
+tail, alive to the shortest note. The threshold applies to the segment *as it will be heard* at the EBU level, not to
+the file: real recordings differ by 13 LU, and -45 dBFS in one at -12 LUFS is -56 dBFS once levelled. From the outermost
+music the cue points move on through the attack or the decay that stays within RELEASE_DB below the threshold.
+A rest inside the music is never cut, only shortened where it is so long that a listener takes it for a failure; but a
+short, much weaker sound after a rest at the end is what is left over of an ending, and is cut with the rest.
+
+**Loudness** is measured between the cue points: up to 0.75 LU more on the real segments than over the whole file.
+Peaks are sample peaks, without the few milliseconds that stand out: a click must not decide how loud the music is, so
+that it is limited instead. The 1 dB below full scale is what true peaks between the samples may take. One static gain
+brings 99 % of real segments within 1 LU of the target. The few whose peaks forbid it (they would stay up to 2 LU too
+quiet) get up to EASE_DB more, and their highest peaks are eased down by as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from base.errors import CorruptSegment
+from music.decoding import decode as decode
+from music.decoding import read
+from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, SegmentInfo, Source
+
+SILENT_DBFS: Final = -60.0
+SHORTEST_AUDIBLE_S: Final = 1.0
+PEAK_LIMIT_DBFS: Final = -1.0
+MAX_GAIN_DB: Final = 20.0  # beyond, it is the noise that would be levelled
+REFERENCE_LUFS: Final = -23.0  # EBU R 128; cue points do not depend on the listener's target
+
+LEVEL_FRAMES: Final = SAMPLE_RATE_HZ // 100
+MEDIAN_BLOCKS: Final = 5
+RELEASE_DB: Final = 5.0
+RELEASE_BLOCKS: Final = 50
+ISLAND_BLOCKS: Final = 10  # shorter than 0.1 s and
+ISLAND_GAP_BLOCKS: Final = 100  # 1 s away from all else: a click with its echo, no music
+EASE_DB: Final = 2.0
+EASE_BLOCKS: Final = 20  # the gain moves over 20 ms on each side of a peak …
+CLICK_DB: Final = 6.0  # above the peak of the music; 4.7 is the most in real segments
+CLICK_BLOCKS: Final = 2  # … and over 2 ms on each side of a click, which hides it
+LEFTOVER_REST_BLOCKS: Final = 60
+LONGEST_LEFTOVER_BLOCKS: Final = 400
+LEFTOVER_PART: Final = 0.25  # of what stands before it
+LEFTOVER_DB: Final = 10.0  # so much weaker
+QUIET_LU: Final = -27.0  # below the target, thus -50 dBFS at the EBU level: nobody at work hears it
+LONGEST_QUIET_BLOCKS: Final = 75  # 0.75 s
+QUIET_REST_FRAMES: Final = SAMPLE_RATE_HZ * 3 // 5  # kept of a longer one: the decay before, the breath after it
+DEAD_LEVEL: Final = 10 ** (SILENT_DBFS / 20)  # amplitude, of the levelled segment
+DEAD_REST_FRAMES: Final = SAMPLE_RATE_HZ // 5
+EDGE_FADE_FRAMES: Final = SAMPLE_RATE_HZ // 200  # 5 ms: no click even without a crossfade
+
+Levels = npt.NDArray[np.float64]
+
+
+class Measured(Protocol):
+    """What is known of a segment's sound: an `Analysis`, or the `SegmentInfo` of a stored one."""
+
+    @property
+    def cue_in_frames(self) -> int:
+        """First audible frame."""
+        ...
+
+    @property
+    def cue_out_frames(self) -> int:
+        """Frame after the last audible one."""
+        ...
+
+    @property
+    def loudness_lufs(self) -> float:
+        """Integrated loudness."""
+        ...
+
+    @property
+    def peak_dbfs(self) -> float:
+        """Highest sample, without clicks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Measurements of a segment; loudness and peak are those of the part between the cue points."""
+
+    length_frames: int
+    cue_in_frames: int
+    cue_out_frames: int
+    loudness_lufs: float
+    peak_dbfs: float
+
+    @property
+    def audible_s(self) -> float:
+        """Seconds between the cue points."""
+        return (self.cue_out_frames - self.cue_in_frames) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Decoded audio, what was measured of it, and what the file lacks as `Decoded.missing` says it."""
+
+    samples: Samples
+    analysis: Analysis
+    missing: str = ""
+
+
+def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
+    """Decode, validate and measure a result. `asked_s` is the length asked for; 0 when none was.
+
+    Raises CorruptSegment with the reason, OSError when the file cannot be read.
+    """
+    found = read(path)
+    samples = _without_clicks(found.samples)
+    length_s = len(samples) / SAMPLE_RATE_HZ
+    cut_off = f" (truncated: {found.missing})" if found.missing else ""
+    if length_s < asked_s / 2:
+        raise CorruptSegment(f"too short: {length_s:.1f} s of the {asked_s:.0f} s asked for{cut_off}")
+    if length_s < SHORTEST_AUDIBLE_S:
+        raise CorruptSegment(f"too short: {length_s:.1f} s{cut_off}, at least {SHORTEST_AUDIBLE_S:.0f} s are needed")
+    analysis = analyse(samples, cue_dbfs)
+    if analysis.audible_s < SHORTEST_AUDIBLE_S:
+        raise CorruptSegment(f"almost silent: only {analysis.audible_s:.1f} s can be heard")
+    return Segment(samples, analysis, found.missing)
+
+
+def _without_clicks(samples: Samples) -> Samples:
+    """Lower what stands out by more than CLICK_DB: it would disturb, and shift the loudness too."""
+    limit = 10 ** ((peak_dbfs(samples) + CLICK_DB) / 20)
+    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) <= limit:
+        return samples
+    return samples * _easing(samples, limit, CLICK_BLOCKS)
+
+
+def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
+    """Find the cue points and measure loudness and peak between them.
+
+    `cue_dbfs` is the threshold at the EBU level (see the module). Raises CorruptSegment when nothing is audible.
+    """
+    levels = _levels_db(samples)
+    if not len(levels) or levels.max() < SILENT_DBFS:
+        raise CorruptSegment(f"silent: nothing above {SILENT_DBFS:.0f} dBFS")
+    gain = gain_db(loudness_lufs(samples), peak_dbfs(samples), REFERENCE_LUFS)
+    first, last = _music(levels > cue_dbfs - gain)
+    last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
+    first, last = _with_decay(levels > cue_dbfs - gain - RELEASE_DB, first, last)
+    cue_in = max(0, (first - 1) * LEVEL_FRAMES)
+    cue_out = min(len(samples), (last + 1) * LEVEL_FRAMES)
+    if last == len(levels) - 1:
+        cue_out = len(samples)
+    # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
+    heard = _shortened(samples[cue_in:cue_out] * np.float32(10 ** (gain / 20)), REFERENCE_LUFS)
+    return Analysis(len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain)
+
+
+def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float:
+    """Return the one static gain of a segment: to the target, with its sample peak at or below -1 dBFS."""
+    return min(target_lufs - loudness_lufs, PEAK_LIMIT_DBFS - peak_dbfs, MAX_GAIN_DB)
+
+
+def to_piece(
+    samples: Samples, measured: Measured, target_lufs: float, source: Source, key: str, info: SegmentInfo | None = None
+) -> Piece:
+    """Cut at the cue points, level, shorten dead rests, and soften the edges by 5 ms so that nothing can click."""
+    cue_in = min(max(0, measured.cue_in_frames), len(samples))
+    cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
+    gain = gain_db(measured.loudness_lufs, measured.peak_dbfs - EASE_DB, target_lufs)
+    heard = samples[cue_in:cue_out] * np.float32(10 ** (gain / 20))
+    limit = 10 ** (PEAK_LIMIT_DBFS / 20)
+    for most, blocks in ((limit * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (limit, EASE_BLOCKS)):
+        if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
+            heard *= _easing(heard, most, blocks)
+    return Piece(_shortened(heard, target_lufs), source, key, info)
+
+
+def _shortened(heard: Samples, target_lufs: float) -> Samples:
+    """Shorten the rests of a segment that was levelled to a target, and soften its edges, in place."""
+    heard = _without(heard, _quiet_rests(heard, target_lufs + QUIET_LU))
+    return _without(heard, _dead_rests(heard))
+
+
+def _without(heard: Samples, stretches: npt.NDArray[np.intp]) -> Samples:
+    """Leave out stretches, given as (first, end) frames, and soften all edges that arise."""
+    parts = [_soften(part) for part in np.split(heard, stretches.ravel())[::2]]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _quiet_rests(heard: Samples, below_dbfs: float) -> npt.NDArray[np.intp]:
+    """Return what is to be left out of rests in which no block of LEVEL_FRAMES reaches a level: (first, end) frames.
+
+    The decay that a rest begins with is kept, and the breath that it ends with: QUIET_REST_FRAMES, in equal parts.
+    """
+    blocks = heard[: len(heard) // LEVEL_FRAMES * LEVEL_FRAMES].reshape(-1, LEVEL_FRAMES * CHANNELS)
+    power = np.einsum("bs,bs->b", blocks, blocks) / (LEVEL_FRAMES * CHANNELS)
+    sounding = np.flatnonzero(power > 10 ** (below_dbfs / 10))
+    long = np.flatnonzero(np.diff(sounding) - 1 > LONGEST_QUIET_BLOCKS)
+    half = QUIET_REST_FRAMES // 2
+    return np.stack([(sounding[long] + 1) * LEVEL_FRAMES + half, sounding[long + 1] * LEVEL_FRAMES - half], axis=1)
+
+
+def _dead_rests(heard: Samples) -> npt.NDArray[np.intp]:
+    """Return where to leave out the inside of rests that are silence and longer than a rest: (first, end) frames.
+
+    A listener at work takes two seconds of nothing for a failure. What stays is DEAD_REST_FRAMES, and what is silent
+    in the two blocks of LEVEL_FRAMES around the rest: a block with any sound is kept whole.
+    """
+    sounding = np.flatnonzero(block_peaks(heard, LEVEL_FRAMES) > DEAD_LEVEL)
+    dead = np.flatnonzero(np.diff(sounding) - 1 > DEAD_REST_FRAMES // LEVEL_FRAMES)
+    half = DEAD_REST_FRAMES // 2
+    return np.stack([(sounding[dead] + 1) * LEVEL_FRAMES + half, sounding[dead + 1] * LEVEL_FRAMES - half], axis=1)
+
+
+def _soften(part: Samples) -> Samples:
+    """Ease the first and last EDGE_FADE_FRAMES from and to zero, in place."""
+    edge = min(EDGE_FADE_FRAMES, len(part) // 2)
+    ramp = (np.sin(np.linspace(0.0, np.pi / 2, edge)) ** 2).astype(np.float32)[:, np.newaxis]
+    part[:edge] *= ramp
+    part[len(part) - edge :] *= ramp[::-1]
+    return part
+
+
+def _easing(samples: Samples, limit: float, reach: int) -> npt.NDArray[np.float32]:
+    """Return the gain, shape (n_frames, 1), that brings every peak under the limit without a corner to be heard.
+
+    Block by block the least gain needed within `reach` blocks, then its moving average, then straight lines between
+    the blocks; the average is one block narrower, so that the lines stay below the need on both sides.
+    """
+    need = limit / np.maximum(limit, block_peaks(samples, PEAK_BLOCK_FRAMES).astype(np.float64))
+    count = len(need)
+    need = np.pad(need, 2 * reach, constant_values=1.0)
+    least = np.lib.stride_tricks.sliding_window_view(need, 2 * reach + 1).min(axis=1)
+    width = 2 * reach - 1
+    smooth = np.convolve(least, np.full(width, 1 / width), "same")[reach : reach + count]
+    centres = (np.arange(count) + 0.5) * PEAK_BLOCK_FRAMES
+    return np.interp(np.arange(len(samples)), centres, smooth).astype(np.float32)[:, np.newaxis]
+
+
+def _levels_db(samples: Samples) -> Levels:
+    """Return the short-term level of every 10 ms block, dBFS; a constant offset is no sound and not counted."""
+    if not len(samples):
+        return np.empty(0)
+    blocks = -(-len(samples) // LEVEL_FRAMES)
+    padded = np.zeros((blocks * LEVEL_FRAMES, CHANNELS), np.float32)
+    padded[: len(samples)] = samples
+    shaped = padded.reshape(blocks, LEVEL_FRAMES, CHANNELS)
+    sums = shaped.sum(axis=1, dtype=np.float64)
+    offset = sums.sum(axis=0) / len(samples)
+    squares = np.einsum("bfc,bfc->b", shaped, shaped).astype(np.float64)
+    # Σ(x-m)² = Σx² - 2mΣx + nm², so that the samples are read once and not copied again
+    power = (squares - 2 * sums @ offset + LEVEL_FRAMES * offset @ offset) / (LEVEL_FRAMES * CHANNELS)
+    power = np.maximum(power, 0.0)
+    if blocks >= MEDIAN_BLOCKS:
+        half = MEDIAN_BLOCKS // 2
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(power, half, mode="edge"), MEDIAN_BLOCKS)
+        power = np.median(windows, axis=1)
+    levels: Levels = 10.0 * np.log10(power + 1e-20)
+    return levels
+
+
+def _music(active: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the first block of the music and the one after its last, without lone blips far outside of it."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], active.astype(np.int8), [0]))))
+    runs = [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+    if not runs:
+        raise CorruptSegment("silent: a click at most rises above the noise")
+    while len(runs) > 1 and _is_island(runs[-1], runs[-1][0] - runs[-2][1]):
+        runs.pop()
+    while len(runs) > 1 and _is_island(runs[0], runs[1][0] - runs[0][1]):
+        runs.pop(0)
+    return runs[0][0], runs[-1][1]
+
+
+def _is_island(run: tuple[int, int], gap_blocks: int) -> bool:
+    return run[1] - run[0] < ISLAND_BLOCKS and gap_blocks >= ISLAND_GAP_BLOCKS
+
+
+def _without_leftovers(levels: Levels, quiet_db: float) -> int:
+    """Return the block with which the music ends, before the leftovers of its ending; see the module."""
+    end = len(levels)
+    while True:
+        sounding = np.flatnonzero(levels[:end] > quiet_db)
+        rests = np.flatnonzero(np.diff(sounding) - 1 > LEFTOVER_REST_BLOCKS)
+        if not len(rests):
+            return end
+        music_end, begin = int(sounding[rests[-1]]) + 1, int(sounding[rests[-1] + 1])
+        short = end - begin <= min(LONGEST_LEFTOVER_BLOCKS, LEFTOVER_PART * music_end)
+        if not short or _mean_db(levels[begin:end]) > _mean_db(levels[:music_end]) - LEFTOVER_DB:
+            return end
+        end = music_end
+
+
+def _mean_db(levels: Levels) -> float:
+    return 10.0 * float(np.log10(np.mean(10 ** (levels / 10))))
+
+
+def _with_decay(faint: npt.NDArray[np.bool_], first: int, last: int) -> tuple[int, int]:
+    """Widen the music through the neighbouring blocks that are `faint`, at most RELEASE_BLOCKS on each side."""
+    before = faint[max(0, first - RELEASE_BLOCKS) : first][::-1]
+    after = faint[last : last + RELEASE_BLOCKS]
+    return first - int(np.cumprod(before).sum()), last + int(np.cumprod(after).sum())

@@ -1,0 +1,206 @@
+"""The program's own WAV files: 16-bit, 48 kHz, stereo, all that is known of the segment written inside.
+
+The metadata are one line of JSON in the file's comment (RIFF LIST INFO, ICMT), so that one rename moves everything;
+artist and title are there for other players. A file is encoded in memory first: what reaches the disk is plain
+bytes, and every trouble of the disk stays an OSError with its errno.
+
+Writes sound into a file as it comes: the format follows the name, and libsndfile does the work.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+import numpy as np
+import soundfile as sf
+
+from base.errors import CorruptSegment
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
+
+FORMATS: Final = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
+BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
+
+
+def format_of(path: Path, frames: int = 0) -> tuple[str, str]:
+    """Return libsndfile's names of format and coding for a file's name; WAV where it has no suffix.
+
+    From `frames` on that WAV cannot hold it is its large kind, RF64. Raises ValueError for a suffix of no known format.
+    """
+    suffix = path.suffix.lower() or ".wav"
+    if suffix not in FORMATS:
+        raise ValueError(f"{suffix} cannot be written; give one of {', '.join(FORMATS)}")
+    if suffix == ".wav" and frames > LONGEST_WAV_FRAMES:
+        return "RF64", "PCM_16"
+    return FORMATS[suffix]
+
+
+class Encoder:
+    """A file that is being written; leave it as a context, or `close` it.
+
+    `kind` is what `format_of` returned, as the file at `path` may still have another name. `tags` are those of
+    libsndfile: title, artist, comment, date, …
+    Raises OSError and SoundFileError, in every method.
+    Threads: one.
+    """
+
+    def __init__(self, path: Path, kind: tuple[str, str], **tags: str) -> None:
+        container, coding = kind
+        self._file: Any = sf.SoundFile(path, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=coding, format=container)
+        for name, words in tags.items():
+            setattr(self._file, name, words)
+
+    def write(self, block: Samples) -> None:
+        """Append a block: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ."""
+        for begin in range(0, len(block), BLOCK_FRAMES):
+            self._file.write(block[begin : begin + BLOCK_FRAMES])
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+ARTIST: Final = "ACE-Step"
+TITLE_CHARS: Final = 60
+FORMAT: Final = struct.pack("<HHI", 1, CHANNELS, SAMPLE_RATE_HZ)  # how the fmt chunk of our own files begins: PCM …
+FORMAT_END: Final = struct.pack("<HH", 2 * CHANNELS, 16)  # … and ends: bytes a frame, bits a sample
+FRAME_BYTES: Final = 2 * CHANNELS
+FMT_END: Final = 36  # where the fmt chunk ends in what libsndfile writes
+LONGEST_LIST: Final = 1 << 20
+
+
+def write(path: Path, samples: Samples, info: SegmentInfo | None) -> None:
+    """Write `samples` to `path`, replacing what is there. Raises OSError (errno tells ENOSPC from EROFS)."""
+    path.write_bytes(encode(samples, info))
+
+
+def encode(samples: Samples, info: SegmentInfo | None) -> bytes:
+    """Return the bytes of a WAV file; samples beyond ±1 are scaled down together, never clipped."""
+    loudest = float(np.max(np.abs(samples), initial=0.0))
+    if loudest > 1.0:
+        samples = samples / np.float32(loudest)
+    buffer = io.BytesIO()
+    sf.write(buffer, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    plain = buffer.getvalue()
+    if info is None:
+        return plain
+    # By hand, as libsndfile drops a comment of over 2045 bytes without a word.
+    tags = {b"INAM": _title(info), b"IART": ARTIST, b"ICRD": info.created_at, b"ICMT": info.to_json()}
+    listing = _chunk(b"LIST", b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in tags.items()))
+    return _chunk(b"RIFF", plain[8:FMT_END] + listing + plain[FMT_END:])
+
+
+def read(path: Path) -> Samples:
+    """Return the samples of one of our own files: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ.
+
+    Raises CorruptSegment when it is no such file or a shortened one, FileNotFoundError when it is gone.
+    """
+    with path.open("rb", buffering=0) as raw:
+        _own_frames(raw)
+        raw.seek(0)
+        try:
+            # Through the descriptor (unbuffered, as the position is shared): a name could mislead soundfile.
+            with sf.SoundFile(raw.fileno(), closefd=False) as file:
+                samples: Samples = file.read(dtype="float32", always_2d=True)
+        except sf.LibsndfileError as error:
+            raise CorruptSegment(f"not audio: {error.error_string}") from error
+    return samples
+
+
+def read_info(path: Path) -> SegmentInfo | None:
+    """Return the metadata inside the file, or None when it has none of ours (or they do not fit its audio).
+
+    Reads the header only. Raises CorruptSegment and FileNotFoundError like `read`.
+    """
+    with path.open("rb", buffering=0) as raw:
+        frames = _own_frames(raw)
+        comment = _comment(raw)
+    try:
+        info = SegmentInfo.from_json(comment)
+        fits = 0 <= info.cue_in_frames < info.cue_out_frames <= info.length_frames == frames
+        return info if fits and np.isfinite([info.loudness_lufs, info.peak_dbfs]).all() else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _missing_bytes(raw: BinaryIO) -> int:
+    """Return how many bytes of its sound data a WAV file lacks; 0 when it is whole or no WAV.
+
+    libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
+    """
+    for name, length in _chunks(raw):
+        if name == b"data":
+            return max(0, raw.tell() + length - raw.seek(0, os.SEEK_END))
+    return 0
+
+
+def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield name and length of each chunk, with `raw` at the chunk's content; nothing for what is no WAV."""
+    raw.seek(0)
+    head = raw.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return
+    while len(header := raw.read(8)) == 8:
+        name, length = struct.unpack("<4sI", header)
+        content = raw.tell()
+        yield name, length
+        raw.seek(content + length + length % 2)
+
+
+def _own_frames(raw: BinaryIO) -> int:
+    """Return the number of frames of a whole WAV file in our format. Raises CorruptSegment for any other."""
+    missing = _missing_bytes(raw)
+    if missing:
+        raise CorruptSegment(f"truncated: {missing} bytes of sound are missing")
+    form = b""
+    for name, length in _chunks(raw):
+        if name == b"fmt ":
+            form = raw.read(16)
+        if name == b"data":
+            if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
+                raise CorruptSegment("not a 16-bit WAV file at 48 kHz in stereo")
+            return length // FRAME_BYTES
+    raise CorruptSegment("not a WAV file")
+
+
+def _comment(raw: BinaryIO) -> str:
+    """Return the comment in the file's LIST INFO chunk, empty where there is none."""
+    for name, length in _chunks(raw):
+        if name == b"LIST" and length <= LONGEST_LIST:
+            tags = raw.read(length)
+            at = 4
+            while at + 8 <= len(tags):
+                tag, size = struct.unpack_from("<4sI", tags, at)
+                if tag == b"ICMT":
+                    return tags[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
+                at += 8 + size + size % 2
+    return ""
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def _title(info: SegmentInfo) -> str:
+    words = " ".join(info.recipe.prompt.split())
+    return f"{info.recipe.station}: {words[:TITLE_CHARS]}".strip(": ") or info.segment_id

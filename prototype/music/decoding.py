@@ -1,0 +1,155 @@
+"""Any bytes → samples: what a file is called is never believed, nor what its header promises.
+
+Decoding is libsndfile's and resampling soxr's; what stands here is the distrust: limits on size, length, rate and
+channels, and the comparison of what was promised with what came. What is there is played, and what lacks is told.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+from base.errors import CorruptSegment
+from music.containers import Promise, views
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
+
+# Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.
+MAX_FILE_BYTES: Final = 512 * 2**20
+MAX_LENGTH_S: Final = 660.0
+MAX_SOURCE_FRAMES: Final = 660 * 96_000
+RATES_HZ: Final = range(8_000, 384_001)
+MAX_SOURCE_CHANNELS: Final = 16
+MAX_SAMPLE: Final = 1e5  # a float file beyond is garbage, and its square no float32
+
+BLOCK_FRAMES: Final = 8192
+TOLERANCE_S: Final = 0.1  # an MP3 decoder gives a frame or two more or less than the length says; a cut file lacks more
+LARGEST_OFFSET: Final = 1e-3  # a constant below is none that could be heard as a click, or cost headroom
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What was found in a file: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ, and what lacks of what it promised.
+
+    `missing_s` is None when nothing lacks, and infinite where the end lacks and nobody knows how far it was.
+    """
+
+    samples: Samples
+    missing_s: float | None = None
+
+    @property
+    def missing(self) -> str:
+        """What lacks, to be read: "-2.5 s", "-0.1 ms", "-? s"; empty when nothing does."""
+        if self.missing_s is None:
+            return ""
+        if self.missing_s == float("inf"):
+            return "-? s"
+        return f"-{self.missing_s:.1f} s" if self.missing_s >= TOLERANCE_S else f"-{1000 * self.missing_s:.1f} ms"
+
+
+def decode(path: Path) -> Samples:
+    """Return the samples of `read`."""
+    return read(path).samples
+
+
+def read(path: Path) -> Decoded:
+    """Decode WAV, FLAC, MP3, OGG or anything else libsndfile knows, of any rate, with 1 to 16 channels.
+
+    A constant offset is removed. The samples are scaled down as a whole where they exceed ±1 (an MP3 decoder
+    overshoots a little).
+    Raises: CorruptSegment (empty, not audio, NaN, beyond a limit), OSError when the file cannot be read.
+    """
+    with path.open("rb", buffering=0) as raw:
+        size = os.fstat(raw.fileno()).st_size
+        if size == 0:
+            raise CorruptSegment("empty file")
+        if size > MAX_FILE_BYTES:
+            raise CorruptSegment(f"too big: {size / 2**20:.0f} MB, the limit is {MAX_FILE_BYTES / 2**20:.0f} MB")
+        decoded = _joined(raw)
+    samples = decoded.samples
+    if not float(np.max(np.abs(samples), initial=0.0)) <= MAX_SAMPLE:  # true for NaN too
+        raise CorruptSegment("the samples are no sound (NaN, infinite or beyond all measure)")
+    offset = samples.mean(axis=0, dtype=np.float64)
+    if np.abs(offset).max() > LARGEST_OFFSET:
+        samples = samples - offset.astype(np.float32)
+    loudest = float(np.max(np.abs(samples)))
+    return Decoded(samples / np.float32(loudest) if loudest > 1.0 else samples, decoded.missing_s)
+
+
+def _joined(raw: BinaryIO) -> Decoded:
+    """Decode all parts of a file, mostly one; one that is broken inside is left out when others are not."""
+    parts: list[Decoded] = []
+    failure, so_far_s = "no sound in it", 0.0
+    for view, promise in views(raw):
+        try:
+            with Stream(view) as file:
+                parts.append(_pull(file, promise, MAX_LENGTH_S - so_far_s))
+                so_far_s += len(parts[-1].samples) / SAMPLE_RATE_HZ
+        except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
+            failure = f"not audio, or broken: {getattr(error, 'error_string', error)}"
+    if not any(len(part.samples) for part in parts):
+        raise CorruptSegment("empty: no sound in it" if parts else failure)
+    missing = [part.missing_s for part in parts if part.missing_s is not None]
+    return Decoded(np.concatenate([part.samples for part in parts]), sum(missing) if missing else None)
+
+
+class Stream(sf.SoundFile):  # type: ignore[misc]
+    """A file that is only read on: after each block soundfile would seek, which is audible in an MP3."""
+
+    def seekable(self) -> bool:
+        """No."""
+        return False
+
+
+def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
+    """Decode until the data end, whatever the header says."""
+    rate, channels = file.samplerate, file.channels
+    if rate not in RATES_HZ:
+        raise CorruptSegment(f"cannot use a rate of {rate} Hz: {RATES_HZ[0]} to {RATES_HZ[-1]} Hz can be played")
+    if channels > MAX_SOURCE_CHANNELS:
+        raise CorruptSegment(f"cannot use {channels} channels: at most {MAX_SOURCE_CHANNELS} can be played")
+    limit = min(int(longest_s * rate), MAX_SOURCE_FRAMES)
+    blocks: list[Samples] = []
+    frames, broken = 0, False
+    while not blocks or len(blocks[-1]) == BLOCK_FRAMES:
+        try:
+            blocks.append(_stereo(file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)))
+        except sf.LibsndfileError:
+            if not blocks:
+                raise
+            broken = True  # in the middle of a frame: what came before it is good
+            break
+        frames += len(blocks[-1])
+        if frames > limit:
+            raise CorruptSegment(f"too long: the limit is {limit / rate / 60:.0f} minutes at {rate} Hz")
+    samples = np.concatenate(blocks)
+    missing_s = _missing_s(promise, frames, rate, broken, exact=file.format == "FLAC")
+    if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:
+        samples = samples[: promise.frames]  # what fills the last frame of a lossy format
+    return Decoded(soxr.resample(samples, rate, SAMPLE_RATE_HZ) if rate != SAMPLE_RATE_HZ else samples, missing_s)
+
+
+def _missing_s(promise: Promise, frames: int, rate: int, broken: bool, *, exact: bool) -> float | None:
+    """Return how much lacks, as in `Decoded`."""
+    if promise.missing_part:
+        return promise.missing_part * frames / rate
+    if promise.frames is not None and promise.counted:
+        lacking_s = (promise.frames - frames) / rate
+        if lacking_s > (0.0 if exact else TOLERANCE_S):
+            return lacking_s
+    return float("inf") if broken or promise.open_end else None
+
+
+def _stereo(block: Samples) -> Samples:
+    """Return two channels: mono to both sides, the channels beyond the first two to both at half their level."""
+    if block.shape[1] == CHANNELS:
+        return block
+    if block.shape[1] == 1:
+        return np.repeat(block, CHANNELS, axis=1)
+    mixed: Samples = block[:, :CHANNELS] + 0.5 * block[:, CHANNELS:].sum(axis=1, keepdims=True)
+    return mixed

@@ -1,0 +1,292 @@
+"""Stations: named moods, each a family of prompts that fit beside one another.
+
+Inside a station the tempo never changes and the key moves only to a near relative, so any two neighbours can be
+crossfaded; what rotates is the caption, the leading instrument and the texture. The built-in ones are in
+`stations.toml`, written in the format a user's own file (`STATIONS_FILE`) has:
+
+    order = ["harbour", "lofi"]             # optional: these come first, so the keys 1, 2, … pick them
+
+    [harbour]                               # a new station: a-z, 0-9, - and _, at most 24 characters
+    title = "Harbour at night"              # optional (default: the name); up to 40 characters
+    title_ja = "夜の港"                      # optional (default: title)
+    captions = ["slow dub", "calm reggae"]  # required for a new station: the mood, in words; no tempo, no endings
+    instruments = ["melodica", "organ"]     # optional: one of them is added to each prompt
+    textures = ["tape delay", "rain"]       # optional: likewise
+    bpm = 72                                # optional: 30-300 (without: the model chooses, neighbours may not fit)
+    keys = ["A minor", "C major"]           # optional: note, # or b, "major" or "minor"; relatives fit best
+    time_signature = 4                      # optional: 2, 3, 4 or 6 (2/4, 3/4, 4/4, 6/8)
+
+    [lofi]                                  # a built-in name: only the fields given here are changed
+    bpm = 84
+
+The longest prompt a station can make must stay below 512 characters, the limit of ACE-Step's text encoder.
+
+What the listener wants to hear now: the station, and how far its rotation has come.
+
+Threads: any; `_lock` guards every field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from base.errors import ConfigError
+from base.texts import LONGEST_PROMPT
+from music.segment import Recipe, SegmentInfo
+
+
+class Mood:
+    """The present station. `token` changes with it, so that work begun for an earlier mood can be told apart."""
+
+    def __init__(self, station: Station, index: int = 0, *, asked_for: bool = False) -> None:
+        self._lock = threading.Lock()
+        self._station = station
+        self._index = index
+        self._token = 0
+        self._asked_for = asked_for
+
+    @property
+    def station(self) -> Station:
+        """The present station."""
+        with self._lock:
+            return self._station
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether the listener named it: then other music only plays where there is nothing else at all."""
+        with self._lock:
+            return self._asked_for
+
+    def token(self) -> int:
+        """Return the number of the present mood."""
+        with self._lock:
+            return self._token
+
+    def change(self, station: Station) -> bool:
+        """Take another station; return whether it is another one."""
+        with self._lock:
+            if station == self._station:
+                return False
+            self._station = station
+            self._token += 1
+            self._asked_for = True
+            return True
+
+    def next_recipe(self, duration_s: float) -> Recipe:
+        """Return the next recipe of the rotation."""
+        with self._lock:
+            self._index += 1
+            return self._station.recipe(self._index, duration_s)
+
+    def matches(self, info: SegmentInfo | None) -> bool:
+        """Return whether a segment was made for the present mood."""
+        station = self.station
+        if info is None or info.recipe.station != station.key:
+            return False
+        return station.key != CUSTOM_KEY or info.recipe.prompt in station.captions
+
+
+BPM_MIN: Final = 30
+BPM_MAX: Final = 300
+SEGMENTS_PER_KEY: Final = 4
+CUSTOM_KEY: Final = "custom"
+
+_BUILTIN_PATH = Path(__file__).with_name("stations.toml")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+_KEY_SCALE = re.compile(r"[A-G][#b♯♭]? (major|minor)")
+
+
+@dataclass(frozen=True)
+class Station:
+    """One mood. `bpm` None, no `key_scales` and an empty `time_signature` leave the choice to the model."""
+
+    key: str
+    title_en: str
+    title_ja: str
+    captions: tuple[str, ...]
+    bpm: int | None = None
+    key_scales: tuple[str, ...] = ()
+    time_signature: str = ""
+    instruments: tuple[str, ...] = ()
+    textures: tuple[str, ...] = ()
+
+    def title(self, language: str) -> str:
+        """Return the name to show in `language` ("en" or "ja")."""
+        return self.title_ja if language == "ja" else self.title_en
+
+    @property
+    def variations(self) -> int:
+        """How many prompts there are before the first comes again."""
+        return len(self.captions) * max(1, len(self.instruments)) * max(1, len(self.textures))
+
+    def recipe(self, index: int, duration_s: float) -> Recipe:
+        """Return the recipe of the `index`-th segment: every variation once before any comes again.
+
+        Instrument and texture both change from one segment to the next; the key moves every SEGMENTS_PER_KEY.
+        """
+        return Recipe(
+            station=self.key,
+            prompt=self._prompt(index),
+            duration_s=duration_s,
+            bpm=self.bpm,
+            key_scale=self.key_scales[index // SEGMENTS_PER_KEY % len(self.key_scales)] if self.key_scales else "",
+            time_signature=self.time_signature,
+        )
+
+    def _prompt(self, index: int) -> str:
+        # A mixed-radix number whose higher digits are shifted by the lower ones: still one-to-one (fix the lower
+        # digits, and the shift is a constant), yet all digits move at every step.
+        instruments, textures = self.instruments or ("",), self.textures or ("",)
+        rest, first = divmod(index, len(instruments))
+        rest_of_rest, second = divmod(rest, len(textures))
+        parts = (
+            self.captions[(rest_of_rest + second + first) % len(self.captions)],
+            instruments[first],
+            textures[(second + first) % len(textures)],
+        )
+        return ", ".join(part for part in parts if part) + ("" if self.key == CUSTOM_KEY else ", instrumental")
+
+    @property
+    def longest_prompt_chars(self) -> int:
+        """Length of the longest prompt this station can make."""
+        parts = [max(map(len, group)) for group in (self.captions, self.instruments, self.textures) if group]
+        return sum(parts) + 2 * (len(parts) - 1) + len(", instrumental")
+
+
+def builtin_stations() -> tuple[Station, ...]:
+    """Return the stations that come with the program, in the order of the keys 1-9."""
+    return _merge((), _BUILTIN_PATH)
+
+
+def load_stations(path: str | Path) -> tuple[Station, ...]:
+    """Return the built-in stations changed and extended by the file at `path` ("" for none).
+
+    Raises ConfigError with every fault of the file: station, field, value and what is accepted.
+    """
+    return builtin_stations() if str(path) == "" else _merge(builtin_stations(), Path(path).expanduser())
+
+
+def custom(prompt: str) -> Station:
+    """Return the station of a prompt typed by the user; the prompt goes to the model as it is."""
+    return Station(CUSTOM_KEY, "Your prompt", "自分のプロンプト", (" ".join(prompt.split()),))
+
+
+def _merge(stations: tuple[Station, ...], path: Path) -> tuple[Station, ...]:
+    """Read the file at `path` over `stations`. Raises ConfigError with all its faults."""
+    table = _read(path)
+    order = table.pop("order", [])
+    merged = {station.key: station for station in stations}
+    faults: list[str] = []
+    for name, fields in table.items():
+        station, found = _station(name, fields, merged.get(name))
+        faults += found
+        if station is not None:
+            merged[name] = station
+    known = dict.fromkeys([*merged, *table])
+    if not isinstance(order, list) or any(not isinstance(name, str) or name not in known for name in order):
+        faults.append(f"order = {_shown(order)}: must be a list of station names: {', '.join(known)}")
+    if faults:
+        raise ConfigError([f"{path}: {fault}" for fault in faults])
+    first = {name: merged[name] for name in order}
+    return tuple({**first, **merged}.values())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot read the stations file: {error.strerror or error}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([f"{path}: not a TOML file in UTF-8: {error}"]) from error
+
+
+def _station(name: str, fields: object, base: Station | None) -> tuple[Station | None, list[str]]:
+    """Return the station `[name]` made of `fields` over `base`, and the faults found."""
+    if not isinstance(fields, dict):
+        return None, [f"{name} = {_shown(fields)}: must be a table of its own: [{name}]"]
+    where = f"[{name}]"
+    faults: list[str] = []
+    if not _NAME.fullmatch(name) or name == CUSTOM_KEY:
+        faults.append(f'{where}: the name must be 1-24 of a-z, 0-9, - and _, and not "{CUSTOM_KEY}"')
+    changes: dict[str, Any] = {}
+    for field, value in fields.items():
+        if field not in _FIELDS:
+            faults.append(f"{where} {field}: no such field; there are {', '.join(_FIELDS)}")
+            continue
+        attribute, parse, accepted = _FIELDS[field]
+        try:
+            changes[attribute] = parse(value)
+        except ValueError:
+            faults.append(f"{where} {field} = {_shown(value)}: must be {accepted}")
+    if base is None and "captions" not in fields:
+        faults.append(f"{where} captions: missing; must be {_FIELDS['captions'][2]}")
+    if faults:
+        return None, faults
+    changes.setdefault("title_ja", changes.get("title_en", base.title_ja if base else name))
+    new = dataclasses.replace(base or Station(name, name, name, ()), **changes)
+    if new.longest_prompt_chars > LONGEST_PROMPT:
+        sizes = f"longest caption + instrument + texture = {new.longest_prompt_chars} characters"
+        return None, [f"{where} {sizes}: must be at most {LONGEST_PROMPT}"]
+    return new, []
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError
+    return value.strip()
+
+
+def _title(value: object) -> str:
+    if len(title := _text(value)) > 40:
+        raise ValueError
+    return title
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    return tuple(_text(item) for item in value)
+
+
+def _bpm(value: object) -> int:
+    if type(value) is not int or not BPM_MIN <= value <= BPM_MAX:
+        raise ValueError
+    return value
+
+
+def _key_scales(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    if not all(_KEY_SCALE.fullmatch(name) for name in names):
+        raise ValueError
+    return names
+
+
+def _time_signature(value: object) -> str:
+    if isinstance(value, bool) or str(value) not in ("2", "3", "4", "6"):
+        raise ValueError
+    return str(value)
+
+
+_LIST = "a list of one or more texts"
+_FIELDS: dict[str, tuple[str, Callable[[object], Any], str]] = {
+    "title": ("title_en", _title, "a text of 1-40 characters"),
+    "title_ja": ("title_ja", _title, "a text of 1-40 characters"),
+    "captions": ("captions", _texts, _LIST),
+    "instruments": ("instruments", _texts, _LIST),
+    "textures": ("textures", _texts, _LIST),
+    "bpm": ("bpm", _bpm, f"a whole number from {BPM_MIN} to {BPM_MAX}"),
+    "keys": ("key_scales", _key_scales, 'a list like ["A minor", "F# major", "Bb major"]'),
+    "time_signature": ("time_signature", _time_signature, "2, 3, 4 or 6"),
+}

@@ -1,0 +1,1 @@
+"""Where the sound goes: libVLC, and the recorder. For player and session."""

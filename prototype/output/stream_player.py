@@ -1,0 +1,134 @@
+"""The endless stream that is played by default: one media of raw blocks that VLC pulls from the programme.
+
+Of the program it needs nothing that is slow to import, so that it is heard at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from base.notices import Notices
+from base.workers import Clock
+from music.segment import CHANNELS, SAMPLE_RATE_HZ
+from output.sound_server import SETTLE_S, settle
+from output.vlc_library import LibVlc
+from output.vlc_player import VlcPlayer
+
+log = logging.getLogger(__name__)
+
+BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 10  # what VLC takes at once: few calls, little latency
+FRAME_BYTES: Final = 4 * CHANNELS
+LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
+STALLED_S: Final = 3.0
+PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
+# VLC's `imem` input takes blocks with their times, and has none of the threads and buffers that bytes go through: half
+# the CPU of a stream of bytes (measured).
+STREAM_OPTIONS: Final = (
+    ":imem-cat=1",  # audio
+    ":imem-codec=f32l",
+    f":imem-samplerate={SAMPLE_RATE_HZ}",
+    f":imem-channels={CHANNELS}",
+)
+GetBlock: Final = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_void_p,  # data
+    ctypes.c_char_p,  # cookie
+    ctypes.POINTER(ctypes.c_int64),  # decoding time, microseconds
+    ctypes.POINTER(ctypes.c_int64),  # presentation time, microseconds
+    ctypes.POINTER(ctypes.c_uint),  # flags
+    ctypes.POINTER(ctypes.c_size_t),
+    ctypes.POINTER(ctypes.c_void_p),
+)
+ReleaseBlock: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)
+
+
+class StreamPlayer(VlcPlayer):
+    """One endless media of raw blocks that VLC pulls from the programme.
+
+    `primed` is set when VLC has what it takes to begin, a handful of blocks at once: heavy work on other threads
+    would delay each of them.
+
+    `feed` is asked for a number of frames and returns their bytes, float32, interleaved stereo.
+
+    Threads: as the base; `feed` is called by the one VLC thread that reads the media, and may be replaced at any time.
+    """
+
+    def __init__(
+        self, feed: Callable[[int], bytes], libvlc: LibVlc, notices: Notices, clock: Clock, **options: Any
+    ) -> None:
+        super().__init__(libvlc, notices, clock, **options)
+        self.feed = feed
+        self.pulled_frames = 0
+        self.primed = threading.Event()
+        self._block = b""  # VLC copies it before it asks for the next one
+        self._stream: tuple[str, ...] = ()
+        self._media_frames = 0
+        self._seen_frames = 0
+        self._seen_at: float | None = None
+
+    def _open(self) -> None:
+        super()._open()
+        get, release = self._keep(GetBlock, self._on_get), self._keep(ReleaseBlock, lambda *_: 0)
+        self._stream = (
+            *STREAM_OPTIONS,
+            f":imem-get={ctypes.cast(get, ctypes.c_void_p).value}",
+            f":imem-release={ctypes.cast(release, ctypes.c_void_p).value}",
+        )
+
+    def _play(self) -> None:
+        media = self._instance.media_new("imem://")
+        for option in self._stream:
+            media.add_option(option)
+        self._list_player.stop()
+        self._media_frames = 0
+        while self._media_list.count():
+            self._media_list.remove_index(0)
+        self._media_list.add_media(media)
+        media.release()  # the list has its own hold on it
+        self._settled = threading.Event()
+        if self._on_real:
+            threading.Thread(target=settle, args=(self._settled,), name="settle", daemon=True).start()
+        else:
+            self._settled.set()
+        self._list_player.play_item_at_index(0)
+        self._seen_at = None
+
+    def _play_unheard(self) -> None:
+        """Keep the programme's time on VLC's dummy output, which takes samples at their real pace."""
+        self._use_output(real=False)
+        self._play()
+
+    def _needs_playing(self, now: float) -> bool:
+        """Whether VLC ended, or pulled nothing for STALLED_S."""
+        if self._seen_at is None or self.pulled_frames != self._seen_frames:
+            self._seen_frames, self._seen_at = self.pulled_frames, now
+        state = self._player.get_state()
+        if state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S:
+            return False
+        self.restarts += 1
+        log.warning("VLC does not pull any more (%s); the media is made anew", state)
+        return True
+
+    # -- VLC's reading thread ------------------------------------------------------------------------------
+
+    def _on_get(self, _data: Any, _cookie: Any, decoded: Any, presented: Any, _flags: Any, size: Any, at: Any) -> int:
+        """Give the next block, with its time since the media began; 1 (the end) when the program stops."""
+        if not self._media_frames:
+            self._settled.wait(SETTLE_S)  # VLC opens its stream with the first block
+        try:
+            self._block = b"" if self._closing else self.feed(BLOCK_FRAMES)
+        except Exception:  # VLC would take what is left in its variables for a block
+            log.exception("the programme failed")
+            self._block = b""
+        frames = len(self._block) // FRAME_BYTES
+        decoded[0] = presented[0] = self._media_frames * 1_000_000 // SAMPLE_RATE_HZ
+        size[0], at[0] = len(self._block), ctypes.cast(ctypes.c_char_p(self._block), ctypes.c_void_p)
+        self._media_frames += frames
+        self.pulled_frames += frames
+        if self.pulled_frames > PRIMED_FRAMES:
+            self.primed.set()
+        return 0 if frames else 1

@@ -1,0 +1,103 @@
+"""libVLC, found and opened. The only module that imports `vlc`.
+
+Opening an instance, and a player that connects to the sound server, is begun beside the imports: calls of libVLC let
+other threads run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import sys
+import threading
+from typing import Any, Final
+
+from base.errors import LibVlcMissing
+
+log = logging.getLogger(__name__)
+
+SONAME: Final = "libvlc.so.5"
+# Of VLC's resamplers soxr alone costs nothing at equal rates; the default runs every sample through its filter.
+ARGUMENTS: Final = (
+    "--quiet",
+    "--no-video",
+    "--no-lua",
+    "--no-media-library",
+    "--no-audio-time-stretch",
+    "--audio-resampler=soxr",
+)
+INSTALL: Final = {
+    "linux": "install it with: sudo apt-get install libvlc5 vlc-plugin-base (Debian, Ubuntu), "
+    "sudo dnf install vlc-libs vlc-plugins-base (Fedora) or sudo pacman -S vlc (Arch)",
+    "darwin": "install it with: brew install --cask vlc",
+}
+
+
+class LibVlc:
+    """One libVLC. Where the system's loader knows it, opening begins at once, in a thread of its own.
+
+    Threads: `load` any; `connect` the main thread; `instance` and `list_player` the owner of them.
+    """
+
+    def __init__(self) -> None:
+        self._library: Any = None
+        self._instance: int | None = None
+        self._list_player: int | None = None
+        self._opening = threading.Thread(target=self._begin, name="libvlc", daemon=True)
+        self._opening.start()
+
+    def load(self) -> Any:
+        """Import and return the `vlc` module. Raises LibVlcMissing, naming the package to install."""
+        if sys.platform == "linux" and "PYTHON_VLC_LIB_PATH" not in os.environ:
+            try:  # python-vlc would search with the help of a compiler and ldconfig, which is slow
+                ctypes.CDLL(SONAME)
+                os.environ["PYTHON_VLC_LIB_PATH"] = SONAME
+            except OSError:
+                log.debug("%s is not on the loader's path", SONAME)
+        try:
+            import vlc
+        except (ImportError, OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
+            raise LibVlcMissing(f"libVLC 3 is missing: {INSTALL.get(sys.platform, 'install VLC 3')}") from error
+        return vlc
+
+    def instance(self) -> Any:
+        """Return a `vlc.Instance` of the caller's own: the one that was begun, the next time a new one.
+
+        It may take long when it waits for a dead sound server. Raises LibVlcMissing.
+        """
+        vlc = self.load()
+        self._opening.join()
+        address, self._instance = self._instance, None
+        opened = vlc.Instance(address or list(ARGUMENTS))
+        if opened is None:
+            raise LibVlcMissing(f"libVLC has no plugins: {INSTALL.get(sys.platform, 'install VLC 3')}")
+        return opened
+
+    def list_player(self, instance: Any) -> Any:
+        """Return a `vlc.MediaListPlayer`: the one that was begun, the next time a new one."""
+        address, self._list_player = self._list_player, None
+        return self.load().MediaListPlayer(address) if address else instance.media_list_player_new()
+
+    def connect(self) -> None:
+        """Begin to open a list player too. It may print on standard error what it has against the sound devices."""
+        begun = self._opening
+
+        def body() -> None:
+            begun.join()
+            if self._instance is not None:
+                self._library.libvlc_media_list_player_new.restype = ctypes.c_void_p
+                self._list_player = self._library.libvlc_media_list_player_new(ctypes.c_void_p(self._instance))
+
+        self._opening = threading.Thread(target=body, name="libvlc", daemon=True)
+        self._opening.start()
+
+    def _begin(self) -> None:
+        if sys.platform != "linux" or "PYTHON_VLC_LIB_PATH" in os.environ:
+            return  # it lies where only python-vlc finds it
+        with contextlib.suppress(OSError):
+            self._library = ctypes.CDLL(SONAME)
+            self._library.libvlc_new.restype = ctypes.c_void_p
+            words = [word.encode() for word in ARGUMENTS]
+            self._instance = self._library.libvlc_new(len(words), (ctypes.c_char_p * len(words))(*words))

@@ -1,0 +1,262 @@
+"""What can be seen of the program at one moment: taken by the modules that own the state, shown by the screen.
+
+Frozen, without behaviour; units stand in the names, as in `values`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from base.notices import Notices
+from base.workers import Clock
+from output.sound_server import SETTLE_S, Hearing
+from output.vlc_library import LibVlc
+
+log = logging.getLogger(__name__)
+
+
+class VlcPlayer:
+    """Opening, watching and healing of one `MediaListPlayer`.
+
+    Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_commands` is the
+    only way in. `state` is a word for the dashboard: "starting", "playing", "no device", "suspended" or "stopped".
+    """
+
+    def __init__(
+        self,
+        libvlc: LibVlc,
+        notices: Notices,
+        clock: Clock,
+        *,
+        real_device: bool = True,
+    ) -> None:
+        self.state = "starting"
+        self.restarts = 0
+        self._libvlc = libvlc
+        self._notices = notices
+        self._clock = clock
+        self._real_device = real_device
+        self.hearing: Callable[[], Hearing] = lambda: Hearing.UNKNOWN
+        """What the sound server makes of our stream."""
+        self.is_paused: Callable[[], bool] = lambda: False
+        self._paused_at: float | None = None
+        self._released = False
+        self._on_device: Callable[[bool], None] = lambda present: None
+        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closing = False
+        self._owner = 0
+        self._vlc: Any = None
+        self._instance: Any = None
+        self._list_player: Any = None
+        self._player: Any = None
+        self._media_list: Any = None
+        self._callbacks: list[Any] = []  # libVLC keeps no reference
+        self._device_error = ""
+        self._probe_at: float | None = None
+        self._on_real = False
+        self._settled = threading.Event()
+        self._settled.set()
+
+    # -- any thread ----------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Make the callbacks return at once, so that VLC can stop, and wake the owner."""
+        self._closing = True
+        self._settled.set()
+        self._commands.put(None)
+
+    def watch_device(self, on_device: Callable[[bool], None]) -> None:
+        """Have the owner thread tell whether there is a sound device: as it is now, and when that changes."""
+
+        def begin() -> None:
+            self._on_device = on_device
+            on_device(self._probe_at is None)
+
+        self._do(begin)
+
+    def _do(self, command: Callable[[], None]) -> None:
+        """Have the owner thread run `command`."""
+        self._commands.put(command)
+
+    # -- the owner thread ----------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Own libVLC until `stop` is set. Raises LibVlcMissing."""
+        self._owner = threading.get_ident()
+        self._open()
+        try:
+            self._play()
+            self.state = "playing"
+            while not stop.is_set() and not self._closing:
+                self._serve(RELEASED_TICK_S if self._released else TICK_S)
+                self._watch()
+        finally:
+            self._shut()
+
+    def _open(self) -> None:
+        self._vlc = self._libvlc.load()
+        self._instance = self._libvlc.instance()
+        self._instance.log_set(self._keep(self._vlc.CallbackDecorators.LogCb, self._on_log), None)
+        self._list_player = self._libvlc.list_player(self._instance)
+        self._media_list = self._instance.media_list_new()
+        self._list_player.set_media_list(self._media_list)
+        self._adopt(self._list_player.get_media_player(), real=self._real_device)
+
+    def _shut(self) -> None:
+        self.state = "stopped"
+        if self._list_player is not None:
+            self._list_player.stop()
+            self._instance.log_unset()
+            self._list_player.release()
+            self._player.release()
+            self._media_list.release()
+            self._instance.release()
+        self._list_player = self._player = self._media_list = self._instance = None
+        self._callbacks.clear()
+
+    def _serve(self, timeout_s: float) -> None:
+        """Run the commands that arrived, waiting up to `timeout_s` for the first."""
+        try:
+            command = self._commands.get(timeout=timeout_s)
+            while command is not None:
+                command()
+                command = self._commands.get_nowait()
+        except queue.Empty:
+            return
+
+    def _watch(self) -> None:
+        now = self._clock.now()
+        if self._closing:
+            return
+        suspended = self._real_device and self.hearing() is Hearing.SUSPENDED
+        if self._probe_at is not None:
+            if now >= self._probe_at and not suspended:
+                self._probe(now)
+        elif self._rests(now):
+            return
+        elif self._device_error or suspended:
+            self._lose_device(now, "suspended" if suspended else self._device_error)
+        elif self._needs_playing(now):
+            self._play()
+
+    def _rests(self, now: float) -> bool:
+        """Give the device away after a long pause, and take it back; return whether it is away."""
+        paused = self.is_paused()
+        if not paused or self._paused_at is None:
+            self._paused_at = now if paused else None
+        elif not self._released and now - self._paused_at >= RELEASE_S:
+            log.info("paused for long: the sound device is free for others")
+            self._released = True
+            self._list_player.stop()
+        if self._released and not paused:
+            self._released, self._device_error = False, ""
+            self._play()
+        return self._released
+
+    def _lose_device(self, now: float, reason: str) -> None:
+        log.warning("sound device lost: %s", reason)
+        self.state = "suspended" if reason == "suspended" else "no device"
+        self._notices.say(f"player.{self.state.replace(' ', '_')}", "warning")
+        self._on_device(False)
+        self._play_unheard()
+        self._probe_at = now + PROBE_S
+
+    def _probe(self, now: float) -> None:
+        """Try the real device; keep it when VLC plays a buffer on it without an error, and the server mixes it."""
+        deadline = latest = now + PROBE_WAIT_S
+        self._device_error = ""
+        self._use_output(real=True)
+        self._play()
+        while not self._device_error and not self._closing and self._clock.now() < deadline:
+            self._serve(0.05)
+            if not self._settled.is_set():
+                deadline = min(self._clock.now() + PROBE_WAIT_S, latest + SETTLE_S)
+            if self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers():
+                break
+        if self._device_error or self.hearing() is Hearing.SUSPENDED or not self._played_buffers():
+            self._play_unheard()
+            self._probe_at = self._clock.now() + PROBE_S
+        elif not self._closing:
+            self._probe_at = None
+            self.state = "playing"
+            self._on_device(True)
+            self._notices.say("player.device_back", "good")
+
+    def _use_output(self, *, real: bool) -> None:
+        """Give the list player a fresh media player: VLC keeps a dead output as long as the player lives."""
+        old, fresh = self._player, self._instance.media_player_new()
+        self._adopt(fresh, real=real)
+        self._list_player.stop()
+        self._list_player.set_media_player(fresh)
+        old.release()
+
+    def _adopt(self, player: Any, *, real: bool) -> None:
+        self._player = player
+        player.set_role(self._vlc.MediaPlayerRole.Music)  # else the server takes us for a video, and mutes us as one
+        self._on_real = real
+        if not real:
+            player.audio_output_set("adummy")
+
+    def _played_buffers(self) -> bool:
+        media, stats = self._player.get_media(), self._vlc.MediaStats()
+        if media is None:
+            return False
+        known = media.get_stats(stats)
+        media.release()
+        return bool(known) and stats.played_abuffers > 0
+
+    def _note_device_error(self, words: str) -> None:
+        self._device_error = self._device_error or words
+
+    def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
+        """VLC's threads: an error of an audio output means there is no sound device (any more)."""
+        words = (template or b"").decode("utf-8", "replace")
+        if level < LOG_ERROR and words != "suspended":
+            return
+        if threading.get_ident() == self._owner:
+            return  # VLC looks for an output module in our own call; whether the one it finds works shows later
+        name = ctypes.c_char_p()
+        self._vlc.dll.libvlc_log_get_object(context, ctypes.byref(name), None, None)
+        if name.value == b"audio output" or "audio output" in words:
+            self._do(lambda: self._note_device_error(words))
+        else:
+            log.debug("libVLC: %s", words)
+
+    def _keep(self, kind: Any, function: Callable[..., Any]) -> Any:
+        callback = kind(function)
+        self._callbacks.append(callback)
+        return callback
+
+    # -- what the two players do differently ---------------------------------------------------------------
+
+    def _play(self) -> None:
+        raise NotImplementedError
+
+    def _play_unheard(self) -> None:
+        raise NotImplementedError
+
+    def _needs_playing(self, now: float) -> bool:
+        raise NotImplementedError
+
+
+TICK_S: Final = 0.5
+
+
+PROBE_S: Final = 1.5
+
+
+PROBE_WAIT_S: Final = 1.0
+
+
+RELEASE_S: Final = 60.0  # of pause, before others may have the device
+
+
+RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
+
+
+LOG_ERROR: Final = 4

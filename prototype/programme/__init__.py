@@ -1,0 +1,1 @@
+"""The endless programme: where pieces come from, the loader, the mixer. For player, screen and above."""

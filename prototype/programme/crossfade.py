@@ -1,0 +1,202 @@
+"""Gains over time: the crossfade and the ramp.
+
+Both are counted in frames and never in calls, so that a block may be split anywhere without a sample changing.
+
+How two pieces are faded into each other, so that no hole opens between them.
+
+A plain crossfade sinks below hearing where one piece rests while the other is faded away: the outgoing one near the
+end, the incoming one near the beginning. A shorter overlap would not help, it uncovers the rest that the other piece
+could have covered. So the overlap is as long as the material allows, and the fade lingers halfway instead, both pieces
+at -3 dB: the outgoing one is held until late, and the incoming one is there early. The power law is the same all along.
+
+Of the plain fade and of those that move for a half, a quarter, an eighth of it, the one with the least dead air is
+taken; of equals, the gentlest. What then remains are rests that both pieces have at once, or that outlast the overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples
+
+PEAK_LIMIT: Final = 10 ** (-1.0 / 20)  # -1 dBFS, the ceiling of every overlap
+
+Curve = npt.NDArray[np.float64]
+
+
+def angles(at_frames: Curve, length_frames: int, moving_frames: int, begin: float = 0.0) -> Curve:
+    """Return the angle of a crossfade at some of its frames: straight from `begin` to pi/2, lingering halfway.
+
+    It moves for `moving_frames` in all, half of them at each end; in between both pieces are heard.
+    """
+    edge_frames, halfway = moving_frames / 2, (begin + np.pi / 2) / 2
+    corners = [0.0, edge_frames, length_frames - edge_frames, length_frames]
+    return np.interp(at_frames, corners, [begin, halfway, halfway, np.pi / 2])
+
+
+def gains(at_angles: Curve, peaks: tuple[float, float]) -> tuple[Curve, Curve]:
+    """Return the gains of what goes and of what comes at some angles, where they peak at `peaks`."""
+    falling, rising = np.cos(at_angles), np.sin(at_angles)
+    limit = PEAK_LIMIT / np.maximum(peaks[0] * falling + peaks[1] * rising, PEAK_LIMIT)
+    return falling * limit, rising * limit
+
+
+class Crossfade:
+    """An equal-power crossfade under way: gains cos and sin of an angle that runs from `angle` to pi/2.
+
+    Uncorrelated signals keep their summed power under this law (cos² + sin² = 1). The sum of two peaks may pass
+    the limit all the same; `peaks` bound it, and both gains are then lowered just enough, smoothly in the angle.
+    The angle lingers halfway where `moving_frames` are fewer than the fade is long (see `angles`).
+    """
+
+    def __init__(self, length_frames: int, peaks: tuple[float, float], moving_frames: int, angle: float = 0.0) -> None:
+        self.length_frames = length_frames
+        self.position_frames = 0
+        self.peaks = peaks
+        self._angles = angles(np.arange(length_frames + 1.0), length_frames, moving_frames, angle)
+        falling, rising = gains(self._angles[:-1, None], peaks)
+        self.gain_out = falling.astype(np.float32)
+        self.gain_in = rising.astype(np.float32)
+
+    @property
+    def angle(self) -> float:
+        """How far the fade has come, 0 to pi/2."""
+        return float(self._angles[self.position_frames])
+
+
+class Ramp:
+    """A gain that moves to its target along a straight line, `full_frames` for a move from 0 to 1."""
+
+    def __init__(self, value: float, full_frames: int) -> None:
+        self.target = value
+        self._full_frames = full_frames
+        self._start, self._position, self._length = value, 0, 0
+
+    @property
+    def value(self) -> float:
+        """The gain now."""
+        if self._position >= self._length:
+            return self.target
+        return self._start + (self.target - self._start) * self._position / self._length
+
+    @property
+    def left_frames(self) -> int:
+        """Frames until the target is reached."""
+        return self._length - self._position
+
+    def move(self, target: float, full_frames: int | None = None) -> None:
+        """Head for `target` from wherever the gain is now."""
+        self._start, self.target, self._position = self.value, target, 0
+        self._length = max(1, round(abs(target - self._start) * (full_frames or self._full_frames)))
+
+    def apply(self, block: Samples) -> None:
+        """Multiply `block` in place and advance."""
+        n_frames = min(len(block), self.left_frames)
+        if n_frames > 0:
+            steps = np.arange(self._position + 1, self._position + n_frames + 1)
+            gains = self._start + (self.target - self._start) * (steps / self._length)
+            block[:n_frames] *= gains.astype(np.float32)[:, None]
+            self._position += n_frames
+        if self.target != 1.0:
+            block[n_frames:] *= np.float32(self.target)
+
+
+DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
+REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of whoever measures it begin
+LONGEST_PHRASE_S: Final = 8.0
+SHORTEST_MOVE_S: Final = 0.5  # as short as the fade of a skip
+
+Quiet = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Overlap:
+    """What is heard of two pieces at once: `outgoing` from `begin_frame` on and `incoming` from its first frame.
+
+    `peaks` are the largest magnitudes of each in the `length_frames` of the overlap.
+    """
+
+    outgoing: Piece
+    begin_frame: int
+    incoming: Piece
+    length_frames: int
+    peaks: tuple[float, float]
+
+
+def natural_frames(longest_frames: int, *pieces: Piece | None) -> int:
+    """Return the length of a crossfade between `pieces`: none may spend more than half of itself in one fade."""
+    return min([longest_frames, *(len(piece.samples) // 2 for piece in pieces if piece)])
+
+
+def frames_to_phrase(piece: Piece, position_frames: int, rate_hz: int) -> int:
+    """Return the frames from a position in `piece` to its next phrase, 0 where one begins.
+
+    A phrase is as many bars (4, 2 or 1) as last no longer than LONGEST_PHRASE_S; where the tempo is unknown, so long.
+    The bars are counted from the beginning of the recording, which the cue-in has cut.
+    """
+    recipe = piece.info.recipe if piece.info else None
+    phrase_s = LONGEST_PHRASE_S
+    if recipe and recipe.bpm:
+        bar_s = 60.0 * (3 if recipe.time_signature[:1] in ("3", "6") else 4) / recipe.bpm
+        phrase_s = min(phrase_s, bar_s * next((bars for bars in (4, 2) if bars * bar_s <= LONGEST_PHRASE_S), 1))
+    cut_frames = piece.info.cue_in_frames * rate_hz // SAMPLE_RATE_HZ if piece.info else 0
+    at_frames, phrase_frames = position_frames + cut_frames, phrase_s * rate_hz
+    phrases = int(at_frames / phrase_frames)
+    return next(
+        begin - at_frames
+        for begin in (round((phrases + more) * phrase_frames) for more in range(3))
+        if begin >= at_frames
+    )
+
+
+def moving_frames(overlap: Overlap, rate_hz: int) -> int:
+    """Return for how many frames of a crossfade its gains should move (see `envelopes.angles`).
+
+    Only the overlap and 0.2 s on both sides are looked at, in blocks of 10 ms: under 1 ms of work for 4 s.
+    """
+    block_frames = max(1, rate_hz // 100)
+    around_frames, length_frames = REST_BLOCKS * block_frames, overlap.length_frames
+    outgoing, begin = overlap.outgoing.samples, overlap.begin_frame
+    going, coming = outgoing[begin : begin + length_frames], overlap.incoming.samples[:length_frames]
+    before = outgoing[max(0, begin - around_frames) : begin]
+    after = overlap.incoming.samples[length_frames : length_frames + around_frames]
+    powers = [_means(one, other, block_frames) for one, other in ((going, going), (coming, coming), (going, coming))]
+    quiet_before, quiet_after = (_means(one, one, block_frames) < DEAD_POWER for one in (before, after))
+    centres = (np.arange(len(powers[0]), dtype=np.float64) + 0.5) * block_frames
+
+    def dead_blocks(moving: int) -> int:
+        falling, rising = gains(angles(centres, length_frames, moving), overlap.peaks)
+        mixed = falling**2 * powers[0] + rising**2 * powers[1] + 2 * falling * rising * powers[2]
+        return _dead_blocks(quiet_before, mixed < DEAD_POWER, quiet_after)
+
+    return min(_candidates(length_frames, rate_hz), key=dead_blocks)
+
+
+def _candidates(length_frames: int, rate_hz: int) -> Iterator[int]:
+    """Yield the gentlest first: `min` takes the first of equals."""
+    moving = length_frames
+    yield moving
+    while (moving := moving // 2) >= SHORTEST_MOVE_S * rate_hz:
+        yield moving
+
+
+def _means(one: Samples, other: Samples, block_frames: int) -> Curve:
+    """Return the mean product of two signals in each whole block: the power, if they are the same."""
+    whole = len(one) // block_frames * block_frames
+    one, other = (signal[:whole].reshape(-1, block_frames * CHANNELS) for signal in (one, other))
+    sums: Curve = np.einsum("bs,bs->b", one, other).astype(np.float64)
+    return sums / (block_frames * CHANNELS)
+
+
+def _dead_blocks(before: Quiet, mixed: Quiet, after: Quiet) -> int:
+    """Count the blocks of the overlap that lie in stretches longer than a rest, seen with what is around it."""
+    quiet = np.concatenate(([False], before, mixed, after, [False])).astype(np.int8)
+    edges = np.flatnonzero(np.diff(quiet)).reshape(-1, 2)
+    dead = edges[edges[:, 1] - edges[:, 0] >= REST_BLOCKS]
+    inside = np.clip(dead - len(before), 0, len(mixed))
+    return int((inside[:, 1] - inside[:, 0]).sum())

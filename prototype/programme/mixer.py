@@ -1,0 +1,435 @@
+"""The programme: pieces in, one endless seamless stream out.
+
+The mixer is pulled. It has no thread, clock, file or VLC in it: the loader offers decoded pieces, `controls`
+sends commands, and whoever plays the sound calls `read(n_frames)`. Offers and commands are put in an inbox and
+take effect at the start of the next `read`, so one thread owns all the state. The same inputs at the same frames
+give the same samples, however the calls are split: every gain is taken from a table or from a frame count.
+
+At every transition the source is chosen once: fresh, library, built-in, bed. The bed alone is infallible: it is
+noise made from memory, and it plays whenever nothing else is there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+
+from music.metering import Meter
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, SegmentInfo, Source
+from programme.crossfade import Crossfade, Overlap, Ramp, frames_to_phrase, moving_frames, natural_frames
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlayingView:
+    """What is heard now."""
+
+    source: Source
+    key: str = ""
+    info: SegmentInfo | None = None
+    elapsed_s: float = 0.0
+    total_s: float | None = None
+
+
+@dataclass(frozen=True)
+class MixerSnapshot:
+    """The programme at one moment. The counters are frames since the start.
+
+    `levels_db` holds recent block levels (RMS, dBFS, oldest first) for a meter.
+    """
+
+    playing: PlayingView = PlayingView(Source.BED)
+    fading: bool = False
+    paused: bool = False
+    resting: bool = False
+    muted: bool = False
+    volume: float = 1.0
+    stock: dict[Source, int] = field(default_factory=dict)
+    frames: dict[Source, int] = field(default_factory=dict)
+    paused_frames: int = 0
+    silent_frames: int = 0
+    longest_silence_s: float = 0.0
+    levels_db: tuple[float, ...] = ()
+
+
+SKIP_FADE_S: Final = 0.5
+GATE_S: Final = 0.05  # pause, resume and full-scale volume moves
+SHORTEST_PIECE_FRAMES: Final = 4
+SHORTEST_FADE_S: Final = 0.02  # below this a step in level is heard as a click
+BED_FADE_S: Final = 1.0  # how late a missing piece may still come before the bed is chosen
+ORDER: Final = (Source.FRESH, Source.LIBRARY, Source.BUILTIN)
+LIBRARY_FIRST: Final = (Source.LIBRARY, Source.FRESH, Source.BUILTIN)
+
+
+class Endless(Protocol):
+    """A source that can always give more, never above `peak`."""
+
+    peak: float
+
+    def read(self, n_frames: int) -> Samples:
+        """Return the next `n_frames`, float32, shape (n_frames, 2)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """A piece began to be heard."""
+
+    piece: Piece
+
+
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """A piece left the stock unheard."""
+
+    piece: Piece
+
+
+Event = Started | Dropped
+
+
+class _Voice:
+    """A piece, or the bed where `piece` is None, and how far it has been read."""
+
+    def __init__(self, piece: Piece | None, bed: Endless) -> None:
+        self.piece = piece
+        self.position_frames = 0
+        self._bed = bed
+
+    @property
+    def source(self) -> Source:
+        return self.piece.source if self.piece else Source.BED
+
+    @property
+    def remaining_frames(self) -> int | None:
+        """Frames to the end; None for the bed, which has none."""
+        return self.piece.ready_frames - self.position_frames if self.piece else None
+
+    def peak(self, n_frames: int) -> float:
+        """Largest magnitude in the next `n_frames`."""
+        if not self.piece:
+            return self._bed.peak
+        ahead = self.piece.samples[self.position_frames : self.position_frames + n_frames]
+        return float(np.abs(ahead).max(initial=0.0))
+
+    def take(self, n_frames: int) -> Samples:
+        begin = self.position_frames
+        self.position_frames += n_frames
+        if not self.piece:
+            return self._bed.read(n_frames)
+        return self.piece.samples[begin : self.position_frames]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The next transition: to `following` (None: the bed), over `fade_frames`, in `wait_frames` from now."""
+
+    following: Piece | None
+    fade_frames: int
+    wait_frames: int
+
+
+class Mixer:
+    """The endless programme.
+
+    Threads: `read` belongs to one thread, the one that feeds the sound device, which owns every field but the
+    inbox and the events (deques: one side appends, the other pops). All other methods may be called from anywhere.
+    """
+
+    def __init__(
+        self, bed: Endless, *, crossfade_s: float = 4.0, volume: float = 1.0, rate_hz: int = SAMPLE_RATE_HZ
+    ) -> None:
+        self._rate_hz = rate_hz
+        self._crossfade_frames = self._frames(max(crossfade_s, SHORTEST_FADE_S))
+        self._bed = bed
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._events: deque[Event] = deque()
+        self._stock: dict[Source, deque[Piece]] = {source: deque() for source in ORDER}
+        self._order = ORDER
+        self._voice = _Voice(None, bed)
+        self._fade: Crossfade | None = None
+        self._incoming = self._voice  # the voice that fades in while there is a fade
+        self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
+        self._resting = False
+        self._begun = False  # until there was music: then it comes at once
+        self._paused = False
+        self.wished_paused = False  # at once, not with the next read: nobody may be reading
+        self._held = False
+        self._muted = False
+        self._volume_level = volume
+        self._gate = Ramp(1.0, self._frames(GATE_S))
+        self._volume = Ramp(volume, self._frames(GATE_S))
+        self._end = Ramp(1.0, self._frames(GATE_S))
+        self._meter = Meter(rate_hz)
+        self._heard_frames = dict.fromkeys(Source, 0)
+        self._paused_frames = 0
+
+    # -- commands: any thread ------------------------------------------------------------------------------
+
+    def offer(self, piece: Piece) -> None:
+        """Put a piece in stock. One shorter than SHORTEST_PIECE_FRAMES cannot be faded and is dropped."""
+        self._inbox.append(lambda: self._stock_up(piece))
+
+    def withdraw(self, unwanted: Callable[[Piece], bool]) -> None:
+        """Drop the pieces in stock that are `unwanted`: their mood has passed, or the listener dislikes them."""
+        self._inbox.append(lambda: self._drop(unwanted))
+
+    def skip(self) -> None:
+        """Go to the next piece within SKIP_FADE_S, or as soon as one is in stock; twice: to the one after it."""
+        self._inbox.append(self._skip)
+
+    def leave(self, key: str) -> None:
+        """Skip the piece `key` if it is heard and not on its way out already: the listener dislikes it."""
+        self._inbox.append(lambda: self._leave(key))
+
+    def change_soon(self) -> None:
+        """Crossfade to the next piece that comes into stock without waiting for the end of this one."""
+        self._inbox.append(lambda: self._want(self._crossfade_frames))
+
+    def prefer_library(self, prefer: bool) -> None:
+        """Let a library piece go first at the next transitions, to spread scarce fresh ones."""
+        self._inbox.append(lambda: setattr(self, "_order", LIBRARY_FIRST if prefer else ORDER))
+
+    def pause(self, paused: bool) -> None:
+        """Fade to or from silence over GATE_S; while paused nothing is used up."""
+        self.wished_paused = paused
+        self._inbox.append(lambda: self._set_gate(paused=paused))
+
+    def hold(self, held: bool) -> None:
+        """As `pause`, for a reason that is not the listener's: no sound device. The two add up."""
+        self._inbox.append(lambda: self._set_gate(held=held))
+
+    def rest(self, resting: bool) -> None:
+        """Fade to the bed and stay there (a break), or come back."""
+        self._inbox.append(lambda: setattr(self, "_resting", resting))
+
+    def set_volume(self, volume: float) -> None:
+        """Move the volume (0..1, linear gain) along a ramp."""
+        self._inbox.append(lambda: self._set_volume(volume=min(1.0, max(0.0, volume))))
+
+    def mute(self, muted: bool) -> None:
+        """Move to or from volume 0 along a ramp; the programme goes on."""
+        self._inbox.append(lambda: self._set_volume(muted=muted))
+
+    def fade_out(self, seconds: float) -> None:
+        """Fade the whole programme to nothing, for the end of a session."""
+        self._inbox.append(lambda: self._end.move(0.0, self._frames(max(seconds, GATE_S))))
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, oldest first."""
+        taken = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    def snapshot(self) -> MixerSnapshot:
+        """Return the state as of the last read; cheap, from any thread."""
+        fade = self._fade
+        voice = self._incoming if fade else self._voice
+        silent, longest = self._meter.silence()
+        piece = voice.piece
+        return MixerSnapshot(
+            playing=PlayingView(
+                source=voice.source,
+                key=piece.key if piece else "",
+                info=piece.info if piece else None,
+                elapsed_s=voice.position_frames / self._rate_hz,
+                total_s=len(piece.samples) / self._rate_hz if piece else None,
+            ),
+            fading=fade is not None,
+            paused=self._paused,
+            resting=self._resting,
+            muted=self._muted,
+            volume=self._volume_level,
+            stock={source: len(pieces) for source, pieces in self._stock.items()},
+            frames=dict(self._heard_frames),
+            paused_frames=self._paused_frames,
+            silent_frames=silent,
+            longest_silence_s=longest / self._rate_hz,
+            levels_db=tuple(self._meter.levels_db),
+        )
+
+    def playing_piece(self) -> Piece | None:
+        """Return the piece that is heard (while fading: the incoming one), None for the bed."""
+        return (self._incoming if self._fade else self._voice).piece
+
+    # -- the pull: one thread ------------------------------------------------------------------------------
+
+    def read(self, n_frames: int) -> Samples:
+        """Mix exactly `n_frames` of stereo.
+
+        Never blocks and never raises: when no piece is ready the programme falls back to the bed and the
+        counters say so. Splitting one call into several gives the same samples.
+
+        Returns: float32, shape (n_frames, 2), in [-1, 1], a new array.
+        Threads: the player's feeding thread only.
+        """
+        self._obey()
+        out = np.zeros((n_frames, CHANNELS), dtype=np.float32)
+        done = 0
+        while done < n_frames:
+            if self._stopped:
+                self._paused_frames += n_frames - done
+                break
+            block = out[done : done + self._fill(out[done:])]
+            self._meter.watch(block)
+            self._gate.apply(block)
+            done += len(block)
+        self._volume.apply(out)
+        self._end.apply(out)
+        return out
+
+    def _obey(self) -> None:
+        """Let the commands take effect; one that fails costs none of those behind it."""
+        while self._inbox:
+            try:
+                self._inbox.popleft()()
+            except Exception:
+                log.exception("a command to the mixer failed")
+
+    def _fill(self, out: Samples) -> int:
+        """Mix the beginning of `out`, to the next decision; return its frames.
+
+        The last line of defence: whatever is wrong with a piece, the bed is not, and it is as loud as it may be.
+        """
+        try:
+            n_frames = min(len(out), self._turn())
+            self._mix(out[:n_frames])
+        except Exception:
+            log.exception("the mixer failed; the bed plays on")
+            self._voice, self._fade = _Voice(None, self._bed), None
+            n_frames = len(out)
+            out[:] = self._bed.read(n_frames)
+            self._heard_frames[Source.BED] += n_frames
+        return n_frames
+
+    @property
+    def _stopped(self) -> bool:
+        return self._gate.target == 0.0 and self._gate.left_frames <= 0
+
+    def _mix(self, block: Samples) -> None:
+        """Fill `block` from the voices and advance them."""
+        n_frames = len(block)
+        if fade := self._fade:
+            span = slice(fade.position_frames, fade.position_frames + n_frames)
+            np.multiply(self._voice.take(n_frames), fade.gain_out[span], out=block)
+            block += self._incoming.take(n_frames) * fade.gain_in[span]
+            self._heard_frames[self._incoming.source] += n_frames
+            fade.position_frames += n_frames
+            if fade.position_frames >= fade.length_frames:
+                self._voice, self._fade = self._incoming, None
+        else:
+            block[:] = self._voice.take(n_frames)
+            self._heard_frames[self._voice.source] += n_frames
+
+    def _plan(self) -> _Plan | None:
+        """Return the next transition as things stand; None while the bed has nothing to give way to."""
+        current, remaining = self._voice.piece, self._voice.remaining_frames
+        following = None if self._resting else next((self._stock[s][0] for s in self._order if self._stock[s]), None)
+        longest_frames = (
+            self._crossfade_frames if self._begun else min(self._crossfade_frames, self._frames(SKIP_FADE_S))
+        )
+        arriving_frames = natural_frames(longest_frames, following)
+        if current is None or remaining is None:
+            return _Plan(following, arriving_frames, 0) if following else None
+        fade_frames = natural_frames(arriving_frames, current)
+        if self._resting:
+            return _Plan(None, min(self._crossfade_frames, remaining), 0)
+        if following and self._wanted:
+            return _Plan(following, min(self._wanted[0], arriving_frames, remaining), 0)
+        if not following:
+            fade_frames = min(fade_frames, self._frames(BED_FADE_S))
+        wait_frames = max(0, remaining - fade_frames)
+        if following and following.source is not Source.BUILTIN and current.source is Source.BUILTIN:
+            wait_frames = min(wait_frames, frames_to_phrase(current, self._voice.position_frames, self._rate_hz))
+        return _Plan(following, min(fade_frames, remaining), wait_frames)
+
+    def _turn(self) -> int:
+        """Begin the next transition if its frame has come; return how many frames to mix until the next decision."""
+        edges = [self._rate_hz]
+        if self._gate.left_frames > 0:
+            edges.append(self._gate.left_frames)
+        if not self._fade and (plan := self._plan()):
+            if plan.wait_frames > 0:
+                edges.append(plan.wait_frames)
+            else:
+                self._begin(plan)
+        if self._fade:
+            edges.append(self._fade.length_frames - self._fade.position_frames)
+        return min(edges)
+
+    def _begin(self, plan: _Plan) -> None:
+        """Begin a transition."""
+        if plan.following:
+            self._stock[plan.following.source].popleft()
+            self._events.append(Started(plan.following))
+            self._begun = True
+        self._incoming = _Voice(plan.following, self._bed)
+        frames = moving = max(1, plan.fade_frames)
+        peaks = self._voice.peak(frames), self._incoming.peak(frames)
+        if (piece := self._voice.piece) and plan.following:
+            overlap = Overlap(piece, self._voice.position_frames, plan.following, frames, peaks)
+            moving = moving_frames(overlap, self._rate_hz)
+        self._fade = Crossfade(frames, peaks, moving)
+        self._wanted = self._wanted[1:] if plan.following else []
+
+    # -- commands as they take effect: the reading thread --------------------------------------------------
+
+    def _stock_up(self, piece: Piece) -> None:
+        if len(piece.samples) < SHORTEST_PIECE_FRAMES:
+            self._events.append(Dropped(piece))
+        else:
+            self._stock[piece.source].append(piece)
+
+    def _drop(self, unwanted: Callable[[Piece], bool]) -> None:
+        for source, pieces in self._stock.items():
+            self._events.extend(Dropped(piece) for piece in pieces if unwanted(piece))
+            self._stock[source] = deque(piece for piece in pieces if not unwanted(piece))
+
+    def _skip(self) -> None:
+        skip_frames = self._frames(SKIP_FADE_S)
+        if self._hasten(skip_frames):
+            return
+        if self._wanted and self._wanted[0] <= skip_frames and len(self._wanted) < sum(map(len, self._stock.values())):
+            self._wanted.append(skip_frames)
+        else:
+            self._want(skip_frames)
+
+    def _leave(self, key: str) -> None:
+        piece = (self._incoming if self._fade else self._voice).piece
+        if piece and piece.key == key:
+            self._hasten(self._frames(SKIP_FADE_S))
+            self._want(self._frames(SKIP_FADE_S))
+
+    def _hasten(self, fade_frames: int) -> bool:
+        """End a fade that has longer to go within `fade_frames`; return whether there was one."""
+        fade = self._fade
+        if fade is None or fade.length_frames - fade.position_frames <= fade_frames:
+            return False
+        self._fade = Crossfade(fade_frames, fade.peaks, fade_frames, fade.angle)
+        return True
+
+    def _want(self, fade_frames: int) -> None:
+        """Ask for a transition as soon as a piece is in stock; the bed gives way anyhow."""
+        voice = self._incoming if self._fade else self._voice
+        if voice.piece:
+            self._wanted[:1] = [min([fade_frames, *self._wanted[:1]])]
+
+    def _set_gate(self, *, paused: bool | None = None, held: bool | None = None) -> None:
+        self._paused = self._paused if paused is None else paused
+        self._held = self._held if held is None else held
+        self._gate.move(0.0 if self._paused or self._held else 1.0)
+
+    def _set_volume(self, *, volume: float | None = None, muted: bool | None = None) -> None:
+        self._volume_level = self._volume_level if volume is None else volume
+        self._muted = self._muted if muted is None else muted
+        self._volume.move(0.0 if self._muted else self._volume_level)
+
+    def _frames(self, seconds: float) -> int:
+        return round(seconds * self._rate_hz)

@@ -1,0 +1,431 @@
+"""Where pieces come from, each source by itself: files decoded and levelled, the built-in engine, the library.
+
+The loader feeds the mixer from here, and `playlist` feeds VLC's own list.
+
+What VLC's own list is fed with: the spool's files in their order, and something else when there are none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from base.errors import CorruptSegment, SpoolError
+from base.workers import Clock, within
+from music import audio_files
+from music.analysis import Analysis, analyse, gain_db, ingest, to_piece
+from music.segment import (
+    CHANNELS,
+    SAMPLE_RATE_HZ,
+    Growth,
+    Performance,
+    Piece,
+    QueuedFile,
+    Recipe,
+    Samples,
+    SegmentInfo,
+    Source,
+)
+from music.stations import Mood, Station
+from spool.folders import KEPT, Files
+from spool.spool import Entry, Spool
+from spool.state_files import Later, at_once
+
+log = logging.getLogger(__name__)
+
+
+class Playlist:
+    """Answers "the next file, please" in the order fresh, library, built-in.
+
+    Threads: `next_file` and `on_started` belong to the player's owner thread, which also obeys the keys: what is to be
+    written is written by `later`, where the disk may be waited for.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        mood: Mood,
+        builtin: BuiltinSupply,
+        *,
+        engine: str = "auto",
+        no_repeat: int = 8,
+        later: Later = at_once,
+    ) -> None:
+        self._later = later
+        self._writing = False
+        self._written: QueuedFile | None = None
+        self._spool = spool
+        self._builtin = builtin
+        self._allowed = ENGINE_SOURCES[engine]
+        self._library = Library(spool, mood, no_repeat, engine)
+        self._given: set[str] = set()
+        self.started = dict.fromkeys(Source, 0)
+
+    def next_file(self, waiting: int) -> QueuedFile | None:
+        """Return the next file; `waiting` is how many VLC still has, with none left anything will do."""
+        if Source.FRESH in self._allowed:
+            fresh = next(
+                (entry for entry in self._library.fresh() if entry.path and entry.key not in self._given), None
+            )
+            if file := self._give(fresh, Source.FRESH):
+                return file
+        if waiting:
+            return None
+        if Source.LIBRARY in self._allowed and (file := self._give(self._library.pick(self._given), Source.LIBRARY)):
+            return file
+        return self._next_builtin() if Source.BUILTIN in self._allowed else None
+
+    def on_started(self, file: QueuedFile) -> None:
+        """Note that a file began to be heard."""
+        self._given.discard(file.key)
+        self.started[file.source] += 1
+        log.info("play %s (%s), queue depth %d", file.key, file.source.value, max(0, len(self._spool.ready()) - 1))
+        if file.source is not Source.BUILTIN:
+            self._library.heard(file.key)
+            self._spool.mark_played(file.key)
+
+    def _give(self, entry: Entry | None, source: Source) -> QueuedFile | None:
+        if entry is None or entry.path is None:
+            return None
+        self._given.add(entry.key)
+        return QueuedFile(entry.path, entry.key, source, entry.info)
+
+    def _next_builtin(self) -> QueuedFile | None:
+        file, self._written = self._written, None
+        if file is None and not self._writing and (piece := self._builtin.take()):
+            self._writing = True
+            self._later("built-in piece", lambda: self._write(piece))
+            file, self._written = self._written, None
+        return file
+
+    def _write(self, piece: Piece) -> None:
+        try:
+            path = self._spool.incoming_path(".wav")
+            audio_files.write(path, piece.samples, piece.info)
+            self._written = QueuedFile(path, piece.key, Source.BUILTIN, piece.info)
+        except (OSError, SpoolError) as error:
+            log.warning("no file for a built-in piece: %s", error)
+        finally:
+            self._writing = False
+
+
+BUILTIN_S: Final = 150.0
+FIRST_BUILTIN_S: Final = 90.0  # fresh music comes soon
+LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
+LONGEST_DEBT: Final = 4.0
+
+OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
+JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
+
+Begin = Callable[[Recipe, int], Performance]
+ENGINE_SOURCES: Final[dict[str, frozenset[Source]]] = {
+    "auto": frozenset({Source.FRESH, Source.LIBRARY, Source.BUILTIN}),
+    "acestep": frozenset({Source.FRESH, Source.LIBRARY}),
+    "builtin": frozenset({Source.BUILTIN}),
+    "library": frozenset({Source.LIBRARY}),
+}
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How a segment is cut and levelled."""
+
+    target_lufs: float
+    cue_dbfs: float
+
+
+def load(entry: Entry, levels: Levels, source: Source, cut_off: Callable[[str], object]) -> Piece:
+    """Decode an entry into a piece; one without metadata (a stranger's file) is measured first.
+
+    `cut_off` is told what lacks of a file that does not hold what it promises.
+
+    Raises CorruptSegment when it is no music, OSError when it cannot be read.
+    """
+    if entry.path is None and entry.samples is None:
+        raise CorruptSegment("neither a file nor samples")
+    if entry.info is None and entry.path is not None:
+        foreign = ingest(entry.path, 0.0, levels.cue_dbfs)
+        if foreign.missing:
+            cut_off(foreign.missing)
+        return to_piece(foreign.samples, foreign.analysis, levels.target_lufs, source, entry.key)
+    samples = audio_files.read(entry.path) if entry.samples is None and entry.path is not None else entry.samples
+    if samples is None or entry.info is None:
+        raise CorruptSegment("samples without metadata")
+    return to_piece(samples, entry.info, levels.target_lufs, source, entry.key, entry.info)
+
+
+class Openings:
+    """The opening of the next session's first built-in piece, as one WAV file: music without waiting for its making.
+
+    `version` names what makes it; one of another version, station or prompt is stale, and not used. Losing it is no
+    harm, so no failure is reported. Threads: any, one at a time.
+    """
+
+    def __init__(self, path: Path | None, version: str, later: Later = at_once) -> None:
+        """`later` has it written by who may wait for the disk."""
+        self._path = path
+        self._version = version
+        self._later = later
+
+    def load(self, station: Station) -> tuple[int, Samples] | None:
+        """Return the seed and the first frames of a piece for `station`."""
+        try:
+            info = audio_files.read_info(self._path) if self._path else None
+            if self._path is None or info is None or info.engine != self._version:
+                return None
+            seed = int(info.seed)
+            return (
+                (seed, audio_files.read(self._path)) if info.recipe == station.recipe(seed, FIRST_BUILTIN_S) else None
+            )
+        except (OSError, ValueError, CorruptSegment):
+            return None
+
+    def save(self, info: SegmentInfo, samples: Samples) -> None:
+        """Keep an opening in place of the one before."""
+        path, named = self._path, replace(info, engine=self._version)
+        if path is not None:
+            self._later("opening", lambda: self._write(path, audio_files.encode(samples, named)))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        partial = path.with_name(path.name + ".part")
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+            Files().write(partial, data)
+            partial.replace(path)
+
+
+class BuiltinSupply:
+    """The built-in engine, one piece ahead.
+
+    The first piece of a mood is there as soon as its opening is, and goes on being made while it is heard, at the
+    loudness that pieces usually have; the others are made whole, and measured. `growing` False: all of them.
+
+    Threads: `run` (or `step`) belongs to one thread; `take` to the loader. `_lock` guards `_piece`.
+    """
+
+    def __init__(
+        self,
+        begin: Begin,
+        mood: Mood,
+        levels: Levels,
+        clock: Clock,
+        first_seed: int = 0,
+        *,
+        openings: Openings | None = None,
+        growing: bool = True,
+    ) -> None:
+        self._begin = begin
+        self._mood = mood
+        self._levels = levels
+        self._clock = clock
+        self._seed = first_seed
+        self._openings = openings
+        self._growing = growing
+        self._begun_mood: int | None = None
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._piece: tuple[int, Piece] | None = None
+        self._wanted = threading.Event()
+        self._wanted.set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a piece is to be rendered; for who calls `step` without a thread."""
+        return self._wanted.is_set()
+
+    def take(self) -> Piece | None:
+        """Return the piece that is ready, if any, and have the next rendered."""
+        with self._lock:
+            taken, self._piece = self._piece, None
+        self._wanted.set()
+        return taken[1] if taken and taken[0] == self._mood.token() else None
+
+    def run(self, stop: threading.Event) -> None:
+        """Render whenever a piece is wanted."""
+        self._stop = stop
+        while not stop.is_set():
+            if self._clock.wait(self._wanted, LOOK_S) and not stop.is_set():
+                self.step()
+
+    def step(self) -> None:
+        """Render a piece and keep it ready, unless one is."""
+        self._wanted.clear()
+        token = self._mood.token()
+        with self._lock:
+            if self._piece is not None and self._piece[0] == token:
+                return
+        first = self._growing and self._begun_mood != token
+        openings = self._openings if first and self._begun_mood is None else None
+        known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
+        self._begun_mood = token
+        self._seed = known[0] if known else self._seed + 1
+        recipe = self._mood.station.recipe(self._seed, FIRST_BUILTIN_S if first else BUILTIN_S)
+        performance = self._begin(recipe, self._seed)
+        if first:
+            self._grow(token, recipe, performance, known[1] if known else None)
+            if openings:
+                self._prepare_opening(openings, token)
+        elif samples := self._whole(token, performance):
+            analysis = analyse(samples[0], self._levels.cue_dbfs)
+            self._hand_over(token, self._piece_of(samples[0], self._info(recipe, self._seed, analysis)))
+
+    def _whole(self, token: int, performance: Performance, n_frames: int | None = None) -> list[Samples]:
+        """Return all of a piece, or its first frames; nothing when it is not wanted any more."""
+        stretches: list[Samples] = []
+        for stretch in performance.stretches:
+            if self._is_over(token):
+                return []
+            stretches.append(stretch)
+            if n_frames is not None and sum(map(len, stretches)) >= n_frames:
+                break
+        return [np.concatenate(stretches)]
+
+    def _grow(self, token: int, recipe: Recipe, performance: Performance, opening: Samples | None) -> None:
+        """Hand over a piece as soon as its opening is there, and make the rest behind what is heard."""
+        frames = performance.frames
+        analysis = Analysis(frames, 0, frames, performance.loudness_lufs, performance.peak_dbfs)
+        gain = gain_db(performance.loudness_lufs, performance.peak_dbfs, self._levels.target_lufs)
+        info = self._info(recipe, self._seed, analysis)
+        growth, known, made = Growth(), 0, 0
+        piece = Piece(np.zeros((frames, CHANNELS), np.float32), Source.BUILTIN, info.segment_id, info, growth)
+        if opening is not None:
+            known = min(len(opening), frames)
+            piece.samples[:known] = np.float32(10 ** (gain / 20)) * opening[:known]
+            growth.frames = known
+            self._hand_over(token, piece)
+        try:
+            for stretch in performance.stretches:
+                if self._is_over(token):
+                    return
+                stretch = np.float32(10 ** (gain / 20)) * stretch
+                _continue(piece.samples, stretch, made, known)
+                made += len(stretch)
+                growth.frames = max(known, made)
+                if opening is None and growth.frames >= performance.opening_frames > growth.frames - len(stretch):
+                    self._hand_over(token, piece)
+        finally:
+            growth.ended.set()
+
+    def _prepare_opening(self, openings: Openings, token: int) -> None:
+        """Make and keep the opening that the next session begins with, unless the mood changes."""
+        seed = self._seed * 48271 % 999_983 + 1
+        recipe = self._mood.station.recipe(seed, FIRST_BUILTIN_S)
+        performance = self._begin(recipe, seed)
+        if samples := self._whole(token, performance, performance.opening_frames):
+            frames = len(samples[0])
+            analysis = Analysis(frames, 0, frames, performance.loudness_lufs, performance.peak_dbfs)
+            openings.save(self._info(recipe, seed, analysis), samples[0])
+
+    def _is_over(self, token: int) -> bool:
+        return self._stop.is_set() or token != self._mood.token()
+
+    def _hand_over(self, token: int, piece: Piece) -> None:
+        with self._lock:
+            self._piece = (token, piece)
+
+    def _piece_of(self, samples: Samples, info: SegmentInfo) -> Piece:
+        return to_piece(samples, info, self._levels.target_lufs, Source.BUILTIN, info.segment_id, info)
+
+    def _info(self, recipe: Recipe, seed: int, analysis: Analysis) -> SegmentInfo:
+        return SegmentInfo(
+            segment_id=f"builtin-{recipe.station}-{seed}",
+            recipe=recipe,
+            engine="builtin",
+            seed=str(seed),
+            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            length_frames=analysis.length_frames,
+            cue_in_frames=analysis.cue_in_frames,
+            cue_out_frames=analysis.cue_out_frames,
+            loudness_lufs=analysis.loudness_lufs,
+            peak_dbfs=analysis.peak_dbfs,
+        )
+
+
+def _continue(samples: Samples, stretch: Samples, at_frame: int, known_frames: int) -> None:
+    """Put a stretch into its place, but leave what is `known_frames` there: only its end is faded over to the stretch.
+
+    The two are the same but for the rounding of a file, or where the engine's instruments have changed since.
+    """
+    join = max(0, known_frames - JOIN_FRAMES)
+    begin, end = max(at_frame, join), at_frame + len(stretch)
+    if end <= begin:
+        return
+    new = stretch[begin - at_frame :]
+    share = np.clip((np.arange(begin, end, dtype=np.float32) - join) / max(1, known_frames - join), 0, 1)[:, None]
+    samples[begin:end] += share * (new - samples[begin:end]) if begin < known_frames else new
+
+
+class Pacing:
+    """Spreads fresh music that comes slower than it is played.
+
+    With a factor f > 1 (generation seconds per audible second) a fresh piece leaves a debt of f - 1 pieces; as
+    soon as a whole piece is owed the library goes first.
+    """
+
+    def __init__(self) -> None:
+        self._debt = 0.0
+
+    def heard(self, source: Source, factor: float | None, queue_full: bool) -> None:
+        """Take note of a piece that began to play."""
+        if factor is None or factor <= 1 or queue_full:
+            self._debt = 0.0
+        elif source is Source.FRESH:
+            self._debt = min(self._debt + factor - 1, LONGEST_DEBT)
+        else:
+            self._debt = max(0.0, self._debt - 1)
+
+    @property
+    def library_first(self) -> bool:
+        """Whether the next piece should rather come from the library."""
+        return self._debt >= 1
+
+
+class Library:
+    """Chooses what to play again: of the present mood, kept, heard longest ago; in this order.
+
+    None of the last `no_repeat` pieces comes again, unless the engine has nothing else to play. With the engine
+    "library" only what the listener liked is played.
+
+    Threads: one, the loader's or the player's.
+    """
+
+    def __init__(self, spool: Spool, mood: Mood, no_repeat: int, engine: str) -> None:
+        self._spool = spool
+        self._mood = mood
+        self._endless = Source.BUILTIN not in ENGINE_SOURCES[engine]
+        self._only_kept = engine == "library"
+        self._heard: list[str] = []
+        self._no_repeat = no_repeat
+
+    def heard(self, key: str) -> None:
+        """Note that a piece was heard."""
+        self._heard = [*self._heard, key][-self._no_repeat :] if self._no_repeat else []
+
+    def fresh(self) -> list[Entry]:
+        """Return what is queued for the present mood; what was queued for another, whenever, is library."""
+        ready = self._spool.ready()
+        matching = [entry for entry in ready if self._mood.matches(entry.info)]
+        if len(matching) < len(ready):
+            self._spool.retire_ready(lambda entry: not self._mood.matches(entry.info))
+        return matching
+
+    def pick(self, busy: Collection[str]) -> Entry | None:
+        """Return the best piece that is not `busy`, if there is one."""
+        free = [entry for entry in self._spool.library() if entry.key not in busy]
+        if self._only_kept:
+            free = [entry for entry in free if entry.shelf == KEPT]
+        matching = [entry for entry in free if self._mood.matches(entry.info)]
+        if self._mood.asked_for and (matching or not self._endless):
+            free = matching
+        fit = [entry for entry in free if entry.key not in self._heard]
+        if not fit and self._endless:
+            fit = free
+        return min(fit, key=lambda entry: (not self._mood.matches(entry.info), entry.shelf != KEPT), default=None)

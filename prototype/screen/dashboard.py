@@ -1,0 +1,333 @@
+"""The screen: a total, pure `render`, and the thread body that shows it.
+
+It only looks at snapshots; nothing here steers the sound. Without a terminal, calm lines are printed instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TextIO, cast
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
+from rich.live import Live
+from rich.segment import Segment
+from rich.text import Text
+
+from base.workers import Clock
+from screen import overlays, panels, vitals
+from screen.keyboard import NO_SEQUENCES, in_foreground
+from screen.plain_lines import PlainLog
+from screen.terminal import Outlet, terminal_size
+from screen.view import Snapshot
+from screen.widgets import Row, fit_line, fit_rows
+
+log = logging.getLogger(__name__)
+
+FRAME_S: Final = 0.5  # a second picture a second is for the meter; keys are shown at once
+ECHO_S: Final = 0.1  # after a key: by then the sound has followed it
+WHOLE_S: Final = 10.0  # what another program wrote over the screen stays no longer
+PLAIN_LOOK_S: Final = 1.0
+WIDE_CELLS: Final = 136
+MARGIN_FROM_CELLS: Final = 60
+_GAP_CELLS: Final = 4
+
+
+class Frame:
+    """A finished picture: `height` lines of at most `width` cells, and where the cursor belongs (None: hidden).
+
+    The `margin` at the left, in cells, is put before a line only when it is looked at: most lines never are.
+    """
+
+    def __init__(self, lines: list[Text], width: int, margin: int = 0, cursor: tuple[int, int] | None = None) -> None:
+        self.width = width
+        self.height = len(lines)
+        self.cursor = cursor
+        self._lines = lines
+        self._margin = margin
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for index in range(self.height):
+            if index:
+                yield Segment.line()
+            yield from self.line(index).render(console)
+
+    def line(self, index: int) -> Text:
+        """Return a line, its style as a span: `Text.render` leaves out that of a text without spans."""
+        return Text.assemble(" " * self._margin, self._lines[index])
+
+    @property
+    def lines(self) -> list[Text]:
+        """All lines, from top to foot."""
+        return [self.line(index) for index in range(self.height)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Cells and lines."""
+        return self.width, self.height
+
+    def changed_since(self, before: Frame) -> list[int]:
+        """Return the indices of the lines that look different from those of `before`, a picture of the same size."""
+        return [
+            index
+            for index, (one, other) in enumerate(zip(self._lines, before._lines, strict=True))
+            if one is not other and (one != other or one.style != other.style)  # == is about characters and spans
+        ]
+
+    @property
+    def plain(self) -> str:
+        """The picture as text, without spaces at the ends of lines."""
+        return "\n".join(line.plain.rstrip() for line in self.lines)
+
+
+def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
+    """Return the picture of `snapshot`: exactly `height` lines, each at most `width` cells.
+
+    Total: it never raises, whatever the snapshot holds. `language` is "en" or "ja".
+    """
+    width, height = max(1, width), max(1, height)
+    margin = 1 if width >= MARGIN_FROM_CELLS else 0
+    inner, cursor = width - 2 * margin, None
+    head = panels.header(snapshot, inner, language)
+    foot = overlays.hints(snapshot, inner, language)
+    if snapshot.mode in ("help", "stations", "prompt"):
+        body, cursor = _overlay(snapshot, inner, height - 2, language)
+    elif width >= WIDE_CELLS:
+        body = _two_columns(snapshot, inner, height - 2, language)
+    else:
+        body = _one_column(snapshot, inner, height - 2, language)
+    lines = [head, *body, foot][:height] if height > 1 else [head]
+    if cursor is not None:
+        cursor = (cursor[0] + margin, cursor[1])
+    return Frame(lines, width, margin, cursor)
+
+
+def _wave_rows(height: int) -> int:
+    return 1 if height < 18 else max(2, height // 8)
+
+
+def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    rows = [
+        Row(18, Text()),
+        *panels.now_playing(snapshot, width, language, _wave_rows(height)),
+        *panels.queue(snapshot, width, language),
+        Row(25, Text()),
+        *vitals.making(snapshot, width, language),
+        *vitals.figures(snapshot, width, language),
+    ]
+    shown = _above_notices(rows, snapshot, width, height - (height > 18), language)
+    return [*shown, *[Text()] * (height - len(shown))]
+
+
+def _above_notices(rows: Sequence[Row], snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """Return `rows` and what is said below them; how many there are of both depends on the height alone."""
+    rows = [*rows, Row(17, Text())]
+    ranks = sorted([*(row.rank for row in rows), *vitals.NOTICE_RANKS])[: max(0, height)]
+    kept = [row for row in rows if ranks and row.rank <= ranks[-1]]
+    foot = max(0, height - len(kept))
+    said = [fit_line(line, width) for line in vitals.notices(snapshot, width, foot, language)]
+    lines = [*fit_rows(kept, width, height - foot), *said]
+    return [*lines, *[Text()] * (height - len(lines))]
+
+
+def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """The music and its queue at the left, how it is made and what happened at the right."""
+    left_cells = (width - _GAP_CELLS) // 2
+    right_cells = width - _GAP_CELLS - left_cells
+    left_rows = [
+        Row(18, Text()),
+        *panels.now_playing(snapshot, left_cells, language, _wave_rows(height)),
+        *panels.queue(snapshot, left_cells, language),
+    ]
+    right_rows = [
+        Row(18, Text()),
+        *vitals.making(snapshot, right_cells, language),
+        *vitals.figures(snapshot, right_cells, language),
+    ]
+    left = fit_rows(left_rows, left_cells, height)
+    right = _above_notices(right_rows, snapshot, right_cells, height, language)
+    return [
+        Text.assemble(one, " " * (left_cells - one.cell_len + _GAP_CELLS), two)
+        for one, two in zip(left, right, strict=True)
+    ]
+
+
+def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
+    """Return the overlay under what is playing, and the cursor."""
+    above = [row for row in panels.now_playing(snapshot, width, language, 1) if row.rank in (0, 1)]
+    above = [*above, Row(2, Text())][: max(0, min(3, height - 5))]
+    area = height - len(above)
+    cursor = None
+    if snapshot.mode == "help":
+        rows = overlays.help_rows(width, area, language)
+    elif snapshot.mode == "stations":
+        rows = overlays.station_rows(snapshot, area, language)
+    else:
+        rows = overlays.prompt_rows(snapshot, width, area, language)
+        column, line = overlays.prompt_cursor(snapshot, width, area)
+        cursor = (column, 1 + len(above) + line) if area > 0 else None
+    return fit_rows(above, width, len(above)) + fit_rows(rows, width, area), cursor
+
+
+class Dashboard:
+    """Shows `get_snapshot()` until it is stopped; a Live screen on a terminal, calm lines elsewhere.
+
+    Threads: `run` is the body of the user-interface thread; `close`, `suspend`, `resume` and `refresh` may be called by
+    any thread and by a signal handler. `_lock`, re-entrant for that reason, guards `_live` and what is written to the
+    terminal, so that nothing is drawn once the terminal has been given back.
+    """
+
+    def __init__(
+        self,
+        get_snapshot: Callable[[], Snapshot],
+        clock: Clock,
+        stream: TextIO,
+        language: str,
+        plain: bool = False,
+    ) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+        self.plain = plain or not stream.isatty() or os.environ.get("TERM", "") in NO_SEQUENCES
+        self._get_snapshot = get_snapshot
+        self._clock = clock
+        self._stream = stream
+        self._language = language
+        self._outlet = None if self.plain else Outlet(stream)
+        file = stream if self._outlet is None else cast("TextIO", self._outlet)
+        self._console = Console(file=file, force_interactive=True, highlight=False, markup=False, emoji=False)
+        self._lock = threading.RLock()
+        self._live: Live | None = None
+        self._seen: Frame | None = None  # what is on the screen; None: nobody knows
+        self._whole_at = 0.0
+        self._closed = False
+        self._suspended = False
+        self._wake = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Show until `stop`. The terminal is given back at the end, whatever happens."""
+        try:
+            if self._outlet is None:
+                self._print_lines(stop)
+            else:
+                self._draw_frames(stop, self._outlet)
+        except _ScreenGone as error:
+            log.warning("the screen is gone (%s); the music plays on", error)
+            self._clock.wait(stop, threading.TIMEOUT_MAX)
+        finally:
+            self._leave()
+
+    def refresh(self) -> None:
+        """Draw soon: a key was pressed, or the program stops."""
+        self._wake.set()
+
+    def suspend(self) -> None:
+        """Give the terminal back until `resume`."""
+        self._suspended = True
+        self._leave()
+
+    def resume(self) -> None:
+        """Take the terminal again and draw everything."""
+        self._suspended = False
+        self._wake.set()
+
+    def close(self) -> None:
+        """Give the terminal back for good; any number of times."""
+        self._closed = True
+        self._wake.set()
+        with self._lock:
+            self._leave()
+            if self._outlet is not None:
+                self._outlet.close()
+
+    def _print_lines(self, stop: threading.Event) -> None:
+        """Print what is new until `stop`."""
+        plain_log = PlainLog(self._language)
+        while not stop.is_set() and not self._closed:
+            wall = datetime.datetime.now().strftime("%H:%M")
+            lines = plain_log.lines(self._get_snapshot(), self._clock.now(), wall)
+            with _writing():
+                self._stream.writelines(line + "\n" for line in lines)
+                self._stream.flush()
+            self._clock.wait(stop, PLAIN_LOOK_S)
+
+    def _draw_frames(self, stop: threading.Event, outlet: Outlet) -> None:
+        """Draw until `stop`; nothing while the shell has us in the background."""
+        while not stop.is_set() and not self._closed:
+            asked = self._wake.is_set()
+            self._wake.clear()
+            width, height = self._console.size = terminal_size(self._stream)
+            frame = render(self._get_snapshot(), width, height, self._language)
+            with self._lock, _writing():
+                if self._suspended or self._closed or not in_foreground(outlet.fileno()):
+                    self._leave()
+                else:
+                    if asked or outlet.stuck or self._clock.now() >= self._whole_at:
+                        self._seen = None
+                    outlet.flush()
+                    if not outlet.stuck:
+                        self._draw(frame)
+            self._clock.wait(self._wake, ECHO_S if asked else FRAME_S)
+
+    def _draw(self, frame: Frame) -> None:
+        """Draw over the last picture, on the alternate screen, in one write: what changed, or all that may have."""
+        if self._live is None:
+            self._live = Live(
+                console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+            )
+            self._live.start()
+            self._seen = None
+        seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
+        with self._console:
+            if seen is None or seen.size != frame.size:
+                self._live.update(frame, refresh=True)
+                self._whole_at = self._clock.now() + WHOLE_S
+                self._place_cursor(frame.cursor, switch=True)
+            else:
+                changed = frame.changed_since(seen)
+                self._draw_lines(frame, changed)
+                if changed or frame.cursor != seen.cursor:
+                    self._place_cursor(frame.cursor, switch=(frame.cursor is None) != (seen.cursor is None))
+        self._seen = frame
+
+    def _draw_lines(self, frame: Frame, indices: Sequence[int]) -> None:
+        """Draw over some lines. Not by Live, which knows whole pictures only: one costs many times as much."""
+        parts: list[Segment] = []
+        for index in indices:
+            line = frame.line(index)
+            padding = Segment(" " * (frame.width - line.cell_len))
+            parts += [Control.move_to(0, index).segment, *line.render(self._console), padding]
+        if parts:
+            self._console.update_screen_lines([parts])
+
+    def _place_cursor(self, cursor: tuple[int, int] | None, *, switch: bool) -> None:
+        """Put the cursor where it belongs; `switch` it on or off as well, which would disturb its blinking."""
+        if cursor is not None:
+            self._console.control(Control.move_to(*cursor))
+        if switch:
+            self._console.show_cursor(cursor is not None)
+
+    def _leave(self) -> None:
+        """Leave the alternate screen and show the cursor; a terminal that is gone does not matter."""
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    live.stop()
+
+
+class _ScreenGone(Exception):
+    """Nothing can be written any more: a closed pipe, a terminal that hung up."""
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: the file is closed
+        raise _ScreenGone(error) from error

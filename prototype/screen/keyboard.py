@@ -1,0 +1,169 @@
+"""The keyboard: `keys` from a terminal, which is given back as it was found.
+
+Ctrl-C and Ctrl-Z stay signals; Ctrl-S does not freeze the screen.
+
+Threads: `Keyboard.keys` belongs to the input thread; `close`, `suspend` and `resume` may be called by any thread and by
+a signal handler (`_lock` is re-entrant for that reason and guards `_saved` and `_closed`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import errno
+import os
+import select
+import signal
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from screen.keys import ESC_TIMEOUT_S, KeyParser
+
+FOREGROUND_CHECK_S: Final = 1.0
+NO_SEQUENCES: Final = ("", "dumb", "unknown")
+"""Values of TERM that mean: no escape sequences, please."""
+
+
+def in_foreground(fd: int) -> bool:
+    """Whether `fd` is a terminal that this process may use now (not put into the background by the shell).
+
+    A terminal that is not the one we were started from has no job control, and may be used.
+    """
+    try:
+        return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError as error:
+        return error.errno == errno.ENOTTY
+    except ValueError:
+        return False
+
+
+class Keyboard:
+    """The terminal in cbreak mode for as long as it is open. Anything but a terminal: no keys, nothing touched.
+
+    `fd_in` is read; bracketed paste is switched through `fd_out`.
+    """
+
+    def __init__(self, fd_in: int = 0, fd_out: int = 1) -> None:
+        self._in = fd_in
+        self._out = fd_out
+        self._lock = threading.RLock()
+        self._saved: list[Any] | None = None
+        self._closed = False
+        self._speaks = os.environ.get("TERM", "") not in NO_SEQUENCES
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._parser = KeyParser()
+        atexit.register(self.close)
+
+    def resume(self) -> None:
+        """Enter cbreak mode, if this is a terminal in whose foreground we are."""
+        with self._lock:
+            if self._closed or self._saved is not None or not in_foreground(self._in):
+                return
+            with contextlib.suppress(termios.error, OSError):
+                saved = termios.tcgetattr(self._in)
+                mode = termios.tcgetattr(self._in)
+                mode[0] &= ~termios.IXON
+                mode[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+                mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+                termios.tcsetattr(self._in, termios.TCSANOW, mode)
+                self._saved = saved
+                self._write(b"\x1b[?2004h")
+
+    def suspend(self) -> None:
+        """Give the terminal back as it was found; `resume` takes it again."""
+        with self._lock:
+            saved, self._saved = self._saved, None
+            if saved is None:
+                return
+            self._write(b"\x1b[?2004l")
+            with contextlib.suppress(termios.error, OSError):
+                termios.tcsetattr(self._in, termios.TCSANOW, saved)
+
+    def close(self) -> None:
+        """Restore the terminal and end `keys`; any number of times, from anywhere."""
+        with self._lock:
+            self.suspend()
+            self._closed = True
+            with contextlib.suppress(OSError):
+                os.write(self._wake_write, b"x")
+
+    def keys(self, stop: threading.Event) -> Iterator[str]:
+        """Yield keys until `stop`, `close`, or the end of the terminal. `wake` makes it look at `stop` at once.
+
+        While the shell has us in the background nothing is read: that would stop the process.
+        """
+        while not stop.is_set() and not self._closed:
+            self.resume()
+            if not self._may_read():
+                if not os.isatty(self._in):
+                    return
+                self._wait([], FOREGROUND_CHECK_S)
+                continue
+            timeout_s = self._parser.patience_s or FOREGROUND_CHECK_S
+            ready = self._wait([self._in], timeout_s)
+            if ready is None:
+                return
+            if not ready:
+                yield from self._parser.flush()
+            elif self._may_read():
+                data = self._read()
+                if data == b"":
+                    return
+                yield from self._parser.feed(data or b"")
+
+    def _may_read(self) -> bool:
+        """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""
+        return self._saved is not None and in_foreground(self._in)
+
+    def wake(self) -> None:
+        """End the current wait of `keys`; called after setting its stop event."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    def _wait(self, fds: list[int], timeout_s: float) -> bool | None:
+        """Wait for input; return whether there is some, None when the terminal has gone."""
+        try:
+            ready, _, _ = select.select([*fds, self._wake_read], [], [], timeout_s)
+        except (OSError, ValueError):
+            return None
+        if self._wake_read in ready:
+            os.read(self._wake_read, 64)
+        return any(fd in ready for fd in fds)
+
+    def _read(self) -> bytes | None:
+        """Return what was typed, b"" at the end of the terminal, None when there is nothing to read after all."""
+        try:
+            return os.read(self._in, 4096)
+        except OSError:  # in the background after all, or hung up: the loop finds out which
+            self._wait([], ESC_TIMEOUT_S)
+            return None
+
+    def _write(self, data: bytes) -> None:
+        """Tell the terminal something, unless it understands or takes nothing: a dead connection must not hold us."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._speaks and os.isatty(self._out) and select.select([], [self._out], [], 0.0)[1]:
+                os.write(self._out, data)
+
+
+def handle_suspension(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Make Ctrl-Z call `before` (restore the terminal), stop the process, and call `after` when it continues.
+
+    Reading or writing from the background then fails instead of stopping the music. Main thread only. On a
+    system or a shell without job control nothing happens.
+    """
+
+    def on_stop(_signal: int, _frame: object) -> None:
+        before()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, on_stop)
+        after()
+
+    if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+        return
+    signal.signal(signal.SIGTSTP, on_stop)
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)

@@ -1,0 +1,293 @@
+"""What acestep-api says, as values: pure functions from the `data` of a reply to frozen dataclasses.
+
+The server is another program of another version: every field may be missing, null, of another type, or new.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from base.errors import ServerNonsense, ServerTrouble
+from server.faults import AUDIO_ROUTE, plain_text
+
+MAX_ID_CHARS: Final = 200
+MAX_STAGE_CHARS: Final = 40
+MAX_SEED_CHARS: Final = 20
+ID_FIELDS: Final = ("task_id", "job_id", "id")
+LINK_FIELDS: Final = ("url", "file", "audio_url", "path")
+SEED_FIELDS: Final = ("seed_value", "seed")
+
+
+class JobState(enum.Enum):
+    """Where a job is. RUNNING also stands for queued where the server does not tell them apart."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+STATES: Final = {
+    "0": JobState.RUNNING,
+    "1": JobState.SUCCEEDED,
+    "2": JobState.FAILED,
+    "queued": JobState.QUEUED,
+    "pending": JobState.QUEUED,
+    "succeeded": JobState.SUCCEEDED,
+    "success": JobState.SUCCEEDED,
+    "completed": JobState.SUCCEEDED,
+    "failed": JobState.FAILED,
+    "error": JobState.FAILED,
+}
+"""Unknown ones count as RUNNING: the deadline of the job decides."""
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """One piece of music to download: `url` is a link at the server, `seed` "" where it did not say.
+
+    `otherwise` is the link to try where the server does not know the first, "" for none.
+    """
+
+    url: str
+    seed: str = ""
+    otherwise: str = ""
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """One job at one moment.
+
+    `progress` is 0..1, None where the server does not report it. SUCCEEDED with no `files` is a failure to save.
+    `detail` is what the server says of a failure, usually nothing. `doubtful`: the reply was odd, ask once more.
+    """
+
+    task_id: str
+    state: JobState
+    progress: float | None = None
+    stage: str = ""
+    files: tuple[AudioFile, ...] = ()
+    detail: str = ""
+    doubtful: bool = False
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job the server took. `queue_position` counts from 1; None where the server does not say.
+
+    `ended`: the server answered only when the job was over; a `report` is there where that was said not to be well.
+    """
+
+    task_id: str
+    queue_position: int | None = None
+    ended: bool = False
+    report: JobReport | None = None
+
+
+@dataclass(frozen=True)
+class ServerStats:
+    """The server's own counts since its start; None where it does not say.
+
+    `queued` can be too high (a refused job is counted for ever): believe `queue_size`.
+    """
+
+    queued: int | None = None
+    running: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+    queue_size: int | None = None
+    avg_job_s: float | None = None
+
+    @property
+    def at_work(self) -> int:
+        """Jobs queued and running."""
+        queued = self.queued if self.queue_size is None else self.queue_size
+        return (queued or 0) + (self.running or 0)
+
+
+def submitted(data: object, clean: Callable[[object, int], str]) -> Submitted:
+    """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
+    fields = _mapping(data[0] if isinstance(data, list) and len(data) == 1 else data, "a job")
+    task_id = next((fields[name] for name in ID_FIELDS if fields.get(name)), None)
+    task_id = str(task_id) if isinstance(task_id, int) and not isinstance(task_id, bool) else task_id
+    if not isinstance(task_id, str) or not 0 < len(task_id) <= MAX_ID_CHARS or not task_id.isprintable():
+        raise ServerTrouble("acestep-api took a job without a usable task_id: the job is given up")
+    position = _number(fields.get("queue_position"))
+    state = _state(fields.get("status"))
+    return Submitted(
+        task_id,
+        int(position) if position is not None and 1 <= position < 1e9 else None,
+        ended=state in (JobState.SUCCEEDED, JobState.FAILED),
+        report=failed(task_id, _reason(fields, clean)) if state is JobState.FAILED else None,
+    )
+
+
+def failed(task_id: str, detail: str) -> JobReport:
+    """Return the report of a job that the server says has failed."""
+    return JobReport(task_id, JobState.FAILED, detail=detail)
+
+
+def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, int], str]) -> dict[str, JobReport]:
+    """Read the reply to a poll: one report for each id asked, LOST for those the server does not know.
+
+    Raises ServerTrouble when the whole is no list of rows. `clean` makes the server's words fit for a person.
+    """
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise ServerNonsense("acestep-api gives no list of results: the reply makes no sense")
+    rows = {str(row.get("task_id")): row for row in data}
+    return {
+        task_id: _report(task_id, rows[task_id], clean)
+        if task_id in rows
+        else JobReport(task_id, JobState.LOST, doubtful=True)
+        for task_id in task_ids
+    }
+
+
+def stats(data: object) -> ServerStats:
+    """Read the reply to /v1/stats. Raises ServerTrouble when it is none."""
+    fields = _mapping(data, "statistics")
+    jobs = fields.get("jobs")
+    jobs = jobs if isinstance(jobs, dict) else {}
+    return ServerStats(
+        queued=_count(jobs.get("queued")),
+        running=_count(jobs.get("running")),
+        succeeded=_count(jobs.get("succeeded")),
+        failed=_count(jobs.get("failed")),
+        queue_size=_count(fields.get("queue_size")),
+        avg_job_s=_number(fields.get("avg_job_seconds")),
+    )
+
+
+def models(data: object, clean: Callable[[object, int], str]) -> tuple[str, ...]:
+    """Read the reply to /v1/models: `{"models": [{"name"}]}`, or newer `[{"id"}]`."""
+    rows = data.get("models") if isinstance(data, dict) else data
+    if not isinstance(rows, list):
+        raise ServerNonsense("acestep-api gives no list of models: the reply makes no sense")
+    names = [clean(row.get("name") or row.get("id"), 100) for row in rows if isinstance(row, dict)]
+    return tuple(name for name in names if name)
+
+
+def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int], str]) -> JobReport:
+    entries = _entries(row.get("result"))
+    first = entries[0] if entries else {}
+    state = _state(row.get("status", first.get("status")))
+    stage = clean(first.get("stage"), MAX_STAGE_CHARS)
+    if state is JobState.RUNNING and entries == []:
+        # Status 0 with an empty list is how the server answers for an id it has never seen: it was restarted.
+        return JobReport(task_id, JobState.LOST)
+    if state is JobState.RUNNING and stage.lower() in ("queued", "pending"):
+        state = JobState.QUEUED
+    if state is JobState.SUCCEEDED and entries is None:
+        return JobReport(task_id, JobState.FAILED, detail="the server's result cannot be read", doubtful=True)
+    if state is JobState.SUCCEEDED and entries and not any(entry.keys() & set(LINK_FIELDS) for entry in entries):
+        named = clean(", ".join(map(str, first)), 80)
+        return failed(task_id, f"the server's result names no file to fetch (it has: {named or 'nothing'})")
+    progress = _number(first.get("progress"))
+    return JobReport(
+        task_id,
+        state,
+        progress=None if progress is None else min(max(progress, 0.0), 1.0),
+        stage=stage,
+        files=_files(entries or []) if state is JobState.SUCCEEDED else (),
+        detail=(_reason(first, clean) or _reason(row, clean)) if state is JobState.FAILED else "",
+    )
+
+
+def _entries(result: object) -> list[dict[str, Any]] | None:
+    """Return the rows of a result, which is a string holding a JSON list; None when it cannot be read."""
+    if isinstance(result, str):
+        try:
+            result = json.loads(result)
+        except (ValueError, RecursionError):
+            return None
+    if isinstance(result, dict):
+        return [result]
+    if not isinstance(result, list):
+        return None
+    rows = [row for row in result if isinstance(row, dict)]
+    return rows if rows or not result else None
+
+
+def _state(status: object) -> JobState:
+    number = _number(status)
+    name = f"{number:g}" if number is not None else str(status).lower()
+    return STATES.get(name, JobState.RUNNING)
+
+
+def _files(entries: list[dict[str, Any]]) -> tuple[AudioFile, ...]:
+    """Return every file of a result once, in order."""
+    files: dict[str, AudioFile] = {}
+    for index, entry in enumerate(entries):
+        links = _links(entry)
+        if links:
+            files.setdefault(links[0], AudioFile(links[0], _seed(entries, index), "".join(links[1:2])))
+    return tuple(files.values())
+
+
+def _links(entry: Mapping[str, Any]) -> list[str]:
+    """Return where a file may be had, best first.
+
+    A `file` is a link in acestep-api, and a path on the server's disk in the Gradio app, where older ones give no
+    `url` beside it. A path is fetched as acestep-api's links do it.
+    """
+    words = [entry.get(name) for name in LINK_FIELDS]
+    word = next((word.strip() for word in words if isinstance(word, str) and word.strip()), "")
+    if not word or word.startswith(("http://", "https://", "//")) or "?" in word:
+        return [word] if word else []
+    by_path = f"{AUDIO_ROUTE}?path={quote(word, safe='')}"
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", word):
+        return [by_path]
+    is_route = not word.startswith("/") or word.startswith("/v1/")
+    return [word, by_path] if is_route else [by_path, word]
+
+
+def _seed(entries: list[dict[str, Any]], index: int) -> str:
+    """Return the seed of a file: its row's own, or its place among the seeds of all, separated by commas."""
+    for entry in (entries[index], entries[0]):
+        seeds = str(next((entry[name] for name in SEED_FIELDS if entry.get(name)), "")).split(",")
+        if len(seeds) == len(entries):
+            return plain_text(seeds[index], MAX_SEED_CHARS)
+        if len(seeds) == 1 and entry is entries[index] and seeds[0]:
+            return plain_text(seeds[0], MAX_SEED_CHARS)
+    return ""
+
+
+def _reason(fields: Mapping[str, Any], clean: Callable[[object, int], str]) -> str:
+    """Return why a job failed, as far as the server says."""
+    return clean(_last_line(fields.get("error")), 200)
+
+
+def _mapping(data: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(data, dict):
+        raise ServerNonsense(f"acestep-api gives no {what}: the reply makes no sense")
+    return data
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, also one written as a string; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _count(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number >= 0 else None
+
+
+def _last_line(text: object) -> str:
+    """Return the last line with words in it: of a traceback, the one that names the error."""
+    lines = [line for line in text.splitlines() if line.strip()] if isinstance(text, str) else []
+    return lines[-1] if lines else ""

@@ -1,0 +1,157 @@
+"""The way from here to the server: through which proxy, and who vouches for its certificate.
+
+Both come from the environment (NO_PROXY, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,
+SSL_CERT_FILE, SSL_CERT_DIR), as for other programs; but no proxy is used to where none can lead: this machine, the
+networks that are not routed, and names without a domain.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from requests.utils import get_environ_proxies, select_proxy
+
+from base.errors import ServerBlocked
+
+BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
+"""RFC 6598: providers' own, and private networks over the internet (Tailscale)."""
+
+HANDSHAKE_S: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Route:
+    """How to reach an address. `proxy` is "" for the direct way; `bundle` "" for the certificates that come along.
+
+    `proxy_variable` and `bundle_variable` name where they are set, for a person.
+    """
+
+    host: str
+    proxy: str = ""
+    proxy_variable: str = ""
+    bundle: str = ""
+    bundle_variable: str = ""
+
+    @property
+    def proxies(self) -> dict[str, str]:
+        """The proxy in the form of requests."""
+        return {"http": self.proxy, "https": self.proxy} if self.proxy else {}
+
+    @property
+    def proxy_name(self) -> str:
+        """The proxy and where it is set, without its password."""
+        shown = re.sub(r"^(\w+://)?[^/]*@", r"\1", self.proxy)
+        return f"the proxy {shown} ({self.proxy_variable})"
+
+    @property
+    def way_out(self) -> str:
+        """What a person can do about the proxy."""
+        return f"correct {self.proxy_variable}, or list {self.host} in NO_PROXY"
+
+
+def route_to(url: str) -> Route:
+    """Return the way to `url`. Raises ServerBlocked where a setting of this machine leads nowhere."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxy, proxy_variable = ("", "") if is_private(host) else _proxy(url, parts.scheme)
+    bundle, bundle_variable = "", ""
+    if parts.scheme == "https":
+        bundle_variable = next((name for name in BUNDLES if os.environ.get(name)), "")
+        bundle = os.environ.get(bundle_variable, "")
+        if bundle and not Path(bundle).exists():
+            raise ServerBlocked(
+                f"{bundle_variable} names {bundle!r}, which is not there: no certificate can be checked with it;"
+                " correct or unset it"
+            )
+        _check_key_log()
+    route = Route(host, proxy, proxy_variable, bundle, bundle_variable)
+    if proxy and "://" in proxy and not proxy.lower().startswith(("http://", "https://")):
+        raise ServerBlocked(f"{route.proxy_name} is not one for HTTP, others are not supported: {route.way_out}")
+    return route
+
+
+def is_private(host: str) -> bool:
+    """Return whether a host is this machine or near it, by its address or its name."""
+    address = _address(host)
+    if address is None:
+        name = host.rstrip(".").lower()
+        return "." not in name or name.endswith((".localhost", ".local"))
+    return address.is_private or address.is_link_local or (address.version == 4 and address in SHARED)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, seen from itself."""
+    address = _address(host)
+    if address is None:
+        name = host.rstrip(".").lower()
+        return name == "localhost" or name.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Return whether what listens there answers to TLS; asks it, for a few seconds at most."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), HANDSHAKE_S) as sock,
+            context.wrap_socket(sock, server_hostname=host or None),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def is_bundle(path: str) -> bool:
+    """Return whether a file, or a folder of them, holds certificates."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(*((None, path) if Path(path).is_dir() else (path,)))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a host is written as, also in the short forms (127.1); None for a name."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host)) if host[-1:].isdigit() else None
+        except OSError:
+            return None
+    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
+
+
+def _proxy(url: str, scheme: str) -> tuple[str, str]:
+    """Return the proxy that is set for an address, and the name of the setting."""
+    try:
+        proxy = select_proxy(url, get_environ_proxies(url)) or ""
+    except ValueError as error:
+        raise ServerBlocked(f"the proxy settings of the environment cannot be read ({error}): correct them") from error
+    names = [name for base in (scheme, "all") for name in (f"{base}_proxy", f"{base}_PROXY".upper())]
+    return proxy, next((name for name in names if os.environ.get(name) == proxy), "the system's proxy setting")
+
+
+def _check_key_log() -> None:
+    """Raise ServerBlocked where TLS keys are to be logged and cannot be: OpenSSL gives no connection then."""
+    path = os.path.expandvars(os.environ.get("SSLKEYLOGFILE", ""))
+    if not path:
+        return
+    try:
+        with Path(path).open("ab"):
+            return
+    except OSError as error:
+        raise ServerBlocked(
+            f"SSLKEYLOGFILE names {path!r}, which cannot be written ({error.strerror}): correct or unset it"
+        ) from error

@@ -1,0 +1,300 @@
+"""One HTTP request to acestep-api, one outcome.
+
+Every request has a connection of its own. The server closes idle ones after about 5 s, and a job sent into a
+connection that is just being closed is either lost or asked for twice; a fresh one on loopback costs about a
+millisecond. Nothing is retried and no redirect is followed: the key goes to the configured server only.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import json
+import logging
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import SplitResult, quote, quote_plus, urlsplit
+
+import requests
+import urllib3
+
+from base.errors import AppError, ConfigError, ServerTrouble, ServerUnsupported
+from base.workers import Clock
+from server import faults
+from server.route import Route, is_loopback, route_to, speaks_tls
+from server.wire import Adapter, Wires
+
+log = logging.getLogger(__name__)
+
+MAX_REPLY_BYTES: Final = 4 * 2**20
+MAX_DETAIL_BYTES: Final = 64 * 2**10
+MAX_DETAIL_S: Final = 5.0
+CHUNK_BYTES: Final = 64 * 2**10
+SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
+"""Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds: to connect, between two signs of life, for a whole reply, a whole file, and the answer to a submit.
+
+    Some servers make the music before they answer, others load their models first.
+    """
+
+    connect_s: float = 5.0
+    read_s: float = 30.0
+    reply_s: float = 60.0
+    file_s: float = 300.0
+    submit_s: float = 1200.0
+
+
+class HttpChannel:
+    """Requests to one server.
+
+    Threads: any. `_spoke` only ever turns True; nothing else changes.
+    """
+
+    def __init__(self, base_url: str, api_key: str, clock: Clock, timeouts: Timeouts) -> None:
+        """Raise ConfigError for an address or a key that no request could carry."""
+        self.url = _checked(base_url)
+        self.timeouts = timeouts
+        if not re.fullmatch(r"[!-~]*", api_key):
+            raise ConfigError(["ACESTEP_API_KEY: (not shown) has a space or a character that no HTTP header can carry"])
+        self._key = api_key
+        self._forms = _forms(api_key)
+        self._clock = clock
+        self._wires = Wires(clock)
+        self._spoke = False
+
+    def close(self) -> None:
+        """End every request under way (it raises ServerTrouble) and refuse new ones."""
+        self._wires.close()
+
+    def clean(self, value: object, limit: int = 200) -> str:
+        """Return the server's words fit for a message: one line, and without our key should it be echoed."""
+        text = self._forms.sub("***", value) if isinstance(value, str) and self._forms else value
+        return faults.plain_text(text, limit)
+
+    def resolve(self, link: str) -> str:
+        """Return the full address of a link in a result, which is already percent-encoded.
+
+        It may be relative, or absolute at the configured server, which may call itself by any name of its machine.
+        Raises ServerUnsupported for any other.
+        """
+        ours, theirs = urlsplit(self.url), _split(link)
+        if theirs is not None and not theirs.scheme and not theirs.netloc:
+            return f"{self.url}/{link.removeprefix('/')}"
+        if theirs is None or not _is_same_server(theirs, ours):
+            raise ServerUnsupported(
+                f"a result points to {self.clean(link, 80)!r}, which is not at {self.url}: not fetched; set"
+                " ACESTEP_API_URL to the address that the server gives, or correct the one it was told"
+            )
+        return f"{ours.scheme}://{ours.netloc}/{theirs._replace(scheme='', netloc='').geturl().lstrip('/')}"
+
+    def json(
+        self,
+        method: str,
+        route: str,
+        body: Mapping[str, object] | None = None,
+        read_s: float | None = None,
+        reply_s: float | None = None,
+    ) -> Any:
+        """Send one request and return the `data` of the reply.
+
+        `read_s` is the longest wait for a sign of life, `reply_s` for the whole. Raises ServerError, also for an
+        error inside an HTTP 200.
+        """
+        with self.open(method, self.url + route, route, body, read_s, reply_s or self.timeouts.reply_s) as response:
+            raw = b"".join(self.chunks(response, MAX_REPLY_BYTES))
+        try:
+            reply = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            what = "a web page" if raw.lstrip()[:1] == b"<" else "no JSON"
+            raise faults.nonsense(what, self.url, route, route_to(self.url)) from error
+        return self._unwrap(reply, route)
+
+    @contextlib.contextmanager
+    def open(
+        self,
+        method: str,
+        url: str,
+        route: str,
+        body: Mapping[str, object] | None = None,
+        read_s: float | None = None,
+        whole_s: float | None = None,
+    ) -> Iterator[requests.Response]:
+        """Send one request; yield the successful response with its body still to be read, within `whole_s`.
+
+        Raises ServerError, also for what goes wrong while the body is read inside the `with`.
+        """
+        if self._wires.closed:
+            raise ServerTrouble("the connection to acestep-api is closed: the program ends", arrived=False)
+        way = route_to(self.url)
+        ends_at = self._clock.now() + (whole_s or self.timeouts.file_s)
+        try:
+            with (
+                self._wires.until(ends_at),
+                self._session(way) as session,
+                session.request(
+                    method,
+                    url,
+                    json=body,
+                    auth=self._authorise,
+                    headers={"Connection": "close", "Accept-Encoding": "identity"},
+                    timeout=(self.timeouts.connect_s, read_s or self.timeouts.read_s),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                self._spoke = True
+                if not 200 <= response.status_code < 300:
+                    raise self._rejection(response, route, way)
+                yield response
+        except AppError:
+            raise
+        except Exception as error:
+            if self._wires.closed:
+                raise ServerTrouble("the answer of acestep-api was cut off: the program ends") from error
+            if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
+                log.exception("a request to %s ended in an error of an unknown kind", route)
+            raise faults.from_exception(error, self.url, route, way, self._is_tls) from error
+
+    def chunks(self, response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
+        """Yield the body as it comes; raise ServerTrouble beyond a size.
+
+        `read1` returns with whatever has come, so that who reads can look up now and then.
+        """
+        announced = response.headers.get("Content-Length", "")
+        limit = f"{limit_bytes / 2**20:g} MiB"
+        too_much = ServerTrouble(f"acestep-api at {self.url} sends more than {limit}: not taken", is_final=True)
+        if announced.isdecimal() and int(announced[:20]) > limit_bytes:
+            raise too_much
+        size = 0
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            size += len(chunk)
+            if size > limit_bytes:
+                raise too_much
+            yield chunk
+        if self._wires.closed:
+            raise ServerTrouble("the answer of acestep-api was cut off: the program ends")
+
+    def _session(self, way: Route) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # what counts of the environment is in `way`
+        session.proxies = dict(way.proxies)
+        session.verify = way.bundle or True
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, Adapter(self._wires))
+        return session
+
+    def _is_tls(self) -> bool:
+        """Return whether a server that has never answered in plain text wants TLS."""
+        parts = urlsplit(self.url)
+        if self._spoke or parts.scheme != "http" or self._wires.closed:
+            return False
+        return speaks_tls(parts.hostname or "", parts.port or 80)
+
+    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the key. Being an auth hook, it also keeps requests from taking a password out of ~/.netrc."""
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def _rejection(self, response: requests.Response, route: str, way: Route) -> Exception:
+        """Return the error for a reply that is no success."""
+        said, ours = self._detail(response)
+        served_by = response.headers.get("Server", "").lower()
+        return faults.from_status(
+            response.status_code,
+            said,
+            self.url,
+            route,
+            has_key=bool(self._key),
+            way=way,
+            from_server=ours or any(name in served_by for name in SERVERS),
+            retry_after=response.headers.get("Retry-After", ""),
+        )
+
+    def _detail(self, response: requests.Response) -> tuple[str, bool]:
+        """Return what an error reply says, "" for a web page, and whether it is in the server's form (JSON)."""
+        try:
+            with self._wires.until(self._clock.now() + MAX_DETAIL_S):
+                raw = b"".join(self.chunks(response, MAX_DETAIL_BYTES))
+            reply = json.loads(raw)
+        except (ServerTrouble, urllib3.exceptions.HTTPError, RecursionError):
+            return "", False
+        except ValueError:
+            return "" if raw.lstrip()[:1] == b"<" else self.clean(raw.decode("utf-8", "replace")), False
+        said = (reply.get("detail") or reply.get("error")) if isinstance(reply, dict) else reply
+        return self.clean(said if isinstance(said, str) else json.dumps(said)), isinstance(reply, dict)
+
+    def _unwrap(self, reply: object, route: str) -> Any:
+        """Return the `data` of `{"data": …, "code": 200, "error": null}`; an unwrapped reply is its own data."""
+        if isinstance(reply, list):
+            return reply
+        if not isinstance(reply, dict):
+            raise faults.nonsense("an unknown form of reply", self.url, route, route_to(self.url))
+        error, code = reply.get("error"), reply.get("code")
+        status = _status(code)
+        if error or not (status == 0 or 200 <= status < 300):
+            detail = self.clean(error if isinstance(error, str) else json.dumps(error))
+            raise faults.from_status(status if status >= 300 else 500, detail, self.url, route, has_key=bool(self._key))
+        return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
+
+
+def _forms(key: str) -> re.Pattern[str] | None:
+    """Return what finds the key as a server may echo it: in capitals, escaped for JSON, HTML or a URL, in base 64."""
+    if not key:
+        return None
+    forms = {key, json.dumps(key)[1:-1], html.escape(key), quote(key, safe=""), quote_plus(key), quote(key)}
+    forms |= {base64.b64encode(word.encode()).decode().rstrip("=") for word in (key, f"Bearer {key}")}
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+
+
+def _status(code: object) -> int:
+    """Return the `code` of a wrapped reply as an HTTP status: 0 when absent, 500 when it makes no sense."""
+    if code is None:
+        return 0
+    match = re.fullmatch(r"(\d{1,3})(\.0)?", str(code))
+    return int(match[1]) if match else 500
+
+
+def _checked(base_url: str) -> str:
+    """Return the address without a trailing slash. It is not quoted in the error: it may hold a password."""
+    parts = _split(base_url)
+    if (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        raise ConfigError(["ACESTEP_API_URL: not an address like http://127.0.0.1:8001 (http or https, no password)"])
+    return base_url.strip().rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of an address, or None where it or its port makes no sense."""
+    try:
+        parts = urlsplit(url.strip())
+        return parts if parts.port is None or parts.port else None
+    except ValueError:
+        return None
+
+
+def _is_same_server(theirs: SplitResult, ours: SplitResult) -> bool:
+    """Return whether a link leads to our server: by our name for it, or by any name of a machine for itself."""
+    if theirs.scheme != ours.scheme or _port(theirs) != _port(ours) or "@" in theirs.netloc:
+        return False
+    host, our_host = ((parts.hostname or "").rstrip(".") for parts in (theirs, ours))
+    return host == our_host or is_loopback(host) or (is_loopback(our_host) and host == socket.gethostname().lower())
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)

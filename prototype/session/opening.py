@@ -1,0 +1,104 @@
+"""The first moment: keep other programs out of the spool, open the loudspeaker, and be heard.
+
+Only what is quick to import stands here: soft noise is played while numpy and all else that makes music is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from base.errors import StartupError
+from base.notices import Notices
+from base.workers import Clock, Worker, within
+from builtin.bed import Prelude
+from config import Settings
+from output.stream_player import StreamPlayer
+from output.vlc_library import LibVlc
+from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
+from spool.state_files import load_volume
+
+JOIN_S: Final = 0.5  # a thread; with the session's all of them stay within 2 s
+PRIMED_S: Final = 0.5
+DISK_S: Final = 1.0  # a disk that hangs keeps nobody from hearing music
+
+
+class Opening:
+    """What is needed to be heard at once, and what all parts of the program share.
+
+    `player` is None in the mode that plays files, which has nothing to play yet. Threads: the main thread.
+    """
+
+    def __init__(self, settings: Settings, libvlc: LibVlc, clock: Clock) -> None:
+        self.settings = settings
+        self.libvlc = libvlc
+        self.clock = clock
+        self.stop_event = threading.Event()
+        self.notices = Notices(clock)
+        self.lock = FolderLock(settings.spool_dir)
+        remembered = None
+        if "volume" not in settings.given:
+            remembered = within(DISK_S, lambda: load_volume(settings.spool_dir), None)
+        self.volume = (settings.volume if remembered is None else remembered) / 100
+        self.player: StreamPlayer | None = None
+        if settings.player == "stream":
+            self.player = StreamPlayer(
+                Prelude(self.volume).read, libvlc, self.notices, clock, real_device=settings.real_device
+            )
+        self._workers: list[Worker] = []
+
+    def start(self) -> None:
+        """Take the spool and begin to play.
+
+        Raises SpoolBusy, and StartupError when only liked pieces are to be played and there are none.
+        """
+        if self.settings.play_library:
+            within(DISK_S, self._require_liked, None)
+        within(DISK_S, self._take_spool, None)
+        if self.player is not None:
+            self.begin("player", self.player.run)
+
+    def _take_spool(self) -> None:
+        with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses
+            self.settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.lock.take()
+
+    def wait(self) -> None:
+        """Return when there is sound, or after PRIMED_S: heavy work would delay each of the many first reads."""
+        if self.player is not None:
+            self.clock.wait(self.player.primed, PRIMED_S)
+
+    def begin(self, name: str, body: Callable[[threading.Event], None], *, awaited: bool = True) -> Worker:
+        """Run a body in a thread of its own until the program stops; `awaited`: `stop` waits for its end."""
+        worker = Worker(name, body, self.stop_event, self.clock, self.on_thread_failure)
+        if awaited:
+            self._workers.append(worker)
+        worker.start()
+        return worker
+
+    def stop(self) -> None:
+        """End the threads, the last one begun first."""
+        self.stop_event.set()
+        for worker in reversed(self._workers):
+            worker.join(JOIN_S)
+
+    def _require_liked(self) -> None:
+        from base.texts import text  # every sentence of the program: not before the first sound, mostly
+
+        folder, language = self.settings.spool_dir / KEPT, self.settings.language
+        try:
+            if any(Path(file.name).suffix.lower() in AUDIO_SUFFIXES for file in Files().listing(folder)):
+                return
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            reason = error.strerror or error
+            raise StartupError(text(language, "library.unreadable", folder=folder, reason=reason)) from error
+        raise StartupError(text(language, "library.nothing_to_play"))
+
+    def on_thread_failure(self, name: str, _error: BaseException) -> None:
+        """Say that a thread failed and starts again."""
+        self.notices.say("thread.failed", "warning", name=name)

@@ -1,0 +1,115 @@
+"""Reading `.env`: python-dotenv's grammar, nothing of it put into the process's environment."""
+
+from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Final
+
+from settings.kinds import PREFIX, quoted
+
+LARGEST_BYTES: Final = 1_000_000
+NEAR: Final = 0.85
+NEAR_WITH_ONE_END: Final = 0.8
+SHORTEST_PREFIX: Final = 5
+SHORTEST_OURS: Final = 10
+OUR_PREFIXES: Final = (PREFIX, "ACESTEP_", "ACE_STEP_")
+THEIRS: Final = frozenset({"ACESTEP_TMPDIR"})  # the server's own, though it looks like one of ours
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read(path: Path, faults: list[str]) -> dict[str, str]:
+    """Return what `.env` at `path` holds; no file is an empty one, and the last of two equal names counts."""
+    try:
+        text = _text_of(path)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        faults.append(f"{path.name}: cannot be read ({error.strerror}); make {quoted(str(path))} a readable file")
+        return {}
+    except ValueError as error:
+        faults.append(f"{path.name}: {error}")
+        return {}
+    from dotenv.parser import parse_stream  # slow to import, and most people have no such file
+
+    found: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
+            # The line itself is not repeated: it may hold the key.
+            line = binding.original.line + _leading_lines(binding.original.string)
+            faults.append(f"{path.name}, line {line}: cannot be understood; write NAME=value or # comment")
+        elif binding.key is not None:
+            found[binding.key] = binding.value or ""
+    return found
+
+
+def _leading_lines(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _text_of(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may never end
+        raise ValueError("is not a file; make it from .env.example")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise ValueError("far too large for a file of settings; make it from .env.example")
+    if content.startswith(UTF_16) or content[1:2] == b"\0" or content[:1] == b"\0":
+        raise ValueError("is UTF-16, not UTF-8; save it as UTF-8")
+    if b"\0" in content:
+        raise ValueError("not a text file; make it from .env.example")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text; save it as UTF-8") from None
+
+
+def misspelled(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return a warning for every name of `.env` that looks like one of `known` but is none."""
+    return [_warning(".env", name, near) for name in names if name not in known and (near := _near(name, known))]
+
+
+def misspelled_variables(names: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the same for the environment, where most names are others': only those that are clearly meant for us."""
+    ours = (name for name in names if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known))
+    return [
+        _warning("environment", name, near)
+        for name in ours
+        if name not in known and ((near := _near(name, known)) or name.startswith(PREFIX))
+    ]
+
+
+def _is_typo(name: str, known: Collection[str]) -> bool:
+    if len(name) < SHORTEST_OURS or not any(one.startswith(name[:3].upper()) for one in known):
+        return False
+    import difflib  # slow to import, and rarely needed
+
+    return bool(difflib.get_close_matches(name.upper(), known, 1, NEAR))
+
+
+def _warning(where: str, name: str, near: str) -> str:
+    hint = f"did you mean {near}?" if near else "see .env.example"
+    return f"{where}: {quoted(name)} is no setting and was ignored; {hint}"
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """Return the setting that `name` is likely meant to be, "" if none: a typo, a part of it, or another middle."""
+    if name in THEIRS:
+        return ""
+    import difflib  # only for who has such a name
+
+    upper, names = name.upper(), sorted(known)
+    bare = upper.removeprefix(PREFIX)
+    if close := difflib.get_close_matches(upper, names, 1, NEAR) or difflib.get_close_matches(bare, names, 1, NEAR):
+        return close[0]
+    first, last = upper.split("_")[0], upper.split("_")[-1]
+    for one in names:
+        part = one.startswith(upper) or one.endswith(f"_{upper}") or upper.startswith(f"{one}_")
+        if part and len(upper) >= SHORTEST_PREFIX:
+            return one
+        if first != last and one.startswith(f"{first}_") and one.endswith(f"_{last}"):
+            return one
+    ends = [one for one in names if one.endswith(f"_{last}")]
+    return next(iter(difflib.get_close_matches(upper, ends, 1, NEAR_WITH_ONE_END)), "")

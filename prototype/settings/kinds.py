@@ -1,0 +1,370 @@
+"""From the text of one setting to its value: each `Kind` says what it accepts and parses exactly that.
+
+Parsers raise ValueError with the reason alone ("not a number"); who calls adds the setting's name, the
+text given and what is accepted.
+
+Settings that name files and folders: where they are, and whether they can be used.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Final, Generic, NamedTuple, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+T = TypeVar("T")
+
+PREFIX: Final = "SAGYO_"  # before names in the environment that others use too
+LONGEST_SHOWN: Final = 60
+QUOTES: Final = "\"'"
+LONGEST_LABEL: Final = 63  # RFC 1035
+SHORTEST_PLAY_S: Final = 1.0
+LONGEST_PLAY_S: Final = 7 * 24 * 3600.0
+UNIT_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
+
+
+def _unchecked(_value: object) -> None:
+    """Most values need no look at the disk."""
+
+
+class Kind(NamedTuple, Generic[T]):
+    """One kind of setting.
+
+    `accepts` completes "give …"; `parse` and `check` raise ValueError with the reason. Only `check` looks at
+    the disk, so that values can be parsed anywhere and at any time.
+    A text of a `secret` kind is never shown.
+    """
+
+    accepts: str
+    metavar: str
+    parse: Callable[[str], T]
+    check: Callable[[T], None] = _unchecked
+    secret: bool = False
+
+
+def shown(text: str) -> str:
+    """Quote what a person gave, in one short line and without any credentials of a URL."""
+    text = re.sub(r"(?s)(//.*\?).*", r"\1***", re.sub(r"(?s)//.*@", "//***@", text))
+    size = len(text)
+    if size > LONGEST_SHOWN:
+        return f"{quoted(text[:LONGEST_SHOWN])}… ({size} characters)"
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Quote a text; control characters and stray bytes are escaped, Japanese is left alone."""
+    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) + '"'
+
+
+def unquoted(text: str) -> str:
+    """Take away the quotes around a text: a shell does, but what reads `docker --env-file` leaves them."""
+    bare = text.strip()
+    pair = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in QUOTES
+    return bare[1:-1].strip() if pair and bare[0] not in bare[1:-1] else bare
+
+
+def number(low: float, high: float) -> Kind[float]:
+    """A finite number from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text.replace("_", "?"))
+        except ValueError:
+            raise ValueError("not a number") from None
+        return _within(value, low, high)
+
+    return Kind(f"a number from {low:.10g} to {high:.10g}", "N", parse)
+
+
+def whole(low: int, high: int) -> Kind[int]:
+    """A whole number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        value = number(low, high).parse(text)
+        if not value.is_integer():
+            raise ValueError("not a whole number")
+        return int(value)
+
+    return Kind(f"a whole number from {low} to {high}", "N", parse)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("not a finite number")
+    if value < low:
+        raise ValueError("too small")
+    if value > high:
+        raise ValueError("too large")
+    return value
+
+
+def choice(*words: str) -> Kind[str]:
+    """One of `words`, in upper or lower case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError("unknown")
+        return text.lower()
+
+    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", "|".join(words), parse)
+
+
+def _yes_no(text: str) -> bool:
+    word = text.lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0"):
+        return False
+    raise ValueError("neither true nor false")
+
+
+YES_NO: Final = Kind("true or false", "", _yes_no)
+
+
+def _clean(text: str, longest: int) -> str:
+    """Return `text` in one line; runs of white space become one space."""
+    line = " ".join(text.split())
+    if not line:
+        raise ValueError("empty")
+    if len(line) > longest:
+        raise ValueError("too long")
+    if any(unicodedata.category(letter) == "Cs" for letter in line):
+        raise ValueError("not UTF-8 text")
+    if any(unicodedata.category(letter) == "Cc" for letter in line):
+        raise ValueError("holds control characters")
+    return line
+
+
+def words(longest: int, accepts: str, metavar: str) -> Kind[str]:
+    """A text of one line, 1 to `longest` characters."""
+    return Kind(f"{accepts} of 1 to {longest} characters", metavar, lambda text: _clean(text, longest))
+
+
+def _key(text: str) -> str:
+    # http.client sends a header as latin-1 and refuses line breaks in it; it would fail at every call.
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("holds characters that cannot stand in an HTTP header")
+    return text
+
+
+API_KEY: Final = Kind("the key that the server was started with (ASCII, no spaces)", "KEY", _key, secret=True)
+
+
+def _url(text: str) -> str:
+    if any(letter.isspace() or letter < " " or letter == "\x7f" for letter in text):
+        raise ValueError("holds white space")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("its port is no number from 1 to 65535" if "ort" in str(error) else "malformed") from None
+    if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+        raise ValueError("does not begin with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("credentials do not belong into it (the key is ACESTEP_API_KEY)")
+    if parts.query or parts.fragment:
+        raise ValueError("ends in a ? or # part")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("its port is no number from 1 to 65535")
+    _check_host(parts)
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _check_host(parts: SplitResult) -> None:
+    host = parts.hostname or ""
+    try:
+        if parts.netloc.startswith("["):
+            IPv6Address(host)
+            return
+        plain = (host if host.isascii() else host.encode("idna").decode()).removesuffix(".")
+    except ValueError:
+        raise ValueError("its host name is malformed") from None
+    labels = plain.split(".")
+    if not all(map(_is_label, labels)):
+        raise ValueError("its host name is malformed")
+    if labels[-1].isdigit() and not (len(labels) == 4 and all(part.isdigit() and int(part) < 256 for part in labels)):
+        raise ValueError("its address is malformed")
+
+
+def _is_label(text: str) -> bool:
+    """Whether `text` can be a part of a host name: ASCII letters, digits, "_", and "-" but at its ends."""
+    bare = text.replace("-", "_")
+    return 0 < len(text) <= LONGEST_LABEL and f"_{bare}".isidentifier() and not {text[0], text[-1]} & {"-"}
+
+
+URL: Final = Kind("the server's address, such as http://127.0.0.1:8001", "URL", _url)
+
+
+def _duration_s(text: str) -> float:
+    match = re.fullmatch(
+        r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.lower().replace(" ", "")
+    )
+    plain = re.fullmatch(r"\d+(?:\.\d+)?", text)
+    if plain:
+        seconds = float(text) * UNIT_S[""]
+    elif match and any(match.groups()):
+        seconds = sum(float(part) * UNIT_S[unit] for part, unit in zip(match.groups(), "hms", strict=True) if part)
+    else:
+        raise ValueError("not a duration")
+    return _within(seconds, SHORTEST_PLAY_S, LONGEST_PLAY_S)
+
+
+def _pomodoro_s(text: str) -> tuple[float, float]:
+    work, slash, rest = text.partition("/")
+    if not slash:
+        raise ValueError("not WORK/BREAK")
+    return _duration_s(work.strip()), _duration_s(rest.strip())
+
+
+DURATION: Final[Kind[float | None]] = Kind(
+    "a duration from 1s to 168h such as 50m, 1h30m or 90s (a plain number is minutes)", "TIME", _duration_s
+)
+POMODORO: Final[Kind[tuple[float, float] | None]] = Kind(
+    "WORK/BREAK in minutes or with units, such as 25/5 or 50m/10m", "WORK/BREAK", _pomodoro_s
+)
+
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
+VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
+# What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
+NOT_OURS: Final = (
+    (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "has a quotation mark at one end"),
+    (re.compile(r".*(\$[({\w]|`)"), "holds what only a shell can work out"),
+    (re.compile(r".*%\w+%"), "holds a variable of another system"),
+    (re.compile(r"[a-z]\w+://", re.IGNORECASE), "is an address, not a path"),
+    (re.compile(r".*\s#\s"), "has a comment behind it"),
+)
+
+
+def place(text: str, base: Path = PROJECT_ROOT) -> Path:
+    """Return an absolute path; a relative one is taken from `base`.
+
+    `~` and variables are expanded, as a shell does not do it in `.env` or `docker --env-file`.
+    """
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    bare = unquoted(text)
+    for pattern, reason in NOT_OURS:
+        if pattern.match(VARIABLE.sub("x", bare)):
+            raise ValueError(reason)
+    try:
+        path = Path(VARIABLE.sub(_variable, bare)).expanduser()
+    except RuntimeError:
+        raise ValueError("names an unknown home folder") from None
+    return Path(os.path.normpath(base / path))
+
+
+def _variable(match: re.Match[str]) -> str:
+    name = match[1] or match[2]
+    if not (value := os.environ.get(name)):
+        raise ValueError(f"names a variable that is not set ({name})")
+    return value
+
+
+def check_folder(path: Path) -> None:
+    """Raise unless `path` is a folder we can write into, or could be made."""
+    try:
+        existing = path
+        while not (existing.exists() or existing.is_symlink()) and existing != existing.parent:
+            existing = existing.parent
+        if not existing.is_dir():
+            raise ValueError(f"{quoted(str(existing))} is not a folder")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise ValueError(f"{quoted(str(existing))} cannot be written to")
+    except OSError as error:
+        raise ValueError(f"cannot be used ({error.strerror})") from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise unless a file can be written at `path`; its folder must be there."""
+    try:
+        if path.is_dir():
+            raise ValueError("is a folder, not a file")
+        if not path.parent.is_dir():
+            raise ValueError(f"the folder {quoted(str(path.parent))} does not exist")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise ValueError("cannot be written to")
+    except OSError as error:
+        raise ValueError(f"cannot be used ({error.strerror})") from None
+
+
+def check_plain(path: Path) -> None:
+    """Raise unless `path` is, or can become, a regular file we can write; "nowhere" (/dev/null) will do."""
+    check_writable(path)
+    if path.exists() and not path.is_file() and str(path) != os.devnull:
+        raise ValueError("is a device, a pipe or a socket: name a file")
+
+
+def check_recording(path: Path) -> None:
+    """Raise unless `path` is, or can become, a regular file we can write, or is a FIFO."""
+    if not path.is_fifo():
+        check_plain(path)
+    elif not os.access(path, os.W_OK):
+        raise ValueError("cannot be written to")
+
+
+def check_readable(path: Path) -> None:
+    """Raise unless `path` is a file we can read."""
+    try:
+        if not path.exists():
+            raise ValueError("there is no such file")
+        if not path.is_file():
+            raise ValueError("is not a file")
+        if not os.access(path, os.R_OK):
+            raise ValueError("cannot be read")
+    except OSError as error:
+        raise ValueError(f"cannot be used ({error.strerror})") from None
+
+
+def check_soundfont(path: Path) -> None:
+    """Raise unless `path` is a whole SoundFont: RIFF of the form "sfbk" (SoundFont 2.04, section 4), as SF3 is too."""
+    check_readable(path)
+    try:
+        with path.open("rb") as file:
+            head, size = file.read(12), path.stat().st_size
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from None
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise ValueError("is not a SoundFont")
+    if int.from_bytes(head[4:8], "little") + 8 > size:
+        raise ValueError("is a SoundFont that was cut short: copy or download it again")
+
+
+def _from_here(text: str) -> Path:
+    """Return where a file of the command line is; one that is there may have any name."""
+    literal = Path.cwd() / text.replace("\0", "")
+    return literal if os.path.lexists(literal) else place(text, Path.cwd())
+
+
+def _audio_output(text: str) -> str:
+    head, colon, tail = text.partition(":")
+    if text.lower() in ("auto", "none"):
+        return text.lower()
+    if head.lower() != "file" or not colon:
+        raise ValueError("unknown")
+    if not tail.strip():
+        raise ValueError("names no file")
+    return f"file:{place(tail.strip())}"
+
+
+def _check_audio_output(text: str) -> None:
+    if text.startswith("file:"):
+        check_recording(Path(text.removeprefix("file:")))
+
+
+FOLDER: Final = Kind("a folder that can be written to", "FOLDER", place, check_folder)
+ANY_FOLDER: Final = Kind("a folder", "FOLDER", place)
+READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
+SOUNDFONT: Final = Kind("a SoundFont (SF2 or SF3) of General MIDI instruments", "FILE", place, check_soundfont)
+LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
+AUDIO_OUTPUT: Final = Kind(
+    "auto, none or file:PATH in an existing folder", "auto|none|file:PATH", _audio_output, _check_audio_output
+)
+GIVEN_FILE: Final = Kind("a file that can be read", "FILE", _from_here, check_readable)
+RESULT_FILE: Final = Kind("a file in an existing folder that can be written to", "FILE", _from_here, check_writable)

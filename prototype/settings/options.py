@@ -1,0 +1,194 @@
+"""What a table of settings is made of, and what follows from it: the command line, `.env.example`, the README's table.
+
+A setting is a dataclass field made by `setting()`; its `Option` travels in the field's metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import field, fields
+from typing import Any, Final, NamedTuple, NoReturn
+
+from settings.kinds import PREFIX, YES_NO, Kind, shown
+
+METADATA_KEY: Final = "option"
+LINE_WIDTH: Final = 110
+NEAR: Final = 0.75
+KEY_FLAGS: Final = ("--acestep-api-key", "--api-key", "--key")
+# Names that shells and other programs use too: zsh exports its PROMPT. The environment must say that we are meant.
+PREFIXED: Final = frozenset({"PROMPT", "ENGINE", "VOLUME", "STATION", "PLAYER", "PLAIN", "THINKING", "POMODORO"})
+
+
+class Option(NamedTuple):
+    """One setting: its names, how its text is read, and what a person is told about it.
+
+    `env` is "" for what only the command line may say, `flags` empty for what it must not.
+    `default` is text like any other, or None where the setting is normally not set.
+    `unset` is the value where there is no text. A setting of several words (`many`) is a tuple of what
+    its kind parses.
+    """
+
+    kind: Kind[Any]
+    default: str | None
+    group: str
+    help: str
+    name: str = ""
+    env: str | None = None
+    flags: tuple[str, ...] | None = None
+    unset: Any = None
+    example: str = ""
+    many: bool = False
+
+    def named(self, name: str) -> Option:
+        """Return the option with the names that follow from its field's name, where none were given."""
+        env = name.upper() if self.env is None else self.env
+        flags = (f"--{name.replace('_', '-')}",) if self.flags is None else self.flags
+        return self._replace(name=name, env=env, flags=flags)
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment; `env` is the one in `.env`."""
+        return f"{PREFIX}{self.env}" if self.env in PREFIXED else self.env or ""
+
+    @property
+    def accepted(self) -> str:
+        """What may be given, as the end of the sentence "give …"."""
+        example = self.example or self.default
+        if example and example not in self.kind.accepts and not self.kind.secret:
+            return f"{self.kind.accepts}, for example {example}"
+        return self.kind.accepts
+
+
+def setting(kind: Kind[Any], default: str | None, group: str, help_text: str, **rest: Any) -> Any:
+    """Declare a dataclass field as a setting; `rest` are the further fields of its `Option`."""
+    option = Option(kind, default, group, help_text, **rest)
+    value = option.unset if default is None else kind.parse(default)
+    return field(default=value, repr=not kind.secret, metadata={METADATA_KEY: option})
+
+
+def options_of(table: type[Any]) -> tuple[Option, ...]:
+    """Return the options of a dataclass whose fields were made by `setting()`, in their order."""
+    return tuple(f.metadata[METADATA_KEY].named(f.name) for f in fields(table) if METADATA_KEY in f.metadata)
+
+
+class _Refused(Exception):
+    """The command line cannot be taken apart."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that reports to its caller instead of ending the program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Refused(message)
+
+
+def make_parser(options: Iterable[Option], *, description: str, epilog: str, version: str) -> argparse.ArgumentParser:
+    """Build the command line of `options`: every value stays text, so that all faults can be told at once."""
+    parser = _Parser(
+        prog="app.py",
+        usage="python prototype/app.py [options]",
+        description=description,
+        epilog=epilog,
+        allow_abbrev=False,
+        add_help=False,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
+    )
+    groups: dict[str, Any] = {}
+    for option in options:
+        if not option.flags:
+            continue
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group)
+        how: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": _help_line(option)}
+        if option.kind is YES_NO:
+            how["action"] = argparse.BooleanOptionalAction if option.env else "store_true"
+        else:
+            how |= {"metavar": option.kind.metavar, "nargs": "+" if option.many else None}
+        groups[option.group].add_argument(*option.flags, **how)
+    last = parser.add_argument_group("Help")
+    last.add_argument("-h", "--help", action="help", help="show this text")
+    last.add_argument("--version", action="version", version=version, help="show the version")
+    return parser
+
+
+def _help_line(option: Option) -> str:
+    facts = []
+    if option.env and option.kind is not YES_NO:
+        facts.append(option.kind.accepts)
+    if option.env and option.default is not None:
+        facts.append(f"default {option.default}")
+    if option.env and f"--{option.variable.lower().replace('_', '-')}" not in (option.flags or ()):
+        facts.append(f"as a variable: {option.variable}")
+    return (option.help + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
+
+
+def read_command_line(
+    parser: argparse.ArgumentParser, options: Iterable[Option], argv: Sequence[str], faults: list[str]
+) -> dict[str, str | list[str]]:
+    """Return the text of each option that was given; unknown ones are added to `faults`.
+
+    Words that follow an unknown option are not repeated, as they may be a secret.
+    """
+    try:
+        known, unknown = parser.parse_known_args(list(argv))
+    except _Refused as refused:
+        # What was given stands at the end, in quotes; it may be a secret too.
+        faults.append(re.sub(r" '.*", "", str(refused), flags=re.DOTALL) + "; see --help")
+        return {}
+    flags = [flag for option in options for flag in option.flags or ()]
+    for before, word in zip([None, *unknown], unknown, strict=False):
+        if word.startswith("-"):
+            faults.append(_unknown_option(word.split("=", 1)[0], flags))
+        elif before is None or not before.startswith("-"):
+            faults.append(f"{shown(word)}: a word that belongs to no option; put a text of several words in quotes")
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in vars(known).items()}
+
+
+def _unknown_option(flag: str, flags: list[str]) -> str:
+    if flag in KEY_FLAGS:
+        return f"{flag}: others can read a command line; put ACESTEP_API_KEY into .env or the environment"
+    import difflib  # only for a mistake
+
+    near = difflib.get_close_matches(flag, flags, 1, NEAR)
+    return f"{shown(flag)}: unknown option; " + (f"did you mean {near[0]}?" if near else "see --help")
+
+
+def env_example(options: Iterable[Option]) -> str:
+    """Return the text of `.env.example`: every setting that `.env` may hold, with its range and default."""
+    head = (
+        "Settings. Copy this file to .env and change what you like; what you leave out keeps its default.",
+        "The command line goes before the environment, the environment before .env. In the environment these names",
+        f"need {PREFIX} before them: {', '.join(sorted(PREFIXED))}.",
+    )
+    lines = [f"# {line}" for line in head]
+    group = ""
+    for option in options:
+        if not option.env:
+            continue
+        if option.group != group:
+            group = option.group
+            lines += ["", f"# ---- {group} ----"]
+        default = f" (default {option.default})" if option.default is not None else ""
+        text = f"{option.help}: {option.kind.accepts}{default}"
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(text, LINE_WIDTH))]
+        lines.append(f"# {option.env}={option.example}" if option.default is None else f"{option.env}={option.default}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(options: Iterable[Option]) -> str:
+    """Return the README's table of settings."""
+    rows = ["| setting | option | default | accepted | what it does |", "|---|---|---|---|---|"]
+    for option in options:
+        if option.env:
+            cells = (
+                f"`{option.env}`",
+                f"`{option.flags[0]}`" if option.flags else "–",
+                f"`{option.default}`" if option.default is not None else "–",
+                option.kind.accepts.replace("|", "\\|"),
+                option.help.replace("|", "\\|"),
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,389 @@
+"""The spool's folders on the disk: saving, moving and removing whole files, each so that a kill loses nothing.
+
+No index and no policy here; a method either did what it says or raises OSError.
+
+The few things the spool asks of a disk, in one place, so that a test can let any of them fail.
+
+Every method raises OSError and nothing else.
+
+One program a folder: the lock that keeps a second one out of the spool.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import logging
+import os
+import re
+import shlex
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple, ParamSpec
+
+from base.errors import SpoolBusy
+from base.files import open_safely
+from base.notices import Notices
+
+log = logging.getLogger(__name__)
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the first, second, third … choice of a name: `a.wav`, `a-2.wav`, `a-3.wav`."""
+    path = Path(name)
+    return name if number == 1 else f"{path.stem}-{number}{path.suffix}"
+
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
+READY: Final = "ready"
+PLAYED: Final = "played"
+KEPT: Final = "kept"
+SHELVES: Final = (READY, PLAYED, KEPT)
+AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"})
+
+
+class Listed(NamedTuple):
+    """One regular file of a folder."""
+
+    name: str
+    size_bytes: int
+    modified_ns: int
+
+
+class Files:
+    """File operations that last: what has returned survives a power cut."""
+
+    def make_folder(self, path: Path) -> None:
+        """Make `path` and its parents; fine when it exists."""
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def listing(self, path: Path) -> list[Listed]:
+        """Return the regular files in `path` (no links, no hidden ones), sorted by name."""
+        found = []
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+                    status = entry.stat()
+                    found.append(Listed(entry.name, status.st_size, status.st_mtime_ns))
+        return sorted(found, key=lambda listed: listed.name)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a new file and wait until the disk has it."""
+        with os.fdopen(open_safely(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def exists(self, path: Path) -> bool:
+        """Return whether anything has that name."""
+        return os.path.lexists(path)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Move a file within the disk: afterwards it has the one name or the other, never both or none."""
+        old.replace(new)
+
+    def sync_folder(self, path: Path) -> None:
+        """Make the names in a folder last."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file; fine when it is gone already."""
+        path.unlink(missing_ok=True)
+
+    def stamp(self, path: Path, modified_ns: int) -> None:
+        """Set the time of a file's last change."""
+        os.utime(path, ns=(modified_ns, modified_ns))
+
+    def free_bytes(self, path: Path) -> int:
+        """Return how many bytes can still be written there."""
+        disk = os.statvfs(path)
+        return disk.f_bavail * disk.f_frsize
+
+
+LOCK_FILE: Final = ".lock"
+
+
+class FolderLock:
+    """Keeps a second program out of a folder, for as long as this process lives.
+
+    The kernel frees the lock when the process ends, however it ends; the file's text only names the owner.
+    Threads: `take` may be called again while an earlier call waits for the disk, so `_lock` guards `_handle` in it;
+    `renew` and `release` belong to whoever follows with the disk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK_FILE
+        self._handle: int | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Take the lock, unless we have it.
+
+        Raises SpoolBusy when another process has it, or another user's file or a link is in its place; OSError when
+        the file cannot be made.
+        """
+        with self._lock:
+            if self._handle is None:
+                self._handle = self._taken()
+
+    def _taken(self) -> int:
+        handle = self._opened()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(handle, 32).decode("ascii", "replace").strip()
+            os.close(handle)
+            who = f"process {owner}" if owner.isdigit() else "another process"
+            raise SpoolBusy(
+                f"{who} already plays from {self._path.parent}: quit it, or set SPOOL_DIR to another folder"
+            ) from error
+        except OSError as error:  # some network file systems have no locks: better unguarded than silent
+            log.warning("the spool cannot be locked: %s", error)
+        with suppress(OSError):  # the name of the owner is a courtesy; a full disk has no room for it
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        return handle
+
+    def _opened(self) -> int:
+        """Open the file, which others may have put there where they can write to the folder."""
+        try:
+            handle = open_safely(self._path, os.O_RDWR | os.O_CREAT)
+            if os.fstat(handle).st_nlink > 1:  # our process id would be written into a file of another name
+                os.close(handle)
+                raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+            return handle
+        except PermissionError as error:
+            try:
+                owner = f"user {self._path.lstat().st_uid}" if self._path.lstat().st_uid else "root"
+            except OSError:
+                raise error from None  # it is the folder that takes no file
+            raise SpoolBusy(
+                f"the lock {self._path} belongs to {owner}: give the folder back to yourself"
+                f' (sudo chown -R "$(id -u)" {shlex.quote(str(self._path.parent))}), or set SPOOL_DIR to another folder'
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EINVAL, errno.EMLINK, errno.ENXIO, errno.EISDIR):
+                raise
+            raise SpoolBusy(
+                f"the lock {self._path} is no file of ours but a link, a pipe or a folder (or it has a second name):"
+                " delete it, and let nobody else write to the folder"
+            ) from error
+
+    def renew(self) -> None:
+        """Take the lock again where its file was deleted under us. Raises as `take` does."""
+        try:
+            ours = self._handle is not None and os.path.samestat(os.fstat(self._handle), self._path.stat())
+        except FileNotFoundError:
+            ours = False
+        if not ours:
+            self.release()
+            self.take()
+
+    def release(self) -> None:
+        """Give the lock back; the file stays, as deleting it would let two programs lock two files."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+INCOMING: Final = "incoming"
+PART: Final = "part-"  # what begins so in incoming/ is ours to delete
+RETRY_S: Final = 10.0
+ROOM_BYTES: Final = 32 * 2**20  # a download of a minute as float WAV takes 23 MB
+
+Params = ParamSpec("Params")
+
+
+class Storage:
+    """The folders `incoming/`, `ready/`, `played/` and `kept/` under one root.
+
+    Threads: any, once `open` has returned; two may not move the same file at once (the spool's turn sees to that).
+    `_lock` guards `_temporary`.
+    """
+
+    def __init__(self, root: Path, files: Files, notices: Notices, lock: FolderLock | None = None) -> None:
+        self.root = root
+        self._files = files
+        self._notices = notices
+        self._folder_lock = lock or FolderLock(root)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._temporary: Path | None = None
+
+    def open(self) -> None:
+        """Make the folders, lock them, and delete what a killed program left half done. Raises SpoolBusy."""
+        self._make_folders()
+        self._folder_lock.take()
+        for listed in self._files.listing(self.root / INCOMING):
+            if listed.name.startswith(PART):
+                tried(self._files.remove, self.root / INCOMING / listed.name)
+
+    def close(self) -> None:
+        """Let other programs in, and delete what lies outside of the root."""
+        self._folder_lock.release()
+        with self._lock:
+            temporary, self._temporary = self._temporary, None
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def part_path(self, suffix: str) -> Path:
+        """Return a fresh path in incoming/."""
+        folder = self.root / INCOMING
+        self._files.make_folder(folder)
+        return folder / self._part_name(suffix)
+
+    def temporary_path(self, suffix: str) -> Path:
+        """Return a fresh path in the machine's temporary folder."""
+        with self._lock:
+            if self._temporary is None or not self._temporary.is_dir():
+                self._temporary = Path(tempfile.mkdtemp(prefix="spool-"))
+            return self._temporary / self._part_name(suffix)
+
+    def free_bytes(self) -> int:
+        """Return how much can still be written."""
+        return self._files.free_bytes(self.root)
+
+    def save(self, data: bytes, shelf: str, name: str) -> Path:
+        """Write a file and return its path: it appears on the shelf complete, under a name not taken before."""
+        try:
+            return self._save(data, shelf, name)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+        self._remake()
+        return self._save(data, shelf, name)
+
+    def move(self, path: Path, shelf: str) -> Path | None:
+        """Move a file to a shelf and return its new path; None when the file is gone."""
+        if path.parent.name == shelf:
+            return path if self._files.exists(path) else None
+        try:
+            return self._move(path, shelf)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+        if not self._files.exists(path):
+            return None
+        self._remake()
+        return self._move(path, shelf)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file; fine when it is gone already."""
+        self._files.remove(path)
+
+    def set_aside(self, path: Path) -> None:
+        """Rename a file so that no scan takes it for audio."""
+        self._files.rename(path, self._free_path(path.parent, f"{path.name}.disliked"))
+
+    def stamp(self, path: Path, heard_s: float) -> None:
+        """Write down when a piece was heard: the file's time, seconds since 1970."""
+        self._files.stamp(path, int(heard_s * 1e9))
+
+    def _save(self, data: bytes, shelf: str, name: str) -> Path:
+        part = self.root / INCOMING / self._part_name(".wav")
+        try:
+            self._files.write(part, data)
+            target = self._free_path(self.root / shelf, name)
+            self._files.rename(part, target)
+        except OSError:
+            with suppress(OSError):
+                self._files.remove(part)
+            raise
+        self._sync(target.parent)
+        return target
+
+    def _move(self, path: Path, shelf: str) -> Path:
+        target = self._free_path(self.root / shelf, path.name)
+        self._files.rename(path, target)
+        self._sync(target.parent)
+        return target
+
+    def _free_path(self, folder: Path, name: str) -> Path:
+        """Return the first free name: a rename would silently replace a file of the listener's."""
+        names = (folder / numbered(name, number) for number in itertools.count(1))
+        return next(path for path in names if not self._files.exists(path))
+
+    def _sync(self, folder: Path) -> None:
+        """Make a rename last; the file is in its place even where that is refused."""
+        try:
+            self._files.sync_folder(folder)
+        except OSError as error:
+            log.warning("cannot sync %s: %s", folder, error)
+
+    def _make_folders(self) -> None:
+        for name in (INCOMING, *SHELVES):
+            self._files.make_folder(self.root / name)
+
+    def _remake(self) -> None:
+        """Make folders anew that somebody deleted while we play, and lock them again."""
+        self._make_folders()
+        try:
+            self._folder_lock.renew()
+        except (OSError, SpoolBusy) as error:
+            log.warning("the remade spool is not locked: %s", error)
+        self._notices.say("spool.remade", "warning", folder=str(self.root))
+
+    def _part_name(self, suffix: str) -> str:
+        safe = re.sub(r"[^A-Za-z0-9.]", "", suffix)[:16]
+        return f"{PART}{os.getpid()}-{next(self._numbers)}{safe}"
+
+
+class DiskState:
+    """Whether the disk takes files; each change is told once.
+
+    What was refused is what must work again: a move that is done says nothing of writing, and a full disk is one until
+    there is room for ROOM_BYTES, or the two would be told by turns. Threads: any; `_lock` guards `_refused`.
+    """
+
+    def __init__(self, root: Path, notices: Notices) -> None:
+        self._root = root
+        self._notices = notices
+        self._lock = threading.Lock()
+        self._refused = ""
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the last thing asked of the disk was refused."""
+        return bool(self._refused)
+
+    def refused(self, error: OSError, *, writing: bool = True) -> None:
+        """Note that the disk takes nothing, and why; `writing` is False where it was a file that could not be moved."""
+        full = error.errno in FULL
+        with self._lock:
+            first = not self._refused
+            if writing or first:
+                self._refused = "full" if full else "write" if writing else "move"
+        log.warning("the spool's disk refuses: %s", error)
+        if first:
+            key = "spool.full" if full else "spool.refused"
+            self._notices.say(key, "warning", reason=error.strerror or str(error), folder=str(self._root))
+
+    def accepted(self, free_bytes: Callable[[], int], *, writing: bool = True) -> None:
+        """Note that a file was written, or (not `writing`) moved."""
+        refused = self._refused
+        if not refused or writing == (refused == "move") or (refused == "full" and free_bytes() < ROOM_BYTES):
+            return
+        with self._lock:
+            again, self._refused = bool(self._refused), ""
+        if again:
+            self._notices.say("spool.writable", "good")
+
+
+def tried(operation: Callable[Params, None], *args: Params.args, **kwargs: Params.kwargs) -> bool:
+    """Do what may fail without harm; return whether it worked."""
+    try:
+        operation(*args, **kwargs)
+    except OSError as error:
+        log.warning("the spool could not do one thing: %s", error)
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""The ids of the jobs at the server, kept in a small file, so that the next run of the program finds them again.
+
+Without it, a program that is restarted (or killed) would queue its first job behind its own forgotten ones.
+
+What a session leaves to the next, and `--serve` to the player. Losing it is no harm, so no failure is reported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from base.files import open_safely, read_safely, replace_safely
+from music.segment import Recipe
+
+log = logging.getLogger(__name__)
+
+Known = list[tuple[str, Recipe]]
+Later = Callable[[str, Callable[[], None]], None]
+
+
+def at_once(_name: str, errand: Callable[[], None]) -> None:
+    """Do it here and now, for who may wait for the disk."""
+    errand()
+
+
+class JobsFile:
+    """One JSON file; without a path, or on a disk that refuses, nothing is remembered and nothing else happens.
+
+    `later` has it written by somebody who may wait for the disk, the latest list last; else that is done at once.
+    Threads: any; `_lock` guards the file, so that an older list never replaces a newer one.
+    """
+
+    def __init__(self, path: Path | None, url: str, later: Later = at_once) -> None:
+        self._path = path
+        self._url = url
+        self._later = later
+        self._lock = threading.Lock()
+
+    def load(self) -> Known:
+        """Return the jobs that the last run left at this server."""
+        try:
+            content = json.loads(read_safely(self._path)) if self._path else {}
+            if content.get("url") != self._url:
+                return []
+            return [(str(row["task_id"]), Recipe(**row["recipe"])) for row in content["jobs"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            log.info("the jobs of the last run cannot be read: %s", error)
+            return []
+
+    def save(self, jobs: Callable[[], Known]) -> None:
+        """Replace the file with what `jobs` returns."""
+        path = self._path
+        if path is not None:
+            self._later("jobs", lambda: self._write(path, jobs))
+
+    def _write(self, path: Path, jobs: Callable[[], Known]) -> None:
+        with self._lock:
+            rows = [{"task_id": task_id, "recipe": asdict(recipe)} for task_id, recipe in jobs()]
+            try:
+                replace_safely(path, json.dumps({"url": self._url, "jobs": rows}))
+            except OSError as error:
+                log.info("the jobs at the server cannot be remembered: %s", error)
+
+
+FILE: Final = "remembered.json"
+KEEPER_FILE: Final = "server-{port}.lock"
+MOST_BYTES: Final = 4096
+
+
+def load_volume(folder: Path) -> int | None:
+    """Return the last volume in percent, None when there is none."""
+    try:
+        text = read_safely(folder / FILE)
+        import json  # slow to import: not before the first sound, where there is no such file
+
+        volume = json.loads(text)["volume"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return volume if isinstance(volume, int) and 0 <= volume <= 100 else None
+
+
+def save_volume(folder: Path, percent: int) -> None:
+    """Remember the volume, atomically."""
+    import json
+
+    with contextlib.suppress(OSError):
+        replace_safely(folder / FILE, json.dumps({"volume": percent}))
+
+
+class KeeperFile:
+    """Tells the player that `--serve` keeps a server at `url`: one small file a port, locked while that is so.
+
+    The kernel frees the lock however the keeper ends, so that what a killed one wrote counts for nothing.
+    Threads: one.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._path = _keeper_path(folder, url)
+        self._url = url
+        self._handle: int | None = None
+
+    def take(self) -> bool:
+        """Lock the file; return False when another keeper has it. Raises OSError when it cannot be made."""
+        handle = open_safely(self._path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except OSError:  # some network file systems have no locks
+            pass
+        self._handle = handle
+        with contextlib.suppress(OSError):  # a full disk
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, self._url.encode(), 0)
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; the file stays, as deleting it would let two keepers lock two files."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def is_kept(folder: Path, url: str) -> bool:
+    """Return whether a living `--serve` keeps the server at `url`."""
+    try:
+        handle = open_safely(_keeper_path(folder, url), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(handle, MOST_BYTES, 0) == url.encode()
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def _keeper_path(folder: Path, url: str) -> Path:
+    return folder / KEEPER_FILE.format(port=urlsplit(url).port or 80)

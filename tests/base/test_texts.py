@@ -1,0 +1,108 @@
+"""Texts: complete in both languages, with the same fields, and told once."""
+
+from __future__ import annotations
+
+import ast
+import string
+import unicodedata
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from base.notices import Notices
+from base.texts import text, texts
+from doubles.simulated_time import FakeClock
+from screen.widgets import LABEL_CELLS
+
+ENGLISH, JAPANESE = texts("en"), texts("ja")
+PROTOTYPE = Path(__file__).resolve().parents[2] / "prototype"
+
+
+def fields_of(template: str) -> set[str]:
+    """Return the fields of a template."""
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    """Each text exists in both languages."""
+    assert list(ENGLISH) == list(JAPANESE)
+
+
+@pytest.mark.parametrize("key", sorted(ENGLISH))
+def test_both_languages_say_the_same(key: str) -> None:
+    """Each text exists in both languages, takes the same named fields, and is one clean line."""
+    english, japanese = ENGLISH[key], JAPANESE[key]
+    assert english.strip()
+    assert japanese.strip()
+    assert fields_of(english) == fields_of(japanese)
+    assert all(name.isidentifier() for name in fields_of(english))
+    for words in (english, japanese):
+        assert words.strip() == words or key == "ui.comma"
+        assert not any(unicodedata.category(char)[0] == "C" for char in words)
+
+
+@pytest.mark.parametrize("key", sorted(ENGLISH))
+def test_english_has_no_japanese_in_it(key: str) -> None:
+    """The languages are not swapped."""
+    assert all(cell_len(char) == 1 for char in ENGLISH[key])
+
+
+@pytest.mark.parametrize("key", sorted(key for key in ENGLISH if not key.startswith("ui.")))
+def test_notices_are_japanese_in_japanese(key: str) -> None:
+    """A notice in Japanese has Japanese letters."""
+    assert any("HIRAGANA" in unicodedata.name(char, "") for char in JAPANESE[key])
+
+
+@pytest.mark.parametrize("key", sorted(key for key in ENGLISH if key.startswith("ui.label.")))
+def test_labels_fit_their_column(key: str) -> None:
+    """A label leaves a gap before what it labels."""
+    assert max(cell_len(words) for words in (ENGLISH[key], JAPANESE[key])) < LABEL_CELLS
+
+
+def said() -> list[tuple[str, str, set[str] | None]]:
+    """Return every literal key that the program says: where, the key, and the fields given (None: not literal)."""
+    found = []
+    for path in PROTOTYPE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            keys = [word for word in literals if "." in word and " " not in word]
+            if name not in ("say", "text") or not keys:
+                continue
+            names = [keyword.arg for keyword in node.keywords]
+            fields = None if None in names else {name for name in names if name is not None} - {"level"}
+            found.append((f"{path.stem}:{node.lineno}", keys[0], fields))
+    return found
+
+
+def test_everything_said_is_written_down() -> None:
+    """No module says a key that has no text, or gives it other fields than the text takes."""
+    wrong = [
+        (where, key, fields)
+        for where, key, fields in said()
+        if key not in ENGLISH or (fields is not None and fields != fields_of(ENGLISH[key]))
+    ]
+    assert wrong == []
+    assert len(said()) > 30
+
+
+def test_a_notice_is_told_once_until_another_comes() -> None:
+    """The same notice twice in a row is one notice; after another it is told again."""
+    notices = Notices(FakeClock(7.0))
+    notices.say("server.up", "good")
+    notices.say("server.up", "good")
+    notices.say("server.down", "warning", url="http://x")
+    notices.say("server.down", "warning", url="http://y")
+    notices.say("server.up", "good")
+    told = notices.recent()
+    assert [notice.key for notice in told] == ["server.up", "server.down", "server.down", "server.up"]
+    assert told[1].args == (("url", "http://x"),)
+    assert told[0].at == 7.0
+
+
+def test_text_fills_in_fields_without_reading_them() -> None:
+    """Braces in a value are not a template."""
+    assert "{oops}" in text("ja", "server.down", url="{oops}")

@@ -1,0 +1,142 @@
+"""Workers: threads that survive their own mistakes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from itertools import pairwise
+
+import pytest
+
+from base.workers import LONGEST_BACKOFF_S, Worker
+from doubles.simulated_time import FakeClock, SimClock
+
+
+def failing(times: int, stop: threading.Event, lasts_s: float = 0.0, clock: FakeClock | None = None) -> Worker:
+    """Make a worker whose body fails `times` times and then ends the program."""
+    clock = clock or FakeClock()
+    left = [times]
+
+    def body(stop: threading.Event) -> None:
+        if not left[0]:
+            stop.set()
+            return
+        left[0] -= 1
+        clock.time_s += lasts_s
+        raise ValueError("a bug")
+
+    return Worker("worker", body, stop, clock)
+
+
+def test_the_body_is_repeated_until_the_program_stops() -> None:
+    """A body that returns is called again."""
+    stop, calls = threading.Event(), [0]
+
+    def body(stop: threading.Event) -> None:
+        calls[0] += 1
+        if calls[0] == 3:
+            stop.set()
+
+    Worker("worker", body, stop, FakeClock()).run()
+    assert calls == [3]
+
+
+def test_a_stopped_program_runs_no_body() -> None:
+    """A worker that starts after the stop ends at once."""
+    stop = threading.Event()
+    stop.set()
+    worker = failing(1, stop)
+    worker.run()
+    assert worker.failures == 0
+
+
+def test_a_failure_that_cannot_be_told_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever is to be told may fail too: the body starts again."""
+    stop, calls = threading.Event(), [0]
+
+    def body(stop: threading.Event) -> None:
+        calls[0] += 1
+        if calls[0] == 2:
+            stop.set()
+            return
+        raise ValueError("a bug")
+
+    def on_failure(_name: str, _error: BaseException) -> None:
+        raise OSError("another")
+
+    Worker("worker", body, stop, FakeClock(), on_failure).run()
+    assert calls == [2]
+    assert "could not be told" in caplog.text
+
+
+def test_a_failure_is_logged_counted_and_survived(caplog: pytest.LogCaptureFixture) -> None:
+    """The traceback goes to the log, the failure to who asked for it, and the body starts again."""
+    stop, told = threading.Event(), list[tuple[str, type[BaseException]]]()
+
+    def body(stop: threading.Event) -> None:
+        if told:
+            stop.set()
+            return
+        raise ZeroDivisionError
+
+    worker = Worker("worker", body, stop, FakeClock(), lambda name, error: told.append((name, type(error))))
+    with caplog.at_level(logging.ERROR):
+        worker.run()
+    assert told == [("worker", ZeroDivisionError)]
+    assert worker.failures == 1
+    assert caplog.records[0].exc_info is not None
+
+
+def test_the_back_off_grows_and_is_capped() -> None:
+    """A body that always fails is not repeated in a tight loop."""
+    clock = FakeClock()
+    failing(12, threading.Event(), clock=clock).run()
+    assert all(later >= earlier for earlier, later in pairwise(clock.waited_s))
+    assert clock.waited_s[0] < 1.0
+    assert clock.waited_s[-1] == LONGEST_BACKOFF_S
+
+
+def test_a_long_calm_time_forgives() -> None:
+    """A failure a day does not add up to a long back-off."""
+    clock = FakeClock()
+    failing(5, threading.Event(), lasts_s=3600.0, clock=clock).run()
+    assert len(set(clock.waited_s)) == 1
+
+
+def test_the_stop_ends_the_back_off() -> None:
+    """A worker in its longest back-off leaves when the program stops."""
+    with SimClock() as clock:
+        stop = threading.Event()
+
+        def body(stop: threading.Event) -> None:
+            raise ValueError("a bug")
+
+        worker = Worker("worker", body, stop, clock)
+        clock.start(worker.start)
+        clock.run_for(600.0)
+        stop.set()
+        clock.run_for(0.1)
+        assert worker.join(1.0)
+        assert not worker.alive
+
+
+def test_a_thread_that_does_not_end_is_logged_and_left(caplog: pytest.LogCaptureFixture) -> None:
+    """Join gives up after its timeout."""
+    release = threading.Event()
+    stop = threading.Event()
+
+    def body(stop: threading.Event) -> None:
+        release.wait(10.0)
+        stop.set()
+
+    worker = Worker("stubborn", body, stop, FakeClock())
+    worker.start()
+    assert not worker.join(0.0)
+    assert "stubborn did not stop" in caplog.text
+    release.set()
+    assert worker.join(5.0)
+
+
+def test_a_worker_that_was_never_started_can_be_joined() -> None:
+    """Stopping up the list does not depend on how far starting came."""
+    assert failing(0, threading.Event()).join(0.0)

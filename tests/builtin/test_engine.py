@@ -1,0 +1,521 @@
+"""The built-in engine: always music, with form, harmony and feel; and a bed that never ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builtin import harmony, kit, synth
+from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose
+from builtin.engine import Bed, numpy_cast, perform, render
+from builtin.harmony import MAJOR, MINOR, parse_key
+from builtin.score import Drum, Note, Role, Score, amplitude, velocity_of
+from builtin.studio import Convolver
+from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
+from builtin.synth import VOICES
+from listening import musical
+from listening.listening import loudness_lufs
+from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
+from music.stations import builtin_stations
+
+STATIONS = {station.key: station for station in builtin_stations()}
+BEATS = tuple(name for name, style in STYLES.items() if style.drums)
+KEYS = ("C major", "F# minor", "Bb major", "A minor")
+SEEDS = range(3)
+each_station = pytest.mark.parametrize("station", STATIONS)
+
+recipes = st.builds(
+    Recipe,
+    station=st.sampled_from((*STATIONS, "custom")),
+    prompt=st.sampled_from(("", "techno in the rain", "no drums, harp", "日本の琴", "x" * 600)),
+    duration_s=st.floats(0.0, 240.0),
+    bpm=st.none() | st.integers(30, 300),
+    key_scale=st.sampled_from(("", "garbage", "n/a", *KEYS)),
+    time_signature=st.sampled_from(("", "2", "3", "4", "6", "7/8")),
+)
+
+
+def recipe(station: str = "lofi", duration_s: float = 6.0, **fields: object) -> Recipe:
+    """Return the first recipe of a station, changed by `fields`."""
+    first = STATIONS[station].recipe(0, duration_s)
+    return dataclasses.replace(first, **fields)  # type: ignore[arg-type]
+
+
+def block_levels_db(samples: Samples, seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the RMS level of each block of `seconds`, in dBFS."""
+    size = round(seconds * SAMPLE_RATE_HZ)
+    blocks = samples[: len(samples) // size * size].reshape(-1, size * 2).astype(float)
+    return np.asarray(10 * np.log10((blocks**2).mean(1) + 1e-12))
+
+
+@functools.cache
+def piece(station: str, duration_s: float = 60.0, seed: int = 1) -> tuple[Score, Samples]:
+    """Return a piece of a station as it is written and as it sounds."""
+    score = compose(recipe(station, duration_s), seed)
+    return score, np.concatenate(list(perform(score)))
+
+
+def pitched(score: Score) -> list[Note]:
+    """Return the notes of all parts but the drums."""
+    return [note for note in score.notes if note.part != "drums"]
+
+
+def chroma(samples: Samples) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the share of energy of each pitch class between 110 Hz and 1 kHz (within 30 cents of the note)."""
+    power = np.abs(np.fft.rfft(samples.mean(1) * np.hanning(len(samples)))) ** 2
+    hz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ)
+    used = (hz > 110) & (hz < 1000)
+    pitch = 69 + 12 * np.log2(hz[used] / 440)
+    near = np.abs(pitch - np.round(pitch)) < 0.3
+    shares = np.bincount(np.round(pitch[near]).astype(int) % 12, power[used][near], 12)
+    return np.asarray(shares / shares.sum())
+
+
+# -- the sound of a piece ---------------------------------------------------------------------------------------------
+
+
+@each_station
+def test_a_piece_is_music_from_the_first_sample_to_the_last(station: str) -> None:
+    """Every station: finite, below -1 dBFS, about -22 LUFS, there at once, without a hole, and not faded at the end."""
+    score, samples = piece(station)
+    assert samples.shape == (score.frames, 2) and abs(score.frames / SAMPLE_RATE_HZ - 60) < 2 * 4 * score.bar_s
+    assert samples.dtype == np.float32 and samples.flags.c_contiguous
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() <= 10 ** (-1 / 20)
+    assert -25.5 < loudness_lufs(samples) < -19.5
+    levels = block_levels_db(samples, 0.1)
+    assert levels[:2].max() > -45, "starts promptly"
+    assert levels[1:].min() > -60, "no hole"
+    assert levels[-10:].max() > -50, "no fade at the end"
+
+
+@each_station
+def test_no_click_at_the_edges_or_inside(station: str) -> None:
+    """The piece begins and ends at zero, and nothing in it jumps by more than its own waves do."""
+    samples = piece(station)[1]
+    assert np.abs(samples[[0, -1]]).max() < 1e-3
+    assert np.abs(np.diff(samples, axis=0)).max() < 0.3
+    assert abs(float(samples.mean())) < 1e-3, "no direct current"
+
+
+@each_station
+def test_the_sides_and_the_top(station: str) -> None:
+    """Mono loses at most 1.5 dB and bass is mono; there is air above 8 kHz, less than half a percent of the energy."""
+    samples = piece(station)[1]
+    assert musical.mono_loss_db(samples) <= 1.5
+    assert musical.low_width_db(samples) < -15
+    assert -60 < musical.air_db(samples) < -23
+
+
+@pytest.mark.parametrize("station", BEATS)
+def test_the_loud_moments_stand_out(station: str) -> None:
+    """Where there is a beat, the level of 50 ms ranges over 10 dB and more (p95 - p10)."""
+    assert musical.level_range_db(piece(station)[1]) >= 10
+
+
+@each_station
+def test_the_bass_is_heard_under_every_chord(station: str) -> None:
+    """The bass, played alone, sounds in at least 95 % of the chords' time."""
+    score = piece(station)[0]
+    alone = np.zeros((2, score.frames), np.float32)
+    for part, player in zip(score.parts, numpy_cast(score), strict=True):
+        if part.role is Role.BASS:
+            notes = [note for note in score.notes if note.part == part.name]
+            alone += player.play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
+    assert musical.bass_share(alone.T, [(chord.start_s, chord.length_s) for chord in score.chords]) >= 0.95
+
+
+def test_a_seed_names_a_piece() -> None:
+    """The same seed gives the same samples, another seed another piece, negative and huge seeds included."""
+    asked = recipe(duration_s=4.0)
+    pieces = [render(asked, seed) for seed in (0, 1, -1, 2**80)]
+    assert np.array_equal(render(asked, -1), pieces[2])
+    for one, other in itertools.combinations(pieces, 2):
+        assert abs(np.corrcoef(one[:99_999].ravel(), other[:99_999].ravel())[0, 1]) < 0.9
+
+
+@each_station
+def test_the_beginning_can_be_had_before_the_rest(station: str) -> None:
+    """The first bars made alone are the same to the sample as those of the whole, and bars follow bar lines."""
+    score, whole = piece(station, 20.0)
+    beginning = list(itertools.islice(perform(score), 2))
+    assert [len(bar) for bar in beginning] == [score.bar_frame(1), score.bar_frame(2) - score.bar_frame(1)]
+    assert np.array_equal(np.concatenate(beginning), whole[: score.bar_frame(2)])
+
+
+@pytest.mark.parametrize("station", ["lofi", "ambient", "strings", "koto"])
+@pytest.mark.parametrize("key_scale", ["D major", "F# minor"])
+def test_the_key_can_be_heard(station: str, key_scale: str) -> None:
+    """At least 90 % of the tonal energy lies on notes of the key; a key a tritone away would hold far less."""
+    asked = recipe(station, 16.0, key_scale=key_scale, prompt=f"{station} without drums")
+    shares = chroma(render(asked, 4))
+    tonic, mode = parse_key(key_scale) or (0, "")
+    scale = MAJOR if mode == "major" else MINOR
+    assert sum(shares[(tonic + step) % 12] for step in scale) > 0.9
+    assert sum(shares[(tonic + 6 + step) % 12] for step in scale) < 0.75
+
+
+@pytest.mark.parametrize("bpm", [64, 96, 128])
+def test_the_beat_can_be_heard(bpm: int) -> None:
+    """The onsets of a piece repeat at the beat: their autocorrelation peaks there rather than off it."""
+    piece = compose(recipe("techno", 60.0, bpm=bpm, prompt="techno"), 5)
+    first = next(section.first_bar for section in piece.sections if section.energy > 0.6)
+    samples = np.concatenate(list(perform(piece)))[piece.bar_frame(first) :][: 14 * SAMPLE_RATE_HZ]
+    spectrum = np.fft.rfft(samples.mean(1))
+    spectrum[90 * 14 :] = 0  # the kick drum remains: bins are 1/14 Hz apart
+    hop = SAMPLE_RATE_HZ // 200
+    level = np.sqrt((np.fft.irfft(spectrum).reshape(-1, hop) ** 2).mean(1))
+    onsets = np.convolve(np.maximum(0, np.diff(level)), np.hanning(9))
+    onsets -= onsets.mean()
+
+    def strength(seconds: float) -> float:
+        lag = round(seconds * 200)
+        return float((onsets[:-lag] * onsets[lag:]).mean())
+
+    beat_s = 60 / bpm
+    assert strength(beat_s) > 1.5 * max(strength(beat_s * 0.88), strength(beat_s * 1.12))
+
+
+# -- the score --------------------------------------------------------------------------------------------------------
+
+
+def test_scores_differ_from_seed_to_seed() -> None:
+    """Forty seeds write forty different pieces of the same recipe."""
+    asked = recipe(duration_s=20.0)
+    assert len({tuple((note.part, note.pitch) for note in compose(asked, seed).notes) for seed in range(40)}) == 40
+
+
+@given(recipes, st.integers(0, 2**64))
+@settings(max_examples=60, deadline=None)
+def test_every_score_is_whole(asked: Recipe, seed: int) -> None:
+    """Whole bars and a tail; sections and chords without a gap; parts that are known; notes in order and in range."""
+    score = compose(asked, seed)
+    assert score.frames == round((score.bars * score.bar_s + 4.0) * SAMPLE_RATE_HZ)
+    assert abs(score.duration_s - asked.duration_s) <= 2.5 * score.bar_s or asked.duration_s < score.bar_s + 4
+    if asked.key_scale in KEYS:
+        assert (score.tonic, score.mode) == parse_key(asked.key_scale)
+    for stretches in ([(s.first_bar * score.bar_s, s.bars * score.bar_s) for s in score.sections],
+                      [(chord.start_s, chord.length_s) for chord in score.chords]):  # fmt: skip
+        assert stretches[0][0] == 0
+        for (start, length), (following, _) in itertools.pairwise(stretches):
+            assert following == pytest.approx(start + length)
+        assert sum(length for _, length in stretches) >= score.bars * score.bar_s - 1e-6
+    assert list(score.notes) == sorted(score.notes, key=lambda note: (note.start_s, note.pitch))
+    parts = {part.name: part for part in score.parts}
+    assert all(part.instrument in VOICES or part.role is Role.DRUMS for part in score.parts)
+    for note in score.notes:
+        assert 0 <= note.start_s < score.duration_s and note.length_s > 0 and 0.1 <= note.velocity <= 1
+        if parts[note.part].role is not Role.DRUMS:
+            assert 28 <= note.pitch <= 96
+
+
+@given(recipes, st.integers(0, 2**64))
+@settings(max_examples=60, deadline=None)
+def test_no_semitone_rubs_inside_a_chord_and_its_bass_is_played(asked: Recipe, seed: int) -> None:
+    """No two tones of any chord lie a semitone or a flat ninth apart, the bass included; its root begins with it."""
+    score = compose(asked, seed)
+    basses = [note for note in score.notes if note.part in ("bass", "sub")]
+    for chord in score.chords:
+        assert not musical.rubs((*chord.voicing, chord.bass)), chord
+        end_s = min(chord.start_s + chord.length_s, score.duration_s)
+        begun = [note for note in basses if chord.start_s - 0.05 <= note.start_s < min(chord.start_s + 0.1, end_s)]
+        assert any((note.pitch - chord.bass) % 12 == 0 for note in begun) or end_s - chord.start_s < 0.1
+
+
+@given(recipes, st.integers(0, 2**64))
+@settings(max_examples=60, deadline=None)
+def test_a_tune_keeps_out_of_the_chords_way(asked: Recipe, seed: int) -> None:
+    """No note of a tune lies a semitone beside a tone of its chord."""
+    score = compose(asked, seed)
+    tunes = {part.name for part in score.parts if part.role is Role.LEAD}
+    starts = np.array([chord.start_s for chord in score.chords])
+    for note in score.notes:
+        if note.part in tunes:
+            at = int(np.searchsorted(starts, note.start_s - 0.1, "right")) - 1
+            near = {int(np.searchsorted(starts, note.start_s + shift, "right")) - 1 for shift in (-0.1, 0.1)} | {at}
+            tones = [{pitch % 12 for pitch in (*score.chords[i].voicing, score.chords[i].bass)} for i in near if i >= 0]
+            assert any(note.pitch % 12 in t or not {(note.pitch + 1) % 12, (note.pitch - 1) % 12} & t for t in tones)
+
+
+@given(recipes, st.integers(0, 2**64))
+@settings(max_examples=60, deadline=None)
+def test_every_score_keeps_its_tempo_to_the_end(asked: Recipe, seed: int) -> None:
+    """The beat is the asked tempo (times a power of two), 70-85 where none is asked; something plays in every bar."""
+    score = compose(asked, seed)
+    assert score.bpm == asked.bpm if asked.bpm else 70 <= score.bpm <= 85
+    assert SLOWEST_PULSE_BPM <= score.pulse_bpm <= FASTEST_PULSE_BPM
+    assert math.log2(score.pulse_bpm / score.bpm).is_integer()
+    assert score.bar_s == pytest.approx({"3": 3, "6": 3}.get(asked.time_signature, 4) * 60 / score.pulse_bpm)
+    sounding = [(note.start_s - 0.1, note.start_s + note.length_s + 0.1) for note in score.notes]
+    bar_lines = np.arange(0, score.duration_s, score.bar_s)
+    assert all(any(start <= at <= end for start, end in sounding) for at in bar_lines)
+
+
+def test_neighbours_of_one_prompt_have_one_tempo() -> None:
+    """Where the recipe leaves tempo and key to us, pieces that are to be crossfaded have the same."""
+    scores = [compose(Recipe("custom", "rainy piano", 60), seed) for seed in range(5)]
+    assert len({(score.bpm, score.tonic, score.mode) for score in scores}) == 1
+
+
+@each_station
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_piece_has_an_arc(station: str, seed: int) -> None:
+    """Sections of whole phrases rise to a height and thin out; parts enter and rest; the last phrase is quiet."""
+    score = compose(recipe(station, 180.0), seed)
+    assert 120 <= score.duration_s <= 240
+    assert len(score.sections) >= 6 and all(section.bars % 4 == 0 for section in score.sections)
+    energies = [section.energy for section in score.sections]
+    assert energies[0] < 0.5 and energies[-1] < 0.5 and max(energies) > 0.8
+    assert energies.index(max(energies)) >= len(energies) // 2, "the height comes late"
+    loud, quiet = (
+        np.mean([amplitude(note.velocity) for note in score.notes if begin <= note.start_s < begin + length])
+        for section in (score.sections[energies.index(max(energies))], score.sections[-1])
+        for begin, length in [(section.first_bar * score.bar_s, section.bars * score.bar_s)]
+    )
+    assert loud > 1.4 * quiet
+
+
+@each_station
+def test_notes_are_as_loud_as_a_player_makes_them(station: str) -> None:
+    """Levels spread by 3.5 dB and more inside a part, pieces of a station taken together by 4 or nearly so."""
+    spreads = []
+    for seed in SEEDS:
+        levels = defaultdict(list)
+        for note in compose(recipe(station, 180.0), seed).notes:
+            levels[note.part].append(20 * math.log10(amplitude(note.velocity)))
+        spreads.append(musical.note_spread_db(levels))
+    assert min(spreads) > 3.5 and np.mean(spreads) > 4.0
+
+
+@each_station
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bars_are_not_copied(station: str, seed: int) -> None:
+    """At most a fifth of the bars repeat an earlier one, to the sixteenth, unless the style is made of loops."""
+    score = compose(recipe(station, 180.0), seed)
+    bars: dict[int, set[tuple[str, int, int]]] = defaultdict(set)
+    for note in pitched(score):
+        bar, place = divmod(round(note.start_s / score.bar_s * 16), 16)
+        bars[bar].add((note.part, place, note.pitch))
+    assert musical.repeated_share(list(bars.values())) <= (0.5 if STYLES[station].loops else 0.2)
+
+
+@pytest.mark.parametrize("station", BEATS)
+def test_drums_stand_in_their_place(station: str) -> None:
+    """Every stroke is near the place of its drum in the beat; hats come before snares; off-beats swing."""
+    score = compose(recipe(station, 60.0, prompt=station), 6)
+    style, beat_s = STYLES[station], 60 / score.pulse_bpm
+    unit = style.swing_beats
+    late = defaultdict(list)
+    for note in score.notes:
+        if note.part == "drums":
+            inside = (note.start_s / beat_s + 0.05) % (2 * unit)
+            if inside < 0.1:
+                late[Drum(note.pitch)].append((inside - 0.05) * beat_s)
+    places = {drum: float(np.mean(found)) for drum, found in late.items() if len(found) > 8}
+    for drum, found in late.items():
+        assert np.std(found) < 0.012, drum
+    early = [places[drum] for drum in (Drum.HAT, Drum.SHAKER, Drum.RIDE) if drum in places]
+    behind = [places[drum] for drum in (Drum.SNARE, Drum.RIM, Drum.BRUSH) if drum in places]
+    assert early and behind and max(early) < min(behind)
+
+
+@pytest.mark.parametrize("station", BEATS)
+def test_the_strokes_of_neighbours_meet(station: str) -> None:
+    """While one piece is faded over the next, each drum of theirs strikes within 5 ms of the other's, or not at all."""
+    one, other = (compose(STATIONS[station].recipe(seed, 60.0), seed) for seed in (1, 2))
+    begin_s = one.duration_s - one.tail_s
+    going = [(note.pitch, note.start_s - begin_s) for note in one.notes if note.part == "drums"]
+    met = 0
+    for note in other.notes:
+        if note.part == "drums" and note.start_s < 4.0:
+            nearest = min((abs(at - note.start_s) for pitch, at in going if pitch == note.pitch), default=1.0)
+            assert nearest < 0.005 or nearest > 0.03
+            met += nearest < 0.005
+    assert met or not any(note.part == "drums" and note.start_s < 4 for note in other.notes)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "style"),
+    [
+        ("soft techno for coding", "techno"),
+        ("a deep drone", "focus"),
+        ("koto in a garden", "koto"),
+        ("restrained and sharp, a dozen trains", "lofi"),
+        ("late jazz with swing", "jazz"),
+        ("", "lofi"),
+    ],
+)
+def test_a_prompt_of_the_users_own_finds_its_style(prompt: str, style: str) -> None:
+    """The words of a prompt choose the style, as whole words only; lo-fi where none is known."""
+    assert choose_style(Recipe("custom", prompt, 30)) is STYLES[style]
+
+
+def test_a_station_plays_its_own_style_and_the_named_instrument() -> None:
+    """Every station has its style; the instrument and texture of the prompt are played."""
+    assert set(STATIONS) == set(STYLES)
+    for key in STATIONS:
+        assert choose_style(recipe(key, prompt="house techno with koto")) is STYLES[key]
+    assert named_voices("vibraphone over rainfall") == ("vibes",)
+    assert (named_texture("soft rainfall, vinyl"), named_texture("synthwave, window")) == ("rain", "")
+    score = compose(recipe("jazz", 30.0, prompt="jazz with vibraphone, crackling vinyl"), 1)
+    assert {part.instrument for part in score.parts if part.name == "lead"} == {"vibes"}
+    assert score.texture == "vinyl"
+
+
+def test_beatless_styles_and_prompts_have_no_drums() -> None:
+    """Ambient, piano and drone stations never drum, nor does any prompt that says "no drums"."""
+    for asked in (recipe("ambient"), recipe("piano"), recipe("focus"), recipe("lofi", prompt="lofi, no drums")):
+        assert not [note for note in compose(asked, 1).notes if note.part == "drums"]
+    assert [note for note in compose(recipe("lofi"), 1).notes if note.part == "drums"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("C major", (0, "major")),
+        ("F# minor", (6, "minor")),
+        ("Bb major", (10, "major")),
+        ("C♭ major", (11, "major")),
+        (" e minor ", (4, "minor")),
+        ("Am", (9, "minor")),
+        ("", None),
+        ("N/A", None),
+        ("H minor", None),
+        ("C", None),
+    ],
+)
+def test_key_names(name: str, expected: tuple[int, str] | None) -> None:
+    """Keys are read as ACE-Step writes them; anything else leaves the choice to the seed."""
+    assert parse_key(name) == expected
+
+
+@given(recipes.filter(lambda asked: asked.duration_s < 8), st.integers())
+@settings(max_examples=15, deadline=None)
+def test_any_recipe_renders(asked: Recipe, seed: int) -> None:
+    """Whatever the recipe, down to no duration at all: at least a bar, finite, below full scale."""
+    samples = render(asked, seed)
+    assert len(samples) == compose(asked, seed).frames > 4 * SAMPLE_RATE_HZ
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max(initial=0) <= 0.9
+
+
+# -- the material -----------------------------------------------------------------------------------------------------
+
+
+def test_every_chord_can_be_voiced() -> None:
+    """All progressions can be read; each chord is open on every root, near any centre that a style may have."""
+    symbols = {
+        symbol for bank in PROGRESSIONS.values() for lines in bank.values() for line in lines for symbol in line.split()
+    }
+    for symbol, root, centre in itertools.product(sorted(symbols), range(12), range(58, 69)):
+        voicing = harmony.voice(root, harmony.chord_tones(symbol)[1], (), centre)
+        assert not musical.rubs(voicing) and voicing[0] >= harmony.LOWEST and len(voicing) >= 3
+    with pytest.raises(ValueError, match="not a chord"):
+        harmony.chord_tones("H7")
+
+
+def test_every_pattern_can_be_played() -> None:
+    """What a style names is there: patterns, drums, voices, progressions."""
+    for style in STYLES.values():
+        assert (
+            set(style.comps) <= COMPS.keys() and set(style.basses) <= BASSES.keys() and set(style.drums) <= DRUMS.keys()
+        )
+        assert {*style.chords, *style.pad, *style.bass, *style.lead, *style.arpeggio} <= VOICES.keys()
+        assert {f"{style.harmony} major", f"{style.harmony} minor"} <= PROGRESSIONS.keys()
+    for groove in (*DRUMS.values(), *(fill for fills in FILLS.values() for fill in fills)):
+        assert all(name.upper() in Drum.__members__ and len(steps) in (8, 16) for name, steps in groove.items())
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_every_instrument_is_as_loud_as_the_others(name: str) -> None:
+    """A note of full velocity has an RMS of about 0.1 over its first 0.4 s (after the attack of what swells)."""
+    voice, rng = VOICES[name], np.random.default_rng(0)
+    for pitch in (33, 60, 84):
+        if isinstance(voice, synth.Struck):
+            sound = synth.struck(voice, pitch, 1.0, SAMPLE_RATE_HZ, rng)
+        elif isinstance(voice, synth.Choir):
+            sound = synth.choir(voice, pitch, SAMPLE_RATE_HZ, rng)
+        else:
+            sound = synth.solo(voice, pitch, 1.0, SAMPLE_RATE_HZ, rng)
+        level = float(np.sqrt(np.mean(np.square(sound[:, : round(0.4 * SAMPLE_RATE_HZ)]))))
+        assert np.isfinite(sound).all() and 0.05 < level < 0.2, pitch
+
+
+@pytest.mark.parametrize("name", [name for name, voice in VOICES.items() if isinstance(voice, synth.Solo)])
+def test_a_held_tone_does_not_wobble(name: str) -> None:
+    """The level of a solo voice moves by less than 3 dB while it is held."""
+    voice = VOICES[name]
+    assert isinstance(voice, synth.Solo)
+    sound = synth.solo(voice, 67, 0.7, 3 * SAMPLE_RATE_HZ, np.random.default_rng(0))
+    levels = musical.level_curve(sound.T, SAMPLE_RATE_HZ // 10)
+    assert levels.max() - levels.min() < 3
+
+
+def test_drums_and_textures_can_be_made() -> None:
+    """Each drum is finite and dies; each texture has an RMS of about 1; no two strokes running are copies."""
+    for drum in Drum:
+        sounds = [kit.stroke(drum, 1.0, variation) for variation in range(kit.VARIATIONS)]
+        assert all(np.isfinite(sound).all() and np.abs(sound[:, -1]).max() < 1e-3 for sound in sounds)
+        assert not np.array_equal(sounds[0], sounds[1])
+    for name in ("rain", "stream", "vinyl", "wind", "hum"):
+        assert 0.5 < float(kit.texture(name).std()) < 2.0, name
+
+
+@given(st.floats(-40, 0))
+def test_velocity_and_level_are_one(level_db: float) -> None:
+    """A velocity's amplitude is the level it was made of."""
+    assert 20 * math.log10(amplitude(velocity_of(level_db))) == pytest.approx(level_db)
+
+
+def test_the_room_is_convolution_however_the_sound_is_cut() -> None:
+    """Stretch by stretch, the room equals the textbook sum."""
+    rng = np.random.default_rng(1)
+    sound, heard = (rng.standard_normal((2, n)).astype(np.float32) for n in (5000, 300))
+    expected = [np.convolve(sound[i], heard[i])[:5000] for i in range(2)]
+    room = Convolver(heard)
+    parts = [room.process(part) for part in np.split(sound, (7, 1000, 1001, 4000), axis=1)]
+    assert np.allclose(np.concatenate(parts, axis=1), expected, atol=1e-3)
+
+
+# -- the bed ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=30), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_the_bed_does_not_depend_on_the_block_size(splits: list[int], seed: int) -> None:
+    """Any split of the reading gives the same samples."""
+    whole, parts = Bed(seed), Bed(seed)
+    expected = whole.read(sum(splits))
+    got = np.concatenate([parts.read(n) for n in splits])
+    assert got.dtype == np.float32 and got.shape == (sum(splits), 2)
+    assert np.array_equal(got, expected)
+
+
+def test_the_bed_is_soft_steady_and_seamless() -> None:
+    """-38 dBFS throughout, no click where a loop closes, no repetition, wider than mono, dull above 4 kHz."""
+    samples = Bed().read(30 * SAMPLE_RATE_HZ)
+    assert 10 * np.log10(float((samples.astype(float) ** 2).mean())) == pytest.approx(-38, abs=0.3)
+    assert np.abs(block_levels_db(samples, 0.5) + 38).max() < 2
+    steps = np.diff(samples, axis=0)
+    assert np.abs(steps).max() < 7 * steps.std()
+    mono = samples[:, 0] + samples[:, 1]
+    spectrum = np.abs(np.fft.rfft(mono, 2 * len(mono))) ** 2
+    repeats = np.fft.irfft(spectrum)[: len(mono)]
+    assert repeats[SAMPLE_RATE_HZ:].max() < 0.6 * repeats[0]
+    assert np.corrcoef(samples[:, 0], samples[:, 1])[0, 1] < 0.8
+    assert spectrum[len(spectrum) // 6 :].sum() < 0.01 * spectrum.sum()
+
+
+def test_the_bed_has_the_level_asked_for() -> None:
+    """The level is a parameter, in dBFS RMS; another seed is another noise."""
+    quiet = Bed(seed=1, level_dbfs=-50).read(SAMPLE_RATE_HZ * 4)
+    assert 20 * np.log10(float(quiet.std())) == pytest.approx(-50, abs=0.5)
+    assert not np.array_equal(Bed(1).read(100), Bed(2).read(100))

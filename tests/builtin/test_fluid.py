@@ -1,0 +1,151 @@
+"""Real instruments: what is played, how loud, and what happens without them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builtin import fluid
+from builtin.engine import numpy_cast, render
+from builtin.fluid import KITS, PATCHES, Font, Orchestra, Unplayable, fonts
+from builtin.kit import KitPlayer
+from builtin.score import Drum, Note
+from builtin.styles import STYLES
+from builtin.synth import VOICES
+from music.segment import SAMPLE_RATE_HZ, Recipe
+from music.stations import builtin_stations
+
+
+def usable() -> bool:
+    """Whether this machine has FluidSynth and a font."""
+    try:
+        Font(fonts())
+    except Unplayable:
+        return False
+    return True
+
+
+real = pytest.mark.skipif(not usable(), reason="needs FluidSynth and a General MIDI font")
+LOFI = Recipe("lofi", "lo-fi hip hop, vibraphone", 12.0, 80, "C major", "4")
+
+
+def level_db(sound: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+    """Return the RMS of both sides."""
+    return 10 * float(np.log10(np.mean(sound**2) + 1e-12))
+
+
+def test_every_patch_stands_for_a_voice_and_every_kit_for_a_style() -> None:
+    """The tables name what there is, so that numpy can take any part over."""
+    assert all(name in VOICES and patch.voice == name for name, patch in PATCHES.items())
+    assert set(KITS) <= set(STYLES)
+
+
+def test_the_best_known_font_comes_first_and_strangers_are_left_alone(tmp_path: Path) -> None:
+    """A font of a name that nobody knows may be a single harpsichord."""
+    far, near = tmp_path / "far", tmp_path / "near"
+    for path in (
+        near / "TimGM6mb.sf2", near / "harpsichord.sf2", near / "default-GM.sf2", near / "FluidR3_GM.txt",
+        far / "FluidR3_GM.sf2", far / "MuseScore_General.sf3",
+    ):  # fmt: skip
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = [path.name for path in fonts((str(tmp_path / "none"), str(near), str(far)))]
+    assert found == ["FluidR3_GM.sf2", "MuseScore_General.sf3", "TimGM6mb.sf2", "default-GM.sf2"]
+
+
+def test_without_a_font_numpy_plays_the_same_as_ever_and_it_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost, and one line tells how it gets better."""
+    monkeypatch.setattr(fluid, "fonts", list)
+    said: list[tuple[str, dict[str, object]]] = []
+    orchestra = Orchestra(say=lambda key, **fields: said.append((key, fields)))
+    for _ in range(2):
+        assert np.array_equal(render(LOFI, 3, orchestra.cast), render(LOFI, 3, numpy_cast))
+    assert [key for key, _ in said] == ["instruments.no_font"]
+    assert "install" in said[0][1]
+    assert orchestra.sound == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"hello " * 1000, b"RIFF\x10\0\0\0sfbkLIST\0\0\0\0"])
+def test_a_broken_font_is_named_and_numpy_plays(tmp_path: Path, content: bytes) -> None:
+    """Whatever the file holds, the music goes on."""
+    path = tmp_path / "broken.sf2"
+    path.write_bytes(content)
+    said: list[str] = []
+    orchestra = Orchestra(path, lambda key, **_: said.append(key))
+    assert np.array_equal(render(LOFI, 3, orchestra.cast), render(LOFI, 3))
+    assert said in (["instruments.broken_font"], ["instruments.no_library"])
+
+
+@pytest.mark.parametrize("error", [ImportError("none"), OSError("wrong ELF class"), AttributeError("no symbol")])
+def test_a_library_that_cannot_be_loaded_is_told_of(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A missing or broken FluidSynth is one line, too."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(fluid, "_module", fail)
+    with pytest.raises(Unplayable) as refused:
+        Font([Path("any.sf2")])
+    assert refused.value.key == "instruments.no_library"
+
+
+@real
+def test_a_piece_is_the_same_whenever_it_is_played() -> None:
+    """Bit by bit, with what else was played in between."""
+    orchestra = Orchestra()
+    first = render(LOFI, 5, orchestra.cast)
+    render(LOFI, 6, orchestra.cast)
+    assert np.array_equal(render(LOFI, 5, orchestra.cast), first)
+    assert np.array_equal(render(LOFI, 5, Orchestra().cast), first)
+    assert not np.array_equal(render(LOFI, 5), first)
+
+
+@real
+@pytest.mark.parametrize("name", sorted(PATCHES))
+def test_a_real_instrument_is_as_loud_as_its_voice(name: str) -> None:
+    """So that the composer's balance holds with any font; at every force, in every register it plays."""
+    font, patch = Font(fonts()), PATCHES[name]
+    length = round(fluid.LEVEL_S * SAMPLE_RATE_HZ)
+    for pitch, (velocity, apart_db) in itertools.product((50, 62, 74), ((0.4, 2.5), (0.75, 1.5), (1.0, 2.5))):
+        wanted = patch.simple(1).play([Note("", pitch, 0.0, fluid.LEVEL_S, velocity)], 0, length)
+        heard = font.note(patch, pitch, velocity, fluid.LEVEL_S, patch.dark, 0.0)[:, :length]
+        assert level_db(heard) == pytest.approx(level_db(wanted), abs=apart_db)
+        middle, side = heard.sum(axis=0) / 2, (heard[0] - heard[1]) / 2
+        assert 10 * np.log10(1 + np.mean(side**2) / np.mean(middle**2)) <= 1.5
+
+
+@real
+def test_a_softer_note_is_duller() -> None:
+    """Velocity is more than level: the brightness follows it, also where the font has one sample for all."""
+    font = Font(fonts())
+    centroids = []
+    for velocity in (0.3, 0.6, 1.0):
+        sound = font.note(PATCHES["piano"], 60, velocity, 1.0, 1.0, 0.0).sum(axis=0)
+        power = np.abs(np.fft.rfft(sound)) ** 2
+        centroids.append(float((power * np.arange(len(power))).sum() / power.sum()))
+    assert centroids == sorted(centroids)
+    assert centroids[2] > 1.15 * centroids[0]
+
+
+@real
+@pytest.mark.parametrize("station", sorted(KITS))
+def test_every_stroke_of_a_kit_is_heard(station: str) -> None:
+    """A drum that the font lacks, or has otherwise, is played by numpy; each as loud as there."""
+    score_notes = [Note("drums", drum, 0.0, 0.1, 0.8) for drum in Drum]
+    player = fluid.RealPlayer(Font(fonts()), KITS[station], 0.0, 1, "drums")
+    for note in score_notes:
+        heard = player.play([note], 0, SAMPLE_RATE_HZ * 2)
+        assert level_db(heard) == pytest.approx(level_db(KitPlayer().play([note], 0, SAMPLE_RATE_HZ * 2)), abs=3.0)
+
+
+@real
+@pytest.mark.parametrize("station", [station.key for station in builtin_stations()])
+def test_every_station_stays_below_the_limit_and_keeps_its_loudness(station: str) -> None:
+    """With real instruments or without: the loudness is about the same, the peak below -1 dBFS."""
+    recipe = next(one for one in builtin_stations() if one.key == station).recipe(2, 20.0)
+    plain, played = render(recipe, 2), render(recipe, 2, Orchestra().cast)
+    assert np.abs(played).max() < 10 ** (-1 / 20)
+    assert level_db(played.T) == pytest.approx(level_db(plain.T), abs=2.5)

@@ -1,0 +1,356 @@
+"""Other servers of this API: the genuine routes of ACE-Step's Gradio app, and what emulates acestep-api in part."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ace_client import AceClient, AudioFile, JobReport, JobState, Timeouts
+from base.errors import ServerNonsense, ServerRefused, ServerTrouble, ServerUnsupported
+from base.notices import Notices
+from base.workers import SystemClock
+from config import Settings
+from doubles import genuine_acestep
+from doubles.fake_acestep import FakeAcestep
+from doubles.fake_http import text, wrapped
+from doubles.genuine_acestep import GenuineAcestep
+from doubles.scripted_server import MemoryStore, ScriptedServer
+from doubles.simulated_time import FakeClock, SimClock
+from generation.jobs import Board, Limits, Stock
+from generator_loop import GeneratorLoop
+from modes.server_check import ServerCheck
+from music.segment import Recipe
+from whole.generator_session import Session
+
+RECIPE = Recipe("lofi", "slow lo-fi beats", 10.0, seed=7)
+KEY = "s3cret"
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAcestep]:
+    """A server that does every job at once."""
+    with FakeAcestep() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gradio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GenuineAcestep]:
+    """The genuine routes of the Gradio app, with a key."""
+    if not genuine_acestep.is_installed():
+        pytest.skip(genuine_acestep.MISSING)
+    with GenuineAcestep(tmp_path_factory.mktemp("gradio"), gradio=True, api_key=KEY) as server:
+        yield server
+
+
+# --- the genuine Gradio app -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.server
+def test_the_gradio_app_makes_music_like_acestep_api(gradio: GenuineAcestep, tmp_path: Path) -> None:
+    """The job is over when the submit is answered, the link stands beside a path on its disk; no count of jobs."""
+    client = AceClient(gradio.url, KEY)
+    client.health()
+    assert client.one_at_a_time
+    assert client.models() == ("acestep-v15-turbo",)
+    taken = client.submit(RECIPE)
+    assert taken.ended
+    assert taken.report is None
+    reports = client.poll([taken.task_id, "unknown"])
+    assert reports["unknown"].state is JobState.LOST
+    (file,) = reports[taken.task_id].files
+    client.download(file, tmp_path / "a.part")
+    assert (tmp_path / "a.part").read_bytes()[:4] == b"RIFF"
+    with pytest.raises(ServerRefused, match="/v1/stats"):
+        client.stats()
+
+
+@pytest.mark.server
+def test_the_gradio_apps_failure_is_a_jobs_failure_with_its_reason(gradio: GenuineAcestep) -> None:
+    """An HTTP 500 to the submit; a failed save is success without a file, as in acestep-api."""
+    client = AceClient(gradio.url, KEY)
+    client.health()
+    gradio.plan("fail", "no-file")
+    report = client.submit(RECIPE).report
+    assert report is not None
+    assert (report.state, report.detail) == (JobState.FAILED, "stand-in: CUDA out of memory")
+    silent = client.submit(RECIPE).task_id
+    assert client.poll([silent])[silent].files == ()
+
+
+@pytest.mark.server
+def test_the_gradio_apps_key_is_asked_for(gradio: GenuineAcestep) -> None:
+    """As acestep-api's is; /health is open to all."""
+    stranger = AceClient(gradio.url)
+    stranger.health()
+    with pytest.raises(ServerRefused, match="ACESTEP_API_KEY") as caught:
+        stranger.submit(RECIPE)
+    assert caught.value.wants_key
+
+
+@pytest.mark.server
+def test_the_generator_uses_all_that_the_gradio_app_makes(gradio: GenuineAcestep, tmp_path: Path) -> None:
+    """Workers that would ask at once take turns; each piece is fetched before the next is asked for."""
+    settings = Settings(
+        acestep_api_url=gradio.url, engine="acestep", segment_seconds=10.0, prefetch_target=3, poll_interval_sec=0.1
+    )
+    client, store, stop = AceClient(gradio.url, KEY), MemoryStore(tmp_path), threading.Event()
+    asked: list[float] = []
+    submit = client.submit
+
+    def counted(recipe: Recipe, *, thinking: bool = True) -> Any:
+        asked.append(recipe.duration_s)
+        return submit(recipe, thinking=thinking)
+
+    client.submit = counted  # type: ignore[method-assign]
+    clock = SystemClock()
+    loop = GeneratorLoop(settings, client, store, lambda s: Recipe("lofi", "beats", s), clock, Notices(clock))
+    loop.start(stop)
+    for _ in range(200):
+        if len(store.ready()) >= 3:
+            break
+        threading.Event().wait(0.05)
+    stop.set()
+    client.close()
+    assert loop.join(5.0)
+    assert len(store.ready()) == len(asked) == 3
+
+
+# --- what is read ---------------------------------------------------------------------------------------------------
+
+
+def report_of(fake: FakeAcestep, rows: object) -> JobReport:
+    """Return the report that the client makes of a finished job's rows."""
+    fake.answer_next(wrapped([{"task_id": "a", "status": 1, "result": json.dumps(rows)}]))
+    return AceClient(fake.url).poll(["a"])["a"]
+
+
+@pytest.mark.parametrize(
+    ("row", "links"),
+    [
+        ({"file": "/v1/audio?path=%2Ftmp%2Fa.wav"}, ["/v1/audio?path=%2Ftmp%2Fa.wav"]),
+        ({"file": "/tmp/a.wav", "url": "/v1/audio?path=%2Ftmp%2Fa.wav"}, ["/v1/audio?path=%2Ftmp%2Fa.wav"]),
+        ({"file": "C:\\out\\a b.wav", "url": "/v1/audio?path=x"}, ["/v1/audio?path=x"]),
+        ({"file": "/tmp/a b.wav"}, ["/v1/audio?path=%2Ftmp%2Fa%20b.wav", "/tmp/a b.wav"]),
+        ({"file": "C:\\out\\a b.wav"}, ["/v1/audio?path=C%3A%5Cout%5Ca%20b.wav"]),
+        ({"file": "d:/out/a.wav", "url": ""}, ["/v1/audio?path=d%3A%2Fout%2Fa.wav"]),
+        ({"file": "\\\\nas\\a.wav"}, ["/v1/audio?path=%5C%5Cnas%5Ca.wav"]),
+        ({"file": "outputs/a.wav"}, ["outputs/a.wav", "/v1/audio?path=outputs%2Fa.wav"]),
+        ({"file": "http://127.0.0.1:1/a.wav"}, ["http://127.0.0.1:1/a.wav"]),
+        ({"path": "/srv/a.wav"}, ["/v1/audio?path=%2Fsrv%2Fa.wav", "/srv/a.wav"]),
+        ({"audio_url": "/files/1?x=2"}, ["/files/1?x=2"]),
+        ({"file": "", "url": None}, []),
+    ],
+)
+def test_a_file_is_a_link_or_a_path_on_the_servers_disk(
+    fake: FakeAcestep, row: dict[str, object], links: list[str]
+) -> None:
+    """Links are used as they are; a path is asked for as acestep-api's own links do it."""
+    files = report_of(fake, [row]).files
+    assert [link for file in files for link in (file.url, file.otherwise) if link] == links
+
+
+def test_the_second_link_is_tried_where_the_first_is_not_known(fake: FakeAcestep, tmp_path: Path) -> None:
+    """And the first refusal is told when neither is."""
+    client = AceClient(fake.url)
+    (file,) = client.poll([client.submit(RECIPE).task_id]).popitem()[1].files
+    assert client.download(AudioFile("/nowhere", otherwise=file.url), tmp_path / "a") > 1000
+    with pytest.raises(ServerRefused, match="no longer has the file"):
+        client.download(AudioFile("/v1/audio?path=x", otherwise="/nowhere"), tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("rows", "seeds"),
+    [
+        ([{"file": "a?", "seed_value": "1,2"}, {"file": "b?", "seed_value": "1,2"}], ["1", "2"]),
+        ([{"file": "a?", "seed_value": "1, 2"}, {"file": "b?"}], ["1", "2"]),
+        ([{"file": "a?", "seed_value": "1"}, {"file": "b?", "seed_value": 2}], ["1", "2"]),
+        ([{"file": "a?", "seed": 1}, {"file": "b?", "seed": 2}], ["1", "2"]),
+        ([{"file": "a?", "seed_value": 7}, {"file": "b?"}], ["7", ""]),
+        ([{"file": "a?", "seed_value": "1,2,3"}, {"file": "b?"}], ["", ""]),
+        ([{"file": "a?"}], [""]),
+    ],
+)
+def test_seeds_stand_in_each_row_or_all_in_one(fake: FakeAcestep, rows: list[object], seeds: list[str]) -> None:
+    """What cannot be told apart is unknown."""
+    assert [file.seed for file in report_of(fake, rows).files] == seeds
+
+
+def test_a_result_without_any_file_names_what_it_has(fake: FakeAcestep) -> None:
+    """Another API's rows are a failed job with a reason, not a file that cannot be found."""
+    report = report_of(fake, [{"audio_base64": "xx", "length": 3}])
+    assert report.state is JobState.FAILED
+    assert "audio_base64, length" in report.detail
+
+
+@pytest.mark.parametrize("form", [lambda rows: rows, lambda rows: {"data": rows}])
+def test_rows_are_read_with_and_without_their_wrapping(fake: FakeAcestep, form: Callable[[object], object]) -> None:
+    """The oldest Gradio app answers with the bare list."""
+    fake.answer_next(text(200, json.dumps(form([{"task_id": "a", "status": 0, "result": "[{}]"}]))))
+    assert AceClient(fake.url).poll(["a"])["a"].state is JobState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("data", "task_id", "ended", "detail"),
+    [
+        ({"task_id": "a", "status": "queued"}, "a", False, None),
+        ({"task_id": "a", "status": "succeeded"}, "a", True, None),
+        ({"job_id": "b", "status": "running"}, "b", False, None),
+        ([{"task_id": 5}], "5", False, None),
+        ({"task_id": "a", "status": "failed", "error": "Traceback\nout of memory"}, "a", True, "out of memory"),
+    ],
+)
+def test_a_submit_may_be_answered_when_the_job_is_over(
+    fake: FakeAcestep, data: object, task_id: str, ended: bool, detail: str | None
+) -> None:
+    """The answer itself tells, and from then on jobs are asked for one at a time."""
+    fake.answer_next(wrapped(data))
+    client = AceClient(fake.url)
+    taken = client.submit(RECIPE)
+    assert (taken.task_id, taken.ended, client.one_at_a_time) == (task_id, ended, ended)
+    assert (taken.report and taken.report.detail) == detail
+
+
+def test_a_model_that_is_not_loaded_is_said_with_the_remedy(fake: FakeAcestep) -> None:
+    """The Gradio app before somebody pressed the button: not a failed job."""
+    fake.answer_next(text(500, '{"detail": "DiT model not initialized"}', "application/json"))
+    with pytest.raises(ServerRefused, match=r"Initialize Service.*--init_service"):
+        AceClient(fake.url).submit(RECIPE)
+
+
+# --- who is one -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [{"status": "ok"}, {"status": "healthy", "x": 1}, {"status": True}, {"ok": 1}])
+def test_health_may_be_worded_otherwise(fake: FakeAcestep, data: object) -> None:
+    """What counts is that it can be asked for jobs."""
+    fake.answer_next(wrapped(data), route="/health")
+    AceClient(fake.url).health()
+
+
+@pytest.mark.parametrize("reply", [text(404, "{}"), text(405, ""), text(200, "OK"), text(200, "<html>")])
+def test_a_server_without_health_is_one_where_it_knows_jobs(fake: FakeAcestep, reply: Any) -> None:
+    """And none where it does not."""
+    fake.answer_next(reply, 9, route="/health")
+    AceClient(fake.url).health()
+    fake.answer_next(text(200, "<html>"), 9, route="/query_result")
+    with pytest.raises((ServerRefused, ServerNonsense)):
+        AceClient(fake.url).health()
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_that_cannot_be_polled_is_never_asked_for_a_job(fake: FakeAcestep, status: int) -> None:
+    """It would work for nobody; the remedy is said."""
+    fake.answer_next(text(status, ""), 99, route="/query_result")
+    with pytest.raises(ServerUnsupported, match=r"knows no /query_result.*--enable-api"):
+        AceClient(fake.url).health()
+    assert fake.submits == []
+
+
+# --- where it is ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "link"),
+    [
+        ("http://127.0.0.1:8001", "http://localhost:8001/v1/a?b"),
+        ("http://localhost:8001", "http://127.0.0.1:8001/v1/a?b"),
+        ("http://localhost:8001", "http://[::1]:8001/v1/a?b"),
+        ("http://127.0.0.1:8001", "http://0.0.0.0:8001/v1/a?b"),
+        ("http://127.0.0.1:8001", f"http://{socket.gethostname()}:8001/v1/a?b"),
+        ("http://gpubox:8001", "http://127.0.0.1:8001/v1/a?b"),
+        ("http://gpubox:8001", "http://GPUBOX.:8001/v1/a?b"),
+        ("http://gpubox", "http://localhost:80/v1/a?b"),
+    ],
+)
+def test_a_link_by_another_name_of_the_same_machine_is_fetched_at_ours(ours: str, link: str) -> None:
+    """The server may know itself by another name; the request goes where every other goes."""
+    assert AceClient(ours)._http.resolve(link) == f"{ours}/v1/a?b"
+
+
+@pytest.mark.parametrize("link", ["http://other:8001/a", "http://localhost:8002/a", "https://localhost:8001/a"])
+def test_a_link_to_another_server_can_never_be_fetched(link: str, tmp_path: Path) -> None:
+    """It is final, and no request is made."""
+    with pytest.raises(ServerUnsupported, match="not fetched") as caught:
+        AceClient("http://127.0.0.1:8001").download(AudioFile(link), tmp_path / "a")
+    assert caught.value.is_final
+
+
+def test_a_body_without_end_is_final(fake: FakeAcestep, tmp_path: Path) -> None:
+    """It would be as long the next time."""
+    fake.audio = lambda index, seconds: bytes(2_000_000)
+    client = AceClient(fake.url, max_file_bytes=1_000_000)
+    (file,) = client.poll([client.submit(RECIPE).task_id]).popitem()[1].files
+    with pytest.raises(ServerTrouble, match="more than") as caught:
+        client.download(file, tmp_path / "a")
+    assert caught.value.is_final
+
+
+# --- what the generator makes of it ---------------------------------------------------------------------------------
+
+
+def test_a_server_that_answers_nobody_at_work_gets_one_job_at_a_time() -> None:
+    """The next is asked for when the music of the one before is fetched; the place itself may ask again."""
+    board = Board(Limits(300.0, 1200.0, 120.0), 1.5, 1, lambda _: None)
+    job = board.reserve(0, Stock(0, 0.0, 3, 90.0), 24.0, board.changes, 0.0)
+    other = board.reserve(0, Stock(0, 0.0, 3, 90.0), 24.0, board.changes, 0.0)
+    assert job
+    assert other
+    board.asked(job, "a", RECIPE, thinking=True, position=None, now=0.0)
+    board.observe({"a": JobReport("a", JobState.SUCCEEDED, files=(AudioFile("x"),))}, 5.0)
+    assert board.room_at_server(other)
+    assert not board.room_at_server(other, alone=True)
+    assert board.room_at_server(job, alone=True)
+    board.let_go(job)
+    assert board.room_at_server(other, alone=True)
+
+
+class Elsewhere(ScriptedServer):
+    """Its results point to another host."""
+
+    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+        """Refuse as the client does."""
+        self.calls.append((self.now(), "download"))
+        raise ServerUnsupported("a result points elsewhere: not fetched")
+
+
+def test_a_server_whose_music_cannot_be_fetched_is_named_once_and_left_alone(tmp_path: Path) -> None:
+    """In an hour it makes a handful of jobs, not thousands, and is said once."""
+    with contextlib.closing(SimClock()) as clock:
+        run = Session(tmp_path, clock, server=Elsewhere(lambda: 0.0))
+        clock.start(lambda: run.loop.start(run.stop), threads=2)
+        run.listen(3600.0)
+        assert run.end()
+    assert 1 <= len(run.server.asked) <= 12
+    assert run.notices.keys == ["server.up", "server.wrong"]
+
+
+def test_a_job_that_failed_before_the_answer_is_judged_like_any_other(fake: FakeAcestep, tmp_path: Path) -> None:
+    """With the server's reason; it is not polled for."""
+    fake.answer_next(wrapped({"task_id": "a", "status": "failed", "error": "no VRAM"}), route="/release_task")
+    clock, notices = FakeClock(), Notices(FakeClock())
+    client = AceClient(fake.url, timeouts=Timeouts(submit_s=5.0))
+    loop = GeneratorLoop(
+        Settings(acestep_api_url=fake.url, engine="acestep", segment_seconds=10.0), client,
+        MemoryStore(tmp_path), lambda s: Recipe("lofi", "beats", s), clock, notices,
+    )  # fmt: skip
+    assert len(loop.produce_one(threading.Event())) == 1
+    assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [(("reason", "no VRAM"),)]
+    assert all("a" not in request.body["task_id_list"] for request in fake.asked("/query_result"))
+
+
+@pytest.mark.parametrize("key", [KEY, "wrong"])
+def test_the_check_tries_the_key_also_where_there_are_no_counts(fake: FakeAcestep, key: str) -> None:
+    """The Gradio app has no /v1/stats; its list of models wants the key too."""
+    fake.api_key = KEY
+    fake.answer_next(text(404, '{"detail": "Not Found"}', "application/json"), 9, route="/v1/stats")
+    asked = Settings(acestep_api_url=fake.url, acestep_api_key=key, engine="acestep")
+    check = ServerCheck(asked, FakeClock(), lambda _: None, lambda _: None)
+    found = {finding.subject: finding.key for finding in check.findings(None)}
+    assert found["key"] == ("check.key.ok" if key == KEY else "check.key.refused")

@@ -1,0 +1,73 @@
+"""Sounds made for tests: pieces whose samples are known, and a bed that can be told apart from them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from music.analysis import analyse
+from music.segment import SAMPLE_RATE_HZ, Performance, Piece, Recipe, Samples, SegmentInfo, Source
+
+
+def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:
+    """Return a stereo sine, shape (n_frames, 2)."""
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    wave = (amplitude * np.sin(2 * np.pi * hz * times)).astype(np.float32)
+    return np.stack([wave, wave], axis=1)
+
+
+def info(
+    seconds: float = 20.0, *, key: str = "one", station: str = "lofi", prompt: str = "a prompt", engine: str = "acestep"
+) -> SegmentInfo:
+    """Return the metadata of a segment that is audible from end to end."""
+    frames = round(seconds * SAMPLE_RATE_HZ)
+    recipe = Recipe(station, prompt, seconds, 78, "C major", "4")
+    return SegmentInfo(key, recipe, engine, "42", "2026-01-02T03:04:05.678901+00:00", frames, 0, frames, -23.0, -10.0)
+
+
+def piece(
+    seconds: float,
+    *,
+    source: Source = Source.FRESH,
+    key: str = "one",
+    amplitude: float = 0.1,
+    rate_hz: int = SAMPLE_RATE_HZ,
+    about: SegmentInfo | None = None,
+) -> Piece:
+    """Return a piece that holds a tone."""
+    return Piece(tone(seconds, amplitude=amplitude, rate_hz=rate_hz), source, key, about)
+
+
+def performed(samples: Samples, stretch_frames: int = 1 << 40) -> Performance:
+    """Return what the built-in engine would play, in stretches; the first of them is the opening."""
+    found = analyse(samples, -45.0)
+    stretches = (samples[at : at + stretch_frames] for at in range(0, len(samples), stretch_frames))
+    return Performance(len(samples), min(stretch_frames, len(samples)), stretches, found.loudness_lufs, found.peak_dbfs)
+
+
+class QuietBed:
+    """A bed of constant level, so that any step in it is the mixer's."""
+
+    LEVEL = 0.01
+    peak = LEVEL
+
+    def read(self, n_frames: int) -> Samples:
+        """Return a constant."""
+        return np.full((n_frames, 2), self.LEVEL, dtype=np.float32)
+
+
+def info_for(samples: Samples, prompt: str = "soft keys") -> SegmentInfo:
+    """Return metadata that fit `samples`."""
+    recipe = Recipe("lofi", prompt, 30.0, bpm=72, key_scale="C minor", time_signature="4")
+    return SegmentInfo(
+        segment_id="a1",
+        recipe=recipe,
+        engine="acestep",
+        seed="42",
+        created_at="2026-11-23T13:20:12.123456+00:00",
+        length_frames=len(samples),
+        cue_in_frames=0,
+        cue_out_frames=len(samples),
+        loudness_lufs=-19.5,
+        peak_dbfs=-1.25,
+        generation_s=8.5,
+    )

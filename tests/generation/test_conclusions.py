@@ -1,0 +1,280 @@
+"""The table of conclusions: each is drawn from its own evidence, mistaken for no neighbour, and taken back."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ace_client import JobState
+from base.errors import (
+    ServerBlocked,
+    ServerError,
+    ServerNonsense,
+    ServerRefused,
+    ServerSilent,
+    ServerTrouble,
+    ServerUnreachable,
+    ServerUnsupported,
+)
+from base.texts import texts
+from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
+from doubles.simulated_time import SimClock
+from generation import conclusions, policy
+from generation.conclusions import CONCLUSIONS, Conclusion
+from generation.policy import Conditions, Policy, Tries
+from whole.generator_session import Session, session
+
+Act = Callable[[Session], object]
+HEALTHY_S = 60.0
+ALL_CALLS = ("health", "submit", "poll", "download", "stats")
+
+
+def nothing(run: Session) -> None:
+    """Leave all as it is."""
+
+
+def moves(**levers: Any) -> Act:
+    """Return what moves levers of the server."""
+
+    def act(run: Session) -> None:
+        for name, value in levers.items():
+            setattr(run.server, name, value)
+
+    return act
+
+
+def meets(error: Callable[[], ServerError], *names: str) -> Act:
+    """Return what lets the calls of these names end in an error."""
+    return moves(trouble=lambda name: error() if name in (names or ALL_CALLS) else None)
+
+
+def away(run: Session) -> None:
+    """Let nothing listen for two minutes; the jobs are still there afterwards."""
+    run.server.away.append((run.clock.now(), run.clock.now() + 120.0))
+
+
+def kept_away(run: Session) -> None:
+    """Let the server be away, and somebody bring it back."""
+    assert run.keeper.take()
+    away(run)
+
+
+def stopped(run: Session) -> None:
+    """Stop the process as by SIGSTOP: connections are taken, nothing is answered."""
+    run.server.deaf_s, run.server.deaf_until_s = 10.0, run.clock.now() + 100.0
+
+
+def replaced(run: Session) -> None:
+    """Stop the server, and start another in its place, that works."""
+    WELL(run)
+    run.server.restart(60.0)
+
+
+def fates(*which: str) -> Act:
+    """Return what decides the fate of the next jobs."""
+    return lambda run: run.server.next_fates(*which)
+
+
+def hang_then_go_on(run: Session) -> None:
+    """Let a job hang for four minutes."""
+    run.server.next_fates(HANGS)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One fault; `draws` is what must be concluded, `with_it` what may be told beside it."""
+
+    name: str
+    draws: Conclusion | None
+    begins: Act
+    ends: Act = nothing
+    lasts_s: float = 120.0
+    with_it: tuple[Conclusion, ...] = ()
+    levers: dict[str, Any] = field(default_factory=dict)
+    from_start: bool = False
+    loses: bool = False
+    """What is made cannot be had."""
+
+    @property
+    def allowed(self) -> set[str]:
+        """Lines that may be said."""
+        return {one.line for one in (self.draws, *self.with_it) if one is not None}
+
+
+WELL = moves(trouble=lambda name: None)
+WORDS = "words"
+SCENES = (
+    Scene("nothing listens", conclusions.AWAY, away),
+    Scene("a job is lost with its server", conclusions.LOST, lambda run: run.server.restart(0.3),
+          levers={"speed": 1.0}),
+    Scene("nothing listened yet", conclusions.ABSENT, away, from_start=True, levers={"engine": "auto"}),
+    Scene("make serve brings it back", conclusions.RESTARTING, kept_away, lambda run: run.keeper.release()),
+    Scene("a proxy is in the way", conclusions.BLOCKED, meets(lambda: ServerBlocked(WORDS)), WELL),
+    Scene("the process is stopped", conclusions.SILENT, stopped),
+    Scene("deaf while it loads", conclusions.SILENT, moves(deaf_s=30.0, deaf_until_s=150.0), from_start=True),
+    Scene("every answer is a web page", conclusions.WRONG, meets(lambda: ServerNonsense(WORDS)), WELL),
+    Scene("polls answered by a login page", conclusions.WRONG, meets(lambda: ServerNonsense(WORDS), "poll"), WELL),
+    Scene("a server without a route", conclusions.WRONG, meets(lambda: ServerUnsupported(WORDS), "submit"),
+          replaced, with_it=(conclusions.AWAY,)),
+    Scene("every call fails", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS)), WELL),
+    Scene("polls fail", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS), "poll"), WELL),
+    Scene("polls fail for longer than a job may take", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS), "poll"),
+          WELL, lasts_s=900.0),
+    Scene("submits fail", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS), "submit"), WELL),
+    Scene("downloads fail", conclusions.UNWELL, meets(lambda: ServerTrouble(WORDS), "download"), WELL),
+    Scene("queue full", conclusions.BUSY, moves(busy=True), moves(busy=False)),
+    Scene("key refused", conclusions.KEY, moves(refuses=401), moves(refuses=None)),
+    Scene("request refused", conclusions.REFUSING, moves(refuses=422), moves(refuses=None)),
+    Scene("models load in the first job", conclusions.LOADING, nothing, from_start=True, lasts_s=300.0,
+          levers={"first_job_extra_s": 200.0}),
+    Scene("a job hangs", conclusions.HUNG, hang_then_go_on, lambda run: run.server.stop_hanging(), lasts_s=240.0),
+    Scene("the server forgets its jobs", conclusions.LOST, moves(forgets_at_once=True), moves(forgets_at_once=False)),
+    Scene("one job fails", conclusions.FAILED, fates(FAILS)),
+    Scene("a success without a file", conclusions.FAILED, fates(EMPTY)),
+    Scene("every third job fails", conclusions.FAILED, moves(fail_rate=0.33), moves(fail_rate=0.0), lasts_s=600.0),
+    Scene("a file is no music", conclusions.UNUSABLE, fates(CORRUPT)),
+    Scene("files are lost", conclusions.UNUSABLE, meets(lambda: ServerRefused(WORDS, status=404), "download"), WELL,
+          loses=True),
+    Scene("no language model", conclusions.NO_THINKING, moves(lm_init_fails=True), moves(lm_init_fails=False),
+          lasts_s=300.0, with_it=(conclusions.FAILED,)),
+    Scene("too long for the GPU", conclusions.TOO_LONG, moves(fails_above_s=20.0), moves(fails_above_s=600.0),
+          lasts_s=300.0, with_it=(conclusions.FAILED,)),
+    Scene("nothing works", conclusions.HOPELESS, moves(fail_rate=1.0), moves(fail_rate=0.0), lasts_s=900.0,
+          with_it=(conclusions.FAILED,)),
+    Scene("one call in ten fails", None, moves(error_rate=0.1), moves(error_rate=0.0), lasts_s=300.0,
+          with_it=(conclusions.UNWELL,)),
+    Scene("all is well", None, nothing),
+)  # fmt: skip
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Start a session with its two workers on virtual time; it is ended by itself."""
+    runs: list[Session] = []
+
+    def begin(seed: int, **levers: Any) -> Session:
+        clock = SimClock(seed)
+        run = session(tmp_path, clock=clock, seed=seed, **{"stall_sec": 60.0, **levers})
+        runs.append(run)
+        return run
+
+    yield begin
+    for run in runs:
+        assert isinstance(run.clock, SimClock)
+        try:
+            assert run.end()
+        finally:
+            run.clock.close()
+
+
+def go(run: Session) -> None:
+    """Start the workers."""
+    assert isinstance(run.clock, SimClock)
+    run.clock.start(lambda: run.loop.start(run.stop), threads=2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_each_fault_is_told_from_its_neighbours(start: Callable[..., Session], scene: Scene, seed: int) -> None:
+    """What is concluded is said, nothing else is; it is taken back, and what was made is used."""
+    run = start(seed, **scene.levers)
+    if scene.from_start:
+        scene.begins(run)
+        go(run)
+    else:
+        go(run)
+        run.listen(HEALTHY_S)
+        scene.begins(run)
+    run.listen(scene.lasts_s)
+    said = {key for key in run.notices.keys if key in {one.line for one in CONCLUSIONS}}
+    assert scene.draws is None or scene.draws.line in said
+    assert said <= scene.allowed
+    scene.ends(run)
+    run.listen(240.0)
+    if scene.draws is not None and scene.draws.back:
+        assert run.notices.keys.index(scene.draws.line) < max(
+            at for at, key in enumerate(run.notices.keys) if key == scene.draws.back
+        )
+        assert run.said(scene.draws.line) == 1
+    assert run.loop.snapshot().server == "up"
+    assert {key for key in run.notices.keys if key in {one.line for one in CONCLUSIONS}} <= scene.allowed
+    assert scene.loses or used_share(run) >= 0.95
+
+
+def used_share(run: Session) -> float:
+    """Let the generator finish; return the share of the good files with a known name that were used."""
+    run.loop.set_resting(True)
+    run.listen(120.0)
+    polled = {task_id for ids in run.server.polled_ids for task_id in ids}
+    made = [job for job in run.server.asked if job.state is JobState.SUCCEEDED and job.fate == GOOD]
+    named = [job for job in made if job.task_id in polled]
+    assert named
+    return sum(job.downloads > 0 for job in named) / len(named)
+
+
+def test_every_conclusion_has_its_scene_and_its_words() -> None:
+    """The table is whole: a line in both languages, evidence, an effect, an end, and a fault that shows it."""
+    assert {scene.draws for scene in SCENES if scene.draws} == set(CONCLUSIONS)
+    for one in CONCLUSIONS:
+        assert one.line in texts("en")
+        assert not one.back or one.back in texts("en")
+        assert all((one.name, one.evidence, one.changes, one.ends))
+    lines = [one.line for one in CONCLUSIONS]
+    assert len(lines) == len(set(lines))
+
+
+def test_the_constants_that_the_table_names_exist() -> None:
+    """A limit that is renamed or dropped is renamed in the table too."""
+    import generator_loop
+    from config import Settings
+    from generation import connection, jobs
+
+    known = {name for module in (policy, connection, generator_loop, jobs) for name in vars(module)}
+    known |= {name.upper() for name in Settings.__dataclass_fields__}
+    words = " ".join(f"{one.evidence} {one.changes} {one.ends}" for one in CONCLUSIONS)
+    assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b|\bPROOFS\b|\bFAILED\b", words)) <= known
+
+
+@pytest.mark.parametrize(
+    ("error", "conclusion"),
+    [
+        (ServerUnreachable(WORDS), conclusions.AWAY),
+        (ServerBlocked(WORDS), conclusions.BLOCKED),
+        (ServerSilent(WORDS), conclusions.SILENT),
+        (ServerNonsense(WORDS), conclusions.WRONG),
+        (ServerUnsupported(WORDS), conclusions.WRONG),
+        (ServerTrouble(WORDS), conclusions.UNWELL),
+        (ServerTrouble(WORDS, arrived=False), conclusions.BUSY),
+        (ServerRefused(WORDS, status=401), conclusions.KEY),
+        (ServerRefused(WORDS, status=403, wants_key=False), conclusions.REFUSING),
+        (ServerRefused(WORDS, status=422), conclusions.REFUSING),
+    ],
+)
+def test_a_failed_call_shows_one_thing(error: ServerError, conclusion: Conclusion) -> None:
+    """Each class of error stands for one conclusion."""
+    assert conclusions.of_call(error) is conclusion
+
+
+@pytest.mark.parametrize("max_retry", [0, 1, 2, 3])
+@pytest.mark.parametrize("fail_rate", [0.1, 0.3, 0.5])
+def test_failures_by_chance_hardly_ever_look_like_a_cause(max_retry: int, fail_rate: float) -> None:
+    """At most three wrong conclusions in 1000 jobs of which every second fails, each of which is taken back."""
+    rng, shared = random.Random(1), Policy(30.0, max_retry, thinking=True)
+    changes: list[policy.Change] = []
+    for _ in range(1000):
+        tries, brought = Tries(), False
+        conditions: Conditions | None = None
+        while not brought:
+            conditions = shared.next(tries)
+            brought = rng.random() >= fail_rate
+            changes += shared.succeeded(tries, conditions) if brought else shared.failed(tries, conditions, 0.0)
+    drawn = sum(one in (policy.Change.NO_THINKING, policy.Change.SHORTER) for one in changes)
+    back = sum(one in (policy.Change.THINKING, policy.Change.LONGER) for one in changes)
+    assert drawn <= (3 if fail_rate > 0.4 else 0)
+    assert drawn - back <= 1

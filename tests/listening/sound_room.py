@@ -1,0 +1,304 @@
+"""A room to listen in: a PulseAudio of its own with a null sink, whose monitor is recorded, and programs run in it.
+
+Nothing of the machine's own sound is touched: the server has its own folder, socket and settings, and ends with us.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import fcntl
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from listening.listening import CHANNELS, RATE_HZ, Samples, open_raw
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+APP: Final = PROJECT / "prototype" / "app.py"
+NEEDED: Final = ("pulseaudio", "parec", "pactl")
+FRAME_BYTES: Final = 4 * CHANNELS
+NOBODY: Final = 65534
+SINK: Final = ("module-null-sink", "sink_name=out", "format=float32le", f"rate={RATE_HZ}", f"channels={CHANNELS}")
+_PULSE_WAIT_S: Final = 10.0
+
+
+def pause(seconds: float) -> None:
+    """Let real time pass."""
+    threading.Event().wait(seconds)
+
+
+def is_usable() -> bool:
+    """Return whether what the room is made of is installed."""
+    return all(shutil.which(tool) for tool in NEEDED)
+
+
+class SoundRoom:
+    """A private PulseAudio server, as a context manager. `environment` is what a program needs to play in it.
+
+    Threads: one.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="listening-"))
+        self.folder.chmod(0o755)  # a program that refuses to run as root runs as nobody
+        self._socket = self.folder / "native"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the programs."""
+        # Bytecode is kept, as on a listener's machine: else each start of the program would compile it anew.
+        left_out = ("PULSE_", "PIPEWIRE", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+        return inherited | {
+            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "HOME": str(self.folder / "home"),
+            "PULSE_SERVER": f"unix:{self._socket}",
+            "PULSE_COOKIE": str(self.folder / "cookie"),
+            "SDL_AUDIODRIVER": "pulseaudio",
+            "TERM": "xterm-256color",
+            "COLUMNS": "",
+            "LINES": "",
+        }
+
+    def __enter__(self) -> Self:
+        for name in ("run", "home"):
+            (self.folder / name).mkdir()
+            (self.folder / name).chmod(0o777)
+        (self.folder / "cookie").write_bytes(bytes(256))
+        (self.folder / "cookie").chmod(0o644)
+        try:
+            self.start_server()
+        except RuntimeError:
+            self.__exit__()
+            raise
+        return self
+
+    def start_server(self) -> None:
+        """Start the server, for the first time or after `kill_server`. Raises RuntimeError when it does not."""
+        self._socket.unlink(missing_ok=True)
+        protocol = f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}"
+        command = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"]
+        command += ["--realtime=no", "--high-priority=no", "-L", " ".join(SINK), "-L", protocol]
+        with (self.folder / "pulseaudio.log").open("wb") as log:
+            self._server = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + _PULSE_WAIT_S
+        while not self._socket.exists():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the private PulseAudio did not start")
+            pause(0.05)
+
+    def signal_server(self, number: signal.Signals) -> None:
+        """Send the server a signal."""
+        assert self._server is not None
+        self._server.send_signal(number)
+
+    def kill_server(self) -> None:
+        """Let the server die as by kill -9."""
+        self.signal_server(signal.SIGKILL)
+        assert self._server is not None
+        self._server.wait()
+
+    def control(self, *words: str) -> None:
+        """Tell the server something: `pactl` with these words. Raises CalledProcessError when it is refused."""
+        subprocess.run(["pactl", *words], env=self.environment, check=True, capture_output=True, timeout=_PULSE_WAIT_S)
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(3)
+            self._server.kill()
+            self._server.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Recorder:
+    """Records what is heard in a room into a raw file, and knows when each frame was heard.
+
+    Threads: `_read` owns the file while it records; the rest belongs to one thread.
+    """
+
+    def __init__(self, room: SoundRoom, path: Path) -> None:
+        self.path = path
+        self.frames = 0
+        self._arrivals: list[tuple[int, float]] = []  # (frames so far, monotonic time) of each reading
+        self._environment = room.environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        command = ["parec", "--device=out.monitor", "--format=float32le", f"--rate={RATE_HZ}", f"--channels={CHANNELS}"]
+        command += ["--latency-msec=10", "--raw"]
+        self._process = subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self._thread.start()
+        deadline = time.monotonic() + _PULSE_WAIT_S
+        while not self.frames:
+            if time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError("nothing can be recorded from the private PulseAudio")
+            pause(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._thread.join()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+
+    def samples(self) -> Samples:
+        """Return what was recorded so far: float32, shape (n_frames, 2)."""
+        return open_raw(self.path)
+
+    def frame_at(self, moment_s: float) -> int:
+        """Return the frame that was heard at a monotonic time. The delay of the recording itself is below 20 ms."""
+        return self._arrivals[bisect.bisect_left(self._arrivals, moment_s, key=lambda arrival: arrival[1]) - 1][0]
+
+    def heard_at(self, frame: int) -> float:
+        """Return the monotonic time at which a frame was heard; as exact as `frame_at`."""
+        return self._arrivals[bisect.bisect_right(self._arrivals, frame, key=lambda arrival: arrival[0])][1]
+
+    def _read(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        total = 0
+        with self.path.open("wb", buffering=0) as file:
+            while data := os.read(self._process.stdout.fileno(), 1 << 16):
+                total += len(data)
+                file.write(data)
+                self.frames = total // FRAME_BYTES
+                self._arrivals.append((self.frames, time.monotonic()))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has of the machine. `cpu_s` is user and system time since its start, threads included."""
+
+    cpu_s: float
+    rss_mb: float
+    threads: int
+    open_files: int
+
+
+def usage(pid: int) -> Usage:
+    """Read a process' figures from /proc. Raises OSError when it has gone."""
+    folder = Path("/proc") / str(pid)
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    ticks = sum(int(field) for field in fields[11:15])  # utime, stime, and those of ended children
+    pages = int((folder / "statm").read_text().split()[1])
+    return Usage(
+        cpu_s=ticks / os.sysconf("SC_CLK_TCK"),
+        rss_mb=pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        threads=int(fields[17]),
+        open_files=len(list((folder / "fd").iterdir())),
+    )
+
+
+class Child:
+    """A program that is run in the room: in a terminal of its own (`size` is columns, lines) or with plain pipes.
+
+    Threads: one, but for the reader of its output.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        *,
+        size: tuple[int, int] | None = None,
+        as_nobody: bool = False,
+    ) -> None:
+        self._output = bytearray()
+        self._fd = -1
+        user = NOBODY if as_nobody and os.geteuid() == 0 else None
+        if size is not None:
+            self._fd, inner = pty.openpty()
+            fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+            streams: tuple[int, int, int] = (inner, inner, inner)
+        else:
+            self._fd, inner = os.pipe()
+            streams = (subprocess.PIPE, inner, inner)
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(word) for word in command],
+            env=dict(environment),
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+            start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+        )
+        os.close(inner)
+        self._is_terminal = size is not None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def output(self) -> str:
+        """What it has printed; of a terminal the last 64 kB."""
+        return self._output.decode("utf-8", "replace")
+
+    def type(self, keys: str) -> float:
+        """Press keys; return when."""
+        if self._is_terminal:
+            os.write(self._fd, keys.encode())
+        return time.monotonic()
+
+    def usage(self) -> Usage:
+        """Return its figures now."""
+        return usage(self.pid)
+
+    def end(self, wait_s: float = 5.0) -> int:
+        """Ask it to end, kill it when it does not; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self._reader.join(1.0)
+        return self.process.returncode
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # a terminal ends with an error
+            while data := os.read(self._fd, 1 << 16):
+                self._output += data
+                del self._output[: -(1 << 16)]
+        os.close(self._fd)
+
+
+def app_command(*arguments: str | Path) -> list[str | Path]:
+    """Return the command line of the program itself."""
+    return [sys.executable, APP, *arguments]

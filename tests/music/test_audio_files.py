@@ -1,0 +1,120 @@
+"""The program's own WAV files."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from base.errors import CorruptSegment
+from doubles.fake_audio import chord
+from doubles.sounds import info_for
+from music import audio_files
+from music.segment import SAMPLE_RATE_HZ
+
+
+def test_samples_and_info_come_back(tmp_path: Path) -> None:
+    """What is written is read again: the samples within one 16-bit step, the metadata exactly."""
+    samples = chord(1.0)
+    path = tmp_path / "a.wav"
+    audio_files.write(path, samples, info_for(samples))
+    assert np.abs(audio_files.read(path) - samples).max() <= 2 / 32768
+    assert audio_files.read_info(path) == info_for(samples)
+    assert sf.info(path).subtype == "PCM_16"
+
+
+@pytest.mark.parametrize("prompt", ["雨の夜のピアノ 🎹", 'quotes " and \\ and\nlines', "", "é" * 5_001, "雨" * 100_000])
+def test_any_prompt_survives(tmp_path: Path, prompt: str) -> None:
+    """No letter of a prompt can spoil the metadata."""
+    samples = chord(0.1)
+    audio_files.write(tmp_path / "a.wav", samples, info_for(samples, prompt))
+    assert audio_files.read_info(tmp_path / "a.wav") == info_for(samples, prompt)
+
+
+def test_other_players_find_title_and_artist(tmp_path: Path) -> None:
+    """Title and artist are plain WAV tags."""
+    samples = chord(0.1)
+    audio_files.write(tmp_path / "a.wav", samples, info_for(samples))
+    with sf.SoundFile(tmp_path / "a.wav") as file:
+        assert (file.title, file.artist) == ("lofi: soft keys", audio_files.ARTIST)
+
+
+def test_loud_samples_are_scaled_not_clipped(tmp_path: Path) -> None:
+    """Samples beyond full scale keep their shape."""
+    samples = chord(0.5) * np.float32(6.0)
+    loudest = float(np.abs(samples).max())
+    assert loudest > 1.0
+    audio_files.write(tmp_path / "a.wav", samples, None)
+    assert np.abs(audio_files.read(tmp_path / "a.wav") - samples / loudest).max() <= 2 / 32768
+
+
+def test_a_file_without_our_metadata_has_no_info(tmp_path: Path) -> None:
+    """None stands for somebody else's file."""
+    audio_files.write(tmp_path / "a.wav", chord(0.1), None)
+    assert audio_files.read_info(tmp_path / "a.wav") is None
+
+
+def test_metadata_that_do_not_fit_the_sound_count_as_none(tmp_path: Path) -> None:
+    """An edited file is not cut at the cue points of what it was."""
+    samples = chord(0.5)
+    info = info_for(samples)
+    for wrong in (
+        replace(info, length_frames=len(samples) + 1),
+        replace(info, cue_in_frames=len(samples)),
+        replace(info, cue_in_frames=-1),
+        replace(info, loudness_lufs=float("nan")),
+        replace(info, length_frames="many"),  # type: ignore[arg-type]
+    ):
+        audio_files.write(tmp_path / "a.wav", samples, wrong)
+        assert audio_files.read_info(tmp_path / "a.wav") is None
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"RIFF\0\0\0\0WAVE", os.urandom(3000)])
+def test_no_audio_is_corrupt(tmp_path: Path, data: bytes) -> None:
+    """Bytes that are no WAV are CorruptSegment, for the samples and for the metadata."""
+    (tmp_path / "a.wav").write_bytes(data)
+    for read in (audio_files.read, audio_files.read_info):
+        with pytest.raises(CorruptSegment):
+            read(tmp_path / "a.wav")
+
+
+def test_a_shortened_file_is_corrupt(tmp_path: Path) -> None:
+    """A file that lost its end is told by its header."""
+    data = audio_files.encode(chord(0.5), None)
+    (tmp_path / "a.wav").write_bytes(data[:-1])
+    with pytest.raises(CorruptSegment, match="truncated: 1 bytes"):
+        audio_files.read(tmp_path / "a.wav")
+
+
+def test_another_rate_is_not_ours(tmp_path: Path) -> None:
+    """A file at another rate would play at the wrong speed."""
+    sf.write(tmp_path / "a.wav", chord(0.1), 44_100)
+    with pytest.raises(CorruptSegment, match="48 kHz"):
+        audio_files.read(tmp_path / "a.wav")
+
+
+def test_a_vanished_file_is_file_not_found(tmp_path: Path) -> None:
+    """Gone is not corrupt."""
+    for read in (audio_files.read, audio_files.read_info):
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path / "a.wav")
+
+
+def test_disk_trouble_keeps_its_errno(tmp_path: Path) -> None:
+    """Full and read-only disks stay distinguishable."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        audio_files.write(Path("/dev/full"), chord(0.5), None)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_the_rate_is_the_programmes(tmp_path: Path) -> None:
+    """Everything stored is 48 kHz stereo."""
+    audio_files.write(tmp_path / "a.wav", chord(0.1), None)
+    assert (sf.info(tmp_path / "a.wav").samplerate, sf.info(tmp_path / "a.wav").channels) == (SAMPLE_RATE_HZ, 2)

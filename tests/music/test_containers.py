@@ -1,0 +1,226 @@
+"""Files as they are met in the wild: what is there is played, whatever their headers say."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from base.errors import CorruptSegment
+from doubles.fake_audio import chord
+from music import decoding
+from music.segment import SAMPLE_RATE_HZ, Samples
+
+KINDS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "ALAW"),
+    ("WAV", "IMA_ADPCM"),
+    ("WAVEX", "PCM_24"),
+    ("RF64", "PCM_16"),
+    ("W64", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("CAF", "PCM_16"),
+    ("CAF", "ALAC_16"),
+    ("AU", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
+CHUNKED = [("WAV", "PCM_16"), ("WAVEX", "FLOAT"), ("WAV", "ULAW"), ("RF64", "PCM_24"), ("AIFF", "PCM_16")]
+SIZE_OF = {"WAV": (b"data", "<I"), "WAVEX": (b"data", "<I"), "RF64": (b"data", "<I"), "AIFF": (b"SSND", ">I")}
+
+
+def encoded(samples: Samples, container: str, subtype: str, **more: object) -> bytes:
+    """Return a file as libsndfile writes it."""
+    buffer = io.BytesIO()
+    sf.write(buffer, samples, SAMPLE_RATE_HZ, format=container, subtype=subtype, **more)
+    return buffer.getvalue()
+
+
+def read(folder: Path, data: bytes) -> decoding.Decoded:
+    """Decode bytes."""
+    (folder / "any").write_bytes(data)
+    return decoding.read(folder / "any")
+
+
+def seconds(found: decoding.Decoded) -> float:
+    """Return the length of what was found."""
+    return len(found.samples) / SAMPLE_RATE_HZ
+
+
+@pytest.mark.parametrize(("container", "subtype"), KINDS)
+def test_a_whole_file_is_whole_and_nothing_is_said(tmp_path: Path, container: str, subtype: str) -> None:
+    """No format gets a false word about its length."""
+    found = read(tmp_path, encoded(chord(3.0), container, subtype))
+    assert seconds(found) == pytest.approx(3.0, abs=0.045 if subtype == "IMA_ADPCM" else 1e-9)
+    assert found.missing == ""
+
+
+@pytest.mark.parametrize(("container", "subtype"), KINDS)
+@pytest.mark.parametrize("part", [0.95, 0.6, 0.3])
+def test_a_cut_file_is_played_as_far_as_it_goes_and_said(
+    tmp_path: Path, container: str, subtype: str, part: float
+) -> None:
+    """Half a file is half the music and a word, in every format."""
+    whole = encoded(chord(10.0), container, subtype)
+    found = read(tmp_path, whole[: int(len(whole) * part)])
+    assert 10.0 * part - 1.2 < seconds(found) < 10.0 * part + 0.6
+    assert (
+        found.missing_s == pytest.approx(10.0 - seconds(found), abs=0.9 if subtype == "ALAC_16" else 0.15)
+        or found.missing == "-? s"
+    )
+    assert (found.missing == "-? s") == (container == "OGG")
+    assert np.abs(found.samples - chord(10.0)[: len(found.samples)]).max() < 0.25
+
+
+@pytest.mark.parametrize(
+    "size", [0x7F000008, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFDB, 0xFFFFFFF7, 0]
+)
+@pytest.mark.parametrize(("container", "subtype"), CHUNKED)
+def test_what_writers_into_a_pipe_leave_in_the_header_is_no_length(
+    tmp_path: Path, container: str, subtype: str, size: int
+) -> None:
+    """The data reach to the end of the file, and nothing lacks."""
+    data = bytearray(encoded(chord(2.0), container, subtype))
+    name, form = SIZE_OF[container]
+    at = data.index(name) + 4
+    length = struct.unpack_from(form, data, at)[0]
+    if container == "RF64":
+        length = struct.unpack_from("<Q", data, data.index(b"ds64") + 16)[0]
+        struct.pack_into("<QQ", data, data.index(b"ds64") + 8, 0, 0)
+    struct.pack_into(form, data, at, size)
+    found = read(tmp_path, bytes(data[: at + 4 + length]))
+    assert seconds(found) == pytest.approx(2.0, abs=1e-3)
+    assert found.missing == ""
+
+
+@pytest.mark.parametrize("excess", [1, 2, 3, 16, 17, 4000])
+def test_a_few_bytes_too_many_are_said_and_the_rest_is_played(tmp_path: Path, excess: int) -> None:
+    """A header that is a little off costs nothing but a word."""
+    data = bytearray(encoded(chord(2.0), "WAV", "PCM_16"))
+    struct.pack_into("<I", data, 40, len(data) - 44 + excess)
+    found = read(tmp_path, bytes(data))
+    assert seconds(found) == 2.0
+    assert found.missing == f"-{excess / 192:.1f} ms"
+
+
+@pytest.mark.parametrize("size", [1, 2, 1001, 100_000])
+def test_data_that_go_on_behind_their_stated_end_are_played(tmp_path: Path, size: int) -> None:
+    """A length that is too small, as of a program that died, hides no music; real chunks behind the data are none."""
+    data = bytearray(encoded(chord(2.0), "WAV", "PCM_16"))
+    struct.pack_into("<I", data, 40, size)
+    assert seconds(read(tmp_path, bytes(data))) == 2.0
+    behind = b"LIST" + struct.pack("<I", 2004) + b"INFO" + bytes(2000)
+    assert seconds(read(tmp_path, encoded(chord(2.0), "WAV", "PCM_16") + behind)) == 2.0
+    odd = encoded(chord(2.0)[:, :1], "WAV", "PCM_U8")[:-1]
+    odd = odd[:40] + struct.pack("<I", len(odd) - 44) + odd[44:] + b"\0" + behind
+    assert len(read(tmp_path, odd).samples) == 2 * SAMPLE_RATE_HZ - 1
+
+
+@pytest.mark.parametrize("frames", [0, 1000, 60 * SAMPLE_RATE_HZ])
+def test_a_flac_plays_what_it_holds(tmp_path: Path, frames: int) -> None:
+    """Of unknown length, or of one that is not true."""
+    data = bytearray(encoded(chord(3.0), "FLAC", "PCM_16"))
+    data[21] = data[21] & 0xF0 | frames >> 32
+    data[22:26] = struct.pack(">I", frames & 0xFFFFFFFF)
+    found = read(tmp_path, bytes(data))
+    assert seconds(found) == 3.0
+    assert found.missing == ("-57.0 s" if frames > 1000 else "")
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("granule", [-1, 0, SAMPLE_RATE_HZ, 3600 * SAMPLE_RATE_HZ])
+def test_an_ogg_plays_what_it_holds(tmp_path: Path, subtype: str, granule: int) -> None:
+    """The last position may be unknown, or that of a stream that was joined late."""
+    from music.containers import _ogg_checksum
+
+    data = bytearray(encoded(chord(3.0), "OGG", subtype))
+    at = data.rindex(b"OggS")
+    struct.pack_into("<q", data, at + 6, granule)
+    struct.pack_into("<I", data, at + 22, 0)
+    struct.pack_into("<I", data, at + 22, _ogg_checksum(bytes(data[at:])))
+    found = read(tmp_path, bytes(data))
+    assert seconds(found) == pytest.approx(3.0, abs=0.05)
+    assert found.missing == ""
+
+
+def test_a_chain_of_oggs_is_played_to_its_end(tmp_path: Path) -> None:
+    """Recordings of radio stations are one stream after the other."""
+    links = [encoded(chord(2.0, index), "OGG", "VORBIS") for index in range(3)]
+    assert seconds(read(tmp_path, b"".join(links))) == pytest.approx(6.0, abs=0.05)
+
+
+def without_xing(mp3: bytes) -> bytes:
+    """Take the first frame away, which holds nothing but the length."""
+    second = next(
+        at for at in range(4, len(mp3)) if mp3[at : at + 2] == mp3[:2] and mp3[at + 2] & 0x0C == mp3[2] & 0x0C
+    )
+    return mp3[second:]
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [48_000, 44_100, 22_050, 11_025])
+def test_an_mp3_without_a_length_is_played_to_its_end(tmp_path: Path, rate: int, channels: int, tagged: bool) -> None:
+    """Loud, then soft: a guess from the first frames falls far too short."""
+    noise = np.random.default_rng(1).normal(0, 0.2, (4 * rate, channels)).astype(np.float32)
+    sf.write(
+        tmp_path / "a.mp3", np.concatenate([noise, noise * 0.001, noise * 0, noise]), rate,
+        format="MP3", subtype="MPEG_LAYER_III", bitrate_mode="VARIABLE", compression_level=0.5,
+    )  # fmt: skip
+    data = without_xing((tmp_path / "a.mp3").read_bytes())
+    found = read(tmp_path, (b"ID3\x04\0\0\0\0\x01\0" + bytes(128) if tagged else b"") + data)
+    assert seconds(found) == pytest.approx(16.0, abs=0.25)
+    assert found.missing == ""
+
+
+def test_an_mp3_that_is_longer_than_its_header_says_is_played_to_its_end(tmp_path: Path) -> None:
+    """Files that were joined byte by byte keep the header of the first."""
+    one = encoded(chord(3.0), "MP3", "MPEG_LAYER_III")
+    assert seconds(read(tmp_path, one + without_xing(one))) == pytest.approx(6.0, abs=0.15)
+
+
+def test_the_limit_that_bites_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes, megabytes, channels or rate: each with its limit."""
+    monkeypatch.setattr(decoding, "MAX_LENGTH_S", 60.0)
+    with pytest.raises(CorruptSegment, match="too long: the limit is 1 minutes"):
+        read(tmp_path, encoded(np.zeros((61 * SAMPLE_RATE_HZ, 2), np.float32), "FLAC", "PCM_16"))
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 2**20)
+    with pytest.raises(CorruptSegment, match="too big: 2 MB, the limit is 1 MB"):
+        read(tmp_path, encoded(chord(11.0), "WAV", "PCM_16"))
+    with pytest.raises(CorruptSegment, match="20 channels: at most 16"):
+        read(tmp_path, encoded(np.zeros((480, 20), np.float32), "WAV", "PCM_16"))
+    with pytest.raises(CorruptSegment, match="rate of 4000 Hz: 8000 to 384000"):
+        sf.write(tmp_path / "slow.wav", np.zeros((480, 2)), 4000)
+        decoding.read(tmp_path / "slow.wav")
+
+
+def damaged(draw: Callable[[st.SearchStrategy[int]], int], whole: bytes) -> bytes:
+    """Overwrite bytes, mostly of the header, and cut."""
+    data = bytearray(whole)
+    for _ in range(draw(st.integers(0, 6))):
+        data[draw(st.integers(0, 200))] = draw(st.integers(0, 255))
+    return bytes(data[: draw(st.integers(0, len(data)))])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(KINDS))
+def test_damage_is_sound_or_a_reason(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: tuple[str, str]
+) -> None:
+    """Whatever stands in a header, there is an answer and no other exception."""
+    broken = damaged(data.draw, encoded(chord(0.6), *kind))
+    try:
+        found = read(tmp_path_factory.mktemp("any"), broken)
+    except CorruptSegment as error:
+        assert str(error)
+    else:
+        assert np.isfinite(found.samples).all()

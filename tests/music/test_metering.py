@@ -1,0 +1,54 @@
+"""The loudness of a programme that goes by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from pyloudnorm import Meter
+
+from music.metering import LoudnessMeter
+from music.segment import SAMPLE_RATE_HZ, Samples
+
+RNG = np.random.default_rng(5)
+
+
+def restless(seconds: float) -> Samples:
+    """Return noise whose level wanders over 60 dB, so that both gates have something to do."""
+    n_frames = round(seconds * SAMPLE_RATE_HZ)
+    steps = 10 ** (RNG.uniform(-60, 0, int(seconds) + 2) / 20)
+    level = np.interp(np.arange(n_frames), np.arange(len(steps)) * SAMPLE_RATE_HZ, steps)
+    return (0.3 * level[:, None] * RNG.standard_normal((n_frames, 2))).astype(np.float32)
+
+
+def measured(samples: Samples, block_frames: int) -> float:
+    """Return what the meter says of `samples`, fed in blocks."""
+    meter = LoudnessMeter()
+    for begin in range(0, len(samples), block_frames):
+        meter.feed(samples[begin : begin + block_frames])
+    return meter.integrated_lufs()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.37, 9.9, 10.0, 11.4, 43.21])
+@pytest.mark.parametrize("block_frames", [4096, 999_999])
+def test_it_says_what_pyloudnorm_says_of_the_whole(seconds: float, block_frames: int) -> None:
+    """However long the programme is and however it is split, the loudness is that of the whole."""
+    samples = restless(seconds)
+    whole = Meter(SAMPLE_RATE_HZ).integrated_loudness(samples)
+    assert measured(samples, block_frames) == pytest.approx(whole, abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 30.0])
+def test_silence_and_next_to_nothing_have_none(seconds: float) -> None:
+    """Where there is nothing to measure the loudness is minus infinity."""
+    assert measured(np.zeros((round(seconds * SAMPLE_RATE_HZ), 2), np.float32), 4096) == -math.inf
+
+
+def test_it_holds_but_a_few_seconds() -> None:
+    """What was measured is let go of."""
+    meter = LoudnessMeter()
+    block = restless(1.0)
+    for _ in range(60):
+        meter.feed(block)
+    assert sum(map(len, meter._waiting)) < 13 * SAMPLE_RATE_HZ

@@ -1,0 +1,107 @@
+"""What the sound server makes of our stream: told truly, said once, and never in the way."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import pytest
+
+from base.notices import Notices
+from doubles.simulated_time import FakeClock
+from output.sound_server import Hearing, SoundServer, look
+
+
+@dataclass
+class Volume:
+    """A volume as pulsectl has it."""
+
+    value_flat: float = 1.0
+
+
+@dataclass
+class Sink:
+    """A sound device."""
+
+    index: int = 0
+    state: str = "running"
+    mute: int = 0
+    volume: Volume = field(default_factory=Volume)
+
+
+@dataclass
+class Stream:
+    """What a program plays."""
+
+    sink: int = 0
+    mute: int = 0
+    corked: bool = False
+    role: str = "music"
+    pid: int = field(default_factory=os.getpid)
+    volume: Volume = field(default_factory=Volume)
+
+    @property
+    def proplist(self) -> dict[str, str]:
+        """What is known of it."""
+        return {"application.process.id": str(self.pid), "media.role": self.role}
+
+
+@dataclass
+class Server:
+    """A sound server."""
+
+    sinks: list[Sink]
+    streams: list[Stream]
+
+    def sink_list(self) -> list[Sink]:
+        """Return the devices."""
+        return self.sinks
+
+    def sink_input_list(self) -> list[Stream]:
+        """Return the streams."""
+        return self.streams
+
+
+@pytest.mark.parametrize(
+    ("sink", "stream", "hearing"),
+    [
+        (Sink(), Stream(), Hearing.PLAYS),
+        (Sink(), Stream(mute=1), Hearing.STREAM_MUTED),
+        (Sink(), Stream(volume=Volume(0.0)), Hearing.STREAM_MUTED),
+        (Sink(mute=1), Stream(), Hearing.DEVICE_MUTED),
+        (Sink(volume=Volume(0.0)), Stream(), Hearing.DEVICE_MUTED),
+        (Sink(state="suspended"), Stream(), Hearing.SUSPENDED),
+        (Sink(state="suspended"), Stream(corked=True), Hearing.PLAYS),
+        (Sink(state="idle"), Stream(corked=True), Hearing.PLAYS),
+        (Sink(mute=1), None, Hearing.UNKNOWN),
+        (Sink(), Stream(mute=1, pid=1), Hearing.UNKNOWN),
+        (Sink(), Stream(mute=1, role="video"), Hearing.UNKNOWN),
+    ],
+)
+def test_it_is_told_what_becomes_of_our_stream(sink: Sink, stream: Stream | None, hearing: Hearing) -> None:
+    """Ours is the one of our process with the role music; other programs' mutes are theirs."""
+    others = [Stream(mute=1, pid=1), Stream(role="event")]
+    assert look(Server([Sink(7, mute=1), sink], [*others, *([stream] if stream else [])]))[0] is hearing
+
+
+def test_a_suspended_device_is_remembered_while_we_have_no_stream_on_it() -> None:
+    """Else it would be tried in vain; once it is resumed it may be tried."""
+    server = Server([Sink(3, state="suspended")], [Stream(sink=3)])
+    hearing, index = look(server)
+    server.streams = []
+    assert (hearing, look(server, index)) == (Hearing.SUSPENDED, (Hearing.SUSPENDED, 3))
+    server.sinks[0].state = "idle"
+    assert look(server, index) == (Hearing.UNKNOWN, None)
+    assert look(server, 99) == (Hearing.UNKNOWN, None)
+
+
+def test_a_mute_is_said_when_it_comes_and_when_it_goes() -> None:
+    """Each once, however often the server has news."""
+    notices = Notices(FakeClock())
+    server = SoundServer(notices)
+    for hearing in (
+        Hearing.UNKNOWN, Hearing.PLAYS, Hearing.STREAM_MUTED, Hearing.STREAM_MUTED, Hearing.UNKNOWN,
+        Hearing.PLAYS, Hearing.SUSPENDED, Hearing.PLAYS, Hearing.DEVICE_MUTED,
+    ):  # fmt: skip
+        server._note(hearing)
+    assert [notice.key for notice in notices.recent()] == ["sound.stream_muted", "sound.heard", "sound.device_muted"]

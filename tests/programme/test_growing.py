@@ -1,0 +1,218 @@
+"""Built-in pieces that are heard while they are made, and openings that wait on the disk for the next session."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doubles.simulated_time import FakeClock
+from doubles.sounds import QuietBed, performed, tone
+from music import audio_files
+from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
+from music.stations import Mood, Station
+from programme.mixer import Mixer
+from programme.supplies import BuiltinSupply, Levels, Openings
+
+LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
+PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
+LEVELS = Levels(-23.0, -45.0)
+SECOND = SAMPLE_RATE_HZ
+
+
+class Engine:
+    """Tones of 6 s in stretches of one; `on_stretch` is called before each, with its number."""
+
+    def __init__(self) -> None:
+        self.on_stretch: Callable[[int], None] = lambda number: None
+        self.begun: list[int] = []
+        self.made = 0
+
+    def piece(self, seed: int) -> Samples:
+        """Return the whole piece of a seed."""
+        return tone(6.0, hz=200 + seed % 500)
+
+    def __call__(self, recipe: Recipe, seed: int) -> Performance:
+        """Begin a piece; its first two stretches are its opening."""
+        self.begun.append(seed)
+        whole = performed(self.piece(seed), SECOND)
+
+        def stretches() -> Iterator[Samples]:
+            for number, stretch in enumerate(whole.stretches):
+                self.on_stretch(number)
+                self.made += 1
+                yield stretch
+
+        return dataclasses.replace(whole, opening_frames=2 * SECOND, stretches=stretches())
+
+
+def supply(engine: Engine, mood: Mood, openings: Openings | None = None, *, growing: bool = True) -> BuiltinSupply:
+    """Return a supply that nobody has asked yet."""
+    return BuiltinSupply(engine, mood, LEVELS, FakeClock(), 10, openings=openings, growing=growing)
+
+
+def gain_of(piece: Piece, whole: Samples) -> float:
+    """Return the gain of a piece over what the engine made."""
+    return float(np.abs(piece.samples[:SECOND]).max() / np.abs(whole[:SECOND]).max())
+
+
+def test_the_first_piece_of_a_mood_is_there_as_soon_as_its_opening_is() -> None:
+    """What is handed over is a piece of full length that goes on growing, and in the end is whole."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+    early: list[tuple[int, int, int]] = []
+
+    def look(number: int) -> None:
+        if len(engine.begun) == 1 and number >= 2 and (piece := target.take()):
+            early.append((number, piece.ready_frames, len(piece.samples)))
+            engine.piece_taken = piece  # type: ignore[attr-defined]
+
+    engine.on_stretch = look
+    target.step()
+    assert early == [(2, 2 * SECOND, 6 * SECOND)]
+    piece: Piece = engine.piece_taken  # type: ignore[attr-defined]
+    whole = engine.piece(11)
+    assert piece.ready_frames == len(piece.samples)
+    assert piece.growth is not None
+    assert piece.growth.ended.is_set()
+    np.testing.assert_allclose(piece.samples, gain_of(piece, whole) * whole, atol=1e-6)
+
+
+def test_the_next_piece_is_made_whole() -> None:
+    """There is time for it, and its loudness is measured."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+    target.step()
+    assert (first := target.take()) is not None
+    assert first.growth is not None
+    target.step()
+    assert (second := target.take()) is not None
+    assert second.growth is None
+
+
+def test_files_are_made_whole() -> None:
+    """A list of files has no use for half a piece."""
+    target = supply(Engine(), Mood(LOFI), growing=False)
+    target.step()
+    assert (piece := target.take()) is not None
+    assert piece.growth is None
+
+
+def test_a_piece_of_a_mood_that_has_passed_is_not_made_to_its_end() -> None:
+    """The new mood's first piece comes sooner."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+
+    def change(number: int) -> None:
+        if number == 3:
+            mood.change(PIANO)
+
+    engine.on_stretch = change
+    target.step()
+    assert engine.made == 4
+    assert target.take() is None
+    target.step()
+    assert (piece := target.take()) is not None
+    assert piece.info is not None
+    assert piece.info.recipe.station == "piano"
+    assert piece.growth is not None
+
+
+@pytest.mark.parametrize("stalls_at_s", [0.5, 3.0, 4.0, 5.9])
+def test_a_piece_that_stops_growing_is_left_in_time(stalls_at_s: float) -> None:
+    """However far it is made: what has not been made is never heard, the bed or the next piece is."""
+    samples = tone(6.0, amplitude=0.5)
+    ready = round(stalls_at_s * SECOND)
+    samples[ready:] = 0.0
+    mixer = Mixer(QuietBed(), crossfade_s=1.0)
+    mixer.offer(Piece(samples, Source.BUILTIN, "growing", growth=Growth(ready)))
+    heard = np.concatenate([mixer.read(4800) for _ in range(70)])
+    power = np.square(heard).reshape(-1, 480 * 2).mean(axis=1)
+    assert power.min() >= 0.5 * QuietBed.LEVEL**2
+    assert mixer.snapshot().playing.source is Source.BED
+
+
+def test_a_piece_that_grows_in_time_is_heard_to_its_end() -> None:
+    """As if it had been whole from the beginning."""
+    growth = Growth(2 * SECOND)
+    samples = tone(6.0)
+    growing, whole = Mixer(QuietBed(), crossfade_s=1.0), Mixer(QuietBed(), crossfade_s=1.0)
+    growing.offer(Piece(samples, Source.BUILTIN, "growing", growth=growth))
+    whole.offer(Piece(samples, Source.BUILTIN, "whole"))
+    for block in range(65):
+        if block == 8:
+            growth.frames = len(samples)
+        assert np.array_equal(growing.read(4800), whole.read(4800))
+
+
+def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> None:
+    """The opening is heard at once, and goes on into the piece that it is the opening of."""
+    path, engine = tmp_path / "opening.wav", Engine()
+    supply(engine, Mood(LOFI), Openings(path, "v1")).step()
+    assert engine.begun[0] == 11
+    seed = engine.begun[1]
+    assert len(audio_files.read(path)) == 2 * SECOND
+    later = Engine()
+    target = supply(later, Mood(LOFI), Openings(path, "v1"))
+    at_once: list[Piece | None] = []
+    later.on_stretch = lambda number: at_once.append(target.take()) if number == 0 and not at_once else None
+    target.step()
+    assert later.begun[0] == seed
+    assert later.begun[1] != seed
+    (piece,) = at_once
+    assert piece is not None
+    whole = later.piece(seed)
+    np.testing.assert_allclose(piece.samples, gain_of(piece, whole) * whole, atol=2e-4)  # 16 bits
+
+
+def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: Path) -> None:
+    """A font may have come or gone between two sessions: where the two meet, nothing clicks."""
+    path, engine = tmp_path / "opening.wav", Engine()
+    supply(engine, Mood(LOFI), Openings(path, "v1")).step()
+
+    class Other(Engine):
+        def piece(self, seed: int) -> Samples:
+            return -super().piece(seed)
+
+    later = Other()
+    target = supply(later, Mood(LOFI), Openings(path, "v1"))
+    pieces: list[Piece | None] = []
+    later.on_stretch = lambda number: pieces.append(target.take()) if number == 0 and not pieces else None
+    target.step()
+    assert pieces[0] is not None
+    steps = np.abs(np.diff(pieces[0].samples[:, 0]))
+    assert steps.max() <= 1.2 * steps[: SECOND // 2].max()
+
+
+@pytest.mark.parametrize("change", ["version", "station", "prompt", "cut", "garbage", "none"])
+def test_a_stale_or_broken_opening_is_ignored(tmp_path: Path, change: str) -> None:
+    """It belongs to a station, a prompt, a seed and an engine; whatever else lies there does no harm."""
+    path = tmp_path / "opening.wav"
+    supply(Engine(), Mood(LOFI), Openings(path, "v1")).step()
+    station, version = LOFI, "v1"
+    if change == "version":
+        version = "v2"
+    elif change == "station":
+        station = PIANO
+    elif change == "prompt":
+        station = dataclasses.replace(LOFI, captions=("yet another",))
+    elif change == "none":
+        path.unlink()
+    else:
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2] if change == "cut" else b"x" * 5000)
+    engine = Engine()
+    target = supply(engine, Mood(station), Openings(path, version))
+    target.step()
+    assert engine.begun[0] == 11
+    assert target.take() is not None
+
+
+def test_a_disk_that_refuses_costs_nothing(tmp_path: Path) -> None:
+    """An opening that cannot be kept is no failure."""
+    target = supply(Engine(), Mood(LOFI), Openings(tmp_path / "no" / "such" / "opening.wav", "v1"))
+    target.step()
+    assert target.take() is not None

@@ -1,0 +1,400 @@
+"""From the shelves to the mixer: order, preparation ahead, the library's rules, the change of mood."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from base.notices import Notices
+from doubles.simulated_time import FakeClock
+from doubles.sounds import QuietBed, info, performed, tone
+from music.segment import SAMPLE_RATE_HZ, Performance, Recipe, Source
+from music.stations import Mood, Station
+from programme.loader import CALM_S, TICK_S, Loader
+from programme.mixer import Mixer
+from programme.supplies import BuiltinSupply, Levels, Library, Pacing, load
+from spool.spool import Spool
+
+LEVELS = Levels(-23.0, -45.0)
+LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
+PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
+SECONDS = 3.0
+
+
+def render(_recipe: Recipe, seed: int) -> Performance:
+    """Stand in for the built-in engine."""
+    return performed(tone(SECONDS, hz=200 + seed))
+
+
+class Room:
+    """A spool, a loader and a mixer, driven by hand."""
+
+    def __init__(self, folder: Path, engine: str = "auto", no_repeat: int = 2, target: int = 3) -> None:
+        self.clock = FakeClock()
+        self.notices = Notices(self.clock)
+        self.spool = Spool(folder, 1024, self.notices, self.clock)
+        self.spool.open()
+        self.mood = Mood(LOFI)
+        self.mixer = Mixer(QuietBed(), crossfade_s=0.5)
+        self.builtin = BuiltinSupply(render, self.mood, LEVELS, self.clock)
+        self.loader = Loader(
+            self.mixer, self.spool, self.mood, self.builtin, self.notices, self.clock,
+            levels=LEVELS, engine=engine, target=target, no_repeat=no_repeat,
+        )  # fmt: skip
+        self.heard: list[tuple[Source, str]] = []
+
+    def add(self, name: str, *, station: str = "lofi", shelf: str = "ready") -> str:
+        """Put a segment of 3 s on a shelf; return its key."""
+        about = info(SECONDS, key=name, station=station, prompt=name)
+        return self.spool.add(tone(SECONDS, hz=440), about, shelf=shelf).key
+
+    def play(self, seconds: float, *, builtin: bool = True) -> None:
+        """Let time pass: the mixer is pulled, the loader steps, the built-in engine renders."""
+        for _ in range(round(seconds / 0.1)):
+            self.loader.step()
+            if builtin:
+                self.builtin.step()
+            self.mixer.read(SAMPLE_RATE_HZ // 10)
+            playing = self.mixer.snapshot().playing
+            if not self.heard or self.heard[-1] != (playing.source, playing.key):
+                self.heard.append((playing.source, playing.key))
+
+    def keys(self, source: Source) -> list[str]:
+        """Return what was heard from a source, in order."""
+        return [key for heard, key in self.heard if heard is source]
+
+    def said(self) -> list[str]:
+        """Return the keys of the notices."""
+        return [notice.key for notice in self.notices.recent()]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    """A room with an empty spool."""
+    made = Room(tmp_path)
+    yield made
+    made.spool.close()
+
+
+def test_fresh_segments_play_in_their_order_and_move_to_played(room: Room) -> None:
+    """The queue is first in, first out; what began to be heard is played."""
+    keys = [room.add(name) for name in ("a", "b", "c")]
+    room.play(7)
+    assert room.keys(Source.FRESH) == keys
+    assert room.spool.ready() == ()
+    assert {entry.key for entry in room.spool.library()} == set(keys)
+
+
+def test_two_are_decoded_ahead_and_stay_ready_on_disk(room: Room) -> None:
+    """Decoding ahead uses nothing up: only what is heard leaves ready/."""
+    for name in "abcd":
+        room.add(name)
+    room.loader.step()
+    assert len(room.spool.ready()) == 4
+    room.mixer.read(1)
+    assert room.mixer.snapshot().stock[Source.FRESH] == 1  # of two offered, one began
+    room.loader.step()
+    assert len(room.spool.ready()) == 3
+
+
+def hang(room: Room) -> list[Callable[[], None]]:
+    """Let the disk hang: what is to be read waits in the list that is returned."""
+    waiting: list[Callable[[], None]] = []
+    room.loader._later = lambda _, errand: waiting.append(errand)
+    return waiting
+
+
+def test_a_disk_that_hangs_keeps_no_other_source_waiting(room: Room) -> None:
+    """What is in memory plays, fresh or built-in, until the files can be read."""
+    on_disk = [room.add(name) for name in "ab"]
+    waiting = hang(room)
+    room.play(4)
+    assert room.keys(Source.BUILTIN)
+    room.clock.time_s += 5.0
+    in_memory = room.add("c")
+    entry = room.spool.get(in_memory)
+    assert entry is not None
+    loose = replace(entry, path=None, samples=tone(SECONDS, hz=440))
+    assert room.spool._index.swap(entry, loose)
+    room.play(4)
+    assert room.keys(Source.FRESH) == [in_memory]
+    assert len(waiting) == 2
+    for errand in waiting:
+        errand()
+    room.play(8)
+    assert room.keys(Source.FRESH) == [in_memory, *on_disk]
+
+
+def test_what_was_read_too_late_is_not_played_as_fresh(room: Room) -> None:
+    """The listener changed the mood, or disliked it, while the disk hung."""
+    old, disliked = room.add("old"), room.add("bad")
+    waiting = hang(room)
+    room.loader.step()
+    room.mood.change(PIANO)
+    room.loader.change_mood()
+    room.spool.discard(disliked, "disliked")
+    room.loader.step()
+    for errand in waiting:
+        errand()
+    room.play(4)
+    assert not {old, disliked} & set(room.keys(Source.FRESH))
+
+
+def test_library_plays_when_nothing_is_fresh(room: Room) -> None:
+    """Without fresh music the library plays; the listener is told."""
+    key = room.add("old", shelf="played")
+    room.play(1)
+    assert room.heard[-1] == (Source.LIBRARY, key)
+    assert "source.library" in room.said()
+
+
+def test_builtin_plays_when_the_library_is_empty(room: Room) -> None:
+    """Without fresh music and without a library the built-in engine plays."""
+    room.play(1)
+    assert room.heard[-1][0] is Source.BUILTIN
+    assert "source.builtin" in room.said()
+
+
+def test_the_bed_plays_until_the_first_piece(room: Room) -> None:
+    """Nothing at all: the bed."""
+    room.play(1, builtin=False)
+    assert room.heard == [(Source.BED, "")]
+
+
+def test_fresh_music_replaces_the_bed_at_once(room: Room) -> None:
+    """A segment that arrives while the bed plays is faded in immediately."""
+    room.play(1, builtin=False)
+    key = room.add("new")
+    room.play(0.3, builtin=False)
+    assert room.heard[-1] == (Source.FRESH, key)
+
+
+def test_no_library_piece_comes_back_too_soon(room: Room) -> None:
+    """With LIBRARY_NO_REPEAT=2 three pieces take turns, least recently heard first."""
+    for name in "abc":
+        room.add(name, shelf="played")
+    room.play(20)
+    heard = room.keys(Source.LIBRARY)
+    assert len(heard) >= 6
+    assert all(heard[i] not in heard[max(0, i - 2) : i] for i in range(len(heard)))
+
+
+def test_two_library_pieces_are_mixed_with_builtin_music(room: Room) -> None:
+    """When all library pieces were heard too recently the built-in engine fills in."""
+    for name in "ab":
+        room.add(name, shelf="played")
+    room.play(20)
+    sources = [source for source, _ in room.heard]
+    assert Source.BUILTIN in sources
+    assert Source.LIBRARY in sources
+
+
+def test_acestep_only_repeats_rather_than_falls_to_noise(tmp_path: Path) -> None:
+    """ENGINE=acestep has no built-in music: the one library piece plays again and again."""
+    room = Room(tmp_path, engine="acestep")
+    key = room.add("only", shelf="played")
+    room.play(12)
+    assert set(room.keys(Source.LIBRARY)) == {key}
+    assert room.mixer.snapshot().frames[Source.BUILTIN] == 0
+
+
+def test_builtin_only_leaves_the_queue_alone(tmp_path: Path) -> None:
+    """ENGINE=builtin plays neither the queue nor the library."""
+    room = Room(tmp_path, engine="builtin")
+    room.add("fresh")
+    room.play(8)
+    assert {source for source, _ in room.heard} <= {Source.BUILTIN, Source.BED}
+    assert len(room.spool.ready()) == 1
+
+
+def test_liked_pieces_come_before_played_ones(tmp_path: Path) -> None:
+    """The library's order is kept, then played."""
+    room = Room(tmp_path)
+    room.add("played", shelf="played")
+    kept = room.add("kept", shelf="played")
+    room.spool.keep(kept)
+    assert Library(room.spool, room.mood, 2, "auto").pick([]) == room.spool.get(kept)
+
+
+def test_play_library_plays_only_what_was_liked(tmp_path: Path) -> None:
+    """--play-library: the likes, again and again, and nothing that was merely played."""
+    room = Room(tmp_path, engine="library")
+    room.add("played", shelf="played")
+    liked = room.add("liked", station="piano", shelf="played")
+    room.spool.keep(liked)
+    room.play(7)
+    assert set(room.keys(Source.LIBRARY)) == {liked}
+
+
+def test_a_corrupt_file_is_left_out_and_said(room: Room) -> None:
+    """A file that went bad on disk is named and skipped; the next one plays."""
+    bad, good = room.add("bad"), room.add("good")
+    entry = room.spool.get(bad)
+    assert entry is not None
+    assert entry.path is not None
+    entry.path.write_bytes(b"no music")
+    room.play(1)
+    assert room.heard[-1] == (Source.FRESH, good)
+    assert "loader.corrupt" in room.said()
+
+
+def test_a_deleted_file_is_skipped(room: Room) -> None:
+    """A file that is gone is no reason to stop."""
+    gone, good = room.add("gone"), room.add("good")
+    entry = room.spool.get(gone)
+    assert entry is not None
+    assert entry.path is not None
+    entry.path.unlink()
+    room.play(1)
+    assert room.heard[-1] == (Source.FRESH, good)
+
+
+def test_a_change_of_mood_sends_the_queue_to_the_library_and_fades_over(room: Room) -> None:
+    """After a change the old queue gives way, nothing is deleted, and the new mood is heard within a second."""
+    for name in "abcd":
+        room.add(name)
+    room.play(1)
+    playing = room.heard[-1][1]
+    room.mood.change(PIANO)
+    room.loader.change_mood()
+    room.play(1)
+    assert room.heard[-1][0] is Source.BUILTIN
+    assert room.spool.ready() == ()
+    assert len(room.spool.library()) == 4
+    assert playing in {entry.key for entry in room.spool.library()}
+
+
+def test_after_a_change_of_mood_the_library_must_fit(room: Room) -> None:
+    """Old pieces of another mood do not come back once the listener asked for a new one."""
+    room.add("old", shelf="played")
+    fitting = room.add("fitting", station="piano", shelf="played")
+    room.mood.change(PIANO)
+    room.loader.change_mood()
+    room.play(7)
+    assert room.keys(Source.LIBRARY) == [fitting]
+
+
+def test_builtin_music_of_the_old_mood_is_thrown_away(room: Room) -> None:
+    """A built-in piece that was rendered for the old mood is not used for the new one."""
+    room.builtin.step()
+    room.mood.change(PIANO)
+    assert room.builtin.take() is None
+    room.builtin.step()
+    piece = room.builtin.take()
+    assert piece is not None
+    assert piece.info is not None
+    assert piece.info.recipe.station == "piano"
+
+
+def test_waiting_time_and_queue_depth_are_logged(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has generation time, both waiting times and the queue depth of every segment that begins."""
+    caplog.set_level("INFO")
+    room.add("a")
+    room.add("b")
+    room.loader.step()
+    room.clock.wait(__import__("threading").Event(), 4.0)
+    room.play(0.2)
+    assert "on the shelf 4.0 s, queue depth 1" in caplog.text
+    assert room.loader.last_wait_s == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(("factor", "fresh_share"), [(0.5, 1.0), (1.0, 1.0), (2.0, 0.5), (1.5, 2 / 3), (3.0, 1 / 3)])
+def test_scarce_fresh_music_is_spread(factor: float, fresh_share: float) -> None:
+    """With generation f times slower than playback, one in f pieces is fresh."""
+    pacing, heard = Pacing(), []
+    for _ in range(120):
+        source = Source.LIBRARY if pacing.library_first else Source.FRESH
+        pacing.heard(source, factor, queue_full=False)
+        heard.append(source)
+    assert heard.count(Source.FRESH) / 120 == pytest.approx(fresh_share, abs=0.02)
+
+
+def test_a_full_queue_ends_the_spreading() -> None:
+    """Nothing is held back when the queue is full."""
+    pacing = Pacing()
+    pacing.heard(Source.FRESH, 3.0, queue_full=False)
+    assert pacing.library_first
+    pacing.heard(Source.LIBRARY, 3.0, queue_full=True)
+    assert not pacing.library_first
+
+
+def test_a_listeners_cut_file_is_played_and_said_once(room: Room, tmp_path: Path) -> None:
+    """What is there is music; each time it comes again nothing is said."""
+    import soundfile as sf
+
+    sf.write(tmp_path / "kept" / "mine.aiff", tone(SECONDS, amplitude=0.8), SAMPLE_RATE_HZ)
+    whole = (tmp_path / "kept" / "mine.aiff").read_bytes()
+    (tmp_path / "kept" / "mine.aiff").write_bytes(whole[: len(whole) // 2])
+    room.spool.close()
+    again = Room(tmp_path, engine="library", no_repeat=0)
+    again.play(3, builtin=False)
+    again.notices.say("spool.writable")
+    again.play(3, builtin=False)
+    assert again.loader.started[Source.LIBRARY] >= 2
+    said = [dict(notice.args) for notice in again.notices.recent() if notice.key == "segment.cut_off"]
+    assert said == [{"name": "mine.aiff", "missing": f"-{SECONDS / 2:.1f} s"}]
+    again.spool.close()
+
+
+def test_a_listeners_own_file_is_measured_and_played(room: Room, tmp_path: Path) -> None:
+    """A file without our metadata in kept/ is levelled like everything else."""
+    import soundfile as sf
+
+    sf.write(tmp_path / "kept" / "mine.flac", tone(SECONDS, amplitude=0.8), SAMPLE_RATE_HZ)
+    room.spool.close()
+    again = Room(tmp_path)
+    entry = again.spool.library()[0]
+    piece = load(entry, LEVELS, Source.LIBRARY, pytest.fail)
+    assert piece.info is None
+    assert abs(piece.samples).max() < 0.2
+    again.play(1)
+    assert again.heard[-1] == (Source.LIBRARY, entry.key)
+    again.spool.close()
+
+
+def test_the_loader_looks_rarely_while_all_is_well(room: Room) -> None:
+    """With pieces in stock and nothing new it sleeps longer; a piece that began or a new mood wakes it up."""
+    stop = threading.Event()
+    room.clock.at(1.0, lambda: [room.add(name) for name in "abcd"])
+    room.clock.at(5.0, lambda: room.mixer.read(1))
+    room.clock.at(8.0, room.loader.change_mood)
+    room.clock.at(10.0, stop.set)
+    room.loader.run(stop)
+    steps = [round(sum(room.clock.waited_s[:index]), 1) for index in range(len(room.clock.waited_s))]
+    pauses = dict(zip(steps, room.clock.waited_s, strict=True))
+    assert [pauses[at_s] for at_s in (0.0, 0.8)] == [TICK_S, TICK_S]
+    assert {pause for at_s, pause in pauses.items() if 1.5 < at_s < 4.5} == {CALM_S}
+    assert TICK_S in {pause for at_s, pause in pauses.items() if 5.0 <= at_s < 6.0}
+    assert TICK_S in {pause for at_s, pause in pauses.items() if 8.0 <= at_s < 9.0}
+
+
+def test_at_the_start_what_was_queued_for_another_mood_is_library(room: Room) -> None:
+    """A spool that was used for other moods: what does not match goes to the library, and never plays as fresh."""
+    others = [room.add(name, station="piano") for name in ("a", "b")]
+    mine = room.add("c")
+    room.play(1.0)
+    assert room.heard[-1] == (Source.FRESH, mine)
+    assert {entry.key for entry in room.spool.library()} >= set(others)
+    assert room.keys(Source.FRESH) == [mine]
+
+
+def test_a_piece_of_another_mood_that_comes_late_is_library_too(room: Room) -> None:
+    """A job that was asked for before the program was restarted with another mood."""
+    room.play(1.0)
+    late = room.add("late", station="piano")
+    room.play(10.0)
+    assert late not in room.keys(Source.FRESH)
+    assert room.spool.ready() == ()
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_mood_that_was_asked_for_is_not_mixed_with_others(room: Room, asked_for: bool) -> None:
+    """Asked for koto, and nothing of it there: rather the built-in koto than the library's lofi."""
+    room.mood.change(PIANO) if asked_for else None
+    other = room.add("other", station="koto", shelf="played")
+    room.play(8.0)
+    assert (other in room.keys(Source.LIBRARY)) is not asked_for

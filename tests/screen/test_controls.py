@@ -1,0 +1,194 @@
+"""Keys become commands: the state machine, without a terminal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screen.controls import (
+    CHOICE_LABELS,
+    Command,
+    Controls,
+    Dislike,
+    Like,
+    Mute,
+    Pause,
+    Prompt,
+    Quit,
+    Record,
+    Skip,
+    Station,
+    Volume,
+)
+from screen.view import ControlsView
+
+CHOICES = tuple((f"s{index}", f"Station {index}") for index in range(12))
+
+
+def press(controls: Controls, *keys: str) -> list[Command]:
+    """Press keys and return the commands that came of them."""
+    return [command for key in keys if (command := controls.key(key)) is not None]
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        (" ", Pause()),
+        ("n", Skip()),
+        ("+", Volume(5)),
+        ("=", Volume(5)),
+        ("-", Volume(-5)),
+        ("m", Mute()),
+        ("l", Like()),
+        ("d", Dislike()),
+        ("r", Record()),
+        ("q", Quit()),
+        ("1", Station("s0")),
+        ("9", Station("s8")),
+        ("N", Skip()),
+        ("ｎ", Skip()),
+        ("＋", Volume(5)),
+        ("３", Station("s2")),
+    ],
+)
+def test_keys_of_the_main_screen(key: str, command: Command) -> None:
+    """Each key gives its command, with caps lock and as a full-width letter too."""
+    controls = Controls(CHOICES)
+    assert controls.key(key) == command
+    assert controls.view == ControlsView()
+
+
+@pytest.mark.parametrize("key", ["0", "x", "esc", "enter", "up", "alt-q", "ctrl-u", "paste:q", "あ", "", "🎹"])
+def test_other_keys_mean_nothing(key: str) -> None:
+    """A key without a meaning, and text pasted by accident, change nothing."""
+    controls = Controls(CHOICES)
+    assert controls.key(key) is None
+    assert controls.view == ControlsView()
+
+
+def test_a_number_without_a_station_means_nothing() -> None:
+    """Three stations: 4 is no station."""
+    assert press(Controls(CHOICES[:3]), "4") == []
+
+
+@pytest.mark.parametrize("key", ["?", "esc", "q", "enter"])
+def test_help_opens_and_closes(key: str) -> None:
+    """The help opens with ? and closes with ?, Esc, Enter or q, which does not quit then."""
+    controls = Controls(CHOICES)
+    assert press(controls, "?") == []
+    assert controls.view.mode == "help"
+    assert press(controls, key) == []
+    assert controls.view.mode == "main"
+
+
+def test_a_command_key_leaves_the_help_and_is_obeyed() -> None:
+    """What the help explains can be tried at once."""
+    controls = Controls(CHOICES)
+    assert press(controls, "?", "n") == [Skip()]
+    assert controls.view.mode == "main"
+
+
+@pytest.mark.parametrize(
+    ("keys", "station"),
+    [
+        (("enter",), "s0"),
+        (("down", "down", "enter"), "s2"),
+        (("j", "j", "k", "enter"), "s1"),
+        (("up", "enter"), "s0"),
+        (("end", "down", "enter"), "s11"),
+        (("end", "home", "enter"), "s0"),
+        (("pagedown", "enter"), "s5"),
+        (("7",), "s6"),
+        (("a",), "s9"),
+        (("C",), "s11"),
+    ],
+)
+def test_the_picker_picks(keys: tuple[str, ...], station: str) -> None:
+    """Arrows, j and k move and stay in the list; Enter, digits and letters choose and close."""
+    controls = Controls(CHOICES)
+    assert press(controls, "s", *keys) == [Station(station)]
+    assert controls.view == ControlsView()
+
+
+def test_the_picker_begins_at_the_station_that_is_on() -> None:
+    """The selected station is the one that plays."""
+    controls = Controls(CHOICES)
+    controls.key("s", station="s4")
+    assert controls.view.selected == 4
+
+
+@pytest.mark.parametrize("key", ["esc", "s", "q"])
+def test_the_picker_closes_without_a_choice(key: str) -> None:
+    """Esc, s and q leave everything as it was."""
+    controls = Controls(CHOICES)
+    assert press(controls, "s", "down", key) == []
+    assert controls.view == ControlsView()
+
+
+def test_the_picker_without_stations() -> None:
+    """An empty list can be opened, moved in, and left."""
+    controls = Controls(())
+    assert press(controls, "s", "down", "end", "enter", "1", "esc") == []
+    assert controls.view == ControlsView()
+
+
+def test_labels_are_not_the_keys_that_move() -> None:
+    """No station hides behind a key that moves or closes."""
+    assert not set(CHOICE_LABELS) & set("jksq")
+    assert len(set(CHOICE_LABELS)) == len(CHOICE_LABELS)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ([*"soft piano", "enter"], "soft piano"),
+        ([*"静かな雨", "enter"], "静かな雨"),
+        ([*"rainn", "backspace", "enter"], "rain"),
+        ([*"old", "ctrl-u", *"new", "enter"], "new"),
+        ([*"soft piano", "ctrl-w", *"harp", "enter"], "soft harp"),
+        ([*"か\u3099", "backspace", *"き", "enter"], "き"),
+        (["paste:two\nlines\t\x1b[31m of it", "enter"], "two lines [31m of it"),
+        ([*"qsd?n", "enter"], "qsd?n"),
+        ([*"  much   space  ", "enter"], "much space"),
+        (["backspace", *"a", "up", "alt-x", "tab", "enter"], "a"),
+    ],
+)
+def test_a_prompt_is_typed(keys: list[str], text: str) -> None:
+    """Letters, also those that are commands elsewhere, are typed and edited; Enter asks for the music."""
+    controls = Controls(CHOICES)
+    assert press(controls, "p", *keys) == [Prompt(text)]
+    assert controls.view == ControlsView()
+
+
+@pytest.mark.parametrize("keys", [["esc"], ["enter"], [" ", " ", "enter"], [*"text", "esc"]])
+def test_an_empty_or_abandoned_prompt_changes_nothing(keys: list[str]) -> None:
+    """Esc, and Enter on nothing, only close the line."""
+    controls = Controls(CHOICES)
+    assert press(controls, "p", *keys) == []
+    assert controls.view == ControlsView()
+
+
+def test_a_prompt_has_a_limit() -> None:
+    """No more than the limit is taken, however it comes."""
+    controls = Controls(CHOICES, prompt_limit=5)
+    press(controls, "p", *"abcdefg", "paste:hij")
+    assert controls.view.typed == "abcde"
+
+
+KEYS = st.one_of(st.sampled_from(["enter", "esc", "up", "down", "backspace", "ctrl-u", "s", "p", "?"]), st.text())
+
+
+@given(st.lists(KEYS), st.integers(0, 40))
+def test_any_keys_keep_the_view_sane(keys: list[str], stations: int) -> None:
+    """Whatever is pressed: a known mode, a selection inside the list, a line that can be shown."""
+    choices = [(f"s{index}", "") for index in range(stations)]
+    controls = Controls(choices, prompt_limit=10)
+    for key in keys:
+        command = controls.key(key)
+        assert controls.view.mode in ("main", "help", "stations", "prompt")
+        assert 0 <= controls.view.selected < max(1, stations)
+        assert len(controls.view.typed) <= 10
+        assert not any(char < " " for char in controls.view.typed)
+        if isinstance(command, Prompt):
+            assert command.text.strip() == command.text != ""

@@ -1,0 +1,80 @@
+"""The farewell and its figures for machines."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generation.jobs import GeneratorSnapshot
+from music.segment import SAMPLE_RATE_HZ, Source
+from programme.mixer import MixerSnapshot
+from screen.plain_lines import stats_dict, summary_lines
+from screen.view import Snapshot
+from tools.screens import afternoon
+
+KEPT = Path("spool/kept")
+
+
+def session(**frames_s: float) -> Snapshot:
+    """Return the end of an afternoon in which the sources were heard for so many seconds."""
+    snapshot = afternoon()
+    frames = {Source[name.upper()]: int(seconds * SAMPLE_RATE_HZ) for name, seconds in frames_s.items()}
+    return replace(snapshot, mixer=replace(snapshot.mixer, frames=frames))
+
+
+def test_summary_tells_the_session() -> None:
+    """Time, silence, shares, counts, speed and the place of the likes are told, aligned."""
+    assert summary_lines(session(fresh=3400, builtin=599, bed=1), KEPT, "en") == [
+        "Thank you for listening.",
+        "  time played      1:06:40",
+        "  longest silence  none",
+        "  music            85 % fresh, 15 % built-in, <1 % bed",
+        "  made             128 pieces, 3 retried, 1 failed",
+        "  speed            median 10 s a piece, real-time factor 0.36",
+        "  likes            9 in spool/kept",
+    ]
+
+
+def test_summary_in_japanese() -> None:
+    """The same in Japanese, aligned by cells."""
+    assert summary_lines(session(fresh=60), KEPT, "ja")[1:4] == [
+        "  再生時間    1:00",
+        "  最長の無音  なし",
+        "  内訳        新曲 100%",
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_summary_of_nothing(language: str) -> None:
+    """A program that ended at once says what it knows and leaves out what it does not."""
+    lines = summary_lines(Snapshot(), KEPT, language)
+    assert len(lines) == 5
+    assert "0:00" in lines[1]
+
+
+def test_silence_is_owned_up_to() -> None:
+    """A silence that happened is told."""
+    snapshot = replace(afternoon(), mixer=MixerSnapshot(longest_silence_s=1.25))
+    assert "  longest silence  1.2 s" in summary_lines(snapshot, KEPT, "en")
+
+
+def test_stats_are_json_and_consistent() -> None:
+    """The figures survive strict JSON, and the shares sum to 1."""
+    stats = stats_dict(session(fresh=30, library=60, bed=10), KEPT)
+    assert json.loads(json.dumps(stats, allow_nan=False)) == stats
+    assert stats["shares"] == {"fresh": 0.3, "library": 0.6, "built-in": 0.0, "bed": 0.1}
+    assert stats["played_s"] == 100.0
+    assert stats["kept_folder"] == "spool/kept"
+
+
+def test_stats_have_no_nan() -> None:
+    """What is no number is null."""
+    snapshot = replace(Snapshot(), generator=GeneratorSnapshot(factor=math.nan, median_generation_s=math.inf))
+    stats = stats_dict(snapshot, KEPT)
+    assert stats["real_time_factor"] is None
+    assert stats["median_generation_s"] is None
+    json.dumps(stats, allow_nan=False)

@@ -1,0 +1,333 @@
+"""What the listener asks for is done: every command, the timer, and what must not happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import config
+from builtin.engine import Bed
+from doubles.simulated_time import FakeClock
+from doubles.sounds import info, piece, tone
+from music.segment import SAMPLE_RATE_HZ, Source
+from music.stations import builtin_stations
+from output.vlc_library import LibVlc
+from programme.mixer import Mixer
+from screen import controls
+from session.conductor import Conductor, SessionTimer, Wished
+from session.opening import Opening
+from session.sound import Sound
+
+
+class Desk:
+    """A sound that is pulled by hand, and the conductor in front of it."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        settings = config.load(["--spool-dir", str(folder), *arguments], {}, folder / "no.env")
+        self.clock = FakeClock()
+        self.stations = builtin_stations()
+        self.sound = Sound(Opening(settings, LibVlc(), self.clock), self.stations[0])
+        self.sound.spool.open()
+        self.programme = self.sound.programme
+        self.mixer = self.programme if isinstance(self.programme, Mixer) else Mixer(Bed())
+        self.quits = 0
+        self.rests: list[bool] = []
+        self.conductor = Conductor(
+            self.sound,
+            self.stations,
+            SessionTimer(self.clock.now(), settings.play_for, settings.pomodoro),
+            quit_=self.quit,
+            set_resting=self.rests.append,
+        )
+
+    def quit(self) -> None:
+        """Count that the end was asked for."""
+        self.quits += 1
+
+    def listen(self, seconds: float) -> None:
+        """Pull the programme."""
+        for _ in range(round(seconds * 10)):
+            self.mixer.read(SAMPLE_RATE_HZ // 10)
+
+    def said(self) -> list[str]:
+        """Return the keys of the notices."""
+        return [notice.key for notice in self.sound.notices.recent()]
+
+    def play_segment(self, name: str = "one") -> str:
+        """Have a played segment of 20 s heard; return its key."""
+        about = info(key=name)
+        entry = self.sound.spool.add(tone(20), about, shelf="played")
+        self.mixer.offer(piece(20, key=entry.key, about=about))
+        self.listen(0.2)
+        return entry.key
+
+    def playing(self) -> str:
+        """Return what is heard, as its key."""
+        return self.mixer.snapshot().playing.key
+
+    def wait_in_stock(self, *keys: str) -> None:
+        """Have pieces ready to be skipped to."""
+        for key in keys:
+            self.mixer.offer(piece(20, key=key))
+        self.listen(0.1)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk with an empty spool."""
+    made = Desk(tmp_path)
+    yield made
+    made.sound.spool.close()
+
+
+def test_pause_toggles(desk: Desk) -> None:
+    """Space pauses, space again resumes."""
+    desk.conductor.obey(controls.Pause())
+    desk.listen(0.2)
+    assert desk.mixer.snapshot().paused
+    desk.conductor.obey(controls.Pause())
+    desk.listen(0.2)
+    assert not desk.mixer.snapshot().paused
+
+
+COMMANDS = st.sampled_from(
+    [controls.Pause(), controls.Mute(), controls.Volume(5), controls.Volume(-5), controls.Volume(30), None]
+)
+
+
+@pytest.mark.parametrize("player", ["stream", "playlist"])
+def test_commands_act_on_what_was_wished(player: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """However fast they come, and whether the sound has followed (None) or not: each counts."""
+    desk = Desk(tmp_path_factory.mktemp("spool"), "--player", player)
+    paused, muted, percent = False, False, 100
+
+    @given(st.lists(COMMANDS, max_size=30))
+    def obeys(commands: list[controls.Pause | controls.Mute | controls.Volume | None]) -> None:
+        nonlocal paused, muted, percent
+        for command in commands:
+            if command is None:
+                desk.listen(0.1)
+                continue
+            desk.conductor.obey(command)
+            paused ^= isinstance(command, controls.Pause)
+            muted ^= isinstance(command, controls.Mute)
+            if isinstance(command, controls.Volume):
+                percent = min(100, max(0, percent + command.step))
+            assert desk.conductor.wished == Wished(percent, paused, muted)
+        desk.listen(0.1)
+        heard = desk.programme.snapshot()
+        assert (heard.paused, heard.muted, round(100 * heard.volume)) == (paused, muted, percent)
+
+    obeys()
+    desk.sound.spool.close()
+
+
+def test_a_break_does_not_undo_a_pause(tmp_path: Path) -> None:
+    """In a list of files too: who has paused stays paused when the break ends."""
+    desk = Desk(tmp_path, "--player", "playlist", "--pomodoro", "25/5")
+    desk.conductor.obey(controls.Pause())
+    for minute in (0, 25, 30):
+        desk.clock.time_s = minute * 60.0
+        desk.conductor.tick()
+        assert desk.programme.snapshot().resting == (minute == 25)
+    assert desk.programme.snapshot().paused
+    assert desk.said() == ["timer.break", "timer.work"]
+
+
+@pytest.mark.parametrize(("skips", "reached"), [(1, "b"), (2, "c"), (3, "d"), (9, "d")])
+def test_each_skip_counts(desk: Desk, skips: int, reached: str) -> None:
+    """Keys in one write skip as many pieces, but no more than there are."""
+    desk.wait_in_stock("a", "b", "c", "d")
+    desk.listen(5)
+    for _ in range(skips):
+        desk.conductor.obey(controls.Skip())
+    desk.listen(3)
+    assert desk.playing() == reached
+    desk.wait_in_stock("e")
+    desk.listen(3)
+    assert desk.playing() == reached
+
+
+@pytest.mark.parametrize(
+    "commands", [[controls.Dislike()], [controls.Dislike()] * 2, [controls.Skip(), controls.Dislike()]]
+)
+@pytest.mark.parametrize("heard_s", [0, 5])
+def test_a_dislike_costs_one_piece(desk: Desk, commands: list[controls.Command], heard_s: float) -> None:
+    """Disliked twice, or skipped and disliked, in one write: the next piece, which nobody has heard, is not lost."""
+    key = desk.play_segment("bad")
+    desk.wait_in_stock("b", "c")
+    desk.listen(heard_s)
+    for command in commands:
+        desk.conductor.obey(command)
+    desk.listen(3)
+    assert desk.playing() == "b"
+    assert desk.sound.spool.get(key) is None
+
+
+def test_a_piece_that_is_fading_in_can_be_disliked(desk: Desk) -> None:
+    """What is coming in is what is heard: it is left as soon as it is in."""
+    desk.wait_in_stock("a", "b", "c")
+    desk.listen(17)
+    assert (desk.mixer.snapshot().fading, desk.playing()) == (True, "b")
+    desk.conductor.obey(controls.Dislike())
+    desk.listen(1.2)
+    assert (desk.mixer.snapshot().fading, desk.playing()) == (False, "c")
+
+
+def test_like_twice_and_record_twice_in_one_write(desk: Desk) -> None:
+    """What toggles is as before after two of them."""
+    key = desk.play_segment()
+    for command in (controls.Like(), controls.Like(), controls.Record(), controls.Record()):
+        desk.conductor.obey(command)
+    assert not desk.sound.spool.is_kept(key)
+    assert desk.sound.recorder.path is None
+
+
+def test_volume_is_clamped_and_remembered(desk: Desk, tmp_path: Path) -> None:
+    """The volume stays within 0..100 % and is there again at the next start."""
+    desk.conductor.obey(controls.Volume(-30))
+    desk.listen(0.2)
+    assert desk.mixer.snapshot().volume == pytest.approx(0.7)
+    desk.conductor.obey(controls.Volume(500))
+    desk.listen(0.2)
+    assert desk.mixer.snapshot().volume == 1.0
+    desk.conductor.obey(controls.Volume(-45))
+    desk.sound.spool.close()
+    again = Desk(tmp_path)
+    assert again.mixer.snapshot().volume == pytest.approx(0.55)
+
+
+def test_a_volume_asked_for_wins_over_the_remembered_one(desk: Desk, tmp_path: Path) -> None:
+    """VOLUME given by the user is obeyed."""
+    desk.conductor.obey(controls.Volume(-45))
+    desk.sound.spool.close()
+    again = Desk(tmp_path, "--volume", "80")
+    assert again.mixer.snapshot().volume == pytest.approx(0.8)
+
+
+def test_mute_toggles(desk: Desk) -> None:
+    """The key m mutes and unmutes; the programme goes on."""
+    desk.conductor.obey(controls.Mute())
+    desk.listen(0.3)
+    assert desk.mixer.snapshot().muted
+    assert desk.mixer.snapshot().paused_frames == 0
+    desk.conductor.obey(controls.Mute())
+    desk.listen(0.3)
+    assert not desk.mixer.snapshot().muted
+
+
+def test_like_keeps_and_takes_back(desk: Desk) -> None:
+    """The key l moves the piece to kept/ with its metadata, l again takes it back."""
+    key = desk.play_segment()
+    desk.conductor.obey(controls.Like())
+    assert desk.sound.spool.is_kept(key)
+    entry = desk.sound.spool.get(key)
+    assert entry is not None
+    assert entry.path is not None
+    assert entry.path.parent.name == "kept"
+    desk.conductor.obey(controls.Like())
+    assert not desk.sound.spool.is_kept(key)
+
+
+def test_a_builtin_piece_can_be_liked(desk: Desk) -> None:
+    """A piece that only exists in memory is written to kept/."""
+    about = info(key="builtin-lofi-1", engine="builtin")
+    desk.mixer.offer(piece(20, source=Source.BUILTIN, key="builtin-lofi-1", about=about))
+    desk.listen(0.2)
+    desk.conductor.obey(controls.Like())
+    assert desk.sound.spool.snapshot().kept == 1
+    assert desk.sound.spool.is_kept("builtin-lofi-1")
+
+
+def test_the_bed_can_be_neither_liked_nor_disliked(desk: Desk) -> None:
+    """Noise is no piece; the listener is told."""
+    desk.listen(0.2)
+    desk.conductor.obey(controls.Like())
+    desk.conductor.obey(controls.Dislike())
+    assert desk.said() == ["like.nothing"]
+
+
+def test_dislike_deletes_and_skips(desk: Desk) -> None:
+    """The key d: never again, and on to the next piece."""
+    key = desk.play_segment("bad")
+    desk.mixer.offer(piece(20, key="next"))
+    desk.conductor.obey(controls.Dislike())
+    desk.listen(1.1)
+    assert desk.mixer.snapshot().playing.key == "next"
+    assert desk.sound.spool.get(key) is None
+    assert desk.said() == ["like.never_again"]
+
+
+def test_station_and_prompt_change_the_mood(desk: Desk) -> None:
+    """A station or a typed prompt becomes the mood; the same again changes nothing."""
+    desk.conductor.obey(controls.Station("piano"))
+    assert desk.sound.mood.station.key == "piano"
+    desk.conductor.obey(controls.Prompt("soft rain on a tin roof"))
+    assert desk.sound.mood.next_recipe(30).prompt == "soft rain on a tin roof"
+    token = desk.sound.mood.token()
+    desk.conductor.obey(controls.Prompt("soft rain on a tin roof"))
+    assert desk.sound.mood.token() == token == 2
+
+
+def test_record_toggles(desk: Desk) -> None:
+    """The key r starts a recording in the spool's recordings folder, r again ends it."""
+    desk.conductor.obey(controls.Record())
+    assert desk.sound.recorder.path is not None
+    assert desk.sound.recorder.path.parent.name == "recordings"
+    desk.conductor.obey(controls.Record())
+    assert desk.sound.recorder.path is None
+
+
+def test_quit_asks_for_the_end(desk: Desk) -> None:
+    """The key q ends the session."""
+    desk.conductor.obey(controls.Quit())
+    assert desk.quits == 1
+
+
+def test_for_fades_out_and_quits(tmp_path: Path) -> None:
+    """--for 1m: the music fades at the end and the program leaves by itself."""
+    desk = Desk(tmp_path, "--for", "60s")
+    desk.clock.time_s = 50.0
+    desk.conductor.tick()
+    desk.listen(13)
+    assert not desk.mixer.read(1000).any()
+    assert desk.quits == 0
+    desk.clock.time_s = 60.0
+    desk.conductor.tick()
+    assert desk.quits == 1
+
+
+def test_pomodoro_rests_in_the_breaks(tmp_path: Path) -> None:
+    """--pomodoro 25/5: in a break the bed plays and generation rests; then both come back."""
+    desk = Desk(tmp_path, "--pomodoro", "25/5")
+    desk.play_segment()
+    desk.conductor.tick()
+    desk.clock.time_s = 25 * 60.0
+    desk.conductor.tick()
+    desk.listen(5)
+    assert desk.rests == [False, True]
+    assert desk.mixer.snapshot().playing.source is Source.BED
+    desk.mixer.offer(piece(20, key="after"))
+    desk.clock.time_s = 30 * 60.0
+    desk.conductor.tick()
+    desk.listen(5)
+    assert desk.rests == [False, True, False]
+    assert desk.mixer.snapshot().playing.key == "after"
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 60])
+def test_the_closing_fade_is_as_long_as_what_is_left(tmp_path: Path, seconds: int) -> None:
+    """--for 10s: silence comes with the end, not after it, and the music is not cut before."""
+    desk = Desk(tmp_path, "--for", f"{seconds}s")
+    desk.conductor.tick()
+    fade_s = min(12.0, seconds / 2)
+    desk.clock.time_s = seconds - fade_s
+    desk.conductor.tick()
+    blocks = [abs(desk.mixer.read(SAMPLE_RATE_HZ // 10)).max() for _ in range(round(fade_s * 10) + 1)]
+    assert blocks[-1] == 0.0
+    assert min(blocks[:-1]) > 0.0
+    desk.sound.spool.close()

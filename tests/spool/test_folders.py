@@ -1,0 +1,171 @@
+"""Files in a folder that others can write to: nothing of theirs is followed, waited for or overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from base.errors import SpoolBusy
+from base.files import open_safely, read_safely, replace_safely
+from base.workers import Errands, within
+from music.segment import Recipe
+from spool.folders import LOCK_FILE, Files, FolderLock
+from spool.state_files import FILE, JobsFile, load_volume, save_volume
+
+PRECIOUS = "not yours"
+
+
+def link(path: Path) -> None:
+    """Put a link there, to a file that must stay as it is."""
+    path.symlink_to(path.parent / "victim")
+
+
+def hard_link(path: Path) -> None:
+    """Give the victim a second name."""
+    path.hardlink_to(path.parent / "victim")
+
+
+def fifo(path: Path) -> None:
+    """Put a FIFO there, which nobody reads or writes."""
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    """Put a folder there."""
+    path.mkdir()
+
+
+TRAPS = [link, hard_link, fifo, folder]
+each_trap = pytest.mark.parametrize("trap", TRAPS)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder with a file that nobody may touch."""
+    (tmp_path / "victim").write_text(PRECIOUS)
+    return tmp_path
+
+
+def save_jobs(shared: Path) -> None:
+    """Remember a job."""
+    JobsFile(shared / "jobs.json", "http://x").save(lambda: [("a", Recipe("lofi", "slow", 30.0))])
+
+
+@each_trap
+@pytest.mark.parametrize("name", ["jobs.json", "jobs.json.part"])
+def test_jobs_are_remembered_past_every_trap(shared: Path, trap: Callable[[Path], None], name: str) -> None:
+    """What lies in the way is replaced by a file of our own, or (a folder) left; nothing is written through it."""
+    trap(shared / name)
+    save_jobs(shared)
+    assert (shared / "victim").read_text() == PRECIOUS
+    if trap is not folder:
+        assert json.loads((shared / "jobs.json").read_text())["jobs"]
+        assert (shared / "jobs.json").stat().st_mode & 0o777 == 0o600
+
+
+@each_trap
+@pytest.mark.parametrize("name", [FILE, f"{FILE}.part", "remembered.part"])
+def test_the_volume_is_remembered_past_every_trap(shared: Path, trap: Callable[[Path], None], name: str) -> None:
+    """As for the jobs; reading waits for no FIFO either."""
+    trap(shared / name)
+    load_volume(shared)
+    save_volume(shared, 35)
+    assert (shared / "victim").read_text() == PRECIOUS
+    assert trap is folder or load_volume(shared) == 35
+
+
+@pytest.mark.parametrize("trap", [link, fifo, folder])
+def test_a_lock_that_is_no_file_of_ours_is_refused(shared: Path, trap: Callable[[Path], None]) -> None:
+    """One sentence says what to do; what a link leads to stays whole."""
+    trap(shared / LOCK_FILE)
+    with pytest.raises(SpoolBusy, match="delete it"):
+        FolderLock(shared).take()
+    assert (shared / "victim").read_text() == PRECIOUS
+
+
+def test_a_lock_with_a_second_name_is_refused(shared: Path) -> None:
+    """The pid would be written into the other file."""
+    hard_link(shared / LOCK_FILE)
+    with pytest.raises(SpoolBusy, match="delete it"):
+        FolderLock(shared).take()
+    assert (shared / "victim").read_text() == PRECIOUS
+
+
+def test_a_lock_left_by_root_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program was once started with sudo."""
+    lock = FolderLock(tmp_path)
+    lock.take()
+    lock.release()
+
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("spool.folders.open_safely", refused)
+    with pytest.raises(SpoolBusy, match=r"belongs to .*sudo chown .*SPOOL_DIR"):
+        lock.take()
+
+
+def test_what_is_new_is_for_us_alone(tmp_path: Path) -> None:
+    """Files 0600, folders 0700, whatever the umask allows."""
+    files = Files()
+    files.make_folder(tmp_path / "spool")
+    files.write(tmp_path / "spool" / "a.wav", b"x")
+    replace_safely(tmp_path / "spool" / "b.json", "{}")
+    FolderLock(tmp_path / "spool").take()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "spool").iterdir()}
+    assert modes == {"a.wav": 0o600, "b.json": 0o600, LOCK_FILE: 0o600}
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
+    """A reader finds the old text or the new."""
+    replace_safely(tmp_path / "a", "one")
+    replace_safely(tmp_path / "a", "two")
+    assert read_safely(tmp_path / "a") == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_only_a_regular_file_is_truncated(shared: Path) -> None:
+    """Nothing is cut before it is known what it is."""
+    link(shared / "a")
+    with pytest.raises(OSError, match="symbolic links"):
+        open_safely(shared / "a", os.O_WRONLY | os.O_TRUNC)
+    assert (shared / "victim").read_text() == PRECIOUS
+
+
+def test_of_one_name_the_latest_errand_is_done() -> None:
+    """While the disk hangs a hundred volumes wait as one."""
+    errands, go_on, begun = Errands(), threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def first() -> None:
+        begun.set()
+        go_on.wait(10.0)
+
+    threading.Thread(target=errands.run, args=(threading.Event(),), daemon=True).start()
+    errands.do("slow", first)
+    assert begun.wait(10.0)
+    for percent in range(100):
+        errands.do("volume", partial(done.append, percent))
+    assert not errands.wait_idle(0.0)
+    go_on.set()
+    assert errands.wait_idle(10.0)
+    assert done == [99]
+
+
+def test_who_hangs_is_not_waited_for() -> None:
+    """The answer in time, its error, or what to take otherwise."""
+
+    def refuses() -> int:
+        raise OSError("no")
+
+    assert within(10.0, lambda: 1, 0) == 1
+    assert within(0.0, lambda: int(threading.Event().wait(10.0)), 5) == 5
+    with pytest.raises(OSError, match="no"):
+        within(10.0, refuses, 0)

@@ -1,0 +1,136 @@
+"""Snapshots to look at: a good afternoon, a bad one, and every mode of the screen."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+from base.notices import Notice
+from generation.jobs import GeneratorSnapshot, JobView
+from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
+from programme.mixer import MixerSnapshot, PlayingView
+from screen.view import Snapshot, TimerView
+from spool.spool import SpoolSnapshot
+
+STATIONS = (
+    ("lofi", "Lo-fi beats", "ローファイ・ビート"),
+    ("ambient", "Ambient drift", "アンビエント"),
+    ("piano", "Quiet piano", "静かなピアノ"),
+    ("jazz", "Jazz café", "ジャズ喫茶"),
+    ("rain", "Rain study", "雨の書斎"),
+    ("focus", "Deep focus drone", "深い集中"),
+    ("synthwave", "Synthwave night", "シンセウェーブの夜"),
+    ("strings", "Classical strings", "クラシック弦楽"),
+    ("bossa", "Bossa nova", "ボサノヴァ"),
+    ("nature", "Forest and stream", "森とせせらぎ"),
+    ("techno", "Minimal techno", "ミニマル・テクノ"),
+    ("koto", "Koto garden", "琴の庭"),
+)
+PROMPTS = (
+    (
+        "mellow lo-fi hip hop, dusty drums, warm Rhodes piano, tape hiss, instrumental",
+        "lo-fi boom bap, soft felt piano, upright bass, vinyl crackle, instrumental",
+        "late night lo-fi, muted guitar, brushed snare, rain on a window, instrumental",
+    ),
+    (
+        "雨の夜のローファイ、温かいローズピアノ、柔らかいドラム、テープの揺らぎ",
+        "夕暮れの琴と静かなストリングス、せせらぎの音",
+        "古いレコードのノイズ、アップライトベース、ブラシのスネア",
+    ),
+)
+
+
+def segment(prompt: str, number: int = 1, audible_s: float = 27.4) -> SegmentInfo:
+    """Return the description of a segment."""
+    recipe = Recipe("lofi", prompt, 30.0, 82, "F major", "4/4")
+    length_frames = 30 * SAMPLE_RATE_HZ
+    cue_out_frames = int(audible_s * SAMPLE_RATE_HZ)
+    created_at = "2025-06-03T13:40:12+00:00"
+    return SegmentInfo(
+        f"s{number}", recipe, "acestep", str(3141592653 + number), created_at, length_frames, 0, cue_out_frames,
+        -16.2, -1.0, 9.84, 1.2,
+    )  # fmt: skip
+
+
+def levels(seed: int = 7, length: int = 100) -> tuple[float, ...]:
+    """Return levels that look like music: a slow swell, a beat, and a little chance."""
+    rng = random.Random(seed)
+    return tuple(
+        -25 + 7 * math.sin(index / 17) + 6 * abs(math.sin(index / 2.4)) + rng.uniform(-3, 3) for index in range(length)
+    )
+
+
+def afternoon(language: str = "en") -> Snapshot:
+    """Return an ordinary moment: fresh music, two of three ready, two jobs at the server."""
+    prompts = PROMPTS[language == "ja"]
+    ready = (segment(prompts[1], 2, 26.1), segment(prompts[2], 3, 28.0))
+    rng = random.Random(3)
+    playing = PlayingView(Source.FRESH, "s1", segment(prompts[0]), 11.4, 27.4)
+    generator = GeneratorSnapshot(
+        server="up",
+        server_detail="http://127.0.0.1:8001",
+        jobs=(
+            JobView("j1", 30.0, "Generating music (batch size: 1)", 6.2, 0.62),
+            JobView("j2", 30.0, "", 3.1, None, 2),
+        ),
+        produced=128,
+        retries=3,
+        failures=1,
+        last_generation_s=9.84,
+        median_generation_s=10.1,
+        last_wait_s=1.2,
+        factor=0.36,
+        generation_history_s=tuple(9 + rng.uniform(0, 4) for _ in range(24)),
+    )
+    texts = (
+        ("good", "server.up", (), "13:37"),
+        ("warning", "server.down", (("url", "http://127.0.0.1:8001"),), "14:02"),
+    )
+    notices = (*texts, ("good", "server.up", (), "14:03"))
+    return Snapshot(
+        mixer=MixerSnapshot(playing, volume=0.8, levels_db=levels()),
+        generator=generator,
+        spool=SpoolSnapshot(ready, played=117, kept=9, size_mb=712.4),
+        station="lofi",
+        station_title=STATIONS[0][1 + (language == "ja")],
+        player_state="playing",
+        liked=True,
+        recording="recordings/2025-06-03.wav",
+        timer=TimerView("work", 1450.0, 2, 8000.0),
+        uptime_s=3731.0,
+        uninterrupted_s=3731.0,
+        notices=tuple(Notice(level, key, args, 0.0, wall) for level, key, args, wall in notices),
+        depth_history=tuple(rng.choice((1, 2, 2, 3, 3, 3)) for _ in range(40)),
+        choices=tuple((key, titles[language == "ja"]) for key, *titles in STATIONS),
+    )
+
+
+def trouble(language: str = "en") -> Snapshot:
+    """Return a bad moment: the server is down, the queue empty, the disk full, and built-in music plays on."""
+    good = afternoon(language)
+    return replace(
+        good,
+        mixer=replace(good.mixer, playing=PlayingView(Source.BUILTIN, "seed 7", None, 40.0, 95.0), muted=True),
+        generator=replace(good.generator, server="down", jobs=(), lost=2, rejected=1, factor=1.7),
+        spool=SpoolSnapshot(played=117, kept=9, size_mb=1024.0, writable=False),
+        notices=good.notices[:2],
+        recording="",
+        liked=False,
+        timer=None,
+        player_state="no device",
+    )
+
+
+def screen(name: str, language: str = "en") -> Snapshot:
+    """Return a snapshot by its name: main, trouble, first, help, stations or prompt."""
+    good = afternoon(language)
+    typed = "静かな森の朝、フルート" if language == "ja" else "warm piano, soft rain"
+    return {
+        "main": good,
+        "trouble": trouble(language),
+        "first": Snapshot(choices=good.choices, station_title=good.station_title),
+        "help": replace(good, mode="help"),
+        "stations": replace(good, mode="stations", selected=3),
+        "prompt": replace(good, mode="prompt", typed=typed),
+    }[name]

@@ -1,0 +1,153 @@
+"""The real program and a sound device that fails for real."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Final
+
+from listening.sound_room import SINK, pause
+from whole.faults.program import Program, within
+from whole.faults.stage import FIRST_SOUND_S, ProcessRow, Stage
+
+AREA: Final = "real sound device"
+FOUND_S: Final = 5.0
+AWAY_S: Final = 5.0
+THAW_S: Final = 2.0  # VLC makes up for the samples that were due meanwhile
+RESUMED_S: Final = 4.0
+
+
+def away_and_back(stage: Stage, program: Program, back: Callable[[], None], healed_s: float = FOUND_S) -> None:
+    """With the device gone: it is found, nothing is used up unheard, it heals as the device is back."""
+    gone_at = time.monotonic()
+    if within(FOUND_S, lambda: program.said("player.no_device")) is None:
+        stage.problems.append(f"did not say player.no_device within {FOUND_S:g} s")
+    pause(1.0)
+    before = stage.ready()
+    pause(max(0.0, AWAY_S - (time.monotonic() - gone_at)) + 1.0)
+    stage.expect(stage.ready() == before, "segments were used up unheard")
+    stage.expect(before, "there was nothing to use up")
+    back()
+    back_at = time.monotonic()
+    with stage.hear() as ear:
+        healed_at = stage.expect_sound(ear, max(back_at, ear.heard_at(0)), healed_s)
+        stage.recovery_s = healed_at - back_at
+        stage.expect_said(program, "player.device_back", 1.0)
+        stage.play_on(ear, 2.0, healed_at)
+    stage.ends(program)
+
+
+def lost(
+    lose: Callable[[Stage], None], back: Callable[[Stage], None], healed_s: float = FOUND_S
+) -> Callable[[Stage], None]:
+    """Return a scene in which the device is lost while it plays, and comes back."""
+
+    def scene(stage: Stage) -> None:
+        stage.fill()
+        with stage.play("--plain") as program:
+            with stage.hear() as ear:
+                stage.begin(ear, program)
+            lose(stage)
+            away_and_back(stage, program, lambda: back(stage), healed_s)
+
+    return scene
+
+
+def no_server_at_start(stage: Stage) -> None:
+    """The sound server starts later than the program."""
+    stage.fill()
+    stage.kill_server()
+    with stage.play("--plain") as program:
+        stage.expect(within(FIRST_SOUND_S, lambda: "now playing" in program.output), "did not begin to play")
+        away_and_back(stage, program, stage.start_server)
+
+
+def no_server_at_all(stage: Stage) -> None:
+    """Without any sound server the program runs on, and ends when it is told to."""
+    stage.kill_server()
+    with stage.play(size=(80, 24)) as program:
+        stage.expect_said(program, "player.no_device", FIRST_SOUND_S + FOUND_S)
+        pause(2.0)
+        stage.ends(program)
+
+
+def frozen(stage: Stage) -> None:
+    """The sound server hangs for a while, and goes on."""
+    stage.fill()
+    with stage.play("--plain") as program:
+        with stage.hear() as ear:
+            stage.begin(ear, program)
+        stage.signal_server(signal.SIGSTOP)
+        pause(6.0)
+        stage.signal_server(signal.SIGCONT)
+        thawed_at = time.monotonic()
+        with stage.hear() as ear:
+            healed_at = stage.expect_sound(ear, max(thawed_at, ear.heard_at(0)), FOUND_S)
+            stage.recovery_s = healed_at - thawed_at
+            pause(THAW_S)
+            stage.play_on(ear, 2.0)
+        stage.ends(program)
+
+
+def frozen_at_the_end(stage: Stage) -> None:
+    """A sound server that hangs does not keep the program from ending."""
+    stage.fill()
+    with stage.play(size=(80, 24)) as program, stage.hear() as ear:
+        stage.expect_sound(ear, program.started_at)
+        stage.signal_server(signal.SIGSTOP)
+        pause(1.0)
+        stage.ends(program)
+        stage.signal_server(signal.SIGCONT)
+
+
+def lost_again_and_again(stage: Stage) -> None:
+    """The sound server dies three times."""
+    stage.fill()
+    with stage.play("--plain") as program:
+        for _ in range(3):
+            began_at = time.monotonic()
+            with stage.hear() as ear:
+                heard_at = stage.expect_sound(ear, max(began_at, ear.heard_at(0)), FIRST_SOUND_S)
+                stage.recovery_s = heard_at - began_at
+                stage.play_on(ear, 1.0, heard_at)
+            stage.kill_server()
+            pause(1.0)
+            stage.start_server()
+        with stage.hear() as ear:
+            stage.expect_sound(ear, ear.heard_at(0))
+        stage.ends(program)
+
+
+ROWS = (
+    ProcessRow(AREA, "no sound server at the start, then one", no_server_at_start, "player.no_device"),
+    ProcessRow(AREA, "no sound server at all", no_server_at_all, "player.no_device"),
+    ProcessRow(
+        AREA,
+        "the sound server is killed, and comes back",
+        lost(Stage.kill_server, Stage.start_server),
+        "player.device_back",
+    ),
+    ProcessRow(AREA, "the sound server dies three times", lost_again_and_again, "player.device_back"),
+    ProcessRow(
+        AREA,
+        "the device is pulled out, and put in again",
+        lost(
+            lambda stage: stage.control("unload-module", SINK[0]),
+            lambda stage: stage.control("load-module", *SINK),
+        ),
+        "player.device_back",
+    ),
+    ProcessRow(
+        AREA,
+        "the device is suspended, and resumed",
+        lost(
+            lambda stage: stage.control("suspend-sink", "out", "1"),
+            lambda stage: stage.control("suspend-sink", "out", "0"),
+            RESUMED_S,
+        ),
+        "player.device_back",
+    ),
+    ProcessRow(AREA, "the sound server hangs for 6 s", frozen),
+    ProcessRow(AREA, "the sound server hangs as we end", frozen_at_the_end),
+)

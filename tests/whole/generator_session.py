@@ -1,0 +1,129 @@
+"""A generator with everything around it, for tests: on a clock that they hold, in line or in threads."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from base.notices import Notices
+from config import Settings
+from doubles.scripted_server import MemoryStore, ScriptedServer, scripted_ingest
+from doubles.simulated_time import FakeClock, SimClock
+from generator_loop import GeneratorLoop
+from music.segment import Recipe
+from spool.state_files import KeeperFile
+
+DEFAULTS = replace(Settings(), engine="acestep")
+
+
+class Heard(Notices):
+    """Notices that count everything that is said, repetitions too."""
+
+    def __init__(self, clock: FakeClock | SimClock) -> None:
+        super().__init__(clock)
+        self.keys: list[str] = []
+        self.grave: list[str] = []
+
+    def say(self, key: str, level: str = "info", **fields: object) -> None:
+        """Say it and note that it was said."""
+        self.keys.append(key)
+        if level in ("warning", "error"):
+            self.grave.append(key)
+        super().say(key, level, **fields)
+
+
+@dataclass
+class Session:
+    """One run of the generator against a scripted server."""
+
+    folder: Path
+    clock: FakeClock | SimClock = field(default_factory=FakeClock)
+    settings: Settings = DEFAULTS
+    server: ScriptedServer = field(default_factory=lambda: ScriptedServer(lambda: 0.0))
+    seed: int = 0
+    mood: int = 0
+    jobs_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.server.now = self.clock.now
+        self.server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
+        self.stop = threading.Event()
+        self.notices = Heard(self.clock)
+        self.keeper = KeeperFile(self.folder, self.settings.acestep_api_url)
+        self.store = MemoryStore(self.folder)
+        self.recipes = 0
+        self.silent_s = 0.0
+        self.most_ahead = 0
+        self.loop = self.new_loop()
+
+    def new_loop(self) -> GeneratorLoop:
+        """Make a generator, as the next run of the program would."""
+        return GeneratorLoop(
+            self.settings,
+            self.server,
+            self.store,
+            self.next_recipe,
+            self.clock,
+            self.notices,
+            mood=lambda: self.mood,
+            ingest=scripted_ingest,
+            jobs_file=self.jobs_file,
+            rng=random.Random(self.seed),
+        )
+
+    def next_recipe(self, duration_s: float) -> Recipe:
+        """Ask for something else each time."""
+        self.recipes += 1
+        return Recipe("lofi", f"prompt {self.recipes} of mood {self.mood}", duration_s)
+
+    def produce(self, times: int = 1) -> int:
+        """Call `produce_one` in line; return how many segments it gave."""
+        return sum(len(self.loop.produce_one(self.stop)) for _ in range(times))
+
+    def said(self, key: str) -> int:
+        """How often a notice was said."""
+        return self.notices.keys.count(key)
+
+    def warnings(self) -> list[str]:
+        """Keys of all notices that are more than information."""
+        return self.notices.grave
+
+    def listen(self, duration_s: float, watch: Callable[[], object] | None = None) -> None:
+        """Play what is ready, in threads on a SimClock, for `duration_s`; `watch` is called every second."""
+        left_s, heard_s = 0.0, 0.0
+        while heard_s < duration_s:
+            if left_s <= 0.0:
+                entry = self.store.play()
+                if entry is not None and entry.info is not None:
+                    left_s = entry.info.audible_s
+                elif self.store.added:
+                    self.silent_s += 1.0
+            self.most_ahead = max(self.most_ahead, self.ahead())
+            if watch is not None:
+                watch()
+            self.clock.wait(self.stop, 1.0)
+            left_s, heard_s = left_s - 1.0, heard_s + 1.0
+
+    def ahead(self) -> int:
+        """Ready and in flight."""
+        return len(self.store.ready()) + len(self.loop.snapshot().jobs)
+
+    def end(self) -> bool:
+        """Stop the workers; return whether they ended within two seconds."""
+        self.stop.set()
+        self.clock.wait(threading.Event(), 2.0)
+        return self.loop.join(1.0)
+
+
+def session(folder: Path, *, clock: FakeClock | SimClock | None = None, seed: int = 0, **levers: Any) -> Session:
+    """Make a session; each lever is a setting, a lever of the server, or `mood` and `jobs_file`."""
+    names = set(Settings.__dataclass_fields__)
+    settings = replace(DEFAULTS, spool_dir=folder, **{name: value for name, value in levers.items() if name in names})
+    own = {name: value for name, value in levers.items() if name in ("mood", "jobs_file")}
+    rest = {name: value for name, value in levers.items() if name not in names and name not in own}
+    server = ScriptedServer(lambda: 0.0, seed=seed, **rest)
+    return Session(folder, clock or FakeClock(), settings, server, seed, **own)

@@ -1,0 +1,194 @@
+"""Real minutes with the genuine server and random faults, recorded and checked (`make soak MINUTES=30`).
+
+    python tests/whole/soak.py --minutes 30 --kill-every 120 --fail-rate 0.2 --error-rate 0.1 --hang-every 12
+    python tests/whole/soak.py --minutes 10 --player playlist
+
+The program runs in a terminal of its own and plays into a private PulseAudio, whose monitor is recorded. The server is
+the published acestep-api with its inference stubbed; "killed" is kill -9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from doubles.genuine_acestep import GenuineAcestep, is_installed
+from listening.listening import RATE_HZ, Samples, Stretch, blocks, odd_corners, quiet_stretches, silences
+from listening.sound_room import PROJECT, Child, Recorder, SoundRoom, Usage, app_command, is_usable, pause
+
+SEGMENTS: Final = PROJECT.parent / "shared" / "real_segments"
+FIRST_SECOND_S: Final = 1.0
+SETTLED_S: Final = 30.0
+LOOK_S: Final = 0.5
+HOLE_DBFS: Final = -140.0  # nothing was played at all
+HOLE_S: Final = 0.005
+SHOWN: Final = 10
+PLAYED: Final = re.compile(r": play (\S+) \(([\w-]+)\).*queue depth (\d+)")
+
+
+@dataclass
+class Soak:
+    """What was seen in a run."""
+
+    heard: Samples
+    begin_frame: int
+    first: Usage
+    last: Usage
+    exit_code: int
+    restarts: int
+    log: str
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
+    """Play for the minutes asked, killing the server as asked."""
+    levers = {
+        name: getattr(options, name) for name in ("speed", "fail_rate", "hang_every", "bad_every", "error_rate", "seed")
+    }
+    (folder / "server").mkdir(exist_ok=True)
+    server = GenuineAcestep(folder / "server", segments=SEGMENTS if SEGMENTS.is_dir() else None, **levers)
+    spool, stats = folder / "spool", folder / "stats.json"
+    command = app_command(
+        *("--acestep-api-url", server.url, "--spool-dir", spool, "--stats-json", stats, "--player", options.player),
+        *("--engine", options.engine, "--stall-sec", str(options.stall), "--volume", "100", *options.app),
+    )
+    recorder = Recorder(room, folder / "heard.raw")
+    restarts, next_kill_at, back_at = 0, options.kill_every or float("inf"), float("inf")
+    with server, recorder, Child(command, room.environment, size=(100, 30)) as app:
+        ends_s, first = 60 * options.minutes, None
+        while (now := time.monotonic() - app.started_at) < ends_s and app.process.poll() is None:
+            pause(LOOK_S)
+            if first is None and now > min(SETTLED_S, ends_s / 4):
+                first = app.usage()
+            if now > next_kill_at:
+                server.kill()
+                restarts, next_kill_at, back_at = restarts + 1, now + options.kill_every, now + options.down
+            if now > back_at:
+                server.launch()
+                back_at = float("inf")
+            if options.progress:
+                print(f"\r{now:6.0f} s, server killed {restarts} times", end="", flush=True)
+        print("\r" if options.progress else "", end="")
+        if app.process.poll() is not None or first is None:
+            raise RuntimeError(f"the program ended by itself:\n{app.output[-2000:]}")
+        last, end_frame = app.usage(), recorder.frames
+        begin = recorder.frame_at(app.started_at)
+        exit_code = app.end()
+    return Soak(
+        heard=recorder.samples()[:end_frame],
+        begin_frame=begin + round(FIRST_SECOND_S * RATE_HZ),
+        first=first,
+        last=last,
+        exit_code=exit_code,
+        restarts=restarts,
+        log=(spool / "player.log").read_text(errors="replace"),
+        stats=json.loads(stats.read_text()) if stats.exists() else {},
+    )
+
+
+def report(soak: Soak, player: str) -> bool:
+    """Print what was seen; return whether it was good."""
+    heard = soak.heard[soak.begin_frame :]
+    silent = silences(blocks(heard), -60.0, 0.1)
+    holes = silences(blocks(heard), HOLE_DBFS, HOLE_S)
+    print(f"minutes               {len(heard) / RATE_HZ / 60:.1f}, server killed and restarted {soak.restarts} times")
+    _print_stretches("silence", "below -60 dBFS for over 100 ms", silent)
+    _print_stretches("holes", "nothing played for over 5 ms", holes)
+    _print_stretches("quiet", "below -50 dBFS for over 0.25 s, rests in the music too", quiet_stretches(blocks(heard)))
+    print(f"odd corners           {len(odd_corners(blocks(heard)))} (sharper than what is around; drums have some)")
+    if player == "playlist" and holes:
+        gaps_ms = [1000 * hole.length_s for hole in holes]
+        print(
+            f"gaps between files    {len(gaps_ms)}, median {statistics.median(gaps_ms):.0f} ms, to {max(gaps_ms):.0f}"
+        )
+    played = PLAYED.findall(soak.log)
+    fresh = [index for index, (_, source, _) in enumerate(played) if source == "fresh"]
+    depths = [int(depth) for _, _, depth in played[fresh[0] :]] if fresh else []
+    print(f"played                {dict(Counter(source for _, source, _ in played))}")
+    print(f"queue depth           lowest {min(depths, default=0)} at a play start after the first segment")
+    print(f"counters              {_counters(soak.stats)}")
+    for name in ("rss_mb", "threads", "open_files", "cpu_s"):
+        print(f"{name:21} {getattr(soak.first, name):.1f} -> {getattr(soak.last, name):.1f}")
+    tracebacks = soak.log.count("Traceback")
+    print(f"log                   {tracebacks} tracebacks, {soak.log.count(' ERROR ')} errors")
+    print(f"exit code             {soak.exit_code}")
+    faults = {
+        "silence": bool(silent) and player == "stream",
+        "holes": bool(holes) and player == "stream",
+        "nothing fresh was played": not fresh,
+        "exit code": soak.exit_code != 0,
+        "tracebacks in the log": tracebacks > 0,
+        "no statistics": not soak.stats,
+    }
+    found = [name for name, is_so in faults.items() if is_so]
+    print(f"verdict               {'FAILED: ' + ', '.join(found) if found else 'passed'}")
+    return not found
+
+
+def _print_stretches(name: str, meaning: str, stretches: Sequence[Stretch]) -> None:
+    total_ms = 1000 * sum(stretch.length_s for stretch in stretches)
+    longest_ms = 1000 * max((stretch.length_s for stretch in stretches), default=0.0)
+    print(f"{name:21} {total_ms:.0f} ms in all, longest {longest_ms:.0f} ms ({meaning})")
+    for stretch in stretches[:SHOWN]:
+        print(f"{'':21}   at {stretch.begin_s + FIRST_SECOND_S:.2f} s: {1000 * stretch.length_s:.0f} ms")
+
+
+def _counters(stats: dict[str, Any]) -> str:
+    names = (
+        "played_s",
+        "silent_s",
+        "segments",
+        "retries",
+        "failures",
+        "rejected",
+        "lost",
+        "real_time_factor",
+        "shares",
+    )
+    return ", ".join(
+        f"{name} {stats[name]:.2f}" if isinstance(stats[name], float) else f"{name} {stats[name]}"
+        for name in names
+        if name in stats
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; return 0 when it was good, 1 when it was not, 2 when it cannot be run here."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--player", choices=("stream", "playlist"), default="stream")
+    parser.add_argument("--engine", choices=("auto", "acestep"), default="auto")
+    parser.add_argument("--speed", type=float, default=0.3, help="generation seconds per second of audio (0.3)")
+    parser.add_argument("--kill-every", type=float, default=120.0, help="seconds between two kills; 0: never (120)")
+    parser.add_argument("--down", type=float, default=10.0, help="seconds until it is started again (10)")
+    parser.add_argument("--fail-rate", type=float, default=0.2, help="share of jobs that fail (0.2)")
+    parser.add_argument("--error-rate", type=float, default=0.1, help="share of HTTP calls answered by an error (0.1)")
+    parser.add_argument("--hang-every", type=int, default=12, help="each so manieth job hangs; 0: none (12)")
+    parser.add_argument("--bad-every", type=int, default=9, help="each so manieth job gives bad audio; 0: none (9)")
+    parser.add_argument("--stall", type=float, default=30.0, help="STALL_SEC of the program (30)")
+    parser.add_argument("--seed", type=int, default=0, help="of the server's faults (0)")
+    parser.add_argument("--keep", type=Path, help="folder for the recording, the log and the spool; else a passing one")
+    parser.add_argument("app", nargs="*", help="after --: further options of the program")
+    options = parser.parse_args(arguments)
+    options.progress = sys.stdout.isatty()
+    if not is_usable() or not is_installed():
+        print("a soak needs pulseaudio, parec and the genuine server (make soak installs the latter)", file=sys.stderr)
+        return 2
+    with SoundRoom() as room, tempfile.TemporaryDirectory(prefix="soak-") as passing:
+        folder = options.keep or Path(passing)
+        folder.mkdir(parents=True, exist_ok=True)
+        return 0 if report(run(options, room, folder), options.player) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
