@@ -13,7 +13,7 @@ export PYTHONPATH := prototype:tests
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
-run: .venv/.run .venv/.vlc ## play (ARGS="--help" shows all options)
+run: .venv/.run .venv/.vlc .venv/.instruments ## play (ARGS="--help" shows all options)
 	@$(PY) prototype/app.py $(ARGS) $(if $(findstring --check,$(ARGS)),|| [ $$? = 1 ])
 
 serve: .venv/.run ## start ACE-Step's own server and keep it alive
@@ -73,3 +73,8 @@ HAS_VLC := $(PY) -c 'import sys, vlc; sys.exit(vlc.Instance("--quiet") is None)'
 	@$(HAS_VLC) || .ci/system vlc
 	@$(HAS_VLC) || { echo "libVLC 3 is installed but does not start; see: $(PY) -c 'import vlc; vlc.Instance()'" >&2; exit 1; }
 	@touch $@
+
+# Asked for once: the music plays without them.
+.venv/.instruments: | .venv/.vlc
+	@touch $@
+	@.ci/system instruments || true
