@@ -129,7 +129,8 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
 
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing and return the exit code, None when nothing was."""
-    if not (settings.check or settings.render or settings.list_stations or settings.library or settings.serve):
+    modes = (settings.check, settings.render, settings.list_stations, settings.library, settings.export, settings.serve)
+    if not any(modes):
         return None
     process.settle()
     if settings.check:
@@ -140,6 +141,10 @@ def beside_playing(settings: Settings) -> int | None:
         from modes import render
 
         return render.render(settings)
+    if settings.export:
+        from modes import export
+
+        return export.export(settings)
     if settings.serve:
         from modes import serve
 

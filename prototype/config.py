@@ -30,6 +30,8 @@ from settings.kinds import (
     PROJECT_ROOT,
     READABLE,
     RESULT_FILE,
+    RESULT_FOLDER,
+    SOUND_FORMATS,
     SOUNDFONT,
     URL,
     YES_NO,
@@ -119,7 +121,7 @@ class Settings:
 
     player: str = setting(
         choice("stream", "playlist"), "stream", SOUND, "one seamless stream, or VLC's own list of files (with gaps)")
-    audio_output: str = setting(AUDIO_OUTPUT, "auto", SOUND, "where the sound goes; file:PATH records it as WAV")
+    audio_output: str = setting(AUDIO_OUTPUT, "auto", SOUND, "where the sound goes; file:PATH records it")
     soundfont: Path | None = setting(
         SOUNDFONT, None, SOUND, "instruments of the built-in music; left alone, the best of the usual places",
         example="~/GeneralUser.sf2")
@@ -140,6 +142,8 @@ class Settings:
     spool_max_mb: float = setting(number(50, 1_000_000), "1024", FILES, "megabytes of played segments kept on disk")
     library_no_repeat: int = setting(
         whole(0, 100), "8", FILES, "other pieces heard before one from the library comes again")
+    record_format: str = setting(
+        choice(*SOUND_FORMATS), "flac", FILES, "kind of the recordings that r makes, and of what --export writes")
     log_file: Path | None = setting(
         LOG, None, FILES, "log file; normally player.log in the spool", example="player.log")
 
@@ -152,6 +156,8 @@ class Settings:
     output: Path | None = setting(
         RESULT_FILE, None, MODES, "the file that --render writes: .wav, .flac, .ogg, .opus or .mp3", env="",
         flags=("-o", "--output"))
+    export: Path | None = setting(
+        RESULT_FOLDER, None, MODES, "write what you liked into this folder, as RECORD_FORMAT says", env="")
     serve: bool = setting(YES_NO, "false", MODES, "start ACE-Step's own server and keep it alive (make serve)", env="")
     stats_json: Path | None = setting(
         RESULT_FILE, None, MODES, "when done, also write the summary here as JSON", env="")
@@ -303,9 +309,8 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
 
 def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
     faults = []
-    modes = [
-        name for name in ("list_stations", "library", "play_library", "check", "render", "serve") if values.get(name)
-    ]
+    beside = ("list_stations", "library", "play_library", "check", "render", "export", "serve")
+    modes = [name for name in beside if values.get(name)]
     if len(modes) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in modes)
         faults.append(f"{flags}: only one of them at a time; leave the others out")

@@ -80,6 +80,8 @@ def test_defaults_are_the_documented_ones() -> None:
         "library_no_repeat": 8,
         "log_file": None,
         "acestep_dir": None,
+        "record_format": "flac",
+        "export": None,
         "lang": "auto",
         "plain": False,
         "play_for": None,

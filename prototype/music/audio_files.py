@@ -9,10 +9,11 @@ Writes sound into a file as it comes: the format follows the name, and libsndfil
 
 from __future__ import annotations
 
+import datetime
 import io
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -31,6 +32,7 @@ FORMATS: Final = {
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
+ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
 
 
@@ -47,29 +49,99 @@ def format_of(path: Path, frames: int = 0) -> tuple[str, str]:
     return FORMATS[suffix]
 
 
+def tags_of(title: str, prompt: str, made_at: datetime.datetime) -> dict[str, str]:
+    """Return the tags of music of ours."""
+    return {"title": title, "artist": "sagyō-on", "comment": prompt, "date": made_at.isoformat(timespec="seconds")}
+
+
+def id3(tags: Mapping[str, str]) -> bytes:
+    """Return an ID3v2.4 tag (id3.org): libsndfile's own takes UTF-8 for Latin-1."""
+    frames = b""
+    for name, words in tags.items():
+        body = b"\x03" + (b"und\0" if name == "comment" else b"") + words.encode("utf-8", "replace")
+        frames += ID3_FRAMES[name] + _synchsafe(len(body)) + b"\0\0" + body
+    return b"ID3\x04\0\0" + _synchsafe(len(frames)) + frames
+
+
+def _synchsafe(number: int) -> bytes:
+    """Return four bytes of seven bits each."""
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+class Behind:
+    """What stands in a file behind its first bytes, as libsndfile sees it; `error` is what the disk refused.
+
+    An exception would get lost in libsndfile.
+    """
+
+    def __init__(self, file: BinaryIO, head: bytes) -> None:
+        self._file = file
+        self._begin = len(head)
+        self.error: OSError | None = None
+        file.write(head)
+
+    def write(self, data: bytes) -> int:
+        """Write at the present place."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        """Read at the present place."""
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        return self._file.seek(offset + (self._begin if whence == os.SEEK_SET else 0), whence) - self._begin
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell() - self._begin
+
+
 class Encoder:
     """A file that is being written; leave it as a context, or `close` it.
 
-    `kind` is what `format_of` returned, as the file at `path` may still have another name. `tags` are those of
-    libsndfile: title, artist, comment, date, …
+    `target` is its path or a descriptor that stays open. `kind` is what `format_of` returned, as the file may still
+    have another name. `tags` are title, artist, comment and date.
     Raises OSError and SoundFileError, in every method.
     Threads: one.
     """
 
-    def __init__(self, path: Path, kind: tuple[str, str], **tags: str) -> None:
+    def __init__(self, target: Path | int, kind: tuple[str, str], **tags: str) -> None:
         container, coding = kind
-        self._file: Any = sf.SoundFile(path, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=coding, format=container)
-        for name, words in tags.items():
+        self._raw: BinaryIO | None = None
+        self._behind: Behind | None = None
+        if container == "MP3":
+            self._raw = open(target, "w+b", buffering=0, closefd=isinstance(target, Path))  # noqa: SIM115
+            self._behind = Behind(self._raw, id3(tags))
+        sink = self._behind or target
+        self._file: Any = sf.SoundFile(
+            sink, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=coding, format=container, closefd=False
+        )
+        for name, words in tags.items() if self._behind is None else ():
             setattr(self._file, name, words)
 
     def write(self, block: Samples) -> None:
         """Append a block: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ."""
         for begin in range(0, len(block), BLOCK_FRAMES):
             self._file.write(block[begin : begin + BLOCK_FRAMES])
+        self._check()
 
     def close(self) -> None:
         """Complete the file."""
-        self._file.close()
+        try:
+            self._file.close()
+            self._check()
+        finally:
+            if self._raw is not None:
+                self._raw.close()
+
+    def _check(self) -> None:
+        if self._behind is not None and self._behind.error is not None:
+            raise self._behind.error
 
     def __enter__(self) -> Self:
         return self

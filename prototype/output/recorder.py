@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import queue
 import stat
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,7 +19,8 @@ import soundfile as sf
 
 from base.files import open_safely, own_target
 from base.notices import Notices
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
+from music.audio_files import LONGEST_WAV_FRAMES, Encoder, format_of
+from music.segment import SAMPLE_RATE_HZ, Samples
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +28,19 @@ WAITING_BLOCKS: Final = 600  # about a minute of sound: the disk may be that lat
 WRITE_S: Final = 1.0  # to wake up for every block would cost as much again as to write it
 PIPE_WRITE_S: Final = 0.1  # a pipe holds a third of a second
 PIPE_BYTES: Final = 4 * SAMPLE_RATE_HZ  # what is kept for a reader that is late: a second
-FORMATS: Final = {".flac": "FLAC", ".ogg": "OGG"}  # anything else is written as WAV
-LONGEST_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours; then a new part begins
 
 
 @dataclass
 class Recording:
-    """One recording that was asked for. `lost_frames` found no room on their way to the disk (counted in `take`)."""
+    """One recording that was asked for.
+
+    `path` changes as it is opened where a `new` file is wanted and one has that name (the writer's field).
+    `lost_frames` found no room on their way to the disk (counted in `take`).
+    """
 
     path: Path
+    tags: Mapping[str, str] = field(default_factory=dict)
+    new: bool = False
     lost_frames: int = 0
 
 
@@ -70,9 +77,12 @@ class Recorder:
         current = self._current
         return current.path if current is not None else None
 
-    def start(self, path: Path) -> None:
-        """Begin to record into `path`, from the next block on; into a FIFO as raw 16-bit samples, while it is read."""
-        current = Recording(path)
+    def start(self, path: Path, tags: Mapping[str, str] | None = None, *, new: bool = False) -> None:
+        """Begin to record into `path`, from the next block on; into a FIFO as raw 16-bit samples, while it is read.
+
+        `tags` as of `Encoder`. No other file loses its name to a `new` one, which gets a number then.
+        """
+        current = Recording(path, tags or {}, new)
         self._queue.put(current)
         self._current = current
 
@@ -117,16 +127,19 @@ class Recorder:
             if item is None or isinstance(item, Recording):
                 self._end()
                 self._written = item
-                self._sink = _open(item.path) if item is not None else None
+                self._sink = _open(item) if item is not None else None
             elif self._sink is not None:
                 if isinstance(self._sink, File) and self._sink.is_full(len(item)):
                     begun, sink = self._sink.path, self._sink
                     self._sink = None
                     sink.close()
-                    self._sink = _open(begun.with_name(f"{begun.stem}+{begun.suffix}"))
+                    self._sink = File(begun.with_name(f"{begun.stem}+{begun.suffix}"), sink.tags, new=False)
                 self._sink.write(item)
-        except (OSError, sf.SoundFileError) as error:
-            failed, self._sink, self._written = self._written, None, None
+        except (OSError, ValueError, sf.SoundFileError) as error:  # ValueError: a FIFO went away, its name is no format
+            failed, given_up, self._sink, self._written = self._written, self._sink, None, None
+            if given_up is not None:
+                with contextlib.suppress(OSError, sf.SoundFileError):
+                    given_up.close()
             self._notices.say("recorder.failed", "warning", reason=getattr(error, "strerror", None) or str(error))
             if failed is self._current:
                 self._current = None
@@ -146,12 +159,18 @@ class Recorder:
             self._notices.say("recorder.ended", "good", path=str(ended.path))
 
 
-def _open(path: Path) -> Sink:
+def _open(recording: Recording) -> Sink:
+    asked = recording.path
     with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISFIFO(path.stat().st_mode):
-            return Pipe(path)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return File(path)
+        if stat.S_ISFIFO(asked.stat().st_mode):
+            return Pipe(asked)
+    asked.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number in itertools.count(2):
+        try:
+            return File(recording.path, recording.tags, new=recording.new)
+        except FileExistsError:
+            recording.path = asked.with_name(f"{asked.stem}-{number}{asked.suffix}")
+    raise AssertionError("there is always another number")
 
 
 class File:
@@ -160,28 +179,33 @@ class File:
     Threads: one.
     """
 
-    def __init__(self, path: Path) -> None:
-        kind = FORMATS.get(path.suffix.lower(), "WAV")
+    def __init__(self, path: Path, tags: Mapping[str, str], *, new: bool) -> None:
+        """Raise FileExistsError when it must be `new` and is not."""
         self.path = path
-        self._fd = open_safely(own_target(path), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self.tags = tags
+        self._kind = format_of(path)
+        self._frames = 0
+        flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
+        self._fd = open_safely(path if new else own_target(path), flags)
         try:
-            self._file = sf.SoundFile(self._fd, "w", SAMPLE_RATE_HZ, CHANNELS, format=kind, closefd=False)
-        except sf.SoundFileError:
+            self._encoder = Encoder(self._fd, self._kind, **tags)
+        except (OSError, sf.SoundFileError):
             os.close(self._fd)
             raise
 
     def is_full(self, frames: int) -> bool:
         """Whether so many frames more would not fit."""
-        return bool(self._file.format == "WAV" and self._file.frames + frames > LONGEST_FRAMES)
+        return self._kind[0] == "WAV" and self._frames + frames > LONGEST_WAV_FRAMES
 
     def write(self, block: Samples) -> None:
         """Append a block."""
-        self._file.write(block)
+        self._encoder.write(block)
+        self._frames += len(block)
 
     def close(self) -> None:
         """Finish the file; what the disk refuses at last is an error too. Raises OSError."""
         try:
-            self._file.close()
+            self._encoder.close()
             os.fsync(self._fd)
         finally:
             os.close(self._fd)

@@ -157,6 +157,7 @@ class Conductor:
         quit_: Callable[[], None],
         set_resting: Callable[[bool], None],
     ) -> None:
+        self._sound = sound
         self._programme = sound.programme
         self.wished = Wished(volume_percent=round(100 * sound.programme.snapshot().volume))
         self._resting = False
@@ -259,7 +260,7 @@ class Conductor:
     def _record(self) -> None:
         if self._recorder.path is None:
             stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-            self._recorder.start(self._folder / RECORDINGS / f"{stamp}.flac")
+            self._sound.record(self._folder / RECORDINGS / f"{stamp}.{self._sound.settings.record_format}", new=True)
             self._notices.say("recorder.started", "good", path=str(self._recorder.path))
         else:
             self._recorder.end()

@@ -6,10 +6,12 @@ when there is music already.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import logging
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from base.workers import Errands, Worker
 from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
+from music.audio_files import tags_of
 from music.segment import CHANNELS, Samples
 from music.stations import Mood, Station
 from output.recorder import Recorder
@@ -106,7 +109,7 @@ class Sound:
         self._opening.begin("spool", self.spool.run, awaited=False)
         self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
-            self.recorder.start(self.settings.recording_path)
+            self.record(self.settings.recording_path)
         if isinstance(self.player, StreamPlayer):
             self._take_over(self.player)
             self._opening.begin("loader", self.loader.run)
@@ -128,6 +131,13 @@ class Sound:
             self._recording.join(max(0.0, ends_at - self.clock.now()))
         self.spool.close(max(0.0, ends_at - self.clock.now()))
         self._errands.wait_idle(max(0.0, ends_at - self.clock.now()))
+
+    def record(self, path: Path, *, new: bool = False) -> None:
+        """Begin to record, with the station's title and the prompt of what is playing inside the file."""
+        station, piece = self.mood.station, self.programme.playing_piece()
+        prompt = piece.info.recipe.prompt if piece is not None and piece.info is not None else station.captions[0]
+        title = station.title(self.settings.language)
+        self.recorder.start(path, tags_of(title, prompt, datetime.datetime.now().astimezone()), new=new)
 
     def later(self, name: str, errand: Callable[[], None]) -> None:
         """Have something written by a thread that may wait for the disk; here, before there is one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+
 import re
 import unicodedata
 from collections.abc import Callable
@@ -231,6 +232,7 @@ POMODORO: Final[Kind[tuple[float, float] | None]] = Kind(
 
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
+SOUND_FORMATS: Final = ("flac", "opus", "ogg", "mp3", "wav")
 VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 # What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
 NOT_OURS: Final = (
@@ -305,6 +307,8 @@ def check_recording(path: Path) -> None:
     """Raise unless `path` is, or can become, a regular file we can write, or is a FIFO."""
     if not path.is_fifo():
         check_plain(path)
+        if path.suffix and path.suffix.lower()[1:] not in SOUND_FORMATS:
+            raise ValueError(f"no sound is written as {path.suffix}")
     elif not os.access(path, os.W_OK):
         raise ValueError("cannot be written to")
 
@@ -364,7 +368,11 @@ READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
 SOUNDFONT: Final = Kind("a SoundFont (SF2 or SF3) of General MIDI instruments", "FILE", place, check_soundfont)
 LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
 AUDIO_OUTPUT: Final = Kind(
-    "auto, none or file:PATH in an existing folder", "auto|none|file:PATH", _audio_output, _check_audio_output
+    f"auto, none or file:PATH in an existing folder (as {', '.join(SOUND_FORMATS[:-1])} or {SOUND_FORMATS[-1]})",
+    "auto|none|file:PATH",
+    _audio_output,
+    _check_audio_output,
 )
 GIVEN_FILE: Final = Kind("a file that can be read", "FILE", _from_here, check_readable)
+RESULT_FOLDER: Final = Kind("a folder that can be written to", "FOLDER", _from_here, check_folder)
 RESULT_FILE: Final = Kind("a file in an existing folder that can be written to", "FILE", _from_here, check_writable)

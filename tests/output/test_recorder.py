@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +17,11 @@ import soundfile as sf
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from doubles.sounds import tone
+from music.audio_files import FORMATS, format_of
+from music.decoding import decode
+from music.segment import Samples
 from output.recorder import PIPE_BYTES, WAITING_BLOCKS, Pipe, Recorder
+from settings.kinds import SOUND_FORMATS
 
 
 def record(path: Path, *, blocks: int = 5) -> tuple[Recorder, Notices]:
@@ -30,7 +38,18 @@ def record(path: Path, *, blocks: int = 5) -> tuple[Recorder, Notices]:
     return recorder, notices
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.flac", "folder/a.wav"])
+TAGS = {"title": "夜の喫茶 Café", "artist": "sagyō-on", "comment": "piano & rain", "date": "2026-11-26T17:02:03+00:00"}
+
+
+def finish(recorder: Recorder) -> None:
+    """End the recording and write all of it."""
+    recorder.end()
+    stop = threading.Event()
+    stop.set()
+    recorder.run(stop)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "folder/a.WAV", "a"])
 def test_the_programme_is_recorded_from_its_first_sample(tmp_path: Path, name: str) -> None:
     """What was taken is in the file, sample for sample (16 bit)."""
     record(tmp_path / name)
@@ -38,6 +57,86 @@ def test_the_programme_is_recorded_from_its_first_sample(tmp_path: Path, name: s
     assert rate == 48_000
     assert np.allclose(samples, tone(1.0), atol=1e-4)
     assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("kind", SOUND_FORMATS)
+def test_a_recording_is_of_the_kind_its_name_says_with_its_tags_inside(tmp_path: Path, kind: str) -> None:
+    """Of the right length, 48 kHz, and whatever the alphabet, the tags are read by others as they were meant."""
+    recorder, path = Recorder(Notices(FakeClock())), tmp_path / f"a.{kind.upper()}"
+    recorder.start(path, TAGS, new=True)
+    for block in np.split(tone(1.0), 10):
+        recorder.take(block)
+    finish(recorder)
+    with sf.SoundFile(path) as file:
+        assert (file.format, file.subtype) == format_of(path)
+        assert (file.title, file.artist, file.comment, file.date) == tuple(TAGS.values())
+    samples = decode(path)
+    assert abs(len(samples) - 48_000) <= 2 * 1152
+    assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(np.mean(tone(1.0) ** 2)), rel=0.1)
+
+
+def test_every_kind_can_be_chosen() -> None:
+    """The settings name the formats that can be written, and no other."""
+    assert {f".{kind}" for kind in SOUND_FORMATS} == set(FORMATS)
+
+
+RECORD_AND_DIE = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from output.recorder import File
+from doubles.sounds import tone
+file = File(Path(sys.argv[1]), {"title": "T"}, new=True)
+for block in np.split(tone(10.0), 100):
+    file.write(block)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("kind", SOUND_FORMATS)
+def test_what_a_killed_program_has_recorded_can_be_played(tmp_path: Path, kind: str) -> None:
+    """But for the last second or two, which no disk has seen."""
+    path, environ = tmp_path / f"a.{kind}", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run([sys.executable, "-c", RECORD_AND_DIE, path], check=False, env=environ)
+    assert killed.returncode == -signal.SIGKILL
+    assert 8.0 <= len(decode(path)) / 48_000 <= 10.1
+
+
+def test_no_recording_takes_the_name_of_another(tmp_path: Path) -> None:
+    """Begun within one second, or as the clocks go back; one that was named by the listener replaces the file."""
+    recorder, path = Recorder(Notices(FakeClock())), tmp_path / "a.flac"
+    path.write_text("precious")
+    for seconds in (0.1, 0.2):
+        recorder.start(path, new=True)
+        recorder.take(tone(seconds))
+        recorder.end()
+    finish(recorder)
+    assert path.read_text() == "precious"
+    assert [sf.info(tmp_path / f"a-{number}.flac").frames for number in (2, 3)] == [4_800, 9_600]
+    recorder.start(path)
+    recorder.take(tone(0.3))
+    finish(recorder)
+    assert sf.info(path).frames == 14_400
+
+
+@pytest.mark.parametrize("kind", ["mp3", "flac"])
+def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: str) -> None:
+    """Said once, not called recorded."""
+    notices = Notices(FakeClock())
+    recorder = Recorder(notices)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    noise: Samples = (np.random.default_rng(1).standard_normal((48_000, 2)) / 8).astype(np.float32)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        recorder.start(tmp_path / f"a.{kind}")
+        for _ in range(20):
+            recorder.take(noise)
+        finish(recorder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [notice.key for notice in notices.recent()] == ["recorder.failed"]
 
 
 def test_recorded_is_said_of_what_is_on_the_disk(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""`--export`: what was liked, as files for other players: named by title and time, with title and prompt inside.
+
+The library is only read, without the spool's lock: a player may be running. Nothing that stands in the folder is
+written over; a piece that is there already is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import itertools
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+import soundfile as sf
+
+from base.errors import CorruptSegment
+from base.texts import text
+from config import Settings
+from modes.listing import liked
+from music.audio_files import Encoder, format_of, tags_of
+from music.decoding import read
+from music.stations import Station, load_stations
+from screen.plain_lines import Lines, harmless
+from spool.folders import numbered
+from spool.shelves import Entry
+
+EXIT_WELL: Final = 0
+EXIT_NOT_ALL: Final = 1
+LONGEST_TITLE: Final = 50  # 255 bytes are a name's limit
+# What other systems do not take in a name, as a folder may be on a stick or a share.
+NOT_IN_NAMES: Final = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+|^\.+|[. ]+$')
+
+
+def export(settings: Settings, *, stream: TextIO | None = None) -> int:
+    """Write `kept/` into `settings.export` and tell how it went; return the exit code, 1 where one could not."""
+    if settings.export is None:
+        raise ValueError("no folder")
+    language, lines, folder = settings.language, Lines(stream or sys.stdout), settings.export
+    stations = load_stations(settings.stations_file or "")
+    written = there = failed = 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        entries = sorted(liked(settings.spool_dir), key=lambda entry: entry.key)
+        for number, entry in enumerate(entries, 1):
+            name = harmless(entry.path.name if entry.path else entry.key)
+            lines.passing(text(language, "ui.export.progress", number=number, count=len(entries), name=name))
+            tags = tags_for(entry, stations, language)
+            try:
+                new = write(entry, folder, settings.record_format, tags)
+                written, there = written + new, there + (not new)
+            except (CorruptSegment, OSError, sf.SoundFileError) as error:
+                failed += 1
+                reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
+                lines.say(text(language, "export.failed", name=name, reason=harmless(reason)))
+    except OSError as error:
+        lines.say(text(language, "export.unusable", path=harmless(error.filename), reason=error.strerror or error))
+        return EXIT_NOT_ALL
+    finally:
+        lines.close()
+    told = {"written": written, "there": there, "failed": failed, "folder": harmless(folder)}
+    lines.say(text(language, "export.done" if entries else "library.empty", **told))
+    return EXIT_NOT_ALL if failed else EXIT_WELL
+
+
+def tags_for(entry: Entry, stations: Sequence[Station], language: str) -> dict[str, str]:
+    """Return the tags of a piece: the station's title, and what repeats the piece; a listener's file has its name."""
+    info, file = entry.info, entry.path.name if entry.path else entry.key
+    if info is None:
+        made_at = datetime.datetime.fromtimestamp(max(0.0, entry.stamped)).astimezone()
+        return tags_of(harmless(Path(file).stem), harmless(file), made_at)
+    made_at = datetime.datetime.fromtimestamp(0.0).astimezone()
+    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):  # of files, any field can be anything
+        made_at = datetime.datetime.fromisoformat(info.created_at).astimezone()
+    titles = {station.key: station.title(language) for station in stations}
+    title = titles.get(info.recipe.station) or harmless(info.recipe.station)
+    return tags_of(title, harmless(f"{info.recipe.prompt} (seed {info.seed})"), made_at)
+
+
+def write(entry: Entry, folder: Path, suffix: str, tags: Mapping[str, str]) -> bool:
+    """Write a piece into the folder; return False when it is there already. Raises as `read` and `Encoder` do."""
+    if entry.path is None:
+        return False
+    time = datetime.datetime.fromisoformat(tags["date"])
+    stem = NOT_IN_NAMES.sub("-", tags["title"])[:LONGEST_TITLE] or "-"
+    name = f"{stem} {time:%Y-%m-%d %H-%M-%S}.{suffix}" if entry.info else f"{stem}.{suffix}"
+    for number in itertools.count(1):
+        target = folder / numbered(name, number)
+        if not os.path.lexists(target):
+            break
+        if _holds(target, tags):
+            return False
+    partial = folder / f".{os.getpid()}.part"
+    try:
+        samples = read(entry.path).samples
+        with Encoder(partial, format_of(target, len(samples)), **tags) as file:
+            file.write(samples)
+        partial.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return True
+
+
+def _holds(path: Path, tags: Mapping[str, str]) -> bool:
+    """Return whether a file is what we wrote earlier for this piece."""
+    try:
+        with sf.SoundFile(path) as file:
+            return bool(file.title == tags["title"] and file.comment == tags["comment"])
+    except (OSError, sf.SoundFileError):
+        return False
