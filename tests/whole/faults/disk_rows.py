@@ -120,7 +120,8 @@ ROWS = (
     Fault(AREA, "the library is full of garbage, the server away",
           together(to_files("played", lambda path: path.write_bytes(b"x")), server_down), "loader.corrupt", 120.0,
           settings={"library_no_repeat": 0}),
-    Fault(AREA, "foreign files on every shelf at the start", calm, "", prepare=strangers, from_start=True),
+    Fault(AREA, "foreign files on every shelf at the start", calm, "", prepare=strangers, from_start=True,
+          http=True, full=True),  # a foreign file is decoded at its own rate
     Fault(AREA, "jobs of the last run are unreadable", calm, "", prepare=jobs_file(b"{\x00"), from_start=True),
     Fault(AREA, "a folder stands where the file of jobs should be", restart_server(5.0), "job.lost",
           prepare=lambda folder: (folder / "spool" / "jobs.json").mkdir(parents=True)),
