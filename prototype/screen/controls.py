@@ -6,6 +6,7 @@ module's own business and yields no command; every command is something for the 
 
 from __future__ import annotations
 
+import enum
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +20,28 @@ VOLUME_STEP: Final = 5
 CHOICE_LABELS: Final = "123456789abcdefghilmnoprtuvwxyz"
 
 
-@dataclass(frozen=True)
-class Pause:
-    """Pause, or resume when paused."""
+class Act(enum.Enum):
+    """The commands that carry no data."""
+
+    PAUSE = "pause, or resume when paused"
+    SKIP = "fade over to the next piece"
+    BACK = "fade over to the piece before, and come back to this one after it"
+    MUTE = "mute, or unmute"
+    LIKE = "keep what is playing, or take that back"
+    DISLIKE = "never play again what is playing, and skip it"
+    UNDO = "take the last like, dislike or change of mood back"
+    RECORD = "begin to record, or end it"
+    BREAK = "begin a break now"
+    SKIP_BREAK = "end the break now"
+    QUIT = "leave the program"
 
 
 @dataclass(frozen=True)
-class Skip:
-    """Fade over to the next piece."""
+class Set:
+    """Have what PAUSE, MUTE or RECORD toggles `on` or off, whichever it is now."""
+
+    act: Act
+    on: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +52,10 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Mute:
-    """Mute, or unmute."""
+class VolumeTo:
+    """Set the volume."""
+
+    percent: int
 
 
 @dataclass(frozen=True)
@@ -56,39 +73,42 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Like:
-    """Keep what is playing, or take that back."""
+class Replay:
+    """Fade over to a piece that was heard before, named by its `key`, and come back to this one after it."""
+
+    key: str
 
 
 @dataclass(frozen=True)
-class Dislike:
-    """Never play again what is playing, and skip it."""
+class PlayFor:
+    """Fade out and stop in `seconds`; None: play without end."""
+
+    seconds: float | None
 
 
 @dataclass(frozen=True)
-class Record:
-    """Begin to record, or end it."""
+class Extend:
+    """Put the end off by `seconds`, or bring it nearer; without one, it is that far from now."""
+
+    seconds: float
 
 
-@dataclass(frozen=True)
-class Quit:
-    """Leave the program."""
-
-
-Command = Pause | Skip | Volume | Mute | Station | Prompt | Like | Dislike | Record | Quit
+Command = Act | Set | Volume | VolumeTo | Station | Prompt | Replay | PlayFor | Extend
 
 _MAIN: Final[dict[str, Command]] = {
-    " ": Pause(),
-    "n": Skip(),
+    " ": Act.PAUSE,
+    "n": Act.SKIP,
+    "b": Act.BACK,
     "+": Volume(VOLUME_STEP),
     "=": Volume(VOLUME_STEP),
     "-": Volume(-VOLUME_STEP),
     "_": Volume(-VOLUME_STEP),
-    "m": Mute(),
-    "l": Like(),
-    "d": Dislike(),
-    "r": Record(),
-    "q": Quit(),
+    "m": Act.MUTE,
+    "l": Act.LIKE,
+    "d": Act.DISLIKE,
+    "u": Act.UNDO,
+    "r": Act.RECORD,
+    "q": Act.QUIT,
 }
 _MOVES: Final = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -5, "pagedown": 5}
 
@@ -110,7 +130,7 @@ class Controls:
         `station` is the key of the station that is on, which the picker begins at.
         """
         if key == "ctrl-c":  # from a terminal in whose protocol it is no signal
-            return Quit()
+            return Act.QUIT
         if self.view.mode == "prompt":
             return self._prompt(key)
         plain = _plain(key)

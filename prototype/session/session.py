@@ -20,8 +20,9 @@ from screen.controls import Controls
 from screen.dashboard import Dashboard
 from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
-from session.conductor import Conductor, SessionTimer
+from session.conductor import Conductor
 from session.sound import Sound
+from session.timers import SessionTimer
 
 TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
 JOIN_S: Final = 0.3

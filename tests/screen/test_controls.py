@@ -6,21 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screen.controls import (
-    CHOICE_LABELS,
-    Command,
-    Controls,
-    Dislike,
-    Like,
-    Mute,
-    Pause,
-    Prompt,
-    Quit,
-    Record,
-    Skip,
-    Station,
-    Volume,
-)
+from screen.controls import CHOICE_LABELS, Act, Command, Controls, Prompt, Station, Volume
 from screen.view import ControlsView
 
 CHOICES = tuple((f"s{index}", f"Station {index}") for index in range(12))
@@ -34,20 +20,20 @@ def press(controls: Controls, *keys: str) -> list[Command]:
 @pytest.mark.parametrize(
     ("key", "command"),
     [
-        (" ", Pause()),
-        ("n", Skip()),
+        (" ", Act.PAUSE),
+        ("n", Act.SKIP),
         ("+", Volume(5)),
         ("=", Volume(5)),
         ("-", Volume(-5)),
-        ("m", Mute()),
-        ("l", Like()),
-        ("d", Dislike()),
-        ("r", Record()),
-        ("q", Quit()),
+        ("m", Act.MUTE),
+        ("l", Act.LIKE),
+        ("d", Act.DISLIKE),
+        ("r", Act.RECORD),
+        ("q", Act.QUIT),
         ("1", Station("s0")),
         ("9", Station("s8")),
-        ("N", Skip()),
-        ("ｎ", Skip()),
+        ("N", Act.SKIP),
+        ("ｎ", Act.SKIP),
         ("＋", Volume(5)),
         ("３", Station("s2")),
     ],
@@ -85,7 +71,7 @@ def test_help_opens_and_closes(key: str) -> None:
 def test_a_command_key_leaves_the_help_and_is_obeyed() -> None:
     """What the help explains can be tried at once."""
     controls = Controls(CHOICES)
-    assert press(controls, "?", "n") == [Skip()]
+    assert press(controls, "?", "n") == [Act.SKIP]
     assert controls.view.mode == "main"
 
 

@@ -18,9 +18,10 @@ from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
-from session.conductor import Conductor, SessionTimer, Wished
+from session.conductor import Conductor, Wished
 from session.opening import Opening
 from session.sound import Sound
+from session.timers import SessionTimer
 
 
 class Desk:
@@ -86,16 +87,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def test_pause_toggles(desk: Desk) -> None:
     """Space pauses, space again resumes."""
-    desk.conductor.obey(controls.Pause())
+    desk.conductor.obey(controls.Act.PAUSE)
     desk.listen(0.2)
     assert desk.mixer.snapshot().paused
-    desk.conductor.obey(controls.Pause())
+    desk.conductor.obey(controls.Act.PAUSE)
     desk.listen(0.2)
     assert not desk.mixer.snapshot().paused
 
 
 COMMANDS = st.sampled_from(
-    [controls.Pause(), controls.Mute(), controls.Volume(5), controls.Volume(-5), controls.Volume(30), None]
+    [controls.Act.PAUSE, controls.Act.MUTE, controls.Volume(5), controls.Volume(-5), controls.Volume(30), None]
 )
 
 
@@ -106,15 +107,15 @@ def test_commands_act_on_what_was_wished(player: str, tmp_path_factory: pytest.T
     paused, muted, percent = False, False, 100
 
     @given(st.lists(COMMANDS, max_size=30))
-    def obeys(commands: list[controls.Pause | controls.Mute | controls.Volume | None]) -> None:
+    def obeys(commands: list[controls.Command | None]) -> None:
         nonlocal paused, muted, percent
         for command in commands:
             if command is None:
                 desk.listen(0.1)
                 continue
             desk.conductor.obey(command)
-            paused ^= isinstance(command, controls.Pause)
-            muted ^= isinstance(command, controls.Mute)
+            paused ^= command is controls.Act.PAUSE
+            muted ^= command is controls.Act.MUTE
             if isinstance(command, controls.Volume):
                 percent = min(100, max(0, percent + command.step))
             assert desk.conductor.wished == Wished(percent, paused, muted)
@@ -129,7 +130,7 @@ def test_commands_act_on_what_was_wished(player: str, tmp_path_factory: pytest.T
 def test_a_break_does_not_undo_a_pause(tmp_path: Path) -> None:
     """In a list of files too: who has paused stays paused when the break ends."""
     desk = Desk(tmp_path, "--player", "playlist", "--pomodoro", "25/5")
-    desk.conductor.obey(controls.Pause())
+    desk.conductor.obey(controls.Act.PAUSE)
     for minute in (0, 25, 30):
         desk.clock.time_s = minute * 60.0
         desk.conductor.tick()
@@ -144,7 +145,7 @@ def test_each_skip_counts(desk: Desk, skips: int, reached: str) -> None:
     desk.wait_in_stock("a", "b", "c", "d")
     desk.listen(5)
     for _ in range(skips):
-        desk.conductor.obey(controls.Skip())
+        desk.conductor.obey(controls.Act.SKIP)
     desk.listen(3)
     assert desk.playing() == reached
     desk.wait_in_stock("e")
@@ -153,7 +154,7 @@ def test_each_skip_counts(desk: Desk, skips: int, reached: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "commands", [[controls.Dislike()], [controls.Dislike()] * 2, [controls.Skip(), controls.Dislike()]]
+    "commands", [[controls.Act.DISLIKE], [controls.Act.DISLIKE] * 2, [controls.Act.SKIP, controls.Act.DISLIKE]]
 )
 @pytest.mark.parametrize("heard_s", [0, 5])
 def test_a_dislike_costs_one_piece(desk: Desk, commands: list[controls.Command], heard_s: float) -> None:
@@ -173,7 +174,7 @@ def test_a_piece_that_is_fading_in_can_be_disliked(desk: Desk) -> None:
     desk.wait_in_stock("a", "b", "c")
     desk.listen(17)
     assert (desk.mixer.snapshot().fading, desk.playing()) == (True, "b")
-    desk.conductor.obey(controls.Dislike())
+    desk.conductor.obey(controls.Act.DISLIKE)
     desk.listen(1.2)
     assert (desk.mixer.snapshot().fading, desk.playing()) == (False, "c")
 
@@ -181,7 +182,7 @@ def test_a_piece_that_is_fading_in_can_be_disliked(desk: Desk) -> None:
 def test_like_twice_and_record_twice_in_one_write(desk: Desk) -> None:
     """What toggles is as before after two of them."""
     key = desk.play_segment()
-    for command in (controls.Like(), controls.Like(), controls.Record(), controls.Record()):
+    for command in (controls.Act.LIKE, controls.Act.LIKE, controls.Act.RECORD, controls.Act.RECORD):
         desk.conductor.obey(command)
     assert not desk.sound.spool.is_kept(key)
     assert desk.sound.recorder.path is None
@@ -211,11 +212,11 @@ def test_a_volume_asked_for_wins_over_the_remembered_one(desk: Desk, tmp_path: P
 
 def test_mute_toggles(desk: Desk) -> None:
     """The key m mutes and unmutes; the programme goes on."""
-    desk.conductor.obey(controls.Mute())
+    desk.conductor.obey(controls.Act.MUTE)
     desk.listen(0.3)
     assert desk.mixer.snapshot().muted
     assert desk.mixer.snapshot().paused_frames == 0
-    desk.conductor.obey(controls.Mute())
+    desk.conductor.obey(controls.Act.MUTE)
     desk.listen(0.3)
     assert not desk.mixer.snapshot().muted
 
@@ -223,13 +224,13 @@ def test_mute_toggles(desk: Desk) -> None:
 def test_like_keeps_and_takes_back(desk: Desk) -> None:
     """The key l moves the piece to kept/ with its metadata, l again takes it back."""
     key = desk.play_segment()
-    desk.conductor.obey(controls.Like())
+    desk.conductor.obey(controls.Act.LIKE)
     assert desk.sound.spool.is_kept(key)
     entry = desk.sound.spool.get(key)
     assert entry is not None
     assert entry.path is not None
     assert entry.path.parent.name == "kept"
-    desk.conductor.obey(controls.Like())
+    desk.conductor.obey(controls.Act.LIKE)
     assert not desk.sound.spool.is_kept(key)
 
 
@@ -238,7 +239,7 @@ def test_a_builtin_piece_can_be_liked(desk: Desk) -> None:
     about = info(key="builtin-lofi-1", engine="builtin")
     desk.mixer.offer(piece(20, source=Source.BUILTIN, key="builtin-lofi-1", about=about))
     desk.listen(0.2)
-    desk.conductor.obey(controls.Like())
+    desk.conductor.obey(controls.Act.LIKE)
     assert desk.sound.spool.snapshot().kept == 1
     assert desk.sound.spool.is_kept("builtin-lofi-1")
 
@@ -246,8 +247,8 @@ def test_a_builtin_piece_can_be_liked(desk: Desk) -> None:
 def test_the_bed_can_be_neither_liked_nor_disliked(desk: Desk) -> None:
     """Noise is no piece; the listener is told."""
     desk.listen(0.2)
-    desk.conductor.obey(controls.Like())
-    desk.conductor.obey(controls.Dislike())
+    desk.conductor.obey(controls.Act.LIKE)
+    desk.conductor.obey(controls.Act.DISLIKE)
     assert desk.said() == ["like.nothing"]
 
 
@@ -255,7 +256,7 @@ def test_dislike_deletes_and_skips(desk: Desk) -> None:
     """The key d: never again, and on to the next piece."""
     key = desk.play_segment("bad")
     desk.mixer.offer(piece(20, key="next"))
-    desk.conductor.obey(controls.Dislike())
+    desk.conductor.obey(controls.Act.DISLIKE)
     desk.listen(1.1)
     assert desk.mixer.snapshot().playing.key == "next"
     assert desk.sound.spool.get(key) is None
@@ -275,16 +276,16 @@ def test_station_and_prompt_change_the_mood(desk: Desk) -> None:
 
 def test_record_toggles(desk: Desk) -> None:
     """The key r starts a recording in the spool's recordings folder, r again ends it."""
-    desk.conductor.obey(controls.Record())
+    desk.conductor.obey(controls.Act.RECORD)
     assert desk.sound.recorder.path is not None
     assert desk.sound.recorder.path.parent.name == "recordings"
-    desk.conductor.obey(controls.Record())
+    desk.conductor.obey(controls.Act.RECORD)
     assert desk.sound.recorder.path is None
 
 
 def test_quit_asks_for_the_end(desk: Desk) -> None:
     """The key q ends the session."""
-    desk.conductor.obey(controls.Quit())
+    desk.conductor.obey(controls.Act.QUIT)
     assert desk.quits == 1
 
 

@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from screen.view import TimerView
-from session.conductor import Phase, SessionTimer
+from session.timers import BREAK_S, Phase, SessionTimer
 
 
 def test_without_a_timer_nothing_is_shown_and_nothing_fades() -> None:
-    """No --for and no --pomodoro: work for ever, no view, full gain."""
+    """No --for and no --pomodoro: work for ever, no view."""
     timer = SessionTimer(5.0)
     assert timer.tick(5.0) is Phase.WORK
     assert timer.tick(1e9) is None
     assert timer.view(100.0) is None
-    assert timer.gain(1e9) == 1.0
 
 
 def test_play_for_fades_and_ends() -> None:
@@ -68,24 +67,17 @@ def test_slept_through_phases_are_not_told() -> None:
     assert timer.tick(26.0 + 30.0 * 200) is None
 
 
-@pytest.mark.parametrize(("left_s", "gain"), [(20.0, 1.0), (10.0, 1.0), (5.0, math.sqrt(0.5)), (0.0, 0.0), (-5.0, 0.0)])
-def test_the_fade_is_a_quarter_cosine(left_s: float, gain: float) -> None:
-    """The gain is 1 before the fade, has lost 3 dB in its middle, and is 0 from the end on."""
-    assert SessionTimer(0.0, play_for_s=60.0, fade_s=10.0).gain(60.0 - left_s) == pytest.approx(gain, abs=1e-9)
-
-
 def test_a_short_session_is_not_all_fade() -> None:
     """The fade takes at most half of the session, and a fade of no length is a plain end."""
     assert SessionTimer(0.0, play_for_s=4.0, fade_s=10.0).phase(1.9) is Phase.WORK
-    assert SessionTimer(0.0, play_for_s=4.0, fade_s=0.0).gain(3.9) == 1.0
+    assert SessionTimer(0.0, play_for_s=4.0, fade_s=0.0).phase(3.9) is Phase.WORK
 
 
 @given(st.floats(0, 1e6), st.floats(1, 1e5) | st.none(), st.tuples(st.floats(1, 1e4), st.floats(1, 1e4)) | st.none())
 def test_views_never_promise_the_impossible(now: float, play_for_s: float | None, rest: tuple[float, float]) -> None:
-    """Whatever the times: nothing negative, nothing beyond the end, a gain within 0..1."""
+    """Whatever the times: nothing negative, nothing beyond the end."""
     timer = SessionTimer(0.0, play_for_s, rest)
     view = timer.view(now)
-    assert 0.0 <= timer.gain(now) <= 1.0
     if view is not None:
         assert view.remaining_s >= 0.0
         assert view.ends_in_s is None or view.remaining_s <= view.ends_in_s
@@ -125,3 +117,80 @@ def test_the_end_waits_until_the_fade_has_been_heard(play_for_s: float, tail_s: 
     assert timer.phase(play_for_s + 0.99 * tail_s) is Phase.ENDING
     assert timer.phase(play_for_s + 1.01 * tail_s) is Phase.ENDED
     assert timer.next_s(play_for_s + 0.5 * tail_s) == pytest.approx(0.5 * tail_s, abs=1e-6)
+
+
+def test_the_end_can_be_set_put_off_and_taken_away() -> None:
+    """While it plays: a first end, more time, less of it, none; the phase is told anew each time."""
+    timer = SessionTimer(0.0, fade_s=10.0)
+    assert timer.tick(0.0) is Phase.WORK
+    timer.end_in(60.0, 100.0)
+    assert (timer.tick(100.0), timer.view(100.0)) == (Phase.WORK, TimerView("work", 60.0, 0, 60.0))
+    timer.extend(600.0, 155.0)
+    assert timer.view(155.0) == TimerView("work", 605.0, 0, 605.0)
+    timer.extend(-595.0, 155.0)
+    assert timer.tick(155.0) is Phase.WORK
+    assert timer.tick(160.0) is Phase.ENDING
+    timer.extend(60.0, 161.0)
+    assert timer.tick(161.0) is Phase.WORK
+    timer.end_in(None, 162.0)
+    assert (timer.view(162.0), timer.next_s(162.0)) == (None, math.inf)
+    timer.extend(30.0, 200.0)
+    assert timer.view(200.0) == TimerView("work", 30.0, 0, 30.0)
+    timer.extend(-1000.0, 200.0)
+    assert timer.phase(200.0) is Phase.ENDED
+
+
+def test_a_break_can_begin_and_end_before_its_time() -> None:
+    """With a pomodoro the rounds go on counting and the turns follow from there; it is not begun or ended twice."""
+    timer = SessionTimer(0.0, pomodoro=(25.0, 5.0))
+    assert timer.begin_break(40.0)
+    assert not timer.begin_break(41.0)
+    assert timer.view(41.0) == TimerView("break", 4.0, 2)
+    assert timer.view(45.0) == TimerView("work", 25.0, 3)
+    assert timer.begin_break(50.0)
+    assert timer.skip_break(51.0)
+    assert not timer.skip_break(52.0)
+    assert timer.view(52.0) == TimerView("work", 24.0, 4)
+
+
+def test_a_break_without_a_pomodoro_is_one_break() -> None:
+    """It ends by itself or when it is skipped, and no other follows."""
+    timer = SessionTimer(0.0)
+    assert not timer.skip_break(5.0)
+    assert timer.begin_break(10.0)
+    assert timer.view(11.0) == TimerView("break", BREAK_S - 1, 0)
+    assert timer.phase(10.0 + BREAK_S) is Phase.WORK
+    assert timer.begin_break(1000.0)
+    assert timer.skip_break(1001.0)
+    assert (timer.phase(1001.0), timer.next_s(1001.0)) == (Phase.WORK, math.inf)
+
+
+@given(
+    st.sampled_from([None, (25.0, 5.0), (7.0, 3.0)]),
+    st.lists(
+        st.tuples(st.floats(0, 40), st.sampled_from(["break", "skip", "end", "extend", "off"]), st.floats(-50, 100))
+    ),
+)
+def test_whatever_is_done_to_it_a_timer_stays_possible(
+    pomodoro: tuple[float, float] | None, steps: list[tuple[float, str, float]]
+) -> None:
+    """Nothing negative, rounds never go back, a skipped break is over and a begun one is on."""
+    timer, now, round_ = SessionTimer(0.0, pomodoro=pomodoro), 0.0, 0
+    for wait_s, what, seconds in steps:
+        now += wait_s
+        if what == "break":
+            timer.begin_break(now)
+        elif what == "skip":
+            timer.skip_break(now)
+        elif what == "extend":
+            timer.extend(seconds, now)
+        else:
+            timer.end_in(None if what == "off" else abs(seconds), now)
+        view, phase = timer.view(now), timer.phase(now)
+        assert timer.next_s(now) > 0
+        if phase in (Phase.WORK, Phase.BREAK) and what in ("break", "skip"):
+            assert phase is (Phase.BREAK if what == "break" else Phase.WORK)
+        if view:
+            assert view.remaining_s >= 0
+            assert view.round >= round_
+            round_ = view.round

@@ -1,0 +1,153 @@
+"""Session timers: `--for 50m` and `--pomodoro 25/5`, set, extended and skipped while they run, as pure arithmetic.
+
+Time is the wall of the session: pausing the music or changing the station does not stop a timer, because the
+listener's work or break goes on. A machine that sleeps stops the monotonic clock, and so the timer, on Linux.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from screen.view import TimerView
+
+FADE_S: Final = 12.0
+BREAK_S: Final = 300.0  # where no pomodoro says how long
+
+
+class Phase(enum.Enum):
+    """What the session is in; WORK is plain music and also the phase of a timer without pomodoro."""
+
+    WORK = "work"
+    BREAK = "break"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """When the session ends (None: never) after how long a fade; since when work and break take turns.
+
+    `rounds` went before that; without pomodoro a break is one that ends at `break_ends_at`.
+    """
+
+    ends_at: float | None
+    fade_s: float
+    turns_from: float
+    rounds: int = 0
+    break_ends_at: float = -math.inf
+
+
+class SessionTimer:
+    """Work and break in turn, and an end with a fade-out.
+
+    `play_for_s` None plays without end; `pomodoro` is (work_s, break_s), None for music all through; both may be given.
+    The fade lasts the last `fade_s`, at most half of `play_for_s`; the end comes `tail_s` later,
+    when what was mixed last has been heard. Nothing runs here: `tick` is asked.
+
+    Threads: one at a time calls `tick` and what changes the plan (the conductor's lock); the plan is a frozen value,
+    so that any may read `phase`, `view` and `next_s` meanwhile.
+    """
+
+    def __init__(
+        self,
+        started_at: float,
+        play_for_s: float | None = None,
+        pomodoro: tuple[float, float] | None = None,
+        fade_s: float = FADE_S,
+        tail_s: float = 0.0,
+    ) -> None:
+        self._pomodoro = pomodoro
+        self._fade_s = fade_s
+        self._tail_s = tail_s
+        self._plan = _Plan(None, fade_s, started_at)
+        self._last: Phase | None = None
+        self.end_in(play_for_s, started_at)
+
+    def end_in(self, seconds: float | None, now: float) -> None:
+        """End the session `seconds` from `now`; None: never."""
+        ends_at = None if seconds is None else now + max(0.0, seconds)
+        fade_s = self._fade_s if seconds is None else max(0.0, min(self._fade_s, seconds / 2))
+        self._plan = replace(self._plan, ends_at=ends_at, fade_s=fade_s)
+        self._last = None
+
+    def extend(self, seconds: float, now: float) -> None:
+        """Put the end off by `seconds`, or (negative) bring it nearer; where there is none it is that far from now."""
+        self.end_in(seconds + max(0.0, self._left_s(now) or 0.0), now)
+
+    def begin_break(self, now: float) -> bool:
+        """Begin a break now, with its whole length; return False in a break."""
+        phase, _, round_ = self._turn(now)
+        if phase is Phase.BREAK:
+            return False
+        if self._pomodoro is None:
+            self._plan = replace(self._plan, break_ends_at=now + BREAK_S)
+        else:
+            self._plan = replace(self._plan, turns_from=now - self._pomodoro[0], rounds=round_ - 1)
+        return True
+
+    def skip_break(self, now: float) -> bool:
+        """Go back to work; return False where there is no break."""
+        phase, _, round_ = self._turn(now)
+        if phase is not Phase.BREAK:
+            return False
+        self._plan = replace(self._plan, turns_from=now, rounds=round_, break_ends_at=now)
+        return True
+
+    def phase(self, now: float) -> Phase:
+        """Return the phase at `now`."""
+        left_s = self._left_s(now)
+        if left_s is not None and left_s <= -self._tail_s:
+            return Phase.ENDED
+        if left_s is not None and left_s <= self._plan.fade_s:
+            return Phase.ENDING
+        return self._turn(now)[0]
+
+    def tick(self, now: float) -> Phase | None:
+        """Return the phase when it differs from the one returned last, or its end was moved, else None.
+
+        The first call always returns a phase. Phases slept through are not reported, only the one reached.
+        """
+        phase = self.phase(now)
+        if phase is self._last:
+            return None
+        self._last = phase
+        return phase
+
+    def next_s(self, now: float) -> float:
+        """Return the seconds until another phase begins; infinite when none does. It may be asked too early."""
+        left_s = self._left_s(now)
+        ends = [] if left_s is None else [left_s - self._plan.fade_s, left_s + self._tail_s]
+        return min((seconds for seconds in (*ends, self._turn(now)[1]) if seconds > 0), default=math.inf)
+
+    def view(self, now: float) -> TimerView | None:
+        """Return what the screen shows, None without a timer. `round` counts from 1, and is 0 without pomodoro."""
+        left_s = self._left_s(now)
+        ends_in_s = None if left_s is None else max(0.0, left_s)
+        phase, remaining_s, round_ = self._turn(now)
+        if self.phase(now) in (Phase.ENDING, Phase.ENDED):
+            return TimerView(Phase.ENDING.value, ends_in_s or 0.0, round_, ends_in_s)
+        remaining_s = min(remaining_s, math.inf if ends_in_s is None else ends_in_s)
+        return TimerView(phase.value, remaining_s, round_, ends_in_s) if remaining_s < math.inf else None
+
+    def _left_s(self, now: float) -> float | None:
+        """Return the seconds until the end, None without one."""
+        ends_at = self._plan.ends_at
+        return None if ends_at is None else ends_at - now
+
+    def _turn(self, now: float) -> tuple[Phase, float, int]:
+        """Return the phase of work and break, its remaining seconds, and the round (from 1; 0 without pomodoro)."""
+        plan = self._plan
+        if self._pomodoro is None:
+            resting = now < plan.break_ends_at
+            return (Phase.BREAK, plan.break_ends_at - now, 0) if resting else (Phase.WORK, math.inf, 0)
+        work_s, break_s = self._pomodoro
+        rounds, into_s = divmod(max(0.0, now - plan.turns_from), work_s + break_s)
+        round_ = plan.rounds + int(rounds) + 1
+        return (
+            (Phase.WORK, work_s - into_s, round_)
+            if into_s < work_s
+            else (Phase.BREAK, work_s + break_s - into_s, round_)
+        )
