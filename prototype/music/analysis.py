@@ -57,6 +57,7 @@ DEAD_REST_FRAMES: Final = SAMPLE_RATE_HZ // 5
 EDGE_FADE_FRAMES: Final = SAMPLE_RATE_HZ // 200  # 5 ms: no click even without a crossfade
 
 Levels = npt.NDArray[np.float64]
+Parts = list[tuple[int, int]]
 
 
 class Measured(Protocol):
@@ -152,7 +153,7 @@ def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
     if last == len(levels) - 1:
         cue_out = len(samples)
     # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
-    heard = _shortened(samples[cue_in:cue_out] * np.float32(10 ** (gain / 20)), REFERENCE_LUFS)
+    heard, _ = _shortened(samples[cue_in:cue_out] * np.float32(10 ** (gain / 20)), REFERENCE_LUFS)
     return Analysis(len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain)
 
 
@@ -164,22 +165,47 @@ def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float
 def to_piece(
     samples: Samples, measured: Measured, target_lufs: float, source: Source, key: str, info: SegmentInfo | None = None
 ) -> Piece:
-    """Cut at the cue points, level, shorten dead rests, and soften the edges by 5 ms so that nothing can click."""
+    """Cut at the cue points, level, shorten dead rests, and soften the edges by 5 ms so that nothing can click.
+
+    What continues another segment is levelled as the first of the piece, and begins as it is: it may be joined.
+    """
     cue_in = min(max(0, measured.cue_in_frames), len(samples))
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
-    gain = gain_db(measured.loudness_lufs, measured.peak_dbfs - EASE_DB, target_lufs)
+    before = info.continues if info else None
+    level = before or measured
+    gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs) + (before.gain_db if before else 0.0)
     heard = samples[cue_in:cue_out] * np.float32(10 ** (gain / 20))
     limit = 10 ** (PEAK_LIMIT_DBFS / 20)
     for most, blocks in ((limit * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (limit, EASE_BLOCKS)):
         if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
             heard *= _easing(heard, most, blocks)
-    return Piece(_shortened(heard, target_lufs), source, key, info)
+    start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
+    heard, parts = _shortened(heard, target_lufs)
+    heard[: len(start)] = start
+    return Piece(heard, source, key, info, parts=tuple((first + cue_in, end + cue_in) for first, end in parts))
 
 
-def _shortened(heard: Samples, target_lufs: float) -> Samples:
-    """Shorten the rests of a segment that was levelled to a target, and soften its edges, in place."""
-    heard = _without(heard, _quiet_rests(heard, target_lufs + QUIET_LU))
-    return _without(heard, _dead_rests(heard))
+def _shortened(heard: Samples, target_lufs: float) -> tuple[Samples, Parts]:
+    """Shorten the rests of a segment that was levelled to a target, and soften its edges, in place.
+
+    Returns what is left, and of which (first, end) frames it is made.
+    """
+    quiet = _quiet_rests(heard, target_lufs + QUIET_LU)
+    shorter = _without(heard, quiet)
+    dead = _dead_rests(shorter)
+    return _without(shorter, dead), _left(_left([(0, len(heard))], quiet), dead)
+
+
+def _left(parts: Parts, stretches: npt.NDArray[np.intp]) -> Parts:
+    """Take stretches, in frames of what `parts` make up, out of the parts."""
+    for first, end in stretches[::-1].tolist():
+        left, position = [], 0
+        for begin, stop in parts:
+            removed_from, removed_to = begin + first - position, begin + end - position
+            left += [(begin, min(stop, removed_from)), (max(begin, removed_to), stop)]
+            position += stop - begin
+        parts = [part for part in left if part[0] < part[1]]
+    return parts
 
 
 def _without(heard: Samples, stretches: npt.NDArray[np.intp]) -> Samples:

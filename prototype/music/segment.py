@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: not for a name in annotations
     import numpy as np
@@ -37,8 +37,29 @@ class Source(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Context:
+    """The part of a segment that the next one is asked to continue, in frames of its file.
+
+    `canvas_frames` is what the model is given: that part, and silence for it to fill.
+    """
+
+    segment_id: str
+    begin_frames: int
+    end_frames: int
+    canvas_frames: int
+
+    @property
+    def length_frames(self) -> int:
+        """Frames of the context itself."""
+        return self.end_frames - self.begin_frames
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """What a segment is asked to be. `bpm` and `seed` None, empty key and signature: the model chooses."""
+    """What a segment is asked to be. `bpm` and `seed` None, empty key and signature: the model chooses.
+
+    `continues` None: a piece of its own; else `duration_s` counts from the end of the context.
+    """
 
     station: str
     prompt: str
@@ -47,6 +68,43 @@ class Recipe:
     key_scale: str = ""
     time_signature: str = ""
     seed: int | None = None
+    continues: Context | None = None
+
+    @property
+    def bar_s(self) -> float | None:
+        """Seconds of a bar, None where the tempo is the model's choice."""
+        return 60.0 * (3 if self.time_signature[:1] in ("3", "6") else 4) / self.bpm if self.bpm else None
+
+    @property
+    def canvas_s(self) -> float:
+        """Seconds that the model has to make, which is what a job's time follows."""
+        return self.continues.canvas_frames / SAMPLE_RATE_HZ if self.continues else self.duration_s
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Recipe:
+        """Return what `asdict` took apart. Raises TypeError or ValueError on anything else."""
+        context = fields.get("continues")
+        return cls(**{**fields, "continues": Context(**context) if context else None})
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """How a segment goes on with the one before it, so that the two are one piece of music.
+
+    Its first frame falls on frame `at_frames` of the file of `segment_id`, and takes over there by a linear fade of
+    `fade_frames` (0: at the sample). `piece_id` names the piece's first segment, `begins_s` says how long the piece
+    has lasted by then. The whole piece has one gain: that of the first segment, which follows from its `loudness_lufs`
+    and `peak_dbfs`; and `gain_db` brings this file to the first one's level.
+    """
+
+    segment_id: str
+    at_frames: int
+    fade_frames: int
+    piece_id: str
+    begins_s: float
+    loudness_lufs: float
+    peak_dbfs: float
+    gain_db: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +127,12 @@ class SegmentInfo:
     peak_dbfs: float
     generation_s: float | None = None
     server_wait_s: float | None = None
+    continues: Continuation | None = None
+
+    @property
+    def piece_id(self) -> str:
+        """The id of the segment that the piece began with: its own, unless it continues another."""
+        return self.continues.piece_id if self.continues else self.segment_id
 
     @property
     def audible_s(self) -> float:
@@ -84,8 +148,10 @@ class SegmentInfo:
         """Parse what `to_json` wrote. Raises ValueError on anything else."""
         try:
             fields = json.loads(text)
-            return cls(**{**fields, "recipe": Recipe(**fields["recipe"])})
-        except (TypeError, KeyError, ValueError) as error:
+            before = fields.get("continues")
+            recipe, continues = Recipe.from_fields(fields["recipe"]), Continuation(**before) if before else None
+            return cls(**{**fields, "recipe": recipe, "continues": continues})
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ValueError(f"not the metadata of a segment: {error}") from error
 
 
@@ -101,7 +167,8 @@ class Growth:
 class Piece:
     """Audio ready to mix: cut at its cue points and levelled. Compared by identity.
 
-    `key` names the spool entry (or the built-in seed) that it was made from.
+    `key` names the spool entry (or the built-in seed) that it was made from; `parts` are the (first, end) frames of it
+    that are left, () for all.
     """
 
     samples: Samples
@@ -109,11 +176,21 @@ class Piece:
     key: str
     info: SegmentInfo | None = None
     growth: Growth | None = None
+    parts: tuple[tuple[int, int], ...] = ()
 
     @property
     def ready_frames(self) -> int:
         """How much of `samples` can be heard: what is behind it is still being made, or never will be."""
         return self.growth.frames if self.growth else len(self.samples)
+
+    def position_of(self, frame: int) -> int | None:
+        """Return where a frame of the file is heard in the piece, None where it was cut out."""
+        position = 0
+        for first, end in self.parts or ((0, len(self.samples)),):
+            if first <= frame < end:
+                return position + frame - first
+            position += end - first
+        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,16 @@ class Crossfade:
         return float(self._angles[self.position_frames])
 
 
+class Handover:
+    """A linear fade under way, for what is the same music twice: correlated, so that the gains add up to one."""
+
+    def __init__(self, length_frames: int) -> None:
+        self.length_frames = length_frames
+        self.position_frames = 0
+        rising = (np.arange(length_frames, dtype=np.float32)[:, None] + 0.5) / length_frames
+        self.gain_in, self.gain_out = rising, 1 - rising
+
+
 class Ramp:
     """A gain that moves to its target along a straight line, `full_frames` for a move from 0 to 1."""
 
@@ -141,8 +151,7 @@ def frames_to_phrase(piece: Piece, position_frames: int, rate_hz: int) -> int:
     """
     recipe = piece.info.recipe if piece.info else None
     phrase_s = LONGEST_PHRASE_S
-    if recipe and recipe.bpm:
-        bar_s = 60.0 * (3 if recipe.time_signature[:1] in ("3", "6") else 4) / recipe.bpm
+    if recipe and (bar_s := recipe.bar_s):
         phrase_s = min(phrase_s, bar_s * next((bars for bars in (4, 2) if bars * bar_s <= LONGEST_PHRASE_S), 1))
     cut_frames = piece.info.cue_in_frames * rate_hz // SAMPLE_RATE_HZ if piece.info else 0
     at_frames, phrase_frames = position_frames + cut_frames, phrase_s * rate_hz

@@ -52,7 +52,7 @@ class JobsFile:
             content = json.loads(read_safely(self._path)) if self._path else {}
             if content.get("url") != self._url:
                 return []
-            return [(str(row["task_id"]), Recipe(**row["recipe"])) for row in content["jobs"]]
+            return [(str(row["task_id"]), Recipe.from_fields(row["recipe"])) for row in content["jobs"]]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
