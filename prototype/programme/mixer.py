@@ -21,7 +21,7 @@ import numpy as np
 
 from music.metering import Meter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, SegmentInfo, Source
-from programme.crossfade import Crossfade, Overlap, Ramp, frames_to_phrase, moving_frames, natural_frames
+from programme.crossfade import Crossfade, Handover, Overlap, Ramp, frames_to_phrase, moving_frames, natural_frames
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,14 @@ class Dropped:
     piece: Piece
 
 
-Event = Started | Dropped
+@dataclass(frozen=True, eq=False)
+class Left:
+    """The listener has skipped what was heard: the piece does not go on."""
+
+    piece: Piece
+
+
+Event = Started | Dropped | Left
 
 
 class _Voice:
@@ -128,11 +135,15 @@ class _Voice:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The next transition: to `following` (None: the bed), over `fade_frames`, in `wait_frames` from now."""
+    """The next transition: to `following` (None: the bed), over `fade_frames`, in `wait_frames` from now.
+
+    `joins`: it goes on where the other is, so that the fade is linear, and none where it has no frames.
+    """
 
     following: Piece | None
     fade_frames: int
     wait_frames: int
+    joins: bool = False
 
 
 class Mixer:
@@ -153,7 +164,7 @@ class Mixer:
         self._stock: dict[Source, deque[Piece]] = {source: deque() for source in ORDER}
         self._order = ORDER
         self._voice = _Voice(None, bed)
-        self._fade: Crossfade | None = None
+        self._fade: Crossfade | Handover | None = None
         self._incoming = self._voice  # the voice that fades in while there is a fade
         self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
         self._resting = False
@@ -331,6 +342,8 @@ class Mixer:
     def _plan(self) -> _Plan | None:
         """Return the next transition as things stand; None while the bed has nothing to give way to."""
         current, remaining = self._voice.piece, self._voice.remaining_frames
+        if current and not (self._resting or self._wanted) and (join := self._join(current)):
+            return join
         following = None if self._resting else next((self._stock[s][0] for s in self._order if self._stock[s]), None)
         longest_frames = (
             self._crossfade_frames if self._begun else min(self._crossfade_frames, self._frames(SKIP_FADE_S))
@@ -350,16 +363,40 @@ class Mixer:
             wait_frames = min(wait_frames, frames_to_phrase(current, self._voice.position_frames, self._rate_hz))
         return _Plan(following, min(fade_frames, remaining), wait_frames)
 
+    def _join(self, current: Piece) -> _Plan | None:
+        """Return the transition to what continues the current piece, while the frame for it is still to come.
+
+        From the library only where nothing better waits.
+        """
+        best = next((source for source in self._order if self._stock[source]), Source.FRESH)
+        for source in dict.fromkeys((Source.FRESH, best)):
+            for piece in self._stock[source]:
+                after = piece.info.continues if piece.info else None
+                if after is None or current.info is None or after.segment_id != current.info.segment_id:
+                    continue
+                position = current.position_of(self._scaled(after.at_frames))
+                fade_frames = self._scaled(after.fade_frames)
+                if (
+                    position is not None
+                    and self._voice.position_frames <= position <= len(current.samples) - fade_frames
+                ):
+                    return _Plan(piece, fade_frames, position - self._voice.position_frames, joins=True)
+        return None
+
+    def _scaled(self, frames: int) -> int:
+        """Return frames of a file as frames of the programme; the same but in tests."""
+        return frames * self._rate_hz // SAMPLE_RATE_HZ
+
     def _turn(self) -> int:
         """Begin the next transition if its frame has come; return how many frames to mix until the next decision."""
         edges = [self._rate_hz]
         if self._gate.left_frames > 0:
             edges.append(self._gate.left_frames)
-        if not self._fade and (plan := self._plan()):
+        while not self._fade and (plan := self._plan()):
             if plan.wait_frames > 0:
                 edges.append(plan.wait_frames)
-            else:
-                self._begin(plan)
+                break
+            self._begin(plan)
         if self._fade:
             edges.append(self._fade.length_frames - self._fade.position_frames)
         return min(edges)
@@ -367,10 +404,14 @@ class Mixer:
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""
         if plan.following:
-            self._stock[plan.following.source].popleft()
+            self._stock[plan.following.source].remove(plan.following)
             self._events.append(Started(plan.following))
             self._begun = True
         self._incoming = _Voice(plan.following, self._bed)
+        if plan.joins:
+            self._fade = Handover(plan.fade_frames) if plan.fade_frames else None
+            self._voice = self._voice if self._fade else self._incoming
+            return
         frames = moving = max(1, plan.fade_frames)
         peaks = self._voice.peak(frames), self._incoming.peak(frames)
         if (piece := self._voice.piece) and plan.following:
@@ -393,6 +434,7 @@ class Mixer:
             self._stock[source] = deque(piece for piece in pieces if not unwanted(piece))
 
     def _skip(self) -> None:
+        self._end_piece()
         skip_frames = self._frames(SKIP_FADE_S)
         if self._hasten(skip_frames):
             return
@@ -404,13 +446,22 @@ class Mixer:
     def _leave(self, key: str) -> None:
         piece = (self._incoming if self._fade else self._voice).piece
         if piece and piece.key == key:
+            self._end_piece()
             self._hasten(self._frames(SKIP_FADE_S))
             self._want(self._frames(SKIP_FADE_S))
+
+    def _end_piece(self) -> None:
+        """Let what is heard not go on: what would continue it leaves the stock."""
+        piece = (self._incoming if self._fade else self._voice).piece
+        if piece and piece.info:
+            over = piece.info.piece_id
+            self._events.append(Left(piece))
+            self._drop(lambda other: bool(other.info and other.info.continues and other.info.piece_id == over))
 
     def _hasten(self, fade_frames: int) -> bool:
         """End a fade that has longer to go within `fade_frames`; return whether there was one."""
         fade = self._fade
-        if fade is None or fade.length_frames - fade.position_frames <= fade_frames:
+        if not isinstance(fade, Crossfade) or fade.length_frames - fade.position_frames <= fade_frames:
             return False
         self._fade = Crossfade(fade_frames, fade.peaks, fade_frames, fade.angle)
         return True
