@@ -20,9 +20,10 @@ from base.errors import (
     ServerUnreachable,
     ServerUnsupported,
     SpoolError,
+    UploadRefused,
 )
 from base.workers import Clock, SystemClock
-from music.segment import Recipe
+from music.segment import SAMPLE_RATE_HZ, Recipe
 from server import replies
 from server.faults import AUDIO_ROUTE, POLL_ROUTE, SUBMIT_ROUTE, InternalError
 from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
@@ -40,6 +41,9 @@ __all__ = [
 
 MAX_FILE_BYTES: Final = 256 * 2**20
 """Ten minutes of float32 stereo, the longest the server makes, are 220 MiB."""
+
+MAX_UPLOAD_BYTES: Final = 32 * 2**20
+"""A minute of 24-bit stereo is 17 MiB before it is compressed."""
 
 PROBE_S: Final = 5.0
 PATIENT_S: Final = 10.0
@@ -89,16 +93,26 @@ class AceClient:
         """
         return self._one_at_a_time
 
-    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
+    def submit(self, recipe: Recipe, *, thinking: bool = True, upload: bytes = b"") -> Submitted:
         """Ask for a job that makes `recipe`. The answer may take as long as the job, or as loading the models.
+
+        A recipe that continues a segment needs the canvas as a FLAC file, at most MAX_UPLOAD_BYTES, in `upload`.
+        Raises UploadRefused where the server does not take one.
 
         Not idempotent. After ServerUnreachable, ServerRefused or ServerTrouble with `arrived` False the server
         surely has no new job; after any other ServerTrouble it may have one that we cannot name.
         """
+        if len(upload) > MAX_UPLOAD_BYTES:
+            raise UploadRefused(f"{len(upload) / 2**20:.0f} MiB to upload are too many for any server", is_final=True)
         body, longest_s = self._request(recipe, thinking), self._timeouts.submit_s
         try:
-            data = self._http.json("POST", SUBMIT_ROUTE, body, longest_s, longest_s)
-        except InternalError as error:
+            files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
+            data = self._http.json("POST", SUBMIT_ROUTE, body, longest_s, longest_s, files)
+        except (InternalError, ServerRefused) as error:
+            if recipe.continues and not (isinstance(error, ServerRefused) and error.wants_key):
+                raise UploadRefused(str(error), is_final=isinstance(error, ServerRefused)) from error
+            if isinstance(error, ServerRefused):
+                raise
             if not self._one_at_a_time:
                 raise
             task_id = f"unnamed-{uuid.uuid4().hex}"
@@ -213,8 +227,22 @@ class AceClient:
             "use_cot_caption": False,
             "use_cot_language": False,
         }
-        if thinking:
+        if thinking and not recipe.continues:
             body |= self._lm
+        if context := recipe.continues:
+            body |= {
+                "task_type": "repaint",
+                # The language model plays no part, but would be loaded, and its absence fails the job.
+                "thinking": False,
+                # Both always: the end's default is that of the upload, and older servers take 0 for absent.
+                "repainting_start": context.length_frames / SAMPLE_RATE_HZ,
+                "repainting_end": recipe.canvas_s,
+                "batch_size": 1,  # one piece goes on in one way
+                "chunk_mask_mode": "explicit",
+                "audio_cover_strength": 1.0,
+                "cover_noise_strength": 0,
+            }
+            del body["audio_duration"]
         if recipe.bpm is not None:
             body["bpm"] = recipe.bpm
         if recipe.seed is not None:

@@ -11,6 +11,7 @@ AppError                    message = the fact and the remedy, fit for a person 
 │   ├── ServerTrouble       5xx, 429, broken transfer: back off, then again if idempotent
 │   │   ├── ServerSilent    … no answer in time: it loads, is at work, or hangs
 │   │   └── ServerNonsense  … an answer that acestep-api would not give
+│   ├── UploadRefused       it takes no music from us: the piece is not continued, all else goes on
 │   └── ServerRefused       the same call will be refused again; say so, change something
 │       └── ServerUnsupported … by a server that music cannot be had from at all: ask for no more jobs
 ├── JobError                the job gave no music: ask for it again
@@ -115,6 +116,13 @@ class ServerUnsupported(ServerRefused):
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message, status=status, wants_key=False)
+
+
+class UploadRefused(ServerError):
+    """The server takes no upload. `is_final` False: it failed at it, which may have had another reason."""
+
+    def __init__(self, message: str, *, is_final: bool) -> None:
+        super().__init__(message, arrived=False, is_final=is_final)
 
 
 class JobError(AppError):

@@ -52,6 +52,10 @@ class Timeouts:
     submit_s: float = 1200.0
 
 
+Upload = Mapping[str, tuple[str, bytes, str]]
+"""Form field -> name, content and type of a file."""
+
+
 class HttpChannel:
     """Requests to one server.
 
@@ -102,13 +106,15 @@ class HttpChannel:
         body: Mapping[str, object] | None = None,
         read_s: float | None = None,
         reply_s: float | None = None,
+        upload: Upload | None = None,
     ) -> Any:
-        """Send one request and return the `data` of the reply.
+        """Send one request and return the `data` of the reply; with an `upload`, `body` goes along as form fields.
 
         `read_s` is the longest wait for a sign of life, `reply_s` for the whole. Raises ServerError, also for an
         error inside an HTTP 200.
         """
-        with self.open(method, self.url + route, route, body, read_s, reply_s or self.timeouts.reply_s) as response:
+        reply_s = reply_s or self.timeouts.reply_s
+        with self.open(method, self.url + route, route, body, read_s, reply_s, upload) as response:
             raw = b"".join(self.chunks(response, MAX_REPLY_BYTES))
         try:
             reply = json.loads(raw)
@@ -126,6 +132,7 @@ class HttpChannel:
         body: Mapping[str, object] | None = None,
         read_s: float | None = None,
         whole_s: float | None = None,
+        upload: Upload | None = None,
     ) -> Iterator[requests.Response]:
         """Send one request; yield the successful response with its body still to be read, within `whole_s`.
 
@@ -142,7 +149,9 @@ class HttpChannel:
                 session.request(
                     method,
                     url,
-                    json=body,
+                    json=None if upload else body,
+                    data={name: _form_value(value) for name, value in (body or {}).items()} if upload else None,
+                    files=upload,
                     auth=self._authorise,
                     headers={"Connection": "close", "Accept-Encoding": "identity"},
                     timeout=(self.timeouts.connect_s, read_s or self.timeouts.read_s),
@@ -244,6 +253,10 @@ class HttpChannel:
             detail = self.clean(error if isinstance(error, str) else json.dumps(error))
             raise faults.from_status(status if status >= 300 else 500, detail, self.url, route, has_key=bool(self._key))
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
+
+
+def _form_value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _forms(key: str) -> re.Pattern[str] | None:

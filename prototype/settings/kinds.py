@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-
 import re
 import unicodedata
 from collections.abc import Callable

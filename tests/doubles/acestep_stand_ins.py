@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from doubles import composition
 from doubles.fake_audio import BAD_KINDS, RATE_HZ, bad_audio, chord
 
 JOB_FATES = ("ok", "fail", "hang", "die", "no-file", "vanished", *BAD_KINDS)
@@ -31,7 +32,8 @@ class Levers:
     Durations are seconds; `speed` is generation seconds per second of audio. `plan` holds the fates (JOB_FATES) of
     the next jobs, before the rules below it apply. `error_rate` is the share of HTTP requests that get an error
     before the server sees them. `deaf_s` is how long nobody is answered once the first job was taken: newer revisions
-    load their models then, inside the event loop.
+    load their models then, inside the event loop. `continues` (composition.HOW) makes every job give a part of one long
+    composition, and says how a repaint comes out; `refuse_uploads` is the HTTP status that meets every upload.
     """
 
     speed: float = 0.3
@@ -48,6 +50,8 @@ class Levers:
     deaf_s: float = 0.0
     load_fails: bool = False
     seed: int = 0
+    continues: str = ""
+    refuse_uploads: int = 0
 
 
 class Tensor:
@@ -87,6 +91,29 @@ def save(path: str, tensor: Tensor, sample_rate: int, **_: object) -> None:
         soundfile.write(path, tensor.numpy().T, sample_rate, subtype=subtype)
 
 
+@dataclass(frozen=True)
+class Repaint:
+    """A job of the task "repaint": the upload, float32 of shape (n_frames, 2), and from where to where it is new."""
+
+    upload: npt.NDArray[np.float32]
+    start_s: float
+    end_s: float
+
+    @classmethod
+    def of(cls, task_type: object, src_audio: object, start_s: object, end_s: object) -> Repaint | None:
+        """Read the upload that the server has stored; None for any other task. No upload is silence, as there."""
+        if task_type != "repaint":
+            return None
+        upload = np.zeros((RATE_HZ, 2), np.float32)
+        if src_audio:
+            upload, rate_hz = soundfile.read(str(src_audio), dtype="float32", always_2d=True)
+            if rate_hz != RATE_HZ:
+                raise RuntimeError(f"stand-in: uploads at {RATE_HZ} Hz only")
+        length_s = len(upload) / RATE_HZ
+        end = float(str(end_s)) if end_s else 0.0
+        return cls(upload, float(str(start_s or 0)), end if end > 0 else length_s)
+
+
 class Studio:
     """The stand-in for the models: decides what becomes of each job, and gives its audio.
 
@@ -102,7 +129,7 @@ class Studio:
         self._jobs = itertools.count(1)
         self._pieces = itertools.count()
 
-    def generate(self, seconds: float, count: int) -> list[Tensor]:
+    def generate(self, seconds: float, count: int, repaint: Repaint | None = None) -> list[Tensor]:
         """Take the time of a job and return its audio. Raises RuntimeError for one that fails."""
         number = next(self._jobs)
         fate = self._fate(number)
@@ -114,7 +141,8 @@ class Studio:
             os._exit(137)
         if fate == "fail":
             raise RuntimeError("stand-in: CUDA out of memory")
-        return [Tensor(self._piece(next(self._pieces), seconds).T, fate) for _ in range(count)]
+        pieces = [self._result(next(self._pieces), seconds, repaint) for _ in range(count)]
+        return [Tensor(piece.T, fate) for piece in pieces]
 
     def _fate(self, number: int) -> str:
         levers = self.levers
@@ -127,6 +155,12 @@ class Studio:
         if levers.bad_every and number % levers.bad_every == 0:
             return levers.bad_kind
         return "fail" if self._random.random() < levers.fail_rate else "ok"
+
+    def _result(self, index: int, seconds: float, repaint: Repaint | None) -> npt.NDArray[np.float32]:
+        how = self.levers.continues
+        if repaint is not None:
+            return composition.continued(repaint.upload, repaint.start_s, repaint.end_s, how or "other", index)
+        return composition.excerpt(index, seconds) if how else self._piece(index, seconds)
 
     def _piece(self, index: int, seconds: float) -> npt.NDArray[np.float32]:
         """Return a recording, cut or repeated to the length asked, or a chord where there are none."""
@@ -160,9 +194,11 @@ def install(studio: Studio) -> None:
             seeds = [random.randrange(2**32) for _ in range(count)]
             return seeds, ", ".join(map(str, seeds))
 
-        def generate_music(self, *, audio_duration: float, batch_size: int, **_: object) -> dict[str, Any]:
+        def generate_music(self, *, audio_duration: float, batch_size: int, **asked: object) -> dict[str, Any]:
             seconds = float(audio_duration) if audio_duration and audio_duration > 0 else 30.0
-            audios = [{"tensor": tensor, "sample_rate": RATE_HZ} for tensor in studio.generate(seconds, batch_size)]
+            span = (asked.get(name) for name in ("task_type", "src_audio", "repainting_start", "repainting_end"))
+            tensors = studio.generate(seconds, batch_size, Repaint.of(*span))
+            audios = [{"tensor": tensor, "sample_rate": RATE_HZ} for tensor in tensors]
             return {"success": True, "audios": audios, "status_message": "done", "extra_outputs": {}, "error": None}
 
     class LLMHandler:

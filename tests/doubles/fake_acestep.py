@@ -53,6 +53,10 @@ class FakeAcestep:
     """None: as many as asked, 2 by default, as the genuine server."""
     audio: Callable[[int, float], bytes] = good_wav
     """(number of the file, its seconds) -> its bytes."""
+    repainted: Callable[[dict[str, Any], int], bytes] | None = None
+    """(what was asked, number of the file) -> the bytes of a repaint; None: as any other job."""
+    refuse_uploads: int = 0
+    """The HTTP status that meets every upload."""
     lm_init_fails: bool = False
     """Jobs with thinking fail; without it they work."""
     fail_rate: float = 0.0
@@ -75,7 +79,7 @@ class FakeAcestep:
         self._free_at = [-math.inf] * self.workers
         self._plan: deque[str] = deque()
         self._faults: list[Fault] = []
-        self._files: dict[str, tuple[int, float, str]] = {}
+        self._files: dict[str, tuple[int, Job]] = {}
         self._born: list[Job] = []
         self._count = self._file_count = self._phantoms = 0
         self._front = HttpFront(self.answer)
@@ -253,6 +257,8 @@ class FakeAcestep:
     def _submit(self, request: Request) -> Any:
         if not isinstance(request.body, dict):
             return text(500, "Internal Server Error")
+        if self.refuse_uploads and request.headers.get("content-type", "").startswith("multipart/"):
+            return text(self.refuse_uploads, "Internal Server Error")
         if request.body.get("lm_backend", "vllm") not in ("vllm", "pt", *(["mlx"] if self.newer else [])):
             return text(500, "Internal Server Error")
         now = self._advance()
@@ -310,21 +316,29 @@ class FakeAcestep:
         if job.fate == "no-file":
             return []
         asked = job.asked.get("batch_size")
-        wanted = self.files_per_job if self.files_per_job is not None else asked if isinstance(asked, int) else 2
+        wanted = (
+            self.files_per_job if self.files_per_job is not None else int(str(asked)) if str(asked).isdecimal() else 2
+        )
         suffix = str(job.asked.get("audio_format", "mp3"))
         paths = [f"/tmp/api audio/{job.task_id}-{number}.{suffix}" for number in range(wanted)]
         for path in paths:
             if path not in self._files:
-                self._files[path] = (self._file_count, job.seconds, job.fate)
+                self._files[path] = (self._file_count, job)
                 self._file_count += 1
         return [f"/v1/audio?path={quote(path, safe='')}" for path in paths]
 
     def _audio(self, request: Request) -> Any:
         path = request.query.get("path", "")
-        number, seconds, fate = self._files.get(path, (0, 0.0, "vanished"))
-        if fate == "vanished":
+        number, job = self._files.get(path, (0, None))
+        if job is None or job.fate == "vanished":
             return text(404, json.dumps({"detail": f"Audio file not found: {path}"}), "application/json")
-        return Reply(200, bad_audio(fate, seconds) if fate in BAD_KINDS else self.audio(number, seconds), "audio/wav")
+        if job.fate in BAD_KINDS:
+            audio = bad_audio(job.fate, job.seconds)
+        elif self.repainted is not None and job.asked.get("task_type") == "repaint":
+            audio = self.repainted(job.asked, number)
+        else:
+            audio = self.audio(number, job.seconds)
+        return Reply(200, audio, "audio/wav")
 
     def _stats(self, request: Request) -> Any:
         now = self._advance()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: header names in lower case, `body` parsed from JSON (None where it is none)."""
+    """What was asked: header names in lower case, `body` parsed from JSON or a multipart form (None for neither)."""
 
     method: str
     route: str
@@ -142,13 +143,26 @@ class _Handler(BaseHTTPRequestHandler):
     def _request(self) -> Request:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
+        form = re.match(r"multipart/form-data; *boundary=(\S+)", self.headers.get("Content-Type", ""))
         try:
-            body = json.loads(raw)
+            body = _form(raw, form[1].encode()) if form else json.loads(raw)
         except ValueError:
             body = None
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Request(self.command, parts.path, query, headers, body)
+
+
+def _form(raw: bytes, boundary: bytes) -> dict[str, Any]:
+    """Return the fields of a form: text, and bytes for a file."""
+    fields: dict[str, Any] = {}
+    for part in raw.split(b"--" + boundary)[1:-1]:
+        head, _, content = part.removeprefix(b"\r\n").removesuffix(b"\r\n").partition(b"\r\n\r\n")
+        name = re.search(rb'[; ]name="([^"]*)"', head)
+        if name is None:
+            raise ValueError("a part without a name")
+        fields[name[1].decode()] = content if b"filename=" in head else content.decode()
+    return fields
 
 
 class HttpFront:

@@ -30,9 +30,10 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """The duration asked for; 30 s where the model would choose."""
+        """The duration asked for, of a repaint the whole canvas; 30 s where the model would choose."""
         try:
-            asked_s = float(self.asked.get("audio_duration") or 0)
+            length = "repainting_end" if self.asked.get("task_type") == "repaint" else "audio_duration"
+            asked_s = float(self.asked.get(length) or 0)
         except (TypeError, ValueError):
             asked_s = 0.0
         return min(asked_s, 600.0) if asked_s > 0 else 30.0

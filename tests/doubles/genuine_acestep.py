@@ -129,6 +129,8 @@ def _with_levers(app: App, studio: Studio) -> App:
             await app(scope, receive, send_late)
         elif scope["path"] == "/_stub":
             await _answer(send, *_move(studio, (await receive()).get("body", b"")))
+        elif studio.levers.refuse_uploads and b"multipart/" in dict(scope["headers"]).get(b"content-type", b""):
+            await _answer(send, studio.levers.refuse_uploads, "Internal Server Error")
         elif chance.random() < studio.levers.error_rate:
             await _answer(send, *chance.choice(((500, "Internal Server Error"), (503, "busy"), (502, "<html></html>"))))
         else:
