@@ -440,7 +440,7 @@ FAKE_UV = """#!/bin/sh
 [ "$1 $2 $3 $5" = "run acestep-api --host --port" ] || exit 2
 [ -z "$ACESTEP_API_KEY" ] || case "$*" in *"$ACESTEP_API_KEY"*) exit 9;; esac
 echo "$$" >> "$FAKE_UV_PIDS"
-{python} {stub} --port "$6" --root "$PWD" --speed 0.02 &
+PYTHONPATH={path} {python} {stub} --port "$6" --root "$PWD" --speed 0.02 &
 echo "$!" >> "$FAKE_UV_PIDS"
 wait $!
 """
@@ -455,7 +455,7 @@ class Served:
         (self.folder / "acestep").mkdir(parents=True)
         (self.folder / "pyproject.toml").touch()
         stub = Path(genuine_acestep.__file__)
-        program(tmp_path / "bin" / "uv", FAKE_UV.format(python=sys.executable, stub=stub))
+        program(tmp_path / "bin" / "uv", FAKE_UV.format(path=stub.parents[1], python=sys.executable, stub=stub))
         self.client = AceClient(f"http://127.0.0.1:{self.port}", "the-key")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("ACESTEP", "SAGYO"))}
         self.environ = environ | {
