@@ -48,7 +48,7 @@ INSTALL: Final = {
 STEPS: Final = 8  # forces a note is struck with; its level and brightness follow its velocity exactly
 BLOCK: Final = 64  # frames that FluidSynth makes at once
 REST_BLOCKS: Final = 4  # after which nothing of a note is left
-LEVEL_S: Final = 0.8
+LEVEL_S: Final = 0.6
 USUAL: Final = 0.75  # velocity
 STROKE_S: Final = 1.2  # a drum is not let go
 MONO_HZ: Final = 110.0  # low notes have no sides
@@ -88,12 +88,12 @@ PATCHES: Final = {
     patch.voice: patch
     for patch in (
         Patch("keys", 4, 2.2, 2.6, release_s=0.2, blend_db=-6),
-        Patch("piano", 0, 1.0, 2.6, release_s=0.35, attack_s=0.003, width=0.6, blend_db=-10),
+        Patch("piano", 0, 1.0, 2.6, release_s=0.35, attack_s=0.003, width=0.6),
         Patch("nylon", 24, 1.2, 2.4, release_s=0.2, cents=3.5),
         Patch("harp", 46, 1.2, 2.2, release_s=0.9),
-        Patch("koto", 107, 1.0, 2.2, release_s=0.8, cents=4, blend_db=-10),
+        Patch("koto", 107, 1.0, 2.2, release_s=0.8, cents=4),
         Patch("pizzicato", 45, 1.2, 2.4, release_s=0.3, cents=4),
-        Patch("upright", 32, 2.2, 2.0, release_s=0.12, width=0.0, cents=3, blend_db=-8),
+        Patch("upright", 32, 2.2, 2.0, release_s=0.12, width=0.0, cents=3),
         Patch("bass", 33, 3.0, 2.0, release_s=0.1, width=0.0, blend_db=-3),
         Patch("vibes", 11, 1.5, 2.4, release_s=0.5, blend_db=-7),
         Patch("marimba", 12, 1.2, 2.4, release_s=0.3),
@@ -110,8 +110,8 @@ PATCHES: Final = {
 KITS: Final = {
     "lofi": Patch("kit", 0, 1.6, 2.0, cents=9, blend_db=-7, bank=DRUM_BANK),
     "rain": Patch("kit", 40, 1.4, 2.0, cents=9, blend_db=-8, bank=DRUM_BANK),
-    "jazz": Patch("kit", 40, 0.6, 1.8, cents=9, blend_db=-12, bank=DRUM_BANK),
-    "bossa": Patch("kit", 0, 0.8, 2.0, cents=9, blend_db=-12, bank=DRUM_BANK),
+    "jazz": Patch("kit", 40, 0.6, 1.8, cents=9, bank=DRUM_BANK),
+    "bossa": Patch("kit", 0, 0.8, 2.0, cents=9, bank=DRUM_BANK),
 }
 OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6, "jazz": -0.5, "bossa": -0.3}
 
@@ -175,15 +175,19 @@ class Font:
 
         `dark` in octaves, `cents` of detuning. Silent where the font has no such note.
         """
-        force = min(STEPS, max(1, round(STEPS * velocity)))
+        force = _force(velocity)
         gain, width = self._level(patch, pitch, force)
         sound = self._sound(patch, pitch, force, hold_s, dark + patch.soft * (USUAL - velocity), cents)
         middle, side = (sound[0] + sound[1]) / 2, np.float32(width / 2) * (sound[0] - sound[1])
         return np.float32(gain * amplitude(velocity)) * np.stack([middle + side, middle - side])
 
-    def has(self, patch: Patch, pitch: int) -> bool:
-        """Whether the font can play a note."""
-        return self._level(patch, pitch, STEPS)[0] > 0
+    def has(self, patch: Patch) -> bool:
+        """Whether the font has an instrument."""
+        return self._channel(patch) is not None
+
+    def can_play(self, patch: Patch, note: Note) -> bool:
+        """Whether the font has a sound for a note."""
+        return self._level(patch, note.pitch, _force(note.velocity))[0] > 0
 
     def _level(self, patch: Patch, pitch: int, force: int) -> tuple[float, float]:
         """Return a note's gain, 0 for silence, and its width, measured: a font's samples are not equally loud."""
@@ -283,10 +287,14 @@ class _Bound:
         self._write(self._synth.synth, end - begin, left, begin, 1, right, begin, 1)
 
 
+def _force(velocity: float) -> int:
+    return min(STEPS, max(1, round(STEPS * velocity)))
+
+
 @functools.lru_cache(maxsize=1024)
 def _voice_rms(patch: Patch, pitch: int) -> float:
-    """Return the level of a note of the numpy voice, at full velocity."""
-    note = Note("", pitch, 0.0, LEVEL_S, USUAL)
+    """Return the level of a note of the numpy voice, at full velocity; all of an octave are equally loud."""
+    note = Note("", pitch if patch.bank else pitch // 12 * 12 + 6, 0.0, LEVEL_S, USUAL)
     sound = patch.simple(0).play([note], 0, round(LEVEL_S * SAMPLE_RATE_HZ))
     return float(np.hypot(*_middle_and_side(sound))) / amplitude(USUAL)
 
@@ -322,7 +330,7 @@ class Orchestra:
 
     def _player(self, part: Part, score: Score, font: Font | None) -> Player:
         drums, patch = part.role is Role.DRUMS, _patch(part, score.station)
-        if patch is None or font is None or not font.has(patch, Drum.KICK if drums else 60):
+        if patch is None or font is None or not font.has(patch):
             return kit.KitPlayer() if drums else synth.NumpyPlayer(part, score.seed)
         return RealPlayer(font, patch, 0.0 if drums else OCTAVES_DARKER.get(score.station, 0.0), score.seed, part.name)
 
@@ -356,7 +364,7 @@ class RealPlayer:
         self._patch = patch
         self._darker = darker
         self._simple = patch.simple(seed)
-        self._stand_in = patch.simple(seed)
+        self._stand_in, self._stands_in = patch.simple(seed), False
         self._rng = np.random.default_rng((seed % 2**64, zlib.crc32(name.encode())))
         self._ringing = np.zeros((2, 0), np.float32)
         ratio = 0.0 if patch.blend_db is None else 10 ** (patch.blend_db / 20)
@@ -364,7 +372,7 @@ class RealPlayer:
 
     def play(self, notes: Sequence[Note], first_frame: int, n_frames: int) -> Floats:
         """Return the next `n_frames` with what begins in them, and keep what rings on."""
-        real = [note for note in notes if self._font.has(self._patch, note.pitch) and self._is_meant(note.pitch)]
+        real = [note for note in notes if self._is_meant(note) and self._font.can_play(self._patch, note)]
         sounds = [(max(0, round(note.start_s * SAMPLE_RATE_HZ) - first_frame), self._sound(note)) for note in real]
         size = max([n_frames, self._ringing.shape[1], *(at + sound.shape[1] for at, sound in sounds)])
         bus = np.zeros((2, size), np.float32)
@@ -372,14 +380,16 @@ class RealPlayer:
         for at, sound in sounds:
             bus[:, at : at + sound.shape[1]] += sound
         self._ringing = bus[:, n_frames:].copy()
-        heard: Floats = self._own * bus[:, :n_frames] + self._beside * self._simple.play(real, first_frame, n_frames)
-        if self._patch.bank or len(real) < len(notes):
-            others = [note for note in notes if note not in real]
-            heard += self._stand_in.play(others, first_frame, n_frames)
+        heard: Floats = self._own * bus[:, :n_frames]
+        if self._beside:
+            heard += self._beside * self._simple.play(real, first_frame, n_frames)
+        self._stands_in |= len(real) < len(notes)
+        if self._stands_in:  # to the end, as what it has begun rings on
+            heard += self._stand_in.play([note for note in notes if note not in real], first_frame, n_frames)
         return heard
 
-    def _is_meant(self, pitch: int) -> bool:
-        return not self._patch.bank or pitch != Drum.BRUSH
+    def _is_meant(self, note: Note) -> bool:
+        return not self._patch.bank or note.pitch != Drum.BRUSH
 
     def _sound(self, note: Note) -> Floats:
         patch, (cents, dark) = self._patch, self._rng.standard_normal(2)

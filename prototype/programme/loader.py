@@ -27,6 +27,8 @@ from spool.state_files import Later, at_once
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.2
+HURRIED_TICK_S: Final = 0.02
+HURRY_S: Final = 5.0
 CALM_S: Final = 0.5  # with a piece in stock; a skip takes as long to fade over to it
 FRESH_AHEAD: Final = 2
 
@@ -90,8 +92,15 @@ class Loader:
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop`."""
-        while not self._clock.wait(stop, CALM_S if self._calm else TICK_S):
+        begun_at = self._clock.now()
+        while not self._clock.wait(stop, self._pause_s(begun_at)):
             self.step()
+
+    def _pause_s(self, begun_at: float) -> float:
+        """Return how long to wait: at the beginning hardly, as the first music is on its way."""
+        if self._last_source in (None, Source.BED) and self._clock.now() < begun_at + HURRY_S:
+            return HURRIED_TICK_S
+        return CALM_S if self._calm else TICK_S
 
     def step(self) -> None:
         """Follow the mixer, then fill its stock."""

@@ -123,6 +123,7 @@ LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 LONGEST_DEBT: Final = 4.0
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
+AHEAD_FRAMES: Final = 6 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun: it grows many times faster than time
 JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
 
 Begin = Callable[[Recipe, int], Performance]
@@ -205,7 +206,7 @@ class Openings:
 class BuiltinSupply:
     """The built-in engine, one piece ahead.
 
-    The first piece of a mood is there as soon as its opening is, and goes on being made while it is heard, at the
+    The first piece of a mood is there as soon as it is begun, and goes on being made while it is heard, at the
     loudness that pieces usually have; the others are made whole, and measured. `growing` False: all of them.
 
     Threads: `run` (or `step`) belongs to one thread; `take` to the loader. `_lock` guards `_piece`.
@@ -301,6 +302,7 @@ class BuiltinSupply:
             piece.samples[:known] = np.float32(10 ** (gain / 20)) * opening[:known]
             growth.frames = known
             self._hand_over(token, piece)
+        handed = opening is not None
         try:
             for stretch in performance.stretches:
                 if self._is_over(token):
@@ -309,7 +311,8 @@ class BuiltinSupply:
                 _continue(piece.samples, stretch, made, known)
                 made += len(stretch)
                 growth.frames = max(known, made)
-                if opening is None and growth.frames >= performance.opening_frames > growth.frames - len(stretch):
+                if not handed and growth.frames >= min(AHEAD_FRAMES, frames):
+                    handed = True
                     self._hand_over(token, piece)
         finally:
             growth.ended.set()

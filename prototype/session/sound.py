@@ -107,6 +107,7 @@ class Sound:
         self._opening.begin("errands", self._errands.run, awaited=False)
         self._opening.begin("reader", self._reader.run, awaited=False)
         self._opening.begin("spool", self.spool.run, awaited=False)
+        self._opening.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
         self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
             self.record(self.settings.recording_path)
@@ -115,7 +116,6 @@ class Sound:
             self._opening.begin("loader", self.loader.run)
         else:
             self._opening.begin("player", self.player.run)
-        self._opening.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
         self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:
             self._opening.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server

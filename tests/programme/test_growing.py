@@ -21,10 +21,11 @@ LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major"
 PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
 LEVELS = Levels(-23.0, -45.0)
 SECOND = SAMPLE_RATE_HZ
+STRETCH = 2 * SECOND
 
 
 class Engine:
-    """Tones of 6 s in stretches of one; `on_stretch` is called before each, with its number."""
+    """Tones of 12 s in stretches of two; `on_stretch` is called before each, with its number."""
 
     def __init__(self) -> None:
         self.on_stretch: Callable[[int], None] = lambda number: None
@@ -33,12 +34,12 @@ class Engine:
 
     def piece(self, seed: int) -> Samples:
         """Return the whole piece of a seed."""
-        return tone(6.0, hz=200 + seed % 500)
+        return tone(12.0, hz=200 + seed % 500)
 
     def __call__(self, recipe: Recipe, seed: int) -> Performance:
         """Begin a piece; its first two stretches are its opening."""
         self.begun.append(seed)
-        whole = performed(self.piece(seed), SECOND)
+        whole = performed(self.piece(seed), STRETCH)
 
         def stretches() -> Iterator[Samples]:
             for number, stretch in enumerate(whole.stretches):
@@ -46,7 +47,7 @@ class Engine:
                 self.made += 1
                 yield stretch
 
-        return dataclasses.replace(whole, opening_frames=2 * SECOND, stretches=stretches())
+        return dataclasses.replace(whole, opening_frames=2 * STRETCH, stretches=stretches())
 
 
 def supply(engine: Engine, mood: Mood, openings: Openings | None = None, *, growing: bool = True) -> BuiltinSupply:
@@ -59,20 +60,20 @@ def gain_of(piece: Piece, whole: Samples) -> float:
     return float(np.abs(piece.samples[:SECOND]).max() / np.abs(whole[:SECOND]).max())
 
 
-def test_the_first_piece_of_a_mood_is_there_as_soon_as_its_opening_is() -> None:
+def test_the_first_piece_of_a_mood_is_there_when_six_seconds_of_it_are() -> None:
     """What is handed over is a piece of full length that goes on growing, and in the end is whole."""
     engine, mood = Engine(), Mood(LOFI)
     target = supply(engine, mood)
     early: list[tuple[int, int, int]] = []
 
     def look(number: int) -> None:
-        if len(engine.begun) == 1 and number >= 2 and (piece := target.take()):
+        if len(engine.begun) == 1 and number >= 3 and (piece := target.take()):
             early.append((number, piece.ready_frames, len(piece.samples)))
             engine.piece_taken = piece  # type: ignore[attr-defined]
 
     engine.on_stretch = look
     target.step()
-    assert early == [(2, 2 * SECOND, 6 * SECOND)]
+    assert early == [(3, 3 * STRETCH, 6 * STRETCH)]
     piece: Piece = engine.piece_taken  # type: ignore[attr-defined]
     whole = engine.piece(11)
     assert piece.ready_frames == len(piece.samples)
@@ -154,7 +155,7 @@ def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> 
     supply(engine, Mood(LOFI), Openings(path, "v1")).step()
     assert engine.begun[0] == 11
     seed = engine.begun[1]
-    assert len(audio_files.read(path)) == 2 * SECOND
+    assert len(audio_files.read(path)) == 2 * STRETCH
     later = Engine()
     target = supply(later, Mood(LOFI), Openings(path, "v1"))
     at_once: list[Piece | None] = []
