@@ -31,7 +31,8 @@ ROOMS: dict[str, set[str]] = {
         "spool", "music", "base",
     },
     "modes": {
-        "screen", "programme", "ace_client", "config", "output", "builtin", "spool", "server", "music", "settings", "base",
+        "screen", "programme", "ace_client", "config", "output", "builtin", "spool", "server", "music", "settings",
+        "base",
     },
     "app": {"session", "modes", "screen", "config", "output", "music", "base"},
 }  # fmt: skip

@@ -98,7 +98,7 @@ class Loader:
 
     def _pause_s(self, begun_at: float) -> float:
         """Return how long to wait: at the beginning hardly, as the first music is on its way."""
-        if self._last_source in (None, Source.BED) and self._clock.now() < begun_at + HURRY_S:
+        if not self._stocked and self._last_source in (None, Source.BED) and self._clock.now() < begun_at + HURRY_S:
             return HURRIED_TICK_S
         return CALM_S if self._calm else TICK_S
 
