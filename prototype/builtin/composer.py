@@ -7,6 +7,7 @@ last, and a thinning. `form` plans it, the composer decides what sections are ma
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import zlib
@@ -26,7 +27,7 @@ SLOWEST_PULSE_BPM: Final = 52.0
 FASTEST_PULSE_BPM: Final = 132.0
 SEND: Final = {Role.BASS: 0.0, Role.DRUMS: 0.35}
 
-# Section, its energy, and its phrases in a piece of a dozen: enough for two to three minutes.
+# Section, its energy, and its share of what lies between intro and outro.
 _ARCS: Final[tuple[tuple[tuple[str, float, int], ...], ...]] = (
     (("intro", 0.3, 1), ("A", 0.6, 2), ("B", 0.75, 2), ("A", 0.65, 2), ("turn", 0.4, 1), ("B", 0.85, 1), ("A", 1.0, 2),
      ("outro", 0.35, 1)),
@@ -48,22 +49,20 @@ def compose(recipe: Recipe, seed: int, tail_s: float = 4.0) -> Score:
 
 
 def form(bars: int, rng: np.random.Generator) -> tuple[Section, ...]:
-    """Plan the sections of a piece of `bars`: an arc stretched to its phrases; a short piece keeps its beginning."""
-    arc = _ARCS[int(rng.integers(len(_ARCS)))]
-    phrases = max(1, bars // PHRASE_BARS)
-    usual = sum(length for _, _, length in arc)
-    sections: list[Section] = []
-    ends = np.cumsum([length for _, _, length in arc]) * max(phrases, usual / 2) / usual
-    for (name, energy, _), end in zip(arc, ends, strict=True):
-        first = sections[-1].first_bar + sections[-1].bars if sections else 0
-        last = min(bars, max(PHRASE_BARS, round(float(end)) * PHRASE_BARS))
-        if last > first:
-            sections.append(Section(name, first, last - first, energy))
-    left = bars - sections[-1].first_bar - sections[-1].bars
-    if left:  # the last one takes the odd bars
-        final = sections.pop()
-        sections.append(Section(final.name, final.first_bar, final.bars + left, final.energy))
-    return tuple(sections)
+    """Plan the sections of a piece of `bars`: an arc between an intro and an outro of a phrase each.
+
+    A short piece leaves out what there is no phrase for; one of a phrase or two has no arc at all.
+    """
+    first, *body, last = _ARCS[int(rng.integers(len(_ARCS)))]
+    phrases = bars // PHRASE_BARS - 2
+    if phrases < 1:
+        return (Section("A", 0, bars, 0.6),)
+    ends = np.round(np.cumsum([length for _, _, length in body]) * phrases / sum(length for _, _, length in body))
+    edges = [0, *(PHRASE_BARS * (1 + int(end)) for end in (0, *ends)), bars]
+    planned = zip((first, *body, last), itertools.pairwise(edges), strict=True)
+    return tuple(
+        Section(name, begin, end - begin, energy) for (name, energy, _), (begin, end) in planned if end > begin
+    )
 
 
 class _Composer:
@@ -140,7 +139,7 @@ class _Composer:
         """Return the chords, each voiced from the one before, and by how much the key of each bar is moved."""
         style, rng = self.style, self.rng
         bank = PROGRESSIONS[f"{style.harmony} {self.mode}"]
-        chosen = {letter: [str(rng.choice(bank[letter])) for _ in range(2)] for letter in "ABT"}
+        chosen = {letter: [str(line) for line in rng.permutation(bank[letter])[:2]] for letter in "ABT"}
         letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
         away = int(rng.choice(_NEAR_KEYS))
         shifts = [away * (_section_at(self.sections, bar).name == "turn") for bar in range(bars)]
@@ -149,8 +148,11 @@ class _Composer:
         for bar in range(0, bars, style.bars):
             section = _section_at(self.sections, bar)
             phrase, inside = divmod(bar - section.first_bar, PHRASE_BARS * style.bars)
-            symbols = chosen[letters[section.name]][phrase % 2].split()
+            lines = chosen[letters[section.name]]
+            symbols = lines[phrase % len(lines)].split()
             symbol = symbols[inside // style.bars % len(symbols)]
+            if bar >= self.bars:  # over the next piece's beginning: home
+                symbol = next((each for each in symbols if re.match("[Ii](?![IViv])", each)), symbol)
             root, tones = harmony.chord_tones(symbol)
             root = (self.tonic + shifts[bar] + root) % 12
             centre = style.centre + round(4 * (section.energy - 0.55)) + 2 * (section.name == "B")

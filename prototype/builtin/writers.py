@@ -21,6 +21,7 @@ PHRASE_BARS: Final = 4
 DRIFT: Final = 0.85
 DRIFT_S: Final = {Role.DRUMS: 0.003, Role.PAD: 0.015}
 DRIFT_DB: Final = 2.5
+TAIL_DB: Final = -3.0  # behind the last bar, where the next piece has begun
 TIGHT: Final = 0.1  # where another piece is heard too, so that their strokes meet
 MARKS_DB: Final = {"X": 0.0, "x": -4.0, "o": -9.0, ",": -16.0}
 ENTRIES: Final = {  # the energy of a section from which on a drum plays
@@ -143,7 +144,8 @@ class Sheet:
             weight = -6.0 if beat % 0.5 else -4.5
         else:
             weight = 0.0 if beat == 0 else -1.5 if beat == 2 and self.beats == 4 else -3.0
-        return -2.0 - 14.0 * (1 - section.energy) + swell + weight
+        leaving = TAIL_DB if bar >= self.hand.bars else 0.0
+        return -2.0 - 14.0 * (1 - section.energy) + swell + weight + leaving
 
     def part(self, name: str) -> Part | None:
         """Return the part of that name, if it plays in this piece."""
@@ -154,11 +156,12 @@ def write(sheet: Sheet, bar: int) -> None:
     """Write all parts of one bar."""
     _pad(sheet, bar)
     _chords(sheet, bar)
-    _arpeggio(sheet, bar)
     _bass(sheet, bar)
     _drums(sheet, bar)
-    if bar % 2 == 0:
-        _tune(sheet, bar)
+    if bar < sheet.hand.bars:  # behind the last bar another piece has begun to sing
+        _arpeggio(sheet, bar)
+        if bar % 2 == 0:
+            _tune(sheet, bar)
 
 
 def _pad(sheet: Sheet, bar: int) -> None:
