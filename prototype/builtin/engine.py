@@ -44,7 +44,9 @@ def begin(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.
     score = compose(recipe, seed, tail_s)
     bars = max(1, min(OPENING_BARS, int(OPENING_S / score.bar_s)))
     peak_dbfs = 20 * math.log10(PEAK_MAX)
-    return Performance(score.frames, score.bar_frame(bars), perform(score, cast), LOUDNESS_LUFS, peak_dbfs)
+    return Performance(
+        score.frames, score.bar_frame(bars), perform(score, cast), LOUDNESS_LUFS, peak_dbfs, round(score.bpm)
+    )
 
 
 def version(cast: str) -> str:

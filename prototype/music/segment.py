@@ -197,7 +197,7 @@ class Piece:
 class Performance:
     """A piece that is made while it is heard: `frames` in `stretches`; `opening_frames` are enough to begin with.
 
-    `loudness_lufs` and `peak_dbfs` are what pieces usually have.
+    `loudness_lufs` and `peak_dbfs` are what pieces usually have; `bpm` is the tempo chosen.
     """
 
     frames: int
@@ -205,6 +205,7 @@ class Performance:
     stretches: Iterator[Samples]
     loudness_lufs: float
     peak_dbfs: float
+    bpm: int | None = None
 
 
 @dataclass(frozen=True)

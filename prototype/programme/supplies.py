@@ -21,7 +21,8 @@ import numpy as np
 from base.errors import CorruptSegment, SpoolError
 from base.workers import Clock, within
 from music import audio_files
-from music.analysis import Analysis, analyse, gain_db, ingest, to_piece
+from music.analysis import gain_db, ingest, to_piece
+from music.metering import LoudnessMeter, peak_dbfs
 from music.segment import (
     CHANNELS,
     SAMPLE_RATE_HZ,
@@ -117,8 +118,7 @@ class Playlist:
             self._writing = False
 
 
-BUILTIN_S: Final = 150.0
-FIRST_BUILTIN_S: Final = 90.0  # fresh music comes soon
+BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
 LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 LONGEST_DEBT: Final = 4.0
 
@@ -183,9 +183,7 @@ class Openings:
             if self._path is None or info is None or info.engine != self._version:
                 return None
             seed = int(info.seed)
-            return (
-                (seed, audio_files.read(self._path)) if info.recipe == station.recipe(seed, FIRST_BUILTIN_S) else None
-            )
+            return (seed, audio_files.read(self._path)) if info.recipe == _recipe(station, seed) else None
         except (OSError, ValueError, CorruptSegment):
             return None
 
@@ -204,7 +202,7 @@ class Openings:
 
 
 class BuiltinSupply:
-    """The built-in engine, one piece ahead.
+    """The built-in engine: a piece whenever it is asked for one.
 
     The first piece of a mood is there as soon as it is begun, and goes on being made while it is heard, at the
     loudness that pieces usually have; the others are made whole, and measured. `growing` False: all of them.
@@ -243,10 +241,14 @@ class BuiltinSupply:
         return self._wanted.is_set()
 
     def take(self) -> Piece | None:
-        """Return the piece that is ready, if any, and have the next rendered."""
+        """Return the piece that is ready; where there is none have one rendered: it is there in a few seconds.
+
+        Not before it is asked for: the mixer has one in stock, and a third would only fill the memory.
+        """
         with self._lock:
             taken, self._piece = self._piece, None
-        self._wanted.set()
+        if taken is None or taken[0] != self._mood.token():
+            self._wanted.set()
         return taken[1] if taken and taken[0] == self._mood.token() else None
 
     def run(self, stop: threading.Event) -> None:
@@ -268,33 +270,35 @@ class BuiltinSupply:
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
         self._seed = known[0] if known else self._seed + 1
-        recipe = self._mood.station.recipe(self._seed, FIRST_BUILTIN_S if first else BUILTIN_S)
+        recipe = _recipe(self._mood.station, self._seed)
         performance = self._begin(recipe, self._seed)
+        recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
         if first:
             self._grow(token, recipe, performance, known[1] if known else None)
             if openings:
                 self._prepare_opening(openings, token)
-        elif samples := self._whole(token, performance):
-            analysis = analyse(samples[0], self._levels.cue_dbfs)
-            self._hand_over(token, self._piece_of(samples[0], self._info(recipe, self._seed, analysis)))
+        else:
+            self._finish(token, recipe, performance)
 
-    def _whole(self, token: int, performance: Performance, n_frames: int | None = None) -> list[Samples]:
-        """Return all of a piece, or its first frames; nothing when it is not wanted any more."""
-        stretches: list[Samples] = []
+    def _finish(self, token: int, recipe: Recipe, performance: Performance) -> None:
+        """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
+        samples = np.empty((performance.frames, CHANNELS), np.float32)
+        meter, made = LoudnessMeter(), 0
         for stretch in performance.stretches:
             if self._is_over(token):
-                return []
-            stretches.append(stretch)
-            if n_frames is not None and sum(map(len, stretches)) >= n_frames:
-                break
-        return [np.concatenate(stretches)]
+                return
+            samples[made : made + len(stretch)] = stretch
+            made += len(stretch)
+            meter.feed(stretch)
+        info = self._info(recipe, self._seed, made, meter.integrated_lufs(), peak_dbfs(samples))
+        samples *= np.float32(10 ** (gain_db(info.loudness_lufs, info.peak_dbfs, self._levels.target_lufs) / 20))
+        self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info))
 
     def _grow(self, token: int, recipe: Recipe, performance: Performance, opening: Samples | None) -> None:
         """Hand over a piece as soon as its opening is there, and make the rest behind what is heard."""
         frames = performance.frames
-        analysis = Analysis(frames, 0, frames, performance.loudness_lufs, performance.peak_dbfs)
         gain = gain_db(performance.loudness_lufs, performance.peak_dbfs, self._levels.target_lufs)
-        info = self._info(recipe, self._seed, analysis)
+        info = self._info(recipe, self._seed, frames, performance.loudness_lufs, performance.peak_dbfs)
         growth, known, made = Growth(), 0, 0
         piece = Piece(np.zeros((frames, CHANNELS), np.float32), Source.BUILTIN, info.segment_id, info, growth)
         if opening is not None:
@@ -320,12 +324,16 @@ class BuiltinSupply:
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
         seed = self._seed * 48271 % 999_983 + 1
-        recipe = self._mood.station.recipe(seed, FIRST_BUILTIN_S)
+        recipe = _recipe(self._mood.station, seed)
         performance = self._begin(recipe, seed)
-        if samples := self._whole(token, performance, performance.opening_frames):
-            frames = len(samples[0])
-            analysis = Analysis(frames, 0, frames, performance.loudness_lufs, performance.peak_dbfs)
-            openings.save(self._info(recipe, seed, analysis), samples[0])
+        stretches: list[Samples] = []
+        while sum(map(len, stretches)) < performance.opening_frames:
+            if self._is_over(token):
+                return
+            stretches.append(next(performance.stretches))
+        opening = np.concatenate(stretches)
+        loudness_lufs, peak = performance.loudness_lufs, performance.peak_dbfs
+        openings.save(self._info(recipe, seed, len(opening), loudness_lufs, peak), opening)
 
     def _is_over(self, token: int) -> bool:
         return self._stop.is_set() or token != self._mood.token()
@@ -334,22 +342,24 @@ class BuiltinSupply:
         with self._lock:
             self._piece = (token, piece)
 
-    def _piece_of(self, samples: Samples, info: SegmentInfo) -> Piece:
-        return to_piece(samples, info, self._levels.target_lufs, Source.BUILTIN, info.segment_id, info)
-
-    def _info(self, recipe: Recipe, seed: int, analysis: Analysis) -> SegmentInfo:
+    def _info(self, recipe: Recipe, seed: int, frames: int, loudness_lufs: float, peak_dbfs: float) -> SegmentInfo:
         return SegmentInfo(
             segment_id=f"builtin-{recipe.station}-{seed}",
             recipe=recipe,
             engine="builtin",
             seed=str(seed),
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            length_frames=analysis.length_frames,
-            cue_in_frames=analysis.cue_in_frames,
-            cue_out_frames=analysis.cue_out_frames,
-            loudness_lufs=analysis.loudness_lufs,
-            peak_dbfs=analysis.peak_dbfs,
+            length_frames=frames,
+            cue_in_frames=0,
+            cue_out_frames=frames,
+            loudness_lufs=loudness_lufs,
+            peak_dbfs=peak_dbfs,
         )
+
+
+def _recipe(station: Station, seed: int) -> Recipe:
+    """Return what the piece of a seed is to be."""
+    return station.recipe(seed, BUILTIN_S[seed % len(BUILTIN_S)])
 
 
 def _continue(samples: Samples, stretch: Samples, at_frame: int, known_frames: int) -> None:

@@ -63,8 +63,9 @@ class Sound:
         levels = Levels(settings.target_lufs, settings.cue_dbfs)
         orchestra = Orchestra(settings.soundfont, self.notices.say)
         version = builtin_engine.version(orchestra.sound)
+        begin = functools.partial(builtin_engine.begin, cast=orchestra.cast, tail_s=settings.crossfade_seconds)
         self._builtin = BuiltinSupply(
-            functools.partial(builtin_engine.begin, cast=orchestra.cast), self.mood, levels, self.clock,
+            begin, self.mood, levels, self.clock,
             random.choice(FIRST_SEEDS), growing=opening.player is not None,
             openings=Openings(settings.spool_dir / OPENING, version, self.later),
         )  # fmt: skip

@@ -94,6 +94,56 @@ def test_the_next_piece_is_made_whole() -> None:
     assert second.growth is None
 
 
+def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
+    """Bars are counted from its beginning, and its end lies over the next one's first bars: nothing may be cut."""
+
+    class Quiet(Engine):
+        def piece(self, seed: int) -> Samples:
+            samples = tone(6.0)
+            samples[: SECOND // 2] = samples[2 * SECOND : 3 * SECOND] = samples[-SECOND // 2 :] = 0
+            return samples
+
+    engine = Quiet()
+    target = supply(engine, Mood(LOFI), growing=False)
+    target.step()
+    piece = target.take()
+    assert piece is not None
+    assert piece.info is not None
+    assert (piece.info.cue_in_frames, piece.info.cue_out_frames) == (0, len(piece.samples))
+    whole = engine.piece(0)
+    np.testing.assert_allclose(piece.samples, np.abs(piece.samples).max() / 0.1 * whole, atol=1e-5)
+
+
+def test_pieces_are_of_two_to_four_minutes_and_their_tempo_is_known() -> None:
+    """Lengths change from piece to piece; where the station leaves the tempo open, what the engine chose is told."""
+    asked: list[Recipe] = []
+
+    def begin(recipe: Recipe, seed: int) -> Performance:
+        asked.append(recipe)
+        return dataclasses.replace(performed(tone(3.0)), bpm=77)
+
+    for station, bpm in ((LOFI, 78), (dataclasses.replace(LOFI, bpm=None), 77)):
+        target = BuiltinSupply(begin, Mood(station), LEVELS, FakeClock())
+        for _ in range(4):
+            target.step()
+            assert (piece := target.take()) is not None
+            assert piece.info is not None
+            assert piece.info.recipe.bpm == bpm
+    assert all(120 <= recipe.duration_s <= 240 for recipe in asked)
+    assert len({recipe.duration_s for recipe in asked}) > 2
+
+
+def test_no_piece_is_made_before_it_is_asked_for() -> None:
+    """The one in stock is enough: a third would only fill the memory."""
+    target = supply(Engine(), Mood(LOFI))
+    target.step()
+    taken = [target.take() is not None]
+    wanted = [target.wanted]
+    taken.append(target.take() is not None)
+    wanted.append(target.wanted)
+    assert (taken, wanted) == ([True, False], [False, True])
+
+
 def test_files_are_made_whole() -> None:
     """A list of files has no use for half a piece."""
     target = supply(Engine(), Mood(LOFI), growing=False)
