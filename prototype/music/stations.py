@@ -9,9 +9,11 @@ crossfaded; what rotates is the caption, the leading instrument and the texture.
     [harbour]                               # a new station: a-z, 0-9, - and _, at most 24 characters
     title = "Harbour at night"              # optional (default: the name); up to 40 characters
     title_ja = "夜の港"                      # optional (default: title)
+    about = "dub by the water"              # optional (default: the first caption); about_ja likewise
     captions = ["slow dub", "calm reggae"]  # required for a new station: the mood, in words; no tempo, no endings
     instruments = ["melodica", "organ"]     # optional: one of them is added to each prompt
     textures = ["tape delay", "rain"]       # optional: likewise
+    instruments_ja = ["鍵盤ハーモニカ", "オルガン"]  # optional: what Japanese calls them; textures_ja too
     bpm = 72                                # optional: 30-300 (without: the model chooses, neighbours may not fit)
     keys = ["A minor", "C major"]           # optional: note, # or b, "major" or "minor"; relatives fit best
     time_signature = 4                      # optional: 2, 3, 4 or 6 (2/4, 3/4, 4/4, 6/8)
@@ -116,10 +118,28 @@ class Station:
     time_signature: str = ""
     instruments: tuple[str, ...] = ()
     textures: tuple[str, ...] = ()
+    about_en: str = ""
+    about_ja: str = ""
+    instruments_ja: tuple[str, ...] = ()
+    textures_ja: tuple[str, ...] = ()
 
     def title(self, language: str) -> str:
         """Return the name to show in `language` ("en" or "ja")."""
         return self.title_ja if language == "ja" else self.title_en
+
+    def about(self, language: str) -> str:
+        """Return what the station is like, in a few words: in English the first caption where nothing is written."""
+        return (self.about_ja if language == "ja" else "") or self.about_en or (*self.captions, "")[0]
+
+    def piece_name(self, prompt: str, language: str) -> str:
+        """Return what tells a piece from its neighbours: instrument and texture, or the prompt if it has none."""
+        rest, names = prompt.removesuffix(", instrumental"), []
+        for words, words_ja in ((self.textures, self.textures_ja), (self.instruments, self.instruments_ja)):
+            index = next((index for index, word in enumerate(words) if rest.endswith(f", {word}")), None)
+            if index is not None:
+                names.append(words_ja[index] if language == "ja" and words_ja else words[index])
+                rest = rest.removesuffix(f", {words[index]}")
+        return " · ".join(reversed(names)) or prompt
 
     @property
     def variations(self) -> int:
@@ -230,11 +250,23 @@ def _station(name: str, fields: object, base: Station | None) -> tuple[Station |
     if faults:
         return None, faults
     changes.setdefault("title_ja", changes.get("title_en", base.title_ja if base else name))
+    for group, nothing in (("about_en", ""), ("instruments", ()), ("textures", ())):
+        if group in changes:  # other words need another Japanese
+            changes.setdefault(group.removesuffix("_en") + "_ja", nothing)
     new = dataclasses.replace(base or Station(name, name, name, ()), **changes)
     if new.longest_prompt_chars > LONGEST_PROMPT:
         sizes = f"longest caption + instrument + texture = {new.longest_prompt_chars} characters"
         return None, [f"{where} {sizes}: must be at most {LONGEST_PROMPT}"]
+    if faults := [f"{where} {group}_ja: must have a name for each of {group}" for group in _unnamed(new)]:
+        return None, faults
     return new, []
+
+
+def _unnamed(station: Station) -> list[str]:
+    """Return which of instruments and textures have Japanese names, but not as many as there are words."""
+    groups = {"instruments": (station.instruments, station.instruments_ja)}
+    groups["textures"] = (station.textures, station.textures_ja)
+    return [group for group, (words, names) in groups.items() if names and len(names) != len(words)]
 
 
 def _shown(value: object) -> str:
@@ -248,10 +280,13 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _title(value: object) -> str:
-    if len(title := _text(value)) > 40:
-        raise ValueError
-    return title
+def _short_text(longest: int) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if len(text := _text(value)) > longest:
+            raise ValueError
+        return text
+
+    return parse
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -281,8 +316,12 @@ def _time_signature(value: object) -> str:
 
 _LIST = "a list of one or more texts"
 _FIELDS: dict[str, tuple[str, Callable[[object], Any], str]] = {
-    "title": ("title_en", _title, "a text of 1-40 characters"),
-    "title_ja": ("title_ja", _title, "a text of 1-40 characters"),
+    "title": ("title_en", _short_text(40), "a text of 1-40 characters"),
+    "title_ja": ("title_ja", _short_text(40), "a text of 1-40 characters"),
+    "about": ("about_en", _short_text(100), "a text of 1-100 characters"),
+    "about_ja": ("about_ja", _short_text(100), "a text of 1-100 characters"),
+    "instruments_ja": ("instruments_ja", _texts, _LIST),
+    "textures_ja": ("textures_ja", _texts, _LIST),
     "captions": ("captions", _texts, _LIST),
     "instruments": ("instruments", _texts, _LIST),
     "textures": ("textures", _texts, _LIST),

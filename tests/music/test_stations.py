@@ -207,3 +207,33 @@ def test_a_file_cannot_command_the_terminal(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_stations(tmp_path / "mine.toml")
     assert all(line.isprintable() for line in str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize("station", builtin_stations(), ids=lambda station: station.key)
+def test_pieces_are_named_by_what_differs_in_both_languages(station: Station) -> None:
+    """Instrument and texture, in Japanese in Japanese; each station says what it is like."""
+    for language in ("en", "ja"):
+        names = {station.piece_name(station.recipe(index, 30).prompt, language) for index in range(station.variations)}
+        assert len(names) == len(station.instruments) * len(station.textures)
+        assert all(name.count(" · ") == 1 and "instrumental" not in name for name in names)
+        japanese = [any("\u3040" <= char <= "\u9fff" for char in name) for name in (*names, station.about(language))]
+        assert set(japanese) == {language == "ja"}
+
+
+def test_a_piece_of_other_words_is_named_by_its_prompt(tmp_path: Path) -> None:
+    """What is no instrument or texture of the station; words of one's own without Japanese names."""
+    (mine,) = [one for one in load_stations(write(tmp_path, '[lofi]\ninstruments = ["harp"]\n')) if one.key == "lofi"]
+    assert mine.piece_name("something else", "ja") == "something else"
+    assert mine.piece_name(mine.recipe(0, 30).prompt, "ja") == "harp · レコードのノイズ"
+    assert custom("soft harp").piece_name("soft harp", "en") == "soft harp"
+    assert custom("soft harp").about("ja") == "soft harp"
+
+
+def test_there_is_a_japanese_name_for_each_word_or_for_none(tmp_path: Path) -> None:
+    """Names that would be told of other words are a fault."""
+    (fault,) = faults(write(tmp_path, '[lofi]\ntextures_ja = ["雨"]\n'))
+    assert "textures_ja: must have a name for each of textures" in fault
+    text = '[lofi]\ntextures = ["rain"]\ntextures_ja = ["雨"]\nabout = "other"\n'
+    mine = load_stations(write(tmp_path, text))[0]
+    assert mine.piece_name(mine.recipe(0, 30).prompt, "ja").endswith(" · 雨")
+    assert mine.about("ja") == "other"
