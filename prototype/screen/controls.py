@@ -1,23 +1,25 @@
-"""Keys become commands: a pure state machine. `terminal.Keyboard` names the keys; `app` carries the commands out.
+"""Keys become commands: a pure state machine. `keyboard.Keyboard` names the keys; the conductor carries commands out.
 
-Modes: "main", "help", "stations" (a picker) and "prompt" (a line being typed). Opening and closing them is this
-module's own business and yields no command; every command is something for the rest of the program to do.
+`KEYS` is the one table of what a key does; the hints and the help are made from it. Opening and closing the overlays is
+this module's own business and yields no command; every command is something for the rest of the program to do.
 """
 
 from __future__ import annotations
 
 import enum
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from base.texts import LONGEST_PROMPT
-from screen.view import ControlsView
+from screen.line_editor import Line
+from screen.view import ControlsView, Mode
 
 VOLUME_STEP: Final = 5
-
-CHOICE_LABELS: Final = "123456789abcdefghilmnoprtuvwxyz"
+PAGE: Final = 5
+DIGITS: Final = "123456789"
+CHOICE_LABELS: Final = DIGITS + "abcdefgilmnoprvwxyz"
 
 
 class Act(enum.Enum):
@@ -95,22 +97,61 @@ class Extend:
 
 Command = Act | Set | Volume | VolumeTo | Station | Prompt | Replay | PlayFor | Extend
 
-_MAIN: Final[dict[str, Command]] = {
-    " ": Act.PAUSE,
-    "n": Act.SKIP,
-    "b": Act.BACK,
-    "+": Volume(VOLUME_STEP),
-    "=": Volume(VOLUME_STEP),
-    "-": Volume(-VOLUME_STEP),
-    "_": Volume(-VOLUME_STEP),
-    "m": Act.MUTE,
-    "l": Act.LIKE,
-    "d": Act.DISLIKE,
-    "u": Act.UNDO,
-    "r": Act.RECORD,
-    "q": Act.QUIT,
+
+@dataclass(frozen=True, eq=False)
+class Key:
+    """What some keys do: give a command each, or open an overlay. The texts are `ui.key.<word>` and `ui.help.<word>`.
+
+    `shown` is how the keys are written; of the hints, those with the lowest `rank` are shown (None: never).
+    """
+
+    word: str
+    shown: str
+    does: dict[str, Command | Mode]
+    rank: int | None = None
+
+
+KEYS: Final = (
+    Key("pause", "space", {" ": Act.PAUSE}, 2),
+    Key("skip", "n", {"n": Act.SKIP}, 3),
+    Key("previous", "b", {"b": Act.BACK}, 11),
+    Key("volume", "+/-", {key: Volume(VOLUME_STEP if key in "+=" else -VOLUME_STEP) for key in "+=-_"}, 5),
+    Key("mute", "m", {"m": Act.MUTE}, 8),
+    Key("stations", "s", {"s": Mode.STATIONS}, 4),
+    Key("digits", "1–9", {}),
+    Key("prompt", "p", {"p": Mode.PROMPT}, 7),
+    Key("like", "l", {"l": Act.LIKE}, 6),
+    Key("dislike", "d", {"d": Act.DISLIKE}, 9),
+    Key("undo", "u", {"u": Act.UNDO}, 12),
+    Key("history", "h", {"h": Mode.HISTORY}, 13),
+    Key("timer", "t", {"t": Mode.TIMER}, 14),
+    Key("record", "r", {"r": Act.RECORD}, 10),
+    Key("help", "?", {"?": Mode.HELP}, 0),
+    Key("quit", "q", {"q": Act.QUIT}, 1),
+)
+"""In the order in which hints and help show them."""
+OVERLAY_KEYS: Final = {
+    Mode.HELP: (Key("page", "↑↓", {}, 1), Key("back", "esc", {}, 0)),
+    Mode.STATIONS: (Key("choose", "enter", {}, 0), Key("move", "↑↓", {}, 2), Key("back", "esc", {}, 1)),
+    Mode.HISTORY: (Key("replay", "enter", {}, 0), Key("move", "↑↓", {}, 2), Key("back", "esc", {}, 1)),
+    Mode.TIMER: (Key("choose", "enter", {}, 0), Key("move", "↑↓", {}, 2), Key("back", "esc", {}, 1)),
+    Mode.PROMPT: (
+        Key("play", "enter", {}, 0),
+        Key("earlier", "↑↓", {}, 2),
+        Key("clear", "ctrl-u", {}, 3),
+        Key("back", "esc", {}, 1),
+    ),
 }
-_MOVES: Final = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -5, "pagedown": 5}
+TIMERS: Final[tuple[tuple[str, Command], ...]] = (
+    *(("for", PlayFor(60.0 * minutes)) for minutes in (25, 50, 90)),
+    *(("extend", Extend(60.0 * minutes)) for minutes in (10, -10)),
+    ("endless", PlayFor(None)),
+    ("break", Act.BREAK),
+    ("skip_break", Act.SKIP_BREAK),
+)
+"""What `t` offers: the words `ui.timers.<word>`, and the command."""
+_MAIN: Final = {key: meaning for row in KEYS for key, meaning in row.does.items()}
+_MOVES: Final = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -PAGE, "pagedown": PAGE}
 
 
 class Controls:
@@ -119,10 +160,19 @@ class Controls:
     Threads: `key` belongs to the input thread; `view` is one reference to a frozen value, read by any.
     """
 
-    def __init__(self, choices: Sequence[tuple[str, str]], prompt_limit: int = LONGEST_PROMPT) -> None:
-        self.choices = tuple(choices)
+    def __init__(
+        self,
+        stations: Sequence[str],
+        prompt_limit: int = LONGEST_PROMPT,
+        heard: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """`stations` are their keys, in the picker's order; `heard` tells those of the history, latest first."""
+        self.stations = tuple(stations)
         self.prompt_limit = prompt_limit
+        self.heard = heard
+        self._choices: Sequence[Command] = ()
         self.view = ControlsView()
+        self._line = Line()
 
     def key(self, key: str, station: str = "") -> Command | None:
         """Return what `key` asks for, None when it only changes the view or means nothing.
@@ -131,85 +181,69 @@ class Controls:
         """
         if key == "ctrl-c":  # from a terminal in whose protocol it is no signal
             return Act.QUIT
-        if self.view.mode == "prompt":
+        if self.view.mode is Mode.PROMPT:
             return self._prompt(key)
         plain = _plain(key)
-        if self.view.mode == "stations":
-            return self._stations(plain)
-        if self.view.mode == "help":
-            return self._help(plain)
+        if self.view.mode in (Mode.STATIONS, Mode.HISTORY, Mode.TIMER):
+            return self._list(plain)
+        if self.view.mode is Mode.HELP:
+            return self._help(plain, station)
         return self._main(plain, station)
 
     def _main(self, key: str, station: str) -> Command | None:
-        if key in ("?", "h"):
-            self.view = ControlsView(mode="help")
-        elif key == "s":
-            keys = [choice for choice, _ in self.choices]
-            self.view = ControlsView(mode="stations", selected=keys.index(station) if station in keys else 0)
-        elif key == "p":
-            self.view = ControlsView(mode="prompt")
-        elif len(key) == 1 and key in "123456789":
-            return self._pick(int(key) - 1)
-        return _MAIN.get(key)
-
-    def _help(self, key: str) -> Command | None:
-        """Any key that means nothing closes the help; a command closes it and is obeyed."""
-        self.view = ControlsView()
-        return None if key in ("?", "h", "esc", "enter", "q") else self._main(key, "")
-
-    def _stations(self, key: str) -> Command | None:
-        last = len(self.choices) - 1
-        if key in ("esc", "s", "q"):
-            self.view = ControlsView()
-        elif key == "enter":
-            return self._pick(self.view.selected)
-        elif key in _MOVES:
-            selected = min(max(0, self.view.selected + _MOVES[key]), max(0, last))
-            self.view = replace(self.view, selected=selected)
-        elif key in ("home", "end"):
-            self.view = replace(self.view, selected=0 if key == "home" else max(0, last))
-        elif len(key) == 1 and key in CHOICE_LABELS:
-            return self._pick(CHOICE_LABELS.index(key))
+        if len(key) == 1 and key in DIGITS:
+            return Station(self.stations[int(key) - 1]) if int(key) <= len(self.stations) else None
+        meaning = _MAIN.get(key)
+        if not isinstance(meaning, Mode):
+            return meaning
+        lists: dict[Mode, Sequence[Command]] = {
+            Mode.STATIONS: [Station(name) for name in self.stations],
+            Mode.HISTORY: [Replay(name) for name in self.heard()],
+            Mode.TIMER: [command for _, command in TIMERS],
+        }
+        self._choices = lists.get(meaning, ())
+        selected = self.stations.index(station) if meaning is Mode.STATIONS and station in self.stations else 0
+        self.view = ControlsView(meaning, self._line.text, self._line.cursor, selected)
         return None
 
-    def _pick(self, index: int) -> Command | None:
-        """Return the command for the station at `index`, closing the picker; nothing when there is none."""
-        if not 0 <= index < len(self.choices):
+    def _help(self, key: str, station: str) -> Command | None:
+        """Any key that means nothing closes the help; a command closes it and is obeyed. `selected` is the page."""
+        if key in _MOVES:
+            self.view = replace(self.view, selected=self.view.selected + (1 if _MOVES[key] > 0 else -1))
             return None
         self.view = ControlsView()
-        return Station(self.choices[index][0])
+        return None if key in ("?", "q") else self._main(key, station)
+
+    def _list(self, key: str) -> Command | None:
+        """Move in the list, or choose from it, which closes it; Esc, q and the key that opened it only close it."""
+        last = max(0, len(self._choices) - 1)
+        selected = self.view.selected
+        if key in ("esc", "q") or _MAIN.get(key) is self.view.mode:
+            self.view = ControlsView()
+        elif key in _MOVES:
+            self.view = replace(self.view, selected=min(max(0, selected + _MOVES[key]), last))
+        elif key in ("home", "end"):
+            self.view = replace(self.view, selected=0 if key == "home" else last)
+        elif key == "enter" or (len(key) == 1 and key in CHOICE_LABELS):
+            index = selected if key == "enter" else CHOICE_LABELS.index(key)
+            if index < len(self._choices):
+                self.view = ControlsView()
+                return self._choices[index]
+        return None
 
     def _prompt(self, key: str) -> Command | None:
-        typed = self.view.typed
-        if key == "esc":
-            self.view = ControlsView()
-            return None
+        """Edit the line. Esc keeps it as the draft that the next `p` goes on with; Enter remembers it."""
+        text = " ".join(self._line.text.split())
         if key == "enter":
-            self.view = ControlsView()
-            text = " ".join(typed.split())
-            return Prompt(text) if text else None
-        if key == "backspace":
-            typed = _without_last(typed)
-        elif key == "ctrl-u":
-            typed = ""
-        elif key == "ctrl-w":
-            typed = typed.rstrip()[: -len(typed.split()[-1])] if typed.split() else ""
-        elif key.startswith("paste:"):
-            typed += " ".join(key.removeprefix("paste:").split())
-        elif len(key) == 1:
-            typed += key
-        typed = "".join(char for char in typed if char.isprintable())[: self.prompt_limit]
-        self.view = replace(self.view, typed=typed)
-        return None
+            self._line = self._line.entered()
+        elif key != "esc":
+            self._line = self._line.key(key, self.prompt_limit)
+            self.view = replace(self.view, typed=self._line.text, cursor=self._line.cursor)
+            return None
+        self.view = ControlsView()
+        return Prompt(text) if text and key == "enter" else None
 
 
 def _plain(key: str) -> str:
     """Make keys typed with caps lock, or with a Japanese input method's full-width letters, mean the same."""
     return unicodedata.normalize("NFKC", key).lower() if len(key) == 1 else key
-
-
-def _without_last(text: str) -> str:
-    """Remove the last character together with the marks combined with it."""
-    while text and (unicodedata.combining(text[-1]) or text[-1] in "\ufe0e\ufe0f\u3099\u309a"):
-        text = text[:-1]
-    return text[:-1]

@@ -25,7 +25,7 @@ from screen import overlays, panels, vitals
 from screen.keyboard import NO_SEQUENCES, in_foreground
 from screen.plain_lines import PlainLog
 from screen.terminal import Outlet, terminal_size
-from screen.view import Snapshot
+from screen.view import Mode, Snapshot
 from screen.widgets import Row, fit_line, fit_rows
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
     inner, cursor = width - 2 * margin, None
     head = panels.header(snapshot, inner, language)
     foot = overlays.hints(snapshot, inner, language)
-    if snapshot.mode in ("help", "stations", "prompt"):
+    if snapshot.controls.mode is not Mode.MAIN:
         body, cursor = _overlay(snapshot, inner, height - 2, language)
     elif width >= WIDE_CELLS:
         body = _two_columns(snapshot, inner, height - 2, language)
@@ -162,17 +162,10 @@ def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tupl
     """Return the overlay under what is playing, and the cursor."""
     above = [row for row in panels.now_playing(snapshot, width, language, 1) if row.rank in (0, 1)]
     above = [*above, Row(2, Text())][: max(0, min(3, height - 5))]
-    area = height - len(above)
-    cursor = None
-    if snapshot.mode == "help":
-        rows = overlays.help_rows(width, area, language)
-    elif snapshot.mode == "stations":
-        rows = overlays.station_rows(snapshot, area, language)
-    else:
-        rows = overlays.prompt_rows(snapshot, width, area, language)
-        column, line = overlays.prompt_cursor(snapshot, width, area)
-        cursor = (column, 1 + len(above) + line) if area > 0 else None
-    return fit_rows(above, width, len(above)) + fit_rows(rows, width, area), cursor
+    lines, cursor = overlays.overlay(snapshot, width, height - len(above), language)
+    lines = [fit_line(line, width) for line in lines]
+    cursor = (cursor[0], 1 + len(above) + cursor[1]) if cursor else None
+    return fit_rows(above, width, len(above)) + lines + [Text()] * (height - len(above) - len(lines)), cursor
 
 
 class Dashboard:

@@ -1,7 +1,7 @@
 """Bytes from a terminal become names of keys, and whatever else a terminal says vanishes.
 
-A key is a `str`: the character itself ("n", "あ", " "), a name ("enter", "esc", "up", "backspace", "ctrl-u", "alt-n"),
-or "paste:" and the pasted text. Of the libraries that were tried, blessed 1.52, prompt_toolkit 3.0 and textual 8.2 type
+A key is a `str`: the character itself ("n", "あ", " "), a name ("enter", "esc", "ctrl-u", "alt-n", "ctrl-left"), or
+"paste:" and the pasted text. Of the libraries that were tried, blessed 1.52, prompt_toolkit 3.0 and textual 8.2 type
 parts of such replies as OSC 11 or APC; hence a machine of our own.
 """
 
@@ -29,19 +29,21 @@ _CONTROL_KEYS: Final = {
     "\x7f": "backspace",
     "\x03": "ctrl-c",
     "\x08": "backspace",
-    "\x15": "ctrl-u",
-    "\x17": "ctrl-w",
+    **{chr(ord(letter) & 0x1F): f"ctrl-{letter}" for letter in "abdefknpuwy"},
 }
 _CURSOR_KEYS: Final = dict(zip("ABCDHF", ("up", "down", "right", "left", "home", "end"), strict=True))
 _SEQUENCES: Final = {
     **{introducer + final: key for introducer in "[O" for final, key in _CURSOR_KEYS.items()},
     "[1~": "home",
+    "[3~": "delete",
     "[4~": "end",
     "[5~": "pageup",
     "[6~": "pagedown",
     "[7~": "home",
     "[8~": "end",
     "OM": "enter",
+    "Od": "ctrl-left",
+    "Oc": "ctrl-right",
 }
 _KEYPAD: Final = dict(
     enumerate(
@@ -53,6 +55,7 @@ _KEYPAD: Final = dict(
 _PASTE_BEGIN: Final = "[200~"
 _PASTE_END: Final = "\x1b[201~"
 _SHIFT, _ALT, _CTRL, _CAPS, _NUM = 1, 2, 4, 64, 128
+_WITH: Final = {_ALT: "alt-", _CTRL: "ctrl-"}
 _RELEASED: Final = 3
 
 
@@ -146,8 +149,8 @@ class KeyParser:
             self._enter(self._designation)
         else:
             self._enter(self._ground)
-            if char.isprintable() and not ends_string:
-                self._keys.append(f"alt-{char}")
+            if not ends_string and (key := _key_with_alt(char)):
+                self._keys.append(key)
 
     def _designation(self, char: str) -> None:
         """After Esc and an intermediate: the final character; none is a key, nor is Alt with the intermediate."""
@@ -204,6 +207,10 @@ def _key(char: str) -> str:
     return " " if unicodedata.category(char) == "Zs" else char if char.isprintable() else ""
 
 
+def _key_with_alt(char: str) -> str:
+    return "alt-backspace" if char == "\x7f" else f"alt-{char}" if char.isprintable() else ""
+
+
 def _char(code: int) -> str:
     """Return the character of a code point that came from outside; NUL for what is none."""
     return chr(code) if 0 <= code < 0xD800 or 0xE000 <= code <= sys.maxunicode else "\0"
@@ -225,10 +232,11 @@ def _sequence_keys(begun: str, final: str) -> list[str]:
         return []
     if begun[0] == "[" and final == "u":
         return _typed_keys(codes, held, text)
-    if held & ~_CAPS:
-        return []
     number = begun[1:] if begun[0] == "O" else codes[0] if final == "~" else ""
-    return [key] if (key := _SEQUENCES.get(f"{begun[0]}{number}{final}")) else []
+    key, held = _SEQUENCES.get(f"{begun[0]}{number}{final}", ""), held & ~_CAPS
+    if held:
+        key = _WITH[held] + key if held in _WITH and key in ("left", "right") else ""
+    return [key] if key else []
 
 
 def _typed_keys(codes: Sequence[int], held: int, text: Sequence[int]) -> list[str]:
@@ -242,7 +250,7 @@ def _typed_keys(codes: Sequence[int], held: int, text: Sequence[int]) -> list[st
     if held & ~(_SHIFT | _CAPS) == _CTRL:
         char, text = (chr(ord(char.upper()) & 0x1F) if "@" <= char.upper() <= "_" else "\0"), [0]
     elif held & ~(_SHIFT | _CAPS) == _ALT:
-        return [f"alt-{char}"] if char.isprintable() else []
+        return [key] if (key := _key_with_alt(char)) else []
     elif held & ~(_SHIFT | _CAPS):
         return []
     chars = [_char(code) for code in text if code] or [char]

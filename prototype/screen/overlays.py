@@ -2,154 +2,159 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 from base.texts import text as say
 from music.segment import Source
-from screen.controls import CHOICE_LABELS
-from screen.view import Snapshot
-from screen.widgets import Row, clean, count, fit, pad, remembered, wrap
+from screen.controls import CHOICE_LABELS, KEYS, OVERLAY_KEYS, TIMERS, Command, Key
+from screen.panels import heard_line, timer_words
+from screen.view import Mode, Snapshot
+from screen.widgets import clean, fit, pad
 
-_HINTS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    "main": (
-        ("?", "help"),
-        ("q", "quit"),
-        ("space", "pause"),
-        ("n", "skip"),
-        ("s", "stations"),
-        ("+/-", "volume"),
-        ("l", "like"),
-        ("p", "prompt"),
-        ("m", "mute"),
-        ("d", "dislike"),
-        ("r", "record"),
-    ),
-    "help": (("esc", "back"),),
-    "stations": (("enter", "choose"), ("esc", "back"), ("↑↓", "move")),
-    "prompt": (("enter", "play"), ("esc", "back"), ("ctrl-u", "clear")),
-}
-"""The most useful first: as many are shown as fit."""
-_SHOWN_ORDER: Final = ("space", "n", "+/-", "m", "s", "p", "l", "d", "r", "enter", "↑↓", "ctrl-u", "esc", "?", "q")
-_HELP: Final = (
-    ("space", "pause"),
-    ("n", "skip"),
-    ("+ -", "volume"),
-    ("m", "mute"),
-    ("s", "stations"),
-    ("1–9", "digits"),
-    ("p", "prompt"),
-    ("l", "like"),
-    ("d", "dislike"),
-    ("r", "record"),
-    ("?", "help"),
-    ("q", "quit"),
-)
 _PROMPT_INDENT: Final = 2
+_HINT_GAP: Final = 2
+_LEAST_DESCRIBED_CELLS: Final = 24
 
 
 def hints(snapshot: Snapshot, width: int, language: str) -> Text:
-    """Return the key hints that fit."""
-    return _hints(snapshot.mode, snapshot.mixer.paused, width, language)
-
-
-@remembered
-def _hints(mode: str, paused: bool, width: int, language: str) -> Text:
-    room = width
-    shown: list[tuple[int, str, str]] = []
-    for key, word in _HINTS.get(mode, _HINTS["main"]):
-        name = say(language, "ui.name.space") if key == "space" else key
-        words = say(language, "ui.key.resume" if word == "pause" and paused else f"ui.key.{word}")
-        cells = cell_len(f"{name} {words}") + (2 if shown else 0)
-        if cells <= room:
+    """Return the key hints that fit, in the order of the table; those with the lowest rank are kept."""
+    rows = OVERLAY_KEYS.get(snapshot.controls.mode, KEYS)
+    words = {row: "resume" if row.word == "pause" and snapshot.mixer.paused else row.word for row in rows}
+    hint = {
+        row: Text.assemble((_name(row, language), "bold"), (" " + say(language, f"ui.key.{words[row]}"), "dim"))
+        for row in rows
+        if row.rank is not None
+    }
+    room, shown = width + _HINT_GAP, set()
+    for row in sorted(hint, key=lambda row: row.rank or 0):
+        if (cells := hint[row].cell_len + _HINT_GAP) <= room:
             room -= cells
-            shown.append((_SHOWN_ORDER.index(key), name, words))
-    line = Text()
-    for _, name, words in sorted(shown):
-        line.append("  " if line else "").append(name, "bold").append(" " + words, "dim")
-    return line
+            shown.add(row)
+    return Text(" " * _HINT_GAP).join([hint[row] for row in hint if row in shown])
 
 
-def help_rows(width: int, height: int, language: str) -> list[Row]:
-    """Return the keys, in two columns where there is room, and what the source badges mean."""
+def _name(row: Key, language: str) -> str:
+    return say(language, "ui.name.space") if row.shown == "space" else row.shown
+
+
+def overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
+    """Return the lines of the overlay that is open, not more than `height`, and where in them the cursor is."""
+    if snapshot.controls.mode is Mode.PROMPT:
+        return _prompt(snapshot, width, height, language)
+    lists = {Mode.STATIONS: _stations, Mode.HISTORY: _history, Mode.TIMER: _timers}
+    if make := lists.get(snapshot.controls.mode):
+        return make(snapshot, width, height, language), None
+    return _help(snapshot.controls.selected, width, height, language), None
+
+
+def _help(page: int, width: int, height: int, language: str) -> list[Text]:
+    """Return a page of the help: the keys, in two columns where there is room, and what the badges mean."""
+    keys = [(_name(row, language), say(language, f"ui.help.{row.word}")) for row in KEYS]
+    sources = [(say(language, f"ui.source.{one.value}"), say(language, f"ui.help.{one.value}")) for one in Source]
     columns = 2 if width >= 60 else 1
-    column_cells = width // columns
-    entries = []
-    for key, word in _HELP:
-        name = say(language, "ui.name.space") if key == "space" else key
-        words = fit(say(language, f"ui.help.{word}"), column_cells - 11)
-        entries.append(Text.assemble((pad(name, 9), "bold"), words))
+    entries = _entries(keys, width // columns)
     per_column = -(-len(entries) // columns)
-    rows = [Row(3, Text(say(language, "ui.help.title"), "bold"))] if height > per_column else []
-    for index in range(per_column):
-        line = entries[index]
-        if index + per_column < len(entries) and columns == 2:
-            line = Text.assemble(line, " " * (column_cells - line.cell_len), entries[index + per_column])
-        rows.append(Row(2, line))
-    rows += [Row(6, Text()), Row(5, Text(say(language, "ui.help.sources"), "bold"))]
-    for source in Source:
-        badge = pad(say(language, f"ui.source.{source.value}"), 11)
-        rows.append(Row(4, Text.assemble((badge, "bold"), say(language, f"ui.help.{source.value}"))))
-    return rows
+    lines = entries[:per_column]
+    for index, right in enumerate(entries[per_column:]):
+        lines[index] = Text.assemble(lines[index], " " * (width // columns - lines[index].cell_len), right)
+    lines += [Text(), Text(say(language, "ui.help.sources"), "bold"), *_entries(sources, width)]
+    title, room = Text(say(language, "ui.help.title"), "bold"), max(1, height - 1)
+    pages = -(-len(lines) // room)
+    if pages > 1:
+        title = Text.assemble(title, f"  {page % pages + 1}/{pages}")
+    return [title, *lines[page % pages * room :][:room]][-height:] if height > 0 else []
 
 
-def station_rows(snapshot: Snapshot, height: int, language: str) -> list[Row]:
-    """Return the stations around the selected one."""
-    choices = snapshot.choices
-    title = Row(0, Text(say(language, "ui.stations.title"), "bold"))
-    if not choices:
-        return [title, Row(1, Text(say(language, "ui.stations.none"), "dim"))]
-    room = max(1, height - 1)
-    selected = min(count(snapshot.selected), len(choices) - 1)
-    first = min(max(0, selected - room // 2), max(0, len(choices) - room))
-    rows = [title]
-    for index in range(first, min(first + room, len(choices))):
-        key, name = choices[index]
-        label = CHOICE_LABELS[index] if index < len(CHOICE_LABELS) else " "
-        cut = (index == first and first > 0) or (index == first + room - 1 and index < len(choices) - 1)
+def _entries(rows: Sequence[tuple[str, str]], width: int) -> list[Text]:
+    widest = 2 + max(cell_len(name) for name, _ in rows)
+    return [Text.assemble((pad(name, widest), "bold"), fit(words, width - widest)) for name, words in rows]
+
+
+def _list(
+    title: str,
+    rows: Sequence[tuple[Text, str]],
+    selected: int,
+    height: int,
+    width: int,
+    none: str,
+    *,
+    labels: bool = True,
+) -> list[Text]:
+    """Return the rows around the selected one, each with words beside it; without room, those of the selected below."""
+    if not rows:
+        return [Text(title, "bold"), Text(none, "dim")][: max(0, height)]
+    selected = min(selected, len(rows) - 1)
+    widest = max(name.cell_len for name, _ in rows)
+    beside = width - widest - 6
+    below = beside < min(_LEAST_DESCRIBED_CELLS, max(cell_len(words) for _, words in rows)) and height > 3
+    room = max(1, height - 1 - below)
+    first = min(max(0, selected - room // 2), max(0, len(rows) - room))
+    lines = [Text(title, "bold")] if height > 1 else []
+    for index, (name, words) in list(enumerate(rows))[first : first + room]:
+        cut = (index == first and first > 0) or (index == first + room - 1 and index < len(rows) - 1)
         marker = "›" if index == selected else "…" if cut else " "
-        line = Text.assemble(f"{marker} ", (f"{label} ", "cyan"), f" {clean(name) or clean(key)} ")
+        label = CHOICE_LABELS[index] if labels and index < len(CHOICE_LABELS) else " "
+        line = Text.assemble(f"{marker} ", (label, "cyan"), " ", name)
         if index == selected:
             line.stylize("bold reverse", 4)
-        if key == snapshot.station:
-            line.append("  ♪ " + say(language, "ui.stations.now"), "green")
-        rows.append(Row(1, line))
-    return rows
+        if words and not below:
+            line.append(" " * (widest - name.cell_len + 2) + fit(words, beside), "dim")
+        lines.append(line)
+    if below:
+        lines.append(Text("    " + fit(rows[selected][1], width - 4), "dim"))
+    return lines[:height]
 
 
-def prompt_lines(typed: str, width: int) -> list[str]:
-    """Return what is typed in lines that leave a cell for the cursor."""
-    return wrap(_shown(typed), width - _PROMPT_INDENT - 1)
+def _stations(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    rows = [
+        (
+            Text(clean(station.title(language)) + (" ♪" if station.key == snapshot.station.key else "")),
+            clean(station.about(language)),
+        )
+        for station in snapshot.stations
+    ]
+    title, none = say(language, "ui.stations.title"), say(language, "ui.stations.none")
+    return _list(title, rows, snapshot.controls.selected, height, width, none)
 
 
-def _shown(typed: str) -> str:
-    """Return the typed line made harmless, its last spaces kept so that the cursor moves."""
-    tail = " " * min(len(typed) - len(typed.rstrip(" ")), 1)
-    return clean(typed) + tail
+def _history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    rows = [(heard_line(snapshot, heard, width - 4, language), "") for heard in reversed(snapshot.history)]
+    title, none = say(language, "ui.history.title"), say(language, "ui.history.none")
+    return _list(title, rows, snapshot.controls.selected, height, width, none)
 
 
-def prompt_rows(snapshot: Snapshot, width: int, height: int, language: str) -> list[Row]:
-    """Return the line being typed, its end always in sight, and how much more fits."""
-    limit, used = count(snapshot.typed_limit), len(snapshot.typed)
-    lines = prompt_lines(snapshot.typed, width)[-max(1, height - 2) :]
-    rows = [Row(3, Text(say(language, "ui.prompt.title"), "bold"))]
-    if used:
-        rows += [
-            Row(0, Text.assemble(("› " if index == 0 else "  ", "cyan"), line)) for index, line in enumerate(lines)
-        ]
-    else:
-        rows.append(Row(0, Text.assemble(("› ", "cyan"), (" " + say(language, "ui.prompt.example"), "dim"))))
-    if limit and used >= limit:
+def _timers(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    rows = [(Text(_timer_words(word, command, language)), "") for word, command in TIMERS]
+    title = " · ".join([say(language, "ui.timers.title"), *timer_words(snapshot.timer, language)])
+    return _list(title, rows, snapshot.controls.selected, height, width, "")
+
+
+def _timer_words(word: str, command: Command, language: str) -> str:
+    seconds = getattr(command, "seconds", None)
+    return say(language, f"ui.timers.{word}", minutes=f"{(seconds or 0.0) / 60:+g}".removeprefix("+" * (word == "for")))
+
+
+def _prompt(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
+    """Return the line being typed, the cursor always in sight so that input methods type there, and what still fits."""
+    view, limit, room = snapshot.controls, snapshot.prompt_limit, max(1, width - _PROMPT_INDENT)
+    before = chop_cells(view.typed[: view.cursor] + " ", room)  # the cursor stands on a cell of its own
+    cursor_line, column = len(before) - 1, cell_len(before[-1]) - 1
+    lines = chop_cells(view.typed + " ", room)
+    most = max(1, height - 2)
+    first = min(max(0, cursor_line - most + 1), max(0, len(lines) - most))
+    typed = [Text.assemble(("› " if index == 0 else "  ", "cyan"), line) for index, line in enumerate(lines)]
+    if not view.typed:
+        typed = [Text.assemble(("› ", "cyan"), (" " + say(language, "ui.prompt.example"), "dim"))]
+    used = len(view.typed)
+    if used >= limit:
         note = Text(say(language, "ui.prompt.full", limit=limit), "bold yellow")
     else:
         note = Text(say(language, "ui.prompt.count", count=used, limit=limit), "dim")
-    return [*rows, Row(5, Text()), Row(1, note), Row(4, Text(say(language, "ui.prompt.hint"), "dim"))]
-
-
-def prompt_cursor(snapshot: Snapshot, width: int, height: int) -> tuple[int, int]:
-    """Return column and row of the cursor within the area of `prompt_rows`, so that input methods type there."""
-    lines = prompt_lines(snapshot.typed, width)[-max(1, height - 2) :]
-    first_row = 1 if height >= len(lines) + 2 else 0
-    return min(width - 1, _PROMPT_INDENT + cell_len(lines[-1])), min(height - 1, first_row + len(lines) - 1)
+    title = [Text(say(language, "ui.prompt.title"), "bold")] if height > 2 else []
+    rows = [*title, *typed[first : first + most], note, Text(), Text(say(language, "ui.prompt.hint"), "dim")]
+    row = len(title) + cursor_line - first
+    return rows[: max(0, height)], (min(width - 1, _PROMPT_INDENT + column), row) if 0 <= row < height else None

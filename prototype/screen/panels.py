@@ -13,7 +13,7 @@ from rich.text import Text
 from base.texts import text as say
 from base.texts import texts
 from music.segment import SegmentInfo, Source
-from screen.view import UNHEARD, Snapshot
+from screen.view import UNHEARD, Heard, Snapshot, TimerView
 from screen.widgets import (
     LABEL_CELLS,
     Row,
@@ -45,10 +45,42 @@ def source_name(language: str, source: Source) -> str:
     return say(language, f"ui.source.{source.value}")
 
 
-def piece_title(language: str, source: Source, info: SegmentInfo | None) -> str:
-    """Return what a piece is called: its prompt, or what its source is."""
-    title = clean(info.recipe.prompt) if info is not None else ""
-    return title or (say(language, f"ui.title.{source.value}") if source is not Source.FRESH else "…")
+def piece_title(snapshot: Snapshot, source: Source, info: SegmentInfo | None, language: str) -> str:
+    """Return what a piece is called: what tells it from its neighbours, else its prompt, or what its source is."""
+    if info is None:
+        return say(language, f"ui.title.{source.value}") if source is not Source.FRESH else "…"
+    recipe = info.recipe
+    station = next((one for one in snapshot.stations if one.key == recipe.station), None)
+    if station is None:
+        return clean(recipe.prompt) or "…"
+    if source is Source.BUILTIN:  # it keeps the recipe's key and tempo; its instruments are its own
+        title = clean(station.title(language))
+        return say(language, "ui.title.in_key", title=title, scale=key_name(recipe.key_scale, language))
+    return clean(station.piece_name(recipe.prompt, language)) or "…"
+
+
+def key_name(key_scale: str, language: str) -> str:
+    """Return "A minor" in the listener's language."""
+    note, _, mode = clean(key_scale).partition(" ")
+    return say(language, f"ui.scale.{mode}", note=note) if mode in ("major", "minor") else clean(key_scale)
+
+
+def heard_line(snapshot: Snapshot, heard: Heard, width: int, language: str) -> Text:
+    """Return when what was heard, and whether it is liked."""
+    head = Text.assemble((f"{pad(clean(heard.wall), 5)} ", "dim"), ("♥" if heard.liked else " ", "red"), " ")
+    source = Text(" " + source_name(language, heard.source), SOURCE_STYLES[heard.source])
+    return two_ends(head.append(piece_title(snapshot, heard.source, heard.info, language)), source, width)
+
+
+def timer_words(timer: TimerView | None, language: str) -> list[str]:
+    """Return what the timer does, and when the session ends."""
+    if timer is None:
+        return []
+    fields = {"time": clock_time(timer.remaining_s), "round": timer.round}
+    found = [say(language, f"ui.timer.{timer.phase}", **fields)] if timer.round or timer.phase == "ending" else []
+    if timer.ends_in_s is not None and timer.phase != "ending":
+        found.append(say(language, "ui.timer.total", time=clock_time(timer.ends_in_s)))
+    return found
 
 
 def header(snapshot: Snapshot, width: int, language: str) -> Text:
@@ -56,7 +88,7 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
     mixer = snapshot.mixer
     volume = number(mixer.volume)
     return _header(
-        clean(snapshot.station_title) or clean(snapshot.prompt) or say(language, "ui.head.name"),
+        clean(snapshot.station.title(language)) or clean(snapshot.prompt) or say(language, "ui.head.name"),
         (mixer.paused, mixer.muted, bool(snapshot.recording)),
         clean(snapshot.player_state),
         _timer(snapshot, language),
@@ -121,7 +153,7 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
     playing = snapshot.mixer.playing
     is_heard = not (snapshot.mixer.paused or snapshot.mixer.muted or snapshot.player_state in UNHEARD)
     quiet = "dim" if not is_heard else SOURCE_STYLES[playing.source]
-    title = piece_title(language, playing.source, playing.info)
+    title = piece_title(snapshot, playing.source, playing.info, language)
     first, second, blank = _title_rows(
         playing.source, title, " · ".join(_details(snapshot, language)), snapshot.liked, width, language
     )
@@ -209,12 +241,14 @@ def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     As many rows as segments are wanted, filled or not, so that what is below stays where it is.
     """
     making = tuple(share(job.progress) or 0.0 for job in snapshot.generator.jobs)
-    return _queue(snapshot.spool.ready, making, count(snapshot.target), snapshot.depth_history, width, language)
+    titles = tuple(piece_title(snapshot, Source.FRESH, info, language) for info in snapshot.spool.ready)
+    return _queue(snapshot.spool.ready, titles, making, count(snapshot.target), snapshot.depth_history, width, language)
 
 
 @remembered
 def _queue(
     ready: tuple[SegmentInfo, ...],
+    titles: tuple[str, ...],
     making: tuple[float, ...],
     target: int,
     depths: tuple[int, ...],
@@ -237,19 +271,19 @@ def _queue(
     rows = [Row(17, Text()), Row(2, line)]
     for index in range(min(max(1, target), _MOST_NEXT)):
         label = say(language, "ui.label.next") if index == 0 else ""
-        title, length = _next(ready[index], width, language) if index < depth else ("", "")
+        title, length = _next(ready[index], titles[index], width) if index < depth else ("", "")
         shown = two_ends(Text.assemble((pad(label, LABEL_CELLS), "dim"), (title, "dim")), Text(length, "dim"), width)
         rows.append(Row(18 + 2 * index if index else 16, shown))
     return rows
 
 
-def _next(info: SegmentInfo, width: int, language: str) -> tuple[str, str]:
+def _next(info: SegmentInfo, title: str, width: int) -> tuple[str, str]:
     """Return title and length of a piece that is ready."""
     try:
         length = clock_time(info.audible_s)
     except (OverflowError, TypeError):
         length = clock_time(None)
-    return fit(piece_title(language, Source.FRESH, info), width - LABEL_CELLS - 8), length
+    return fit(title, width - LABEL_CELLS - 8), length
 
 
 def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text:

@@ -119,7 +119,7 @@ class PlainLog:
             return []
         unheard = why_unheard(snapshot, self._language)
         source = source_name(self._language, playing.source)
-        title = piece_title(self._language, playing.source, playing.info)
+        title = piece_title(snapshot, playing.source, playing.info, self._language)
         line = say(self._language, "ui.plain.playing", source=source, title=title)
         line = unheard or line
         told, self._playing = self._playing, line
@@ -175,7 +175,7 @@ def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:
         "played_on_disk": count(spool.played),
         "kept": count(spool.kept),
         "kept_folder": str(kept_folder),
-        "station": snapshot.station,
+        "station": snapshot.station.key,
         "prompt": snapshot.prompt,
     }
 

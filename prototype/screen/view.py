@@ -1,15 +1,20 @@
 """What can be seen of the program at one moment: taken by the modules that own the state, shown by the screen.
 
-Frozen, without behaviour; units stand in the names, as in `values`.
+Frozen, without behaviour; units stand in the names, as in `music.segment`. All of it is made by this program, which
+checks what comes from outside where it comes in: figures are finite and not negative, and only texts may hold anything.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import Final
 
 from base.notices import Notice
+from base.texts import LONGEST_PROMPT
 from generation.jobs import GeneratorSnapshot
+from music.segment import SegmentInfo, Source
+from music.stations import Station
 from programme.mixer import MixerSnapshot
 from spool.spool import SpoolSnapshot
 
@@ -28,44 +33,78 @@ class TimerView:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """A piece that began to play at `wall` ("14:02"); `key` is its name in the spool."""
+
+    wall: str
+    source: Source
+    key: str = ""
+    info: SegmentInfo | None = None
+    liked: bool = False
+
+
+class Mode(enum.Enum):
+    """What the keys mean: commands, or one of the overlays."""
+
+    MAIN = "main"
+    HELP = "help"
+    STATIONS = "stations"
+    HISTORY = "history"
+    TIMER = "timer"
+    PROMPT = "prompt"
+
+
+@dataclass(frozen=True)
+class ControlsView:
+    """What `controls` is in the middle of: a line being typed, the selected row of a list, the page of the help."""
+
+    mode: Mode = Mode.MAIN
+    typed: str = ""
+    cursor: int = 0
+    selected: int = 0
+
+
+NO_STATION: Final = Station("", "", "", ())
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything the dashboard shows, taken together.
 
     `player_state` is "starting", "playing", "no device", "suspended", "stream muted", "device muted" or "stopped";
     `recording` is the file being written, else empty. `target` is in segments, `target_lufs` the loudness of what is
-    played. `mode`, `typed`, `typed_limit` and `selected` are what `controls` is in the middle of.
+    played. `history` is what was heard, the latest last, with what plays now; `continuing`: this piece is kept going.
     """
 
     mixer: MixerSnapshot = field(default_factory=MixerSnapshot)
     generator: GeneratorSnapshot = field(default_factory=GeneratorSnapshot)
     spool: SpoolSnapshot = field(default_factory=SpoolSnapshot)
-    station: str = ""
-    station_title: str = ""
+    controls: ControlsView = ControlsView()
+    station: Station = NO_STATION
+    stations: tuple[Station, ...] = ()
     prompt: str = ""
+    prompt_limit: int = LONGEST_PROMPT
     target: int = 3
     target_lufs: float = -23.0
+    crossfade_s: float = 0.0
     player_state: str = "starting"
     recording: str = ""
     liked: bool = False
+    continuing: bool = False
     timer: TimerView | None = None
+    wall: str = ""
     uptime_s: float = 0.0
     uninterrupted_s: float = 0.0
     notices: tuple[Notice, ...] = ()
+    history: tuple[Heard, ...] = ()
     depth_history: tuple[int, ...] = ()
-    mode: str = "main"
-    typed: str = ""
-    typed_limit: int = 511
-    choices: tuple[tuple[str, str], ...] = ()
-    selected: int = 0
+
+    @property
+    def buffer_s(self) -> float:
+        """Seconds until the fresh music that is there has been heard, fades taken off."""
+        playing = self.mixer.playing
+        left_s = (playing.total_s or 0.0) - playing.elapsed_s if playing.source is Source.FRESH else 0.0
+        return max(0.0, left_s) + sum(max(0.0, info.audible_s - self.crossfade_s) for info in self.spool.ready)
 
 
 UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")
-
-
-@dataclass(frozen=True)
-class ControlsView:
-    """What the screen shows of the controls; the fields are those of `snapshots.Snapshot`."""
-
-    mode: str = "main"
-    typed: str = ""
-    selected: int = 0

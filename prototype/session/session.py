@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -62,7 +63,8 @@ class Session:
         )
         sound.loader.factor = self._pace
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
-        self._controls = Controls([(station.key, station.title(settings.language)) for station in stations])
+        self._controls = Controls([station.key for station in stations])
+        self._stations = tuple(stations)
         self._conductor = Conductor(
             sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self._generator.set_resting
         )
@@ -103,7 +105,7 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
-        sound, now, view = self._sound, self._clock.now(), self._controls.view
+        sound, now = self._sound, self._clock.now()
         wished, station = self._conductor.wished, sound.mood.station
         mixer = dataclasses.replace(
             sound.programme.snapshot(), paused=wished.paused, muted=wished.muted, volume=wished.volume_percent / 100
@@ -114,24 +116,22 @@ class Session:
             mixer=mixer,
             generator=dataclasses.replace(self._generator.snapshot(), last_wait_s=sound.loader.last_wait_s),
             spool=sound.spool.snapshot(),
-            station=station.key,
-            station_title=station.title(self._settings.language),
+            controls=self._controls.view,
+            station=station,
+            stations=self._stations,
             prompt=mixer.playing.info.recipe.prompt if mixer.playing.info else station.captions[0],
             target=self._settings.prefetch_target,
             target_lufs=self._settings.target_lufs,
+            crossfade_s=self._settings.crossfade_seconds,
             player_state=sound.player_state,
             recording=str(sound.recorder.path or ""),
             liked=sound.spool.is_kept(mixer.playing.key),
             timer=self._timer.view(now),
+            wall=time.strftime("%H:%M"),
             uptime_s=now - self._began_at,
             uninterrupted_s=now - self._silence_at,
             notices=sound.notices.recent(),
             depth_history=tuple(sound.loader.depth_history),
-            mode=view.mode,
-            typed=view.typed,
-            typed_limit=self._controls.prompt_limit,
-            choices=self._controls.choices,
-            selected=view.selected,
         )
 
     def _pace(self) -> float | None:

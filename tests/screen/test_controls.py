@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screen.controls import CHOICE_LABELS, Act, Command, Controls, Prompt, Station, Volume
-from screen.view import ControlsView
+from screen.controls import CHOICE_LABELS, KEYS, TIMERS, Act, Command, Controls, Prompt, Replay, Station, Volume
+from screen.view import ControlsView, Mode
 
-CHOICES = tuple((f"s{index}", f"Station {index}") for index in range(12))
+CHOICES = tuple(f"s{index}" for index in range(12))
 
 
 def press(controls: Controls, *keys: str) -> list[Command]:
@@ -63,16 +63,16 @@ def test_help_opens_and_closes(key: str) -> None:
     """The help opens with ? and closes with ?, Esc, Enter or q, which does not quit then."""
     controls = Controls(CHOICES)
     assert press(controls, "?") == []
-    assert controls.view.mode == "help"
+    assert controls.view == ControlsView(Mode.HELP)
     assert press(controls, key) == []
-    assert controls.view.mode == "main"
+    assert controls.view == ControlsView()
 
 
 def test_a_command_key_leaves_the_help_and_is_obeyed() -> None:
     """What the help explains can be tried at once."""
     controls = Controls(CHOICES)
     assert press(controls, "?", "n") == [Act.SKIP]
-    assert controls.view.mode == "main"
+    assert controls.view.mode is Mode.MAIN
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,33 @@ def test_the_picker_closes_without_a_choice(key: str) -> None:
     assert controls.view == ControlsView()
 
 
+def test_the_table_of_keys_names_each_key_once() -> None:
+    """No key has two meanings, and none is a station's number."""
+    keys = [key for row in KEYS for key in row.does]
+    assert len(set(keys)) == len(keys)
+    assert not set(keys) & set("123456789")
+    assert {meaning for row in KEYS for meaning in row.does.values() if isinstance(meaning, Act)} == set(Act) - {
+        Act.BREAK,
+        Act.SKIP_BREAK,
+    }
+
+
+def test_lists_are_chosen_from() -> None:
+    """What was heard is played again, the latest first; a timer is set; the key that opened a list closes it."""
+    controls = Controls(CHOICES, heard=lambda: ("new", "old"))
+    assert press(controls, "h", "down", "down", "enter") == [Replay("old")]
+    assert press(controls, "h", "1", "h", "h") == [Replay("new")]
+    assert press(controls, "t", "t", "t", "end", "enter") == [TIMERS[-1][1]]
+    assert controls.view == ControlsView()
+
+
+def test_the_help_has_pages() -> None:
+    """Arrows turn its pages, which the screen counts; nothing else happens."""
+    controls = Controls(CHOICES)
+    assert press(controls, "?", "down", "pagedown", "up", "down") == []
+    assert controls.view == ControlsView(Mode.HELP, selected=2)
+
+
 def test_the_picker_without_stations() -> None:
     """An empty list can be opened, moved in, and left."""
     controls = Controls(())
@@ -121,7 +148,7 @@ def test_the_picker_without_stations() -> None:
 
 def test_labels_are_not_the_keys_that_move() -> None:
     """No station hides behind a key that moves or closes."""
-    assert not set(CHOICE_LABELS) & set("jksq")
+    assert not set(CHOICE_LABELS) & set("jkshtq")
     assert len(set(CHOICE_LABELS)) == len(CHOICE_LABELS)
 
 
@@ -155,6 +182,51 @@ def test_an_empty_or_abandoned_prompt_changes_nothing(keys: list[str]) -> None:
     assert controls.view == ControlsView()
 
 
+@pytest.mark.parametrize(
+    ("keys", "typed", "cursor"),
+    [
+        ([*"rain", "left", "left", "x"], "raxin", 3),
+        ([*"か\u3099き", "left", "left", "delete"], "き", 0),
+        ([*"👍\U0001f3fb!", "left", "backspace"], "!", 0),
+        ([*"soft rain, koto", "alt-b", "alt-b", "X"], "soft Xrain, koto", 6),
+        ([*"soft rain, koto", "home", "alt-f", "alt-d"], "soft, koto", 4),
+        ([*"soft rain", "ctrl-a", "right", "ctrl-k"], "s", 1),
+        ([*"soft rain", "ctrl-left", "ctrl-u"], "rain", 0),
+        ([*"soft rain ", "ctrl-w", "home", "ctrl-y", "end", "!"], "rain soft !", 11),
+        ([*"静かな雨、琴", "ctrl-w", "ctrl-w", "ctrl-y"], "静かな雨、", 5),
+        ([*"a.b", "alt-backspace", "ctrl-e", "ctrl-b", "ctrl-f", "ctrl-d"], "a.", 2),
+        (["alt-b", "left", "right", "ctrl-k", "ctrl-y", "down", "up"], "", 0),
+    ],
+)
+def test_the_line_is_edited_as_in_a_shell(keys: list[str], typed: str, cursor: int) -> None:
+    """Cursor, words, what was cut; by what looks like one character."""
+    controls = Controls(CHOICES)
+    press(controls, "p", *keys)
+    assert (controls.view.typed, controls.view.cursor) == (typed, cursor)
+
+
+def test_esc_keeps_the_draft_and_enter_remembers() -> None:
+    """What was begun is there again; what was entered is gone back to, and the draft comes back behind it."""
+    controls = Controls(CHOICES)
+    press(controls, "p", *"one", "enter", "p", *"two", "enter", "p", *"dra", "esc")
+    assert controls.view == ControlsView()
+    press(controls, "p")
+    assert (controls.view.typed, controls.view.cursor) == ("dra", 3)
+    for key, typed in (
+        ("up", "two"),
+        ("ctrl-p", "one"),
+        ("up", "one"),
+        ("down", "two"),
+        ("down", "dra"),
+        ("down", "dra"),
+    ):
+        press(controls, key)
+        assert controls.view.typed == typed
+    assert press(controls, "up", "up", "enter") == [Prompt("one")]
+    press(controls, "p", "up")
+    assert controls.view.typed == "one"
+
+
 def test_a_prompt_has_a_limit() -> None:
     """No more than the limit is taken, however it comes."""
     controls = Controls(CHOICES, prompt_limit=5)
@@ -162,18 +234,33 @@ def test_a_prompt_has_a_limit() -> None:
     assert controls.view.typed == "abcde"
 
 
-KEYS = st.one_of(st.sampled_from(["enter", "esc", "up", "down", "backspace", "ctrl-u", "s", "p", "?"]), st.text())
+EDITING = (
+    "enter",
+    "esc",
+    "up",
+    "down",
+    "left",
+    "right",
+    "home",
+    "alt-b",
+    "backspace",
+    "ctrl-w",
+    "ctrl-y",
+    "s",
+    "p",
+    "?",
+)
 
 
-@given(st.lists(KEYS), st.integers(0, 40))
+@given(st.lists(st.one_of(st.sampled_from(EDITING), st.text())), st.integers(0, 40))
 def test_any_keys_keep_the_view_sane(keys: list[str], stations: int) -> None:
     """Whatever is pressed: a known mode, a selection inside the list, a line that can be shown."""
-    choices = [(f"s{index}", "") for index in range(stations)]
+    choices = [f"s{index}" for index in range(stations)]
     controls = Controls(choices, prompt_limit=10)
     for key in keys:
         command = controls.key(key)
-        assert controls.view.mode in ("main", "help", "stations", "prompt")
-        assert 0 <= controls.view.selected < max(1, stations)
+        assert controls.view.mode is Mode.HELP or 0 <= controls.view.selected < max(1, stations)
+        assert 0 <= controls.view.cursor <= len(controls.view.typed)
         assert len(controls.view.typed) <= 10
         assert not any(char < " " for char in controls.view.typed)
         if isinstance(command, Prompt):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from dataclasses import replace
@@ -9,40 +10,16 @@ from dataclasses import replace
 from base.notices import Notice
 from generation.jobs import GeneratorSnapshot, JobView
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
+from music.stations import builtin_stations
 from programme.mixer import MixerSnapshot, PlayingView
-from screen.view import Snapshot, TimerView
+from screen.view import ControlsView, Heard, Mode, Snapshot, TimerView
 from spool.spool import SpoolSnapshot
 
-STATIONS = (
-    ("lofi", "Lo-fi beats", "ローファイ・ビート"),
-    ("ambient", "Ambient drift", "アンビエント"),
-    ("piano", "Quiet piano", "静かなピアノ"),
-    ("jazz", "Jazz café", "ジャズ喫茶"),
-    ("rain", "Rain study", "雨の書斎"),
-    ("focus", "Deep focus drone", "深い集中"),
-    ("synthwave", "Synthwave night", "シンセウェーブの夜"),
-    ("strings", "Classical strings", "クラシック弦楽"),
-    ("bossa", "Bossa nova", "ボサノヴァ"),
-    ("nature", "Forest and stream", "森とせせらぎ"),
-    ("techno", "Minimal techno", "ミニマル・テクノ"),
-    ("koto", "Koto garden", "琴の庭"),
-)
-PROMPTS = (
-    (
-        "mellow lo-fi hip hop, dusty drums, warm Rhodes piano, tape hiss, instrumental",
-        "lo-fi boom bap, soft felt piano, upright bass, vinyl crackle, instrumental",
-        "late night lo-fi, muted guitar, brushed snare, rain on a window, instrumental",
-    ),
-    (
-        "雨の夜のローファイ、温かいローズピアノ、柔らかいドラム、テープの揺らぎ",
-        "夕暮れの琴と静かなストリングス、せせらぎの音",
-        "古いレコードのノイズ、アップライトベース、ブラシのスネア",
-    ),
-)
+STATIONS = builtin_stations()
 
 
 def segment(prompt: str, number: int = 1, audible_s: float = 27.4) -> SegmentInfo:
-    """Return the description of a segment."""
+    """Return the description of a segment of the first station, whatever its prompt."""
     recipe = Recipe("lofi", prompt, 30.0, 82, "F major", "4/4")
     length_frames = 30 * SAMPLE_RATE_HZ
     cue_out_frames = int(audible_s * SAMPLE_RATE_HZ)
@@ -63,10 +40,21 @@ def levels(seed: int = 7, length: int = 100) -> tuple[float, ...]:
 
 def afternoon(language: str = "en") -> Snapshot:
     """Return an ordinary moment: fresh music, two of three ready, two jobs at the server."""
-    prompts = PROMPTS[language == "ja"]
-    ready = (segment(prompts[1], 2, 26.1), segment(prompts[2], 3, 28.0))
+    playing_info, *ready = (
+        segment(STATIONS[0].recipe(index, 30.0).prompt, number, audible_s)
+        for number, (index, audible_s) in enumerate(((19, 27.4), (20, 26.1), (21, 28.0)), 1)
+    )
+    history = [
+        Heard(
+            f"{13 + minute // 60}:{minute % 60:02}",
+            source,
+            f"h{minute}",
+            segment(STATIONS[0].recipe(minute, 30.0).prompt),
+        )
+        for minute, source in zip(range(40, 64), itertools.cycle([*[Source.FRESH] * 5, Source.LIBRARY]), strict=False)
+    ]
     rng = random.Random(3)
-    playing = PlayingView(Source.FRESH, "s1", segment(prompts[0]), 11.4, 27.4)
+    playing = PlayingView(Source.FRESH, "s1", playing_info, 11.4, 27.4)
     generator = GeneratorSnapshot(
         server="up",
         server_detail="http://127.0.0.1:8001",
@@ -91,9 +79,9 @@ def afternoon(language: str = "en") -> Snapshot:
     return Snapshot(
         mixer=MixerSnapshot(playing, volume=0.8, levels_db=levels()),
         generator=generator,
-        spool=SpoolSnapshot(ready, played=117, kept=9, size_mb=712.4),
-        station="lofi",
-        station_title=STATIONS[0][1 + (language == "ja")],
+        spool=SpoolSnapshot(tuple(ready), played=117, kept=9, size_mb=712.4),
+        station=STATIONS[0],
+        stations=STATIONS,
         player_state="playing",
         liked=True,
         recording="recordings/2025-06-03.wav",
@@ -101,8 +89,13 @@ def afternoon(language: str = "en") -> Snapshot:
         uptime_s=3731.0,
         uninterrupted_s=3731.0,
         notices=tuple(Notice(level, key, args, 0.0, wall) for level, key, args, wall in notices),
+        history=(
+            *(replace(one, liked=one.key in ("h41", "h60")) for one in history),
+            Heard("14:04", Source.FRESH, "s1", playing_info, liked=True),
+        ),
+        wall="14:04",
+        crossfade_s=4.0,
         depth_history=tuple(rng.choice((1, 2, 2, 3, 3, 3)) for _ in range(40)),
-        choices=tuple((key, titles[language == "ja"]) for key, *titles in STATIONS),
     )
 
 
@@ -129,8 +122,10 @@ def screen(name: str, language: str = "en") -> Snapshot:
     return {
         "main": good,
         "trouble": trouble(language),
-        "first": Snapshot(choices=good.choices, station_title=good.station_title),
-        "help": replace(good, mode="help"),
-        "stations": replace(good, mode="stations", selected=3),
-        "prompt": replace(good, mode="prompt", typed=typed),
+        "first": Snapshot(station=good.station, stations=good.stations),
+        "help": replace(good, controls=ControlsView(Mode.HELP)),
+        "history": replace(good, controls=ControlsView(Mode.HISTORY, selected=1)),
+        "timer": replace(good, controls=ControlsView(Mode.TIMER, selected=3)),
+        "stations": replace(good, controls=ControlsView(Mode.STATIONS, selected=3)),
+        "prompt": replace(good, controls=ControlsView(Mode.PROMPT, typed, len(typed))),
     }[name]
