@@ -76,6 +76,10 @@ class PlaylistPlayer(VlcPlayer):
         """Go to the next file."""
         self._do(self._next)
 
+    def play(self, file: QueuedFile) -> None:
+        """Go to `file`, and come back to the one that plays now when it has ended."""
+        self._do(lambda: self._play_next([file]))
+
     def leave(self, key: str) -> None:
         """Go to the next file if `key` is the one that plays: the listener dislikes it."""
         self._do(lambda: self._next() if self._current and self._current.key == key else None)
@@ -103,6 +107,11 @@ class PlaylistPlayer(VlcPlayer):
     def fade_out(self, seconds: float) -> None:
         """Lower VLC's volume step by step, for the end of a session."""
         self._ending = self._clock.now(), max(seconds, TICK_S)
+
+    def fade_in(self) -> None:
+        """Take `fade_out` back: the end was put off."""
+        self._ending = None
+        self._do(self._set_volume)
 
     def playing_piece(self) -> Piece | None:
         """Return what plays as a piece: its samples are in the file."""
@@ -187,6 +196,18 @@ class PlaylistPlayer(VlcPlayer):
         if self._queued:
             self._list_player.next()
             self._follow()
+
+    def _play_next(self, files: list[QueuedFile]) -> None:
+        """Put files before those that wait, and the one that plays behind them, and go there."""
+        self._follow()
+        if self._current is not None and self._current.key not in {file.key for file in (*files, *self._queued)}:
+            files = [*files, self._current]
+        for file in reversed(files):
+            self._media_list.lock()
+            self._media_list.insert_media(self._instance.media_new_path(str(file.path)), self._index + 1)
+            self._media_list.unlock()
+            self._queued.appendleft(file)
+        self._next()
 
     @property
     def _stands(self) -> bool:

@@ -7,6 +7,7 @@ engine render one piece ahead, and follows what the mixer plays: a fresh segment
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import threading
@@ -19,6 +20,7 @@ from base.notices import Notices
 from base.workers import Clock
 from music.segment import Piece, Source
 from music.stations import Mood
+from programme.history import Heard, History
 from programme.mixer import Dropped, Event, Mixer, Started
 from programme.supplies import ENGINE_SOURCES, BuiltinSupply, Levels, Library, Pacing, load
 from spool.spool import HANGING_S, Entry, Spool
@@ -83,12 +85,29 @@ class Loader:
         self._calm = False
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
+        self.history = History()
         self.last_wait_s: float | None = None
         self.depth_history: deque[int] = deque(maxlen=120)
 
     def change_mood(self) -> None:
         """Let what is queued for the old mood give way; called after the mood was changed."""
         self._mood_changed = True
+
+    def again(self, heard: Heard) -> bool:
+        """Fade over to what was heard before, as soon as it is read or made; return whether it can be had."""
+        entry = self._spool.get(heard.key)
+        if entry is None:
+            return heard.source is Source.BUILTIN and self._builtin.again(heard.info, self._mixer.play)
+
+        def read() -> None:
+            try:
+                missing = functools.partial(self._say_cut_off, entry.key)
+                self._mixer.play(load(entry, self._levels, Source.LIBRARY, missing))
+            except (CorruptSegment, OSError) as error:
+                self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
+
+        self._later(f"again {heard.key}", read)
+        return True
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop`."""
@@ -128,6 +147,7 @@ class Loader:
         if piece.source is not Source.BUILTIN:  # first of all: what fails here is heard twice
             self._library.heard(piece.key)
             self._spool.mark_played(piece.key)
+        self.history.add(piece)
         depth = len(self._spool.ready())
         self.started[piece.source] += 1
         self.depth_history.append(depth)
@@ -155,7 +175,9 @@ class Loader:
         if source is before:
             return
         self._last_source = source
-        expected = now.resting or self._allowed == {source} or (before is None and source is Source.BED)
+        expected = (
+            now.resting or now.playing.asked or self._allowed == {source} or (before is None and source is Source.BED)
+        )
         if not expected:
             self._notices.say(f"source.{source.name.lower()}", "good" if source is Source.FRESH else "info")
 

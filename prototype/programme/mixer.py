@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -28,13 +28,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PlayingView:
-    """What is heard now."""
+    """What is heard now; `asked`: because the listener went back to it."""
 
     source: Source
     key: str = ""
     info: SegmentInfo | None = None
     elapsed_s: float = 0.0
     total_s: float | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ Event = Started | Dropped | Left
 class _Voice:
     """A piece, or the bed where `piece` is None, and how far it has been read."""
 
-    def __init__(self, piece: Piece | None, bed: Endless) -> None:
+    def __init__(self, piece: Piece | None, bed: Endless, *, asked: bool = False) -> None:
         self.piece = piece
+        self.asked = asked
         self.position_frames = 0
         self._bed = bed
 
@@ -162,6 +164,7 @@ class Mixer:
         self._inbox: deque[Callable[[], None]] = deque()
         self._events: deque[Event] = deque()
         self._stock: dict[Source, deque[Piece]] = {source: deque() for source in ORDER}
+        self._again: deque[Piece] = deque()  # what the listener went back to, and from: before all that is in stock
         self._order = ORDER
         self._voice = _Voice(None, bed)
         self._fade: Crossfade | Handover | None = None
@@ -189,7 +192,7 @@ class Mixer:
 
     def withdraw(self, unwanted: Callable[[Piece], bool]) -> None:
         """Drop the pieces in stock that are `unwanted`: their mood has passed, or the listener dislikes them."""
-        self._inbox.append(lambda: self._drop(unwanted))
+        self._inbox.append(lambda: self._forget(unwanted))
 
     def skip(self) -> None:
         """Go to the next piece within SKIP_FADE_S, or as soon as one is in stock; twice: to the one after it."""
@@ -198,6 +201,10 @@ class Mixer:
     def leave(self, key: str) -> None:
         """Skip the piece `key` if it is heard and not on its way out already: the listener dislikes it."""
         self._inbox.append(lambda: self._leave(key))
+
+    def play(self, piece: Piece) -> None:
+        """Fade over to `piece` within SKIP_FADE_S, and come back to what is heard now when it has ended."""
+        self._inbox.append(lambda: self._play(piece))
 
     def change_soon(self) -> None:
         """Crossfade to the next piece that comes into stock without waiting for the end of this one."""
@@ -232,6 +239,10 @@ class Mixer:
         """Fade the whole programme to nothing, for the end of a session."""
         self._inbox.append(lambda: self._end.move(0.0, self._frames(max(seconds, GATE_S))))
 
+    def fade_in(self) -> None:
+        """Take `fade_out` back: the end was put off."""
+        self._inbox.append(lambda: self._end.move(1.0, self._frames(SKIP_FADE_S)))
+
     def take_events(self) -> list[Event]:
         """Return what happened since the last call, oldest first."""
         taken = []
@@ -252,6 +263,7 @@ class Mixer:
                 info=piece.info if piece else None,
                 elapsed_s=voice.position_frames / self._rate_hz,
                 total_s=len(piece.samples) / self._rate_hz if piece else None,
+                asked=voice.asked,
             ),
             fading=fade is not None,
             paused=self._paused,
@@ -344,7 +356,8 @@ class Mixer:
         current, remaining = self._voice.piece, self._voice.remaining_frames
         if current and not (self._resting or self._wanted) and (join := self._join(current)):
             return join
-        following = None if self._resting else next((self._stock[s][0] for s in self._order if self._stock[s]), None)
+        shelves = () if self._resting else (self._again, *(self._stock[source] for source in self._order))
+        following = next((shelf[0] for shelf in shelves if shelf), None)
         longest_frames = (
             self._crossfade_frames if self._begun else min(self._crossfade_frames, self._frames(SKIP_FADE_S))
         )
@@ -359,7 +372,8 @@ class Mixer:
         if not following:
             fade_frames = min(fade_frames, self._frames(BED_FADE_S))
         wait_frames = max(0, remaining - fade_frames)
-        if following and following.source is not Source.BUILTIN and current.source is Source.BUILTIN:
+        better = following and following.source is not Source.BUILTIN and current.source is Source.BUILTIN
+        if better and not self._voice.asked:
             wait_frames = min(wait_frames, frames_to_phrase(current, self._voice.position_frames, self._rate_hz))
         return _Plan(following, min(fade_frames, remaining), wait_frames)
 
@@ -369,8 +383,11 @@ class Mixer:
         From the library only where nothing better waits.
         """
         best = next((source for source in self._order if self._stock[source]), Source.FRESH)
-        for source in dict.fromkeys((Source.FRESH, best)):
-            for piece in self._stock[source]:
+        shelves = (
+            [self._again] if self._again else [self._stock[source] for source in dict.fromkeys((Source.FRESH, best))]
+        )
+        for shelf in shelves:
+            for piece in shelf:
                 after = piece.info.continues if piece.info else None
                 if after is None or current.info is None or after.segment_id != current.info.segment_id:
                     continue
@@ -403,11 +420,12 @@ class Mixer:
 
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""
+        asked = plan.following in self._again
         if plan.following:
-            self._stock[plan.following.source].remove(plan.following)
+            (self._again if asked else self._stock[plan.following.source]).remove(plan.following)
             self._events.append(Started(plan.following))
             self._begun = True
-        self._incoming = _Voice(plan.following, self._bed)
+        self._incoming = _Voice(plan.following, self._bed, asked=asked)
         if plan.joins:
             self._fade = Handover(plan.fade_frames) if plan.fade_frames else None
             self._voice = self._voice if self._fade else self._incoming
@@ -433,15 +451,34 @@ class Mixer:
             self._events.extend(Dropped(piece) for piece in pieces if unwanted(piece))
             self._stock[source] = deque(piece for piece in pieces if not unwanted(piece))
 
+    def _forget(self, unwanted: Callable[[Piece], bool]) -> None:
+        self._drop(unwanted)
+        self._again = deque(piece for piece in self._again if not unwanted(piece))
+
+    def _play(self, piece: Piece) -> None:
+        if len(piece.samples) < SHORTEST_PIECE_FRAMES:
+            return
+        left = (self._incoming if self._fade else self._voice).piece
+        self._forget(lambda other: other.key == piece.key)
+        if left and left.key not in {piece.key, *(other.key for other in self._again)}:
+            self._again.appendleft(replace(left, source=Source.LIBRARY) if left.source is Source.FRESH else left)
+        self._again.appendleft(piece)
+        self._wanted.clear()
+        self._hasten(self._frames(SKIP_FADE_S))
+        self._want(self._frames(SKIP_FADE_S))
+
     def _skip(self) -> None:
         self._end_piece()
         skip_frames = self._frames(SKIP_FADE_S)
         if self._hasten(skip_frames):
             return
-        if self._wanted and self._wanted[0] <= skip_frames and len(self._wanted) < sum(map(len, self._stock.values())):
+        if self._wanted and self._wanted[0] <= skip_frames and len(self._wanted) < self._waiting():
             self._wanted.append(skip_frames)
         else:
             self._want(skip_frames)
+
+    def _waiting(self) -> int:
+        return len(self._again) + sum(map(len, self._stock.values()))
 
     def _leave(self, key: str) -> None:
         piece = (self._incoming if self._fade else self._voice).piece

@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from music.segment import (
     Source,
 )
 from music.stations import Mood, Station
+from programme.history import Heard, History
 from spool.folders import KEPT, Files
 from spool.spool import Entry, Spool
 from spool.state_files import Later, at_once
@@ -69,6 +71,17 @@ class Playlist:
         self._library = Library(spool, mood, no_repeat, engine)
         self._given: set[str] = set()
         self.started = dict.fromkeys(Source, 0)
+        self.history = History()
+        self._heard_files: dict[str, QueuedFile] = {}
+
+    def again(self, heard: Heard, play: Callable[[QueuedFile], None]) -> bool:
+        """Have the file of what was heard before played, where it is now; return False when it is gone."""
+        entry, file = self._spool.get(heard.key), self._heard_files.get(heard.key)
+        if entry is not None and entry.path is not None:
+            file = QueuedFile(entry.path, entry.key, Source.LIBRARY, entry.info)
+        if file is not None:
+            play(file)
+        return file is not None
 
     def next_file(self, waiting: int) -> QueuedFile | None:
         """Return the next file; `waiting` is how many VLC still has, with none left anything will do."""
@@ -88,6 +101,9 @@ class Playlist:
         """Note that a file began to be heard."""
         self._given.discard(file.key)
         self.started[file.source] += 1
+        self.history.add(file)
+        if file.source is Source.BUILTIN:
+            self._heard_files[file.key] = file
         log.info("play %s (%s), queue depth %d", file.key, file.source.value, max(0, len(self._spool.ready()) - 1))
         if file.source is not Source.BUILTIN:
             self._library.heard(file.key)
@@ -232,6 +248,7 @@ class BuiltinSupply:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
+        self._again: deque[tuple[SegmentInfo, Callable[[Piece], None]]] = deque(maxlen=1)
         self._wanted = threading.Event()
         self._wanted.set()
 
@@ -251,6 +268,14 @@ class BuiltinSupply:
             self._wanted.set()
         return taken[1] if taken and taken[0] == self._mood.token() else None
 
+    def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
+        """Play a piece once more, and `give` it as soon as its opening is there; return whether it can be made."""
+        if info is None:
+            return False
+        self._again.append((info, give))
+        self._wanted.set()
+        return True
+
     def run(self, stop: threading.Event) -> None:
         """Render whenever a piece is wanted."""
         self._stop = stop
@@ -262,6 +287,11 @@ class BuiltinSupply:
         """Render a piece and keep it ready, unless one is."""
         self._wanted.clear()
         token = self._mood.token()
+        if self._again:
+            info, give = self._again.pop()
+            self._wanted.set()
+            self._grow(info, self._begin(info.recipe, int(info.seed)), None, give, self._stop.is_set)
+            return
         with self._lock:
             if self._piece is not None and self._piece[0] == token:
                 return
@@ -274,7 +304,11 @@ class BuiltinSupply:
         performance = self._begin(recipe, self._seed)
         recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
         if first:
-            self._grow(token, recipe, performance, known[1] if known else None)
+            self._grow(
+                self._info(recipe, self._seed, performance.frames, performance.loudness_lufs, performance.peak_dbfs),
+                performance, known[1] if known else None,
+                lambda piece: self._hand_over(token, piece), lambda: self._is_over(token),
+            )  # fmt: skip
             if openings:
                 self._prepare_opening(openings, token)
         else:
@@ -285,7 +319,7 @@ class BuiltinSupply:
         samples = np.empty((performance.frames, CHANNELS), np.float32)
         meter, made = LoudnessMeter(), 0
         for stretch in performance.stretches:
-            if self._is_over(token):
+            if self._is_over(token) or self._again:
                 return
             samples[made : made + len(stretch)] = stretch
             made += len(stretch)
@@ -294,22 +328,28 @@ class BuiltinSupply:
         samples *= np.float32(10 ** (gain_db(info.loudness_lufs, info.peak_dbfs, self._levels.target_lufs) / 20))
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info))
 
-    def _grow(self, token: int, recipe: Recipe, performance: Performance, opening: Samples | None) -> None:
-        """Hand over a piece as soon as its opening is there, and make the rest behind what is heard."""
+    def _grow(
+        self,
+        info: SegmentInfo,
+        performance: Performance,
+        opening: Samples | None,
+        give: Callable[[Piece], None],
+        is_over: Callable[[], bool],
+    ) -> None:
+        """Give a piece as soon as its opening is there, and make the rest behind what is heard."""
         frames = performance.frames
-        gain = gain_db(performance.loudness_lufs, performance.peak_dbfs, self._levels.target_lufs)
-        info = self._info(recipe, self._seed, frames, performance.loudness_lufs, performance.peak_dbfs)
+        gain = gain_db(info.loudness_lufs, info.peak_dbfs, self._levels.target_lufs)
         growth, known, made = Growth(), 0, 0
         piece = Piece(np.zeros((frames, CHANNELS), np.float32), Source.BUILTIN, info.segment_id, info, growth)
         if opening is not None:
             known = min(len(opening), frames)
             piece.samples[:known] = np.float32(10 ** (gain / 20)) * opening[:known]
             growth.frames = known
-            self._hand_over(token, piece)
+            give(piece)
         handed = opening is not None
         try:
             for stretch in performance.stretches:
-                if self._is_over(token):
+                if is_over():
                     return
                 stretch = np.float32(10 ** (gain / 20)) * stretch
                 _continue(piece.samples, stretch, made, known)
@@ -317,7 +357,7 @@ class BuiltinSupply:
                 growth.frames = max(known, made)
                 if not handed and growth.frames >= min(AHEAD_FRAMES, frames):
                     handed = True
-                    self._hand_over(token, piece)
+                    give(piece)
         finally:
             growth.ended.set()
 

@@ -1,18 +1,24 @@
-"""Carries out what the listener asks for, by key or by timer: the one place where wishes become commands."""
+"""Carries out what the listener asks for, by key, from elsewhere or by timer: where wishes become commands."""
 
 from __future__ import annotations
 
 import datetime
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from music.segment import Piece
 from music.stations import Station, custom
+from programme.history import Heard
 from screen import controls
+from screen.controls import Act
 from session.sound import Sound
 from session.timers import Phase, SessionTimer
+from spool.folders import PLAYED, READY
+from spool.spool import MOST_DISLIKED
 from spool.state_files import save_volume
 
 log = logging.getLogger(__name__)
@@ -30,14 +36,23 @@ class Wished:
     muted: bool = False
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What became of a command: the text `key` with its `fields`; not `done`: it could not be carried out."""
+
+    key: str
+    done: bool = True
+    fields: tuple[tuple[str, object], ...] = ()
+
+
 class Conductor:
     """Obeys commands and follows the session timer.
 
     It owns what is wished of the sound: a command changes the last wish, never what a snapshot shows, which may be
     older than the command before it.
 
-    Threads: `obey` belongs to the input thread, which owns `wished`, a frozen value that any may read; `tick` belongs
-    to the main thread, which owns `_resting`.
+    Threads: any call `obey`, the main one `tick`; `_lock` guards all fields, and nothing that is called under it waits.
+    `wished` is a frozen value that any may read.
     """
 
     def __init__(
@@ -48,16 +63,20 @@ class Conductor:
         *,
         quit_: Callable[[], None],
         set_resting: Callable[[bool], None],
+        announce: Callable[[str], None] = lambda key: None,
     ) -> None:
+        """`announce` is told the text of a break's begin and end, once each."""
         self._sound = sound
         self._programme = sound.programme
         self.wished = Wished(volume_percent=round(100 * sound.programme.snapshot().volume))
+        self._lock = threading.Lock()
         self._resting = False
-        self._loader = sound.loader
+        self._fading_out = False
+        self._undo: deque[Callable[[], Answer]] = deque(maxlen=MOST_DISLIKED)
+        self._disliked: set[str] = set()
         self._spool = sound.spool
         self._mood = sound.mood
         self._recorder = sound.recorder
-        self._notices = sound.notices
         self._clock = sound.clock
         self._later = sound.later
         self._folder = sound.settings.spool_dir
@@ -65,94 +84,211 @@ class Conductor:
         self._timer = timer
         self._quit = quit_
         self._set_resting = set_resting
+        self._announce = announce
 
-    def obey(self, command: controls.Command) -> None:
-        """Carry out one command."""
-        match command:
-            case controls.Act.PAUSE:
-                self.wished = replace(self.wished, paused=not self.wished.paused)
-                self._programme.pause(self.wished.paused)
-            case controls.Act.SKIP:
+    def obey(self, command: controls.Command) -> Answer:
+        """Carry out one command, and return what became of it."""
+        with self._lock:
+            return self._act(command) if isinstance(command, Act) else self._follow(command)
+
+    def _act(self, act: Act) -> Answer:
+        match act:
+            case Act.PAUSE:
+                return self._set(act, not self.wished.paused)
+            case Act.MUTE:
+                return self._set(act, not self.wished.muted)
+            case Act.RECORD:
+                return self._set(act, self._recorder.path is None)
+            case Act.SKIP:
                 self._programme.skip()
-            case controls.Volume(step):
-                percent = min(100, max(0, self.wished.volume_percent + step))
-                self.wished = replace(self.wished, volume_percent=percent)
-                self._programme.set_volume(percent / 100)
-                self._later("volume", lambda: save_volume(self._folder, percent))
-            case controls.Act.MUTE:
-                self.wished = replace(self.wished, muted=not self.wished.muted)
-                self._programme.mute(self.wished.muted)
-            case controls.Station(key):
-                self._change_mood(self._stations[key])
-            case controls.Prompt(text):
-                self._change_mood(custom(text))
-            case controls.Act.LIKE:
-                self._like()
-            case controls.Act.DISLIKE:
-                self._dislike()
-            case controls.Act.RECORD:
-                self._record()
-            case controls.Act.QUIT:
+                return Answer("ctl.next")
+            case Act.BACK:
+                return self._back()
+            case Act.LIKE:
+                return self._like()
+            case Act.DISLIKE:
+                return self._dislike()
+            case Act.UNDO:
+                return self._undo.pop()() if self._undo else self._say("undo.nothing", done=False)
+            case Act.BREAK:
+                return (
+                    Answer("timer.break")
+                    if self._timer.begin_break(self._clock.now())
+                    else Answer("timer.is_break", False)
+                )
+            case Act.SKIP_BREAK:
+                return (
+                    Answer("timer.work")
+                    if self._timer.skip_break(self._clock.now())
+                    else Answer("timer.no_break", False)
+                )
+            case Act.QUIT:
                 self._quit()
+                return Answer("ctl.quit")
+
+    def _follow(self, command: controls.Command) -> Answer:
+        now = self._clock.now()
+        match command:
+            case controls.Set(act, on):
+                return self._set(act, on)
+            case controls.Volume(step):
+                return self._set_volume(self.wished.volume_percent + step)
+            case controls.VolumeTo(percent):
+                return self._set_volume(percent)
+            case controls.Station(key):
+                return self._change_mood(self._stations[key])
+            case controls.Prompt(text):
+                return self._change_mood(custom(text))
+            case controls.Replay(key):
+                heard = self._sound.history.find(key)
+                return self._say("back.playing") if heard and self._play(heard) else self._say("back.gone", done=False)
+            case controls.PlayFor(seconds):
+                self._timer.end_in(seconds, now)
+            case controls.Extend(seconds):
+                self._timer.extend(seconds, now)
+        timer = self._timer.view(now)
+        if timer is None or timer.ends_in_s is None:
+            return self._say("timer.off")
+        return self._say("timer.ends_in", minutes=max(1, round(timer.ends_in_s / 60)))
 
     def tick(self) -> None:
         """Follow the timer."""
-        now = self._clock.now()
-        match self._timer.tick(now):
-            case Phase.BREAK:
-                self._rest(True)
-            case Phase.WORK:
-                self._rest(False)
-            case Phase.ENDING:
-                self._notices.say("timer.ending")
+        with self._lock:
+            now = self._clock.now()
+            phase = self._timer.tick(now)
+            if phase in (Phase.WORK, Phase.BREAK):
+                if self._fading_out:
+                    self._fading_out = False
+                    self._programme.fade_in()
+                self._rest(phase is Phase.BREAK)
+            elif phase is Phase.ENDING:
+                self._say("timer.ending")
+                self._fading_out = True
                 timer = self._timer.view(now)
                 self._programme.fade_out(timer.remaining_s if timer else 0.0)
-            case Phase.ENDED:
+            elif phase is Phase.ENDED:
                 self._quit()
+
+    # -- one command each, with the lock -------------------------------------------------------------------
+
+    def _say(self, key: str, level: str = "info", *, done: bool = True, **fields: object) -> Answer:
+        """Show the listener what became of a command, and return it."""
+        self._sound.notices.say(key, level, **fields)
+        return Answer(key, done, tuple(fields.items()))
+
+    def _set(self, act: Act, on: bool) -> Answer:
+        if act is Act.PAUSE:
+            self.wished = replace(self.wished, paused=on)
+            self._programme.pause(on)
+            return Answer("ctl.paused" if on else "ctl.playing")
+        if act is Act.MUTE:
+            self.wished = replace(self.wished, muted=on)
+            self._programme.mute(on)
+            return Answer("ctl.muted" if on else "ctl.unmuted")
+        return self._record(on)
+
+    def _set_volume(self, percent: int) -> Answer:
+        percent = min(100, max(0, percent))
+        self.wished = replace(self.wished, volume_percent=percent)
+        self._programme.set_volume(percent / 100)
+        self._later("volume", lambda: save_volume(self._folder, percent))
+        return Answer("ctl.volume", fields=(("percent", percent),))
 
     def _rest(self, resting: bool) -> None:
         if self._resting != resting:
             self._resting = resting
-            self._notices.say("timer.break" if resting else "timer.work")
+            self._announce(self._say("timer.break" if resting else "timer.work").key)
         self._programme.rest(resting)
         self._set_resting(resting)
 
-    def _change_mood(self, station: Station) -> None:
-        if self._mood.change(station):
-            log.info("station %s: %s", station.key, station.captions[0])
-            self._loader.change_mood()
-            self._notices.say("mood.changed", "good")
+    def _change_mood(self, station: Station) -> Answer:
+        before = self._mood.station
+        if not self._mood.change(station):
+            return Answer("mood.same")
+        self._undo.append(lambda: self._return_to(before))
+        return self._follow_mood(station, "mood.changed")
 
-    def _like(self) -> None:
+    def _return_to(self, station: Station) -> Answer:
+        self._mood.change(station)
+        return self._follow_mood(station, "undo.mood")
+
+    def _follow_mood(self, station: Station, key: str) -> Answer:
+        log.info("station %s: %s", station.key, station.captions[0])
+        self._sound.loader.change_mood()
+        return self._say(key, "good")
+
+    def _back(self) -> Answer:
+        """Play the piece before; one that is disliked, or gone, is passed over."""
+        while heard := self._sound.history.back(self._programme.snapshot().playing.key):
+            if self._play(heard):
+                return self._say("back.playing")
+        return self._say("back.nothing", done=False)
+
+    def _play(self, heard: Heard) -> bool:
+        return heard.key not in self._disliked and self._sound.again(heard)
+
+    def _like(self) -> Answer:
         piece = self._programme.playing_piece()
         if piece is None:
-            self._notices.say("like.nothing")
-        elif self._spool.is_kept(piece.key):
-            if not self._spool.unkeep(piece.key):
-                self._notices.say("like.taken_back")
-        elif (growth := piece.growth) and not growth.ended.is_set():
-            self._later("like", lambda: self._keep(piece) if growth.ended.wait(GROWN_S) else None)
-        else:
-            self._keep(piece)
+            return self._say("like.nothing", done=False)
+        key = piece.key
+        if self._spool.is_kept(key):
+            if self._spool.unkeep(key):
+                return Answer("like.own", False)
+            self._undo.append(lambda: self._kept(self._spool.keep(key), piece))
+            return self._say("like.taken_back")
+        self._undo.append(lambda: self._unlike(key))
+        if (growth := piece.growth) and not growth.ended.is_set():
+            self._later("like", lambda: _when(growth.ended, lambda: self._keep(piece)))
+            return Answer("like.kept", fields=(("seed", piece.info.seed if piece.info else "?"),))
+        return self._keep(piece)
 
-    def _keep(self, piece: Piece) -> None:
+    def _keep(self, piece: Piece) -> Answer:
         """Like a piece, as far as it was made."""
-        if self._spool.keep(piece.key, piece.samples[: piece.ready_frames], piece.info):
-            self._notices.say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
+        return self._kept(self._spool.keep(piece.key, piece.samples[: piece.ready_frames], piece.info), piece)
 
-    def _dislike(self) -> None:
+    def _kept(self, kept: bool, piece: Piece) -> Answer:
+        if not kept:
+            return self._say("undo.gone", done=False)
+        return self._say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
+
+    def _unlike(self, key: str) -> Answer:
+        self._spool.unkeep(key)
+        return self._say("like.taken_back")
+
+    def _dislike(self) -> Answer:
         piece = self._programme.playing_piece()
         if piece is None:
-            self._notices.say("like.nothing")
-            return
-        self._programme.leave(piece.key)
-        self._spool.discard(piece.key, "disliked")
-        self._notices.say("like.never_again")
+            return self._say("like.nothing", done=False)
+        key = piece.key
+        self._programme.leave(key)
+        if key not in self._disliked:
+            entry = self._spool.get(key)
+            shelf = PLAYED if entry is None or entry.shelf == READY else entry.shelf
+            self._undo.append(lambda: self._forgive(key, shelf))
+            self._disliked.add(key)
+            self._spool.discard(key, "disliked")
+        return self._say("like.never_again")
 
-    def _record(self) -> None:
-        if self._recorder.path is None:
+    def _forgive(self, key: str, shelf: str) -> Answer:
+        self._disliked.discard(key)
+        self._spool.restore(key, shelf)
+        return self._say("undo.dislike", "good")
+
+    def _record(self, on: bool) -> Answer:
+        path = self._recorder.path
+        if on and path is None:
             stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
             self._sound.record(self._folder / RECORDINGS / f"{stamp}.{self._sound.settings.record_format}", new=True)
-            self._notices.say("recorder.started", "good", path=str(self._recorder.path))
-        else:
-            self._recorder.end()
+            return self._say("recorder.started", "good", path=str(self._recorder.path))
+        if on:
+            return Answer("recorder.started", fields=(("path", str(path)),))
+        if path is None:
+            return Answer("recorder.none", False)
+        self._recorder.end()
+        return Answer("recorder.ending", fields=(("path", str(path)),))
+
+
+def _when(grown: threading.Event, keep: Callable[[], object]) -> None:
+    if grown.wait(GROWN_S):
+        keep()

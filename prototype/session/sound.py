@@ -25,6 +25,7 @@ from music.stations import Mood, Station
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
+from programme.history import Heard, History
 from programme.loader import Loader
 from programme.mixer import Mixer
 from programme.supplies import BuiltinSupply, Levels, Openings, Playlist
@@ -77,18 +78,15 @@ class Sound:
             later=self._read,
         )  # fmt: skip
         self.programme: Mixer | PlaylistPlayer = self._mixer
+        self._playlist: Playlist | None = None
         self.player: StreamPlayer | PlaylistPlayer
         if opening.player is not None:
             self.player = opening.player
         else:
-            playlist = Playlist(
-                self.spool,
-                self.mood,
-                self._builtin,
-                engine=engine,
-                no_repeat=settings.library_no_repeat,
-                later=self.later,
-            )
+            self._playlist = playlist = Playlist(
+                self.spool, self.mood, self._builtin,
+                engine=engine, no_repeat=settings.library_no_repeat, later=self.later,
+            )  # fmt: skip
             self.programme = self.player = PlaylistPlayer(
                 playlist.next_file, playlist.on_started, opening.libvlc, self.notices, self.clock,
                 volume=opening.volume, real_device=settings.real_device,
@@ -132,6 +130,17 @@ class Sound:
             self._recording.join(max(0.0, ends_at - self.clock.now()))
         self.spool.close(max(0.0, ends_at - self.clock.now()))
         self._errands.wait_idle(max(0.0, ends_at - self.clock.now()))
+
+    @property
+    def history(self) -> History:
+        """What was heard."""
+        return (self._playlist or self.loader).history
+
+    def again(self, heard: Heard) -> bool:
+        """Go to what was heard before, and come back after it; return whether it can be had."""
+        if self._playlist and isinstance(self.programme, PlaylistPlayer):
+            return self._playlist.again(heard, self.programme.play)
+        return self.loader.again(heard)
 
     def record(self, path: Path, *, new: bool = False) -> None:
         """Begin to record, with the station's title and the prompt of what is playing inside the file."""

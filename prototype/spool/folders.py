@@ -45,6 +45,7 @@ READY: Final = "ready"
 PLAYED: Final = "played"
 KEPT: Final = "kept"
 SHELVES: Final = (READY, PLAYED, KEPT)
+DISLIKED: Final = "disliked"  # set aside: what is ours is deleted when the dislike cannot be taken back any more
 AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"})
 
 
@@ -281,10 +282,6 @@ class Storage:
         """Delete a file; fine when it is gone already."""
         self._files.remove(path)
 
-    def set_aside(self, path: Path) -> None:
-        """Rename a file so that no scan takes it for audio."""
-        self._files.rename(path, self._free_path(path.parent, f"{path.name}.disliked"))
-
     def stamp(self, path: Path, heard_s: float) -> None:
         """Write down when a piece was heard: the file's time, seconds since 1970."""
         self._files.stamp(path, int(heard_s * 1e9))
@@ -321,7 +318,7 @@ class Storage:
             log.warning("cannot sync %s: %s", folder, error)
 
     def _make_folders(self) -> None:
-        for name in (INCOMING, *SHELVES):
+        for name in (INCOMING, *SHELVES, DISLIKED):
             self._files.make_folder(self.root / name)
 
     def _remake(self) -> None:

@@ -66,10 +66,10 @@ def file_name(info: SegmentInfo | None) -> str:
     return "_".join(word for word in words if word) + ".wav"
 
 
-def scan(files: Files, root: Path) -> list[Entry]:
+def scan(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Entry]:
     """Return what stands on the shelves, in the order of the files' times: ready pieces in that of their coming."""
     entries: dict[str, Entry] = {}
-    for shelf in SHELVES:
+    for shelf in shelves:
         try:
             listing = files.listing(root / shelf)
         except OSError as error:

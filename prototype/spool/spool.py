@@ -23,7 +23,20 @@ from base.notices import Notices
 from base.workers import Clock
 from music import audio_files
 from music.segment import Samples, SegmentInfo
-from spool.folders import FULL, KEPT, PLAYED, READY, RETRY_S, ROOM_BYTES, DiskState, Files, FolderLock, Storage, tried
+from spool.folders import (
+    DISLIKED,
+    FULL,
+    KEPT,
+    PLAYED,
+    READY,
+    RETRY_S,
+    ROOM_BYTES,
+    DiskState,
+    Files,
+    FolderLock,
+    Storage,
+    tried,
+)
 from spool.shelves import Entry, ShelfIndex, file_name, fitted, scan
 
 log = logging.getLogger(__name__)
@@ -51,7 +64,8 @@ __all__ = ["Entry", "Spool"]
 PLAYED_IN_MEMORY: Final = 8  # 12 MB each for 30 s
 HANGING_S: Final = 3.0
 FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES})
-URGENCY: Final = {KEPT: 0, READY: 1, PLAYED: 2}
+URGENCY: Final = {KEPT: 0, READY: 1, PLAYED: 2, DISLIKED: 3}
+MOST_DISLIKED: Final = 10
 
 
 class Spool:
@@ -97,6 +111,8 @@ class Spool:
             except OSError as error:
                 self._disk.refused(error)
             self._index.fill(scan(self._files, self._storage.root))
+            for left in scan(self._files, self._storage.root, [DISLIKED]):
+                self._forget_disliked(left)
             self._trim()
         self.opened.set()
         self._follow()
@@ -148,8 +164,9 @@ class Spool:
         return tuple(sorted(self._index.on(KEPT, PLAYED), key=lambda entry: entry.last_heard))
 
     def get(self, key: str) -> Entry | None:
-        """Return the entry as it stands now (every change makes a new one), None when it is gone."""
-        return self._index.get(key)
+        """Return the entry as it stands now (every change makes a new one), None when it is gone or disliked."""
+        entry = self._index.get(key)
+        return None if entry and entry.shelf == DISLIKED else entry
 
     def is_kept(self, key: str) -> bool:
         """Return whether a piece is liked."""
@@ -245,20 +262,28 @@ class Spool:
         return self.is_kept(key)
 
     def discard(self, key: str, reason: str) -> None:
-        """Dislike: the piece never plays again and its file is deleted, from any shelf.
+        """Dislike: the piece never plays again, whatever shelf it was on.
 
-        A listener's own file is renamed to `….disliked` instead: it may be the only copy.
+        Its file goes to `disliked/`, for `restore`, until MOST_DISLIKED newer ones are there or the program ends.
+        A listener's own file stays there: it may be the only copy.
         """
-        entry = self._index.change(key, lambda _: None)
-        if entry is not None:
-            log.info("discarded %s: %s", key, reason)
-            own = entry.shelf == KEPT and entry.info is None
-            self._doom(key, entry.path, self._storage.set_aside if own else self._storage.remove)
+        log.info("discarded %s: %s", key, reason)
+        stamp = self._index.next_stamp()
+        self._index.change(key, lambda entry: entry and replace(entry, shelf=DISLIKED, last_heard=stamp))
+        self._changed(key)
+
+    def restore(self, key: str, shelf: str) -> bool:
+        """Take a dislike back, and put the piece on a shelf; return whether it is there."""
+        self._index.change(
+            key, lambda entry: replace(entry, shelf=shelf) if entry and entry.shelf == DISLIKED else entry
+        )
+        self._changed(key)
+        return self.get(key) is not None
 
     def reject(self, key: str, reason: str) -> None:
         """Give up on a piece that cannot be read (corrupt, vanished); what stands in kept/ is left as it is."""
-        entry = self._index.change(key, lambda _: None)
-        if entry is not None:
+        entry = self._index.change(key, lambda entry: entry if entry and entry.shelf == DISLIKED else None)
+        if entry is not None and entry.shelf != DISLIKED:
             log.warning("cannot play %s: %s", key, reason)
             self._doom(key, entry.path if entry.shelf != KEPT else None, self._storage.remove)
 
@@ -302,6 +327,8 @@ class Spool:
         self._retry_at = 0.0
         with self._turn:
             self._busy(self._settle)
+            for entry in self._index.on(DISLIKED):
+                self._forget_disliked(entry)
             self._storage.close()
 
     # With the turn
@@ -334,7 +361,7 @@ class Spool:
         for key in wanted:
             self._left.pop(key, None)
         for entry, spare in sorted(found, key=lambda one: URGENCY[one[0].shelf]):
-            if entry.samples is not None:
+            if entry.samples is not None and entry.shelf != DISLIKED:
                 placed = not refused and entry.key not in waiting and self._write(entry, entry.samples)
                 refused, wrote = refused or not placed, wrote or placed
             else:
@@ -393,10 +420,18 @@ class Spool:
 
     def _trim(self) -> None:
         """Delete played pieces, least recently heard first, until they fit; the latest one stays."""
-        while sum(entry.size_bytes for entry in self._index.on(PLAYED)) > self._max_bytes:
+        while sum(entry.size_bytes for entry in self._played_files()) > self._max_bytes:
             if not self._drop_played(spare=1):
                 break
+        for entry in sorted(self._index.on(DISLIKED), key=lambda entry: entry.last_heard)[:-MOST_DISLIKED]:
+            self._forget_disliked(entry)
         self._forget(lambda entry: entry.key in self._left)
+
+    def _forget_disliked(self, entry: Entry) -> None:
+        """Delete a disliked piece for good; a listener's own file is left where it is."""
+        path = entry.path
+        if path is None or entry.info is None or tried(self._storage.remove, path):
+            self._index.swap(entry, None)
 
     def _forget(self, refused: Callable[[Entry], bool]) -> None:
         """Keep no more than PLAYED_IN_MEMORY of the played pieces that the disk refused."""
@@ -416,7 +451,10 @@ class Spool:
         return False
 
     def _played_files(self) -> list[Entry]:
-        return [entry for entry in self._index.on(PLAYED) if entry.path is not None]
+        """Return what may be deleted to make room: disliked pieces too, in their turn."""
+        return [
+            entry for entry in self._index.on(PLAYED, DISLIKED) if entry.path is not None and entry.info is not None
+        ]
 
     def _room(self) -> int:
         try:

@@ -22,6 +22,7 @@ from session.conductor import Conductor, Wished
 from session.opening import Opening
 from session.sound import Sound
 from session.timers import SessionTimer
+from spool.spool import MOST_DISLIKED
 
 
 class Desk:
@@ -332,3 +333,154 @@ def test_the_closing_fade_is_as_long_as_what_is_left(tmp_path: Path, seconds: in
     assert blocks[-1] == 0.0
     assert min(blocks[:-1]) > 0.0
     desk.sound.spool.close()
+
+
+def play_in_turn(desk: Desk, *names: str) -> list[str]:
+    """Have segments of 20 s heard one after the other, the loader following; return their keys."""
+    played = []
+    for name in names:
+        about = info(key=name)
+        entry = desk.sound.spool.add(tone(20), about, shelf="played")
+        desk.mixer.offer(piece(20, source=Source.FRESH, key=entry.key, about=about))
+        desk.conductor.obey(controls.Act.SKIP)
+        settle(desk)
+        assert desk.playing() == entry.key
+        played.append(entry.key)
+    return played
+
+
+def settle(desk: Desk) -> None:
+    """Let a command be heard and noted."""
+    desk.listen(2)
+    desk.sound.loader.step()
+
+
+def test_back_goes_back_and_what_was_left_comes_after(desk: Desk) -> None:
+    """Two steps back, one at a time or in one write, then forward over what was left, in its order."""
+    first, second, third = play_in_turn(desk, "a", "b", "c")
+    for wait in (True, False):
+        desk.conductor.obey(controls.Act.BACK)
+        if wait:
+            settle(desk)
+            assert desk.playing() == second
+        desk.conductor.obey(controls.Act.BACK)
+        settle(desk)
+        assert desk.playing() == first
+        assert desk.conductor.obey(controls.Act.BACK).key == "back.nothing"
+        for expected in (second, third):
+            desk.conductor.obey(controls.Act.SKIP)
+            settle(desk)
+            assert desk.playing() == expected
+
+
+def test_back_from_noise_is_the_piece_that_ended(desk: Desk) -> None:
+    """Nothing else was there: the last piece is the one before."""
+    (key,) = play_in_turn(desk, "a")
+    desk.listen(22)
+    assert desk.playing() == ""
+    desk.conductor.obey(controls.Act.BACK)
+    settle(desk)
+    assert desk.playing() == key
+
+
+def test_a_replayed_builtin_piece_gives_way_to_nothing_better(desk: Desk) -> None:
+    """Who asked for it hears it to its end, although fresh music waits."""
+    about = info(key="builtin-lofi-1", engine="builtin")
+    desk.mixer.play(piece(30, source=Source.BUILTIN, key="builtin-lofi-1", about=about))
+    desk.listen(2)
+    desk.mixer.offer(piece(20, source=Source.FRESH, key="fresh"))
+    desk.listen(20)
+    assert desk.playing() == "builtin-lofi-1"
+
+
+def test_the_history_plays_from_there(desk: Desk) -> None:
+    """What was heard can be chosen; a disliked piece cannot until that is taken back."""
+    first, _, third = play_in_turn(desk, "a", "b", "c")
+    assert desk.conductor.obey(controls.Replay(first)).done
+    settle(desk)
+    assert desk.playing() == first
+    desk.conductor.obey(controls.Act.DISLIKE)
+    settle(desk)
+    assert desk.playing() == third
+    assert not desk.conductor.obey(controls.Replay(first)).done
+    assert not desk.conductor.obey(controls.Replay("never heard")).done
+    desk.conductor.obey(controls.Act.UNDO)
+    assert desk.conductor.obey(controls.Replay(first)).done
+
+
+def test_undo_takes_back_a_like_a_dislike_and_a_mood(desk: Desk) -> None:
+    """The latest first, each once, and then there is nothing more."""
+    (key,) = play_in_turn(desk, "a")
+    before = desk.sound.mood.station
+    for command in (controls.Act.LIKE, controls.Act.DISLIKE, controls.Station("piano"), controls.Prompt("rain")):
+        assert desk.conductor.obey(command).done
+    assert desk.sound.spool.get(key) is None
+    desk.conductor.obey(controls.Act.UNDO)
+    assert desk.sound.mood.station.key == "piano"
+    desk.conductor.obey(controls.Act.UNDO)
+    assert desk.sound.mood.station == before
+    desk.conductor.obey(controls.Act.UNDO)
+    assert desk.sound.spool.is_kept(key)
+    desk.conductor.obey(controls.Act.UNDO)
+    assert not desk.sound.spool.is_kept(key)
+    assert desk.sound.spool.get(key) is not None
+    assert not desk.conductor.obey(controls.Act.UNDO).done
+
+
+ANY_COMMAND = st.sampled_from(
+    [
+        *controls.Act,
+        controls.Set(controls.Act.PAUSE, False), controls.Set(controls.Act.MUTE, True), controls.VolumeTo(30),
+        controls.Volume(5), controls.Station("piano"), controls.Station("lofi"), controls.Prompt("rain"),
+        controls.PlayFor(600.0), controls.PlayFor(None), controls.Extend(-60.0), controls.Replay("nothing"), None,
+    ]
+)  # fmt: skip
+
+
+def test_no_order_of_commands_loses_anything(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever is asked for, None being time: every dislike can be taken back, and no piece is lost."""
+    desk = Desk(tmp_path_factory.mktemp("spool"))
+    keys = set(play_in_turn(desk, "a", "b", "c", "d"))
+
+    @given(st.lists(ANY_COMMAND, max_size=MOST_DISLIKED))
+    def obeys(commands: list[controls.Command | None]) -> None:
+        for command in commands:
+            if command is None:
+                settle(desk)
+                desk.conductor.tick()
+            else:
+                assert desk.conductor.obey(command).key
+        settle(desk)
+        assert desk.programme.snapshot().paused == desk.conductor.wished.paused
+        while desk.conductor.obey(controls.Act.UNDO).done:
+            pass
+        assert {entry.key for entry in desk.sound.spool.library()} == keys
+
+    obeys()
+    desk.sound.spool.close()
+
+
+def test_an_end_that_was_put_off_brings_the_sound_back(desk: Desk) -> None:
+    """In the closing fade: more time, and the music is as loud as before."""
+    play_in_turn(desk, "a")
+    desk.conductor.obey(controls.PlayFor(10.0))
+    desk.conductor.tick()
+    desk.clock.time_s = 6.0
+    desk.conductor.tick()
+    desk.listen(4.5)
+    assert not desk.mixer.read(1000).any()
+    assert desk.conductor.obey(controls.Extend(600.0)).fields == (("minutes", 10),)
+    desk.conductor.tick()
+    desk.listen(1)
+    assert desk.mixer.read(1000).any()
+
+
+def test_breaks_are_begun_ended_and_announced_once(desk: Desk) -> None:
+    """A break now, and back before its time."""
+    told: list[str] = []
+    desk.conductor._announce = told.append
+    for command in (controls.Act.BREAK, controls.Act.BREAK, controls.Act.SKIP_BREAK, controls.Act.SKIP_BREAK):
+        desk.conductor.obey(command)
+        desk.conductor.tick()
+    assert told == ["timer.break", "timer.work"]
+    assert desk.rests == [True, False]
