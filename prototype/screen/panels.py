@@ -13,7 +13,8 @@ from rich.text import Text
 from base.texts import text as say
 from base.texts import texts
 from music.segment import SegmentInfo, Source
-from screen.view import UNHEARD, Heard, Snapshot, TimerView
+from programme.history import Heard
+from screen.view import UNHEARD, Snapshot, TimerView
 from screen.widgets import (
     LABEL_CELLS,
     Row,

@@ -13,8 +13,9 @@ from typing import Final
 from base.notices import Notice
 from base.texts import LONGEST_PROMPT
 from generation.jobs import GeneratorSnapshot
-from music.segment import SegmentInfo, Source
+from music.segment import Source
 from music.stations import Station
+from programme.history import Heard
 from programme.mixer import MixerSnapshot
 from spool.spool import SpoolSnapshot
 
@@ -30,17 +31,6 @@ class TimerView:
     remaining_s: float
     round: int = 0
     ends_in_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A piece that began to play at `wall` ("14:02"); `key` is its name in the spool."""
-
-    wall: str
-    source: Source
-    key: str = ""
-    info: SegmentInfo | None = None
-    liked: bool = False
 
 
 class Mode(enum.Enum):

@@ -63,7 +63,9 @@ class Session:
         )
         sound.loader.factor = self._pace
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
-        self._controls = Controls([station.key for station in stations])
+        self._controls = Controls(
+            [station.key for station in stations], heard=lambda: [one.key for one in reversed(sound.history.heard)]
+        )
         self._stations = tuple(stations)
         self._conductor = Conductor(
             sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self._generator.set_resting
@@ -131,6 +133,7 @@ class Session:
             uptime_s=now - self._began_at,
             uninterrupted_s=now - self._silence_at,
             notices=sound.notices.recent(),
+            history=tuple(dataclasses.replace(one, liked=sound.spool.is_kept(one.key)) for one in sound.history.heard),
             depth_history=tuple(sound.loader.depth_history),
         )
 

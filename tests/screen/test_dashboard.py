@@ -32,10 +32,11 @@ from doubles.sounds import piece
 from generation.jobs import GeneratorSnapshot, JobView
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import Station
+from programme.history import Heard
 from programme.mixer import Mixer, MixerSnapshot, PlayingView
 from screen.dashboard import FRAME_S, WHOLE_S, Dashboard, render
 from screen.plain_lines import PlainLog
-from screen.view import ControlsView, Heard, Mode, Snapshot, TimerView
+from screen.view import ControlsView, Mode, Snapshot, TimerView
 from screen.widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
 from spool.spool import SpoolSnapshot
 from tools.screens import afternoon, screen, segment

@@ -11,8 +11,9 @@ from base.notices import Notice
 from generation.jobs import GeneratorSnapshot, JobView
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import builtin_stations
+from programme.history import Heard
 from programme.mixer import MixerSnapshot, PlayingView
-from screen.view import ControlsView, Heard, Mode, Snapshot, TimerView
+from screen.view import ControlsView, Mode, Snapshot, TimerView
 from spool.spool import SpoolSnapshot
 
 STATIONS = builtin_stations()
