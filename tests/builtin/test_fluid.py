@@ -145,7 +145,7 @@ def test_every_stroke_of_a_kit_is_heard(station: str) -> None:
 @pytest.mark.parametrize("station", [station.key for station in builtin_stations()])
 def test_every_station_stays_below_the_limit_and_keeps_its_loudness(station: str) -> None:
     """With real instruments or without: the loudness is about the same, the peak below -1 dBFS."""
-    recipe = next(one for one in builtin_stations() if one.key == station).recipe(2, 20.0)
+    recipe = next(one for one in builtin_stations() if one.key == station).recipe(2, 40.0)
     plain, played = render(recipe, 2), render(recipe, 2, Orchestra().cast)
     assert np.abs(played).max() < 10 ** (-1 / 20)
-    assert level_db(played.T) == pytest.approx(level_db(plain.T), abs=2.5)
+    assert level_db(played.T) == pytest.approx(level_db(plain.T), abs=3.0)

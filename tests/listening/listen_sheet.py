@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS.parent / "prototype")]
+sys.path[:1] = [str(TESTS), str(TESTS.parent / "prototype")]  # not this folder: `listening` is the package
 
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
