@@ -17,9 +17,10 @@ from base.notices import Notices
 from doubles.fake_acestep import FakeAcestep
 from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
 from doubles.simulated_time import FakeClock, SimClock
-from generation.connection import Stopped
+from generation.calls import Run, Stopped
 from generator_loop import GeneratorLoop
 from music.segment import Recipe
+from music.stations import Mood, builtin_stations
 from spool.spool import Spool
 from whole.generator_session import DEFAULTS, Session, session
 
@@ -44,7 +45,7 @@ def durations(run: Session) -> list[float]:
 def test_a_job_becomes_a_segment_with_all_that_is_known_of_it(make: Make) -> None:
     """An entry carries recipe, seed, engine, measurements and times."""
     run = make(speed=0.3, poll_interval_sec=0.5)
-    [entry] = run.loop.produce_one(run.stop)
+    [entry] = run.loop.produce_one()
     info = entry.info
     assert info is not None
     assert entry.shelf == "ready"
@@ -79,7 +80,7 @@ def test_every_file_of_a_job_is_used(make: Make) -> None:
 def test_polls_come_sooner_near_the_end(make: Make) -> None:
     """A slow poll interval does not delay a result whose end is foreseeable."""
     run = make(poll_interval_sec=10.0, speed=0.5)
-    [entry] = run.loop.produce_one(run.stop)
+    [entry] = run.loop.produce_one()
     assert entry.info is not None
     assert entry.info.generation_s is not None
     assert entry.info.generation_s < 17.5
@@ -606,7 +607,7 @@ def test_engine_builtin_leaves_the_server_alone(make: Make) -> None:
     """ENGINE=builtin makes no call and starts no thread."""
     run = make(engine="builtin")
     before = threading.active_count()
-    run.loop.start(run.stop)
+    run.loop.start()
     assert threading.active_count() == before
     assert run.server.calls == []
     assert run.loop.snapshot().server == "off"
@@ -625,11 +626,9 @@ def test_the_real_client_spool_and_ingest_work_together(tmp_path: Path) -> None:
     settings = replace(DEFAULTS, segment_seconds=20.0, prefetch_target=2)
     with FakeAcestep(now=clock.now, speed=0.3) as server:
         client = AceClient(server.url, clock=clock)
-        loop = GeneratorLoop(
-            settings, client, spool, lambda duration_s: Recipe("lofi", "calm", duration_s), clock, notices
-        )
+        loop = GeneratorLoop(settings, client, spool, Mood(builtin_stations()[0]), Run(clock), notices)
         for _ in range(4):
-            loop.produce_one(threading.Event())
+            loop.produce_one()
         client.close()
     infos = [entry.info for entry in spool.ready()]
     assert [info.recipe.duration_s for info in infos if info] == [20.0, 20.0]
@@ -774,8 +773,7 @@ def test_every_wait_ends_at_once_when_the_program_stops(tmp_path: Path) -> None:
     assert waits > 20
     for number in range(1, waits + 1):
         clock = StoppingClock(number)
-        run = session(tmp_path, clock=clock)
-        run.stop = clock.stop
+        run = session(tmp_path, clock=clock, stop=clock.stop)
         trouble_of_every_kind(run)
         with pytest.raises(Stopped):
             run.produce()
@@ -788,7 +786,7 @@ def in_threads(tmp_path: Path, seed: int = 0, **levers: Any) -> Session:
     """Start a session with its two workers on virtual time."""
     clock = SimClock(seed)
     run = session(tmp_path, clock=clock, seed=seed, **levers)
-    clock.start(lambda: run.loop.start(run.stop), threads=2)
+    clock.start(run.loop.start, threads=2)
     return run
 
 
@@ -988,7 +986,7 @@ def test_a_bug_in_what_the_generator_is_given_is_survived(tmp_path: Path) -> Non
             raise ZeroDivisionError
         return original(duration_s)
 
-    run.loop._next_recipe = next_recipe
+    run.next_recipe = next_recipe  # type: ignore[method-assign]
     run.listen(120.0)
     assert len(run.store.added) >= 3
     assert run.most_ahead <= 4

@@ -8,20 +8,23 @@ calls were concerned. What can be concluded, from what, stands in `conclusions`.
 
 from __future__ import annotations
 
-import random
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tenacity import Retrying
+
 from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
 from base.notices import Notices
-from base.workers import Clock
 from generation import conclusions
+from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped
 from generation.conclusions import Conclusion
-from generation.policy import Client, backoff_s
+from generation.jobs import Counts, ServerState
 
-LONGEST_PROBE_S: Final = 10.0
+log = logging.getLogger(__name__)
+
 REFUSED_PROBE_S: Final = 30.0
 UNSUPPORTED_S: Final = 600.0
 """Nothing but another server helps; that one is noticed at once if it was away in between."""
@@ -30,10 +33,7 @@ OTHERS_LOOK_S: Final = 0.5
 PATIENCE_S: Final = 8.0
 PROBES_FOR_COUNTS: Final = 4
 WHOLE, HEALTH, SUBMIT, POLL, DOWNLOAD = "", "health", "submit", "poll", "download"
-
-
-class Stopped(Exception):
-    """The program ends: leave whatever you do."""
+BUSY_AFTER: Final = 3
 
 
 @dataclass
@@ -47,9 +47,9 @@ class Trouble:
 
 
 class Connection:
-    """The server's state as all workers see it: "connecting", "up", "loading", "unwell", "down", "refused" or "off".
+    """The server's state as all workers see it.
 
-    Instead of "connecting" and "down" it is "restarting" where `kept()` says that `--serve` is about to bring it back.
+    Instead of CONNECTING and DOWN it is RESTARTING where `kept()` says that `--serve` is about to bring it back.
     `on_return(away_s)` is called by the probing thread before anybody goes on, when the server may be another one
     than before; what it raises of ServerError keeps the server away.
 
@@ -59,9 +59,9 @@ class Connection:
     def __init__(
         self,
         client: Client,
-        clock: Clock,
+        run: Run,
         notices: Notices,
-        rng: random.Random,
+        counts: Counts,
         url: str,
         engine: str,
         on_return: Callable[[float], None],
@@ -69,17 +69,18 @@ class Connection:
     ) -> None:
         self._lock = threading.Lock()
         self._client = client
-        self._clock = clock
+        self._run = run
+        self._clock = run.clock
         self._notices = notices
-        self._rng = rng
+        self._counts = counts
         self._url = url
         self._engine = engine
         self._on_return = on_return
         self._kept = kept
         self._restarting = False
-        self._state = "off" if engine == "builtin" else "connecting"
+        self._state = ServerState.OFF if engine == "builtin" else ServerState.CONNECTING
         self._detail = ""
-        self._since = self._rests_until = clock.now()
+        self._since = self._rests_until = run.clock.now()
         self._probing = False
         self._probes = 0
         self._troubles: dict[str, Trouble] = {}
@@ -90,17 +91,17 @@ class Connection:
         self._owes_good_news = True
 
     @property
-    def state(self) -> tuple[str, str]:
+    def state(self) -> tuple[ServerState, str]:
         """The state and, where it is not well, the reason."""
         with self._lock:
-            if self._restarting and self._state in ("connecting", "down"):
-                return "restarting", ""
-            if self._state not in ("up", "unsure"):
+            if self._restarting and self._state in (ServerState.CONNECTING, ServerState.DOWN):
+                return ServerState.RESTARTING, ""
+            if self._state not in (ServerState.UP, ServerState.UNSURE):
                 return self._state, self._detail
             lasting = [trouble.detail for trouble in self._troubles.values() if self._lasts(trouble)]
-            if lasting or self._state == "unsure":
-                return "unwell", lasting[-1] if lasting else self._detail
-            return "loading" if self._loading else "up", ""
+            if lasting or self._state == ServerState.UNSURE:
+                return ServerState.UNWELL, lasting[-1] if lasting else self._detail
+            return ServerState.LOADING if self._loading else ServerState.UP, ""
 
     @property
     def heard_at(self) -> float:
@@ -115,22 +116,22 @@ class Connection:
     def lost(self, error: ServerUnreachable) -> None:
         """Note that a call did not get through."""
         with self._lock:
-            if self._state in ("up", "unsure"):
-                self._enter("down", str(error))
+            if self._state in (ServerState.UP, ServerState.UNSURE):
+                self._enter(ServerState.DOWN, str(error))
 
     def refused(self, route: str, error: ServerRefused) -> None:
         """Note that the server said no; nobody calls before it says yes."""
         with self._lock:
-            if self._state != "refused":
-                self._enter("refused", str(error))
+            if self._state != ServerState.REFUSED:
+                self._enter(ServerState.REFUSED, str(error))
                 self._rests_until = self._since + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
         self._say(route, error)
 
     def unsure(self, error: ServerError) -> None:
         """Note that a submit may have arrived: nobody calls before the server answers and its counts are known."""
         with self._lock:
-            if self._state == "up":
-                self._enter("unsure", str(error))
+            if self._state == ServerState.UP:
+                self._enter(ServerState.UNSURE, str(error))
 
     def troubled(self, route: str, error: ServerError, began_at: float) -> None:
         """Note that a call failed which is repeated, and say so once that lasts."""
@@ -158,11 +159,21 @@ class Connection:
         if news:
             self._notices.say("server.up", "good")
 
-    def busy(self, error: ServerError) -> None:
-        """Note that the server's queue stays full."""
-        self._say(SUBMIT, error)
+    def retrying(self, route: str) -> Retrying:
+        """Return what makes a call to a route, repeats it when it fails on the way, and tells of that what is due."""
+        began_at = self._clock.now()
 
-    def loading(self, *, begins: bool) -> None:
+        def note(attempt: int, error: BaseException | None) -> None:
+            self._counts.add(retries=1)
+            log.info("a call to acestep-api failed in transit, try %d: %s", attempt, error)
+            if isinstance(error, ServerError) and route != SUBMIT:
+                self.troubled(route, error, began_at)
+            elif isinstance(error, ServerError) and attempt >= BUSY_AFTER:
+                self._say(SUBMIT, error)
+
+        return (SUBMITS if route == SUBMIT else FETCHES).of(self._run, note)
+
+    def note_loading(self, begins: bool) -> None:
         """Note whether the server seems to load its models, and say so once."""
         with self._lock:
             news = begins and not self._loading_said
@@ -170,30 +181,30 @@ class Connection:
         if news:
             self._notices.say(conclusions.LOADING.line)
 
-    def wait_until_up(self, stop: threading.Event) -> None:
+    def wait_until_up(self) -> None:
         """Return when the server can be used. Raises Stopped."""
-        while not stop.is_set():
+        while not self._run.stop.is_set():
             with self._lock:
-                if self._state == "up":
+                if self._state == ServerState.UP:
                     return
-                probing = not self._probing and self._state != "off"
+                probing = not self._probing and self._state != ServerState.OFF
                 self._probing = self._probing or probing
                 wait_s = self._until_probe_s() if probing else OTHERS_LOOK_S
             if probing:
                 try:
-                    self._probe(stop, wait_s)
+                    self._probe(wait_s)
                 finally:
                     with self._lock:
                         self._probing = False
             else:
-                self._clock.wait(stop, wait_s)
+                self._run.pause(wait_s)
         raise Stopped
 
     def _take_back(self, route: str) -> bool:
         """Take back what was said of a route; return whether that is worth a line. Called under the lock."""
         over = {route} if route == HEALTH else {route, WHOLE}
         self._said = {key: of for key, of in self._said.items() if of not in over}
-        news = self._owes_good_news and self._key_taken and self._state == "up" and not self._said
+        news = self._owes_good_news and self._key_taken and self._state == ServerState.UP and not self._said
         self._owes_good_news = self._owes_good_news and not news
         return news
 
@@ -203,7 +214,7 @@ class Connection:
         patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if silent else PATIENCE_S
         return trouble.until - trouble.since >= patience_s
 
-    def _enter(self, state: str, detail: str) -> None:
+    def _enter(self, state: ServerState, detail: str) -> None:
         """Change the state to one in which nobody calls. Called under the lock."""
         self._state, self._detail = state, detail
         self._since, self._probes = self._clock.now(), 0
@@ -212,25 +223,24 @@ class Connection:
     def _until_probe_s(self) -> float:
         """Seconds before the next probe: none before the very first. Called under the lock."""
         self._probes += 1
-        if self._state == "refused":
+        if self._state == ServerState.REFUSED:
             return REFUSED_PROBE_S
-        if self._state == "connecting" and self._probes == 1:
+        if self._state == ServerState.CONNECTING and self._probes == 1:
             return 0.0
-        return backoff_s(self._probes, self._rng, first_s=0.5, longest_s=LONGEST_PROBE_S)
+        return PROBES.wait_s(self._probes, self._run.rng)
 
-    def _probe(self, stop: threading.Event, wait_s: float) -> None:
+    def _probe(self, wait_s: float) -> None:
         """Wait, ask the server, and take over what it says."""
-        if self._clock.wait(stop, wait_s):
-            raise Stopped
+        self._run.pause(wait_s)
         with self._lock:
             state, since = self._state, self._since
         try:
             self._client.health()
-            if state == "refused" and self._clock.now() < self._rests_until:
+            if state == ServerState.REFUSED and self._clock.now() < self._rests_until:
                 return
-            if state in ("refused", "unsure"):
+            if state in (ServerState.REFUSED, ServerState.UNSURE):
                 self._ask_with_key()
-            if state != "unsure":
+            if state != ServerState.UNSURE:
                 self._on_return(self._clock.now() - since)
         except ServerRefused as error:
             self.refused(WHOLE, error)
@@ -258,8 +268,8 @@ class Connection:
     def _returned(self) -> None:
         """Let everybody go on. A server that was only silent is well again; for the rest each route has to show it."""
         with self._lock:
-            was_unsure = self._state == "unsure"
-            self._state, self._detail, self._ever_up = "up", "", True
+            was_unsure = self._state == ServerState.UNSURE
+            self._state, self._detail, self._ever_up = ServerState.UP, "", True
             news = False
             for route, trouble in list(self._troubles.items()):
                 if not was_unsure:
@@ -274,10 +284,10 @@ class Connection:
         unreachable = isinstance(error, ServerUnreachable)
         self._restarting = unreachable and self._kept()
         with self._lock:
-            if self._state == "refused" and not unreachable:
+            if self._state == ServerState.REFUSED and not unreachable:
                 return
-            if unreachable and self._state in ("refused", "unsure"):
-                self._enter("down", str(error))
+            if unreachable and self._state in (ServerState.REFUSED, ServerState.UNSURE):
+                self._enter(ServerState.DOWN, str(error))
             self._detail = str(error)
         self._say(WHOLE, error)
 
@@ -295,11 +305,6 @@ class Connection:
             self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
             self._owes_good_news = True
         if not known:
-            level = (
-                "error"
-                if refused
-                else "info"
-                if conclusion in (conclusions.ABSENT, conclusions.RESTARTING)
-                else "warning"
-            )
+            calm = conclusion in (conclusions.ABSENT, conclusions.RESTARTING)
+            level = "error" if refused else "info" if calm else "warning"
             self._notices.say(conclusion.line, level, reason=str(error), url=self._url)

@@ -6,13 +6,24 @@ import contextlib
 import datetime
 import logging
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from base.errors import AppError, CorruptSegment, ServerError, SpoolError
+from base.errors import (
+    AppError,
+    CorruptSegment,
+    ServerError,
+    ServerRefused,
+    ServerUnreachable,
+    ServerUnsupported,
+    SpoolError,
+)
 from base.notices import Notices
+from generation.calls import Client
+from generation.connection import DOWNLOAD, Connection
 from generation.jobs import Job
 from music.analysis import Analysis, Segment
 from music.segment import Recipe, Samples, SegmentInfo
@@ -46,8 +57,36 @@ Ingest = Callable[[Path, float, float], Segment]
 Download = Callable[[AudioFile, Path], object]
 
 
+class Downloader:
+    """Fetches files from one server.
+
+    Threads: any; it holds nothing that changes.
+    """
+
+    def __init__(self, client: Client, connection: Connection, stop: threading.Event) -> None:
+        self._client = client
+        self._connection = connection
+        self._stop = stop
+
+    def download(self, file: AudioFile, path: Path) -> None:
+        """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped."""
+        while True:
+            self._connection.wait_until_up()
+            try:
+                self._connection.retrying(DOWNLOAD)(self._client.download, file, path, self._stop)
+                self._connection.answered(DOWNLOAD)
+                return
+            except ServerUnreachable as error:
+                self._connection.lost(error)
+            except ServerRefused as error:
+                if error.wants_key or isinstance(error, ServerUnsupported):
+                    self._connection.refused(DOWNLOAD, error)
+                if not error.wants_key:
+                    raise
+
+
 @dataclass
-class Crop:
+class Fetched:
     """What a job brought: entries, the sum of what can be heard of them, and why files were not used."""
 
     entries: list[Entry] = field(default_factory=list)
@@ -56,8 +95,8 @@ class Crop:
     unstored: int = 0
 
 
-class Harvest:
-    """Fetches, examines and stores.
+class Fetcher:
+    """Fetches, examines and stores what jobs have made.
 
     Threads: any; it holds nothing that changes.
     """
@@ -68,49 +107,50 @@ class Harvest:
         self._notices = notices
         self._cue_dbfs = cue_dbfs
 
-    def bring_in(self, job: Job, download: Download, shelf: Callable[[], str]) -> Crop:
+    def fetch(self, job: Job, download: Download, shelf: Callable[[], str]) -> Fetched:
         """Take in every file of a job that succeeded; `shelf` is asked as each is stored.
 
         A file that cannot be used, or a disk that refuses, is said and does not stop the others.
         """
-        crop = Crop()
-        recipe = job.recipe or Recipe("", "", 0.0)
+        fetched = Fetched()
         for index, file in enumerate(job.files):
             segment_id = f"{re.sub(r'[^A-Za-z0-9]+', '-', job.task_id)[:48].strip('-')}-{index}"
-            if job.adopted and self._has(segment_id):
+            if job.inherited and self._has(segment_id):
                 continue  # killed between storing it and forgetting its job
             try:
-                segment = self._fetch(file, recipe, download)
+                segment = self._examined(file, job.recipe, download)
                 if segment.missing:
                     self._notices.say("segment.cut_off", "warning", name=segment_id, missing=segment.missing)
-                info = _info(segment_id, job, recipe, file, segment.analysis)
-                crop.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
-                crop.audible_s += info.audible_s
+                info = _info(segment_id, job, file, segment.analysis)
+                fetched.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
+                fetched.audible_s += info.audible_s
                 log.info(
                     "segment %s: %.1f s audible, generated in %.1f s, of which %.1f s waiting at the server; queue %d",
                     segment_id, info.audible_s, info.generation_s or 0.0, info.server_wait_s or 0.0,
                     len(self._store.ready()),
                 )  # fmt: skip
             except (CorruptSegment, ServerError) as error:
-                crop.rejected.append(error)
+                fetched.rejected.append(error)
             except (SpoolError, OSError) as error:
-                crop.unstored += 1
+                fetched.unstored += 1
                 self._notices.say("segment.unstored", "error", reason=str(error))
-        return crop
+        return fetched
 
     def _has(self, segment_id: str) -> bool:
         shelves = (*self._store.ready(), *self._store.library())
         return any(entry.info is not None and entry.info.segment_id == segment_id for entry in shelves)
 
-    def _fetch(self, file: AudioFile, recipe: Recipe, download: Download) -> Segment:
+    def _examined(self, file: AudioFile, recipe: Recipe, download: Download) -> Segment:
         """Download and examine; when the spool's disk refuses, once more to another place."""
         try:
-            return self._fetch_once(file, recipe, download)
+            return self._examined_once(file, recipe, download)
         except (SpoolError, OSError) as error:
             log.info("a download could not be written, once more: %s", error)
-            return self._fetch_once(file, recipe, download, elsewhere=True)
+            return self._examined_once(file, recipe, download, elsewhere=True)
 
-    def _fetch_once(self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False) -> Segment:
+    def _examined_once(
+        self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False
+    ) -> Segment:
         path = self._store.incoming_path(".part", elsewhere=elsewhere)
         try:
             download(file, path)
@@ -120,11 +160,10 @@ class Harvest:
                 path.unlink(missing_ok=True)
 
 
-def _info(segment_id: str, job: Job, recipe: Recipe, file: AudioFile, sound: Analysis) -> SegmentInfo:
-    ended_at, began_at = job.ended_at or job.since, job.began_at or job.since
+def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis) -> SegmentInfo:
     return SegmentInfo(
         segment_id=segment_id,
-        recipe=recipe,
+        recipe=job.recipe,
         engine="acestep",
         seed=file.seed,
         created_at=datetime.datetime.now(datetime.UTC).isoformat(),
@@ -133,6 +172,6 @@ def _info(segment_id: str, job: Job, recipe: Recipe, file: AudioFile, sound: Ana
         cue_out_frames=sound.cue_out_frames,
         loudness_lufs=sound.loudness_lufs,
         peak_dbfs=sound.peak_dbfs,
-        generation_s=None if job.adopted else round(ended_at - job.since, 3),
-        server_wait_s=None if job.adopted else round(began_at - job.since, 3),
+        generation_s=None if job.inherited else round(job.waited_s + job.run_s, 3),
+        server_wait_s=None if job.inherited else round(job.waited_s, 3),
     )

@@ -9,30 +9,16 @@ That a job succeeds further down is no proof yet, for jobs fail by chance too. A
 up once it failed at least FAILED times without one success between, and PROOFS jobs succeeded without it after
 failing with it, none failing without. What was given up is tried again after some successes (ever more of them), and
 after a restart of the server; one success takes the conclusion back.
-
-The calls of acestep-api that the generator uses, and their repetition when they fail on the way.
-
-tenacity repeats what is safe to repeat: a call that changes nothing, or one that surely did not arrive. The waits
-grow exponentially with jitter, are capped, and end when the program does.
 """
 
 from __future__ import annotations
 
 import enum
-import random
 import statistics
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Protocol
-
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-
-from base.errors import ServerTrouble
-from music.segment import Recipe
-from server.replies import AudioFile, JobReport, ServerStats, Submitted
+from typing import Final
 
 LADDER_S: Final = (20.0, 10.0)
 RARE_TRY_S: Final = 60.0
@@ -40,14 +26,8 @@ FAILED: Final = 8
 PROOFS: Final = 2
 TEST_AFTER: Final = 4  # successes without a demand before it is made again
 LONGEST_TEST_AFTER: Final = 64
-LONGEST_BACKOFF_S: Final = 30.0
 REMEMBERED: Final = 8
 AUDIBLE_SHARE: Final = 0.8  # of a segment's length, before any was heard: a fifth of real segments is dead tail
-
-
-def backoff_s(attempt: int, rng: random.Random, *, first_s: float = 1.0, longest_s: float = LONGEST_BACKOFF_S) -> float:
-    """Return the wait before try `attempt + 1`: min(longest, first · 2^(attempt - 1)), its upper half random."""
-    return min(longest_s, first_s * 2.0 ** min(attempt - 1, 20)) * rng.uniform(0.5, 1.0)
 
 
 class Change(enum.Enum):
@@ -173,7 +153,7 @@ class Policy:
             return Conditions(rung - 1, self.ladder_s[rung - 1], self._thinks, doubt)
         return None
 
-    def hold_s(self, now: float) -> float:
+    def claim_turn(self, now: float) -> float:
         """Claim a turn and return the seconds until it comes: 0, unless tries have become rare."""
         with self._lock:
             if not self._worn_out:
@@ -285,71 +265,3 @@ class Speed:
     def history_s(self) -> tuple[float, ...]:
         """Generation times of the latest jobs, oldest first."""
         return tuple(self._history_s)
-
-
-TRANSIT_TRIES: Final = 6
-MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
-FETCH_TRIES: Final = 12  # two to four minutes: what is fetched was generated and is not made again
-
-
-class Client(Protocol):
-    """acestep-api, as `ace_client.AceClient` gives it: one call, one outcome; any thread may call."""
-
-    @property
-    def one_at_a_time(self) -> bool:
-        """Whether the server answers nobody while it makes music."""
-        ...
-
-    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
-        """Ask for a job."""
-        ...
-
-    def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
-        """Ask how jobs are."""
-        ...
-
-    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
-        """Fetch a file."""
-        ...
-
-    def health(self) -> None:
-        """Ask whether it is there."""
-        ...
-
-    def stats(self) -> ServerStats:
-        """Ask what it does."""
-        ...
-
-
-def _asked_s(state: RetryCallState) -> float:
-    """Return the wait that the server asked for, within reason."""
-    error = state.outcome.exception() if state.outcome else None
-    return min((isinstance(error, ServerTrouble) and error.retry_after_s) or 0.0, MOST_PATIENT_S)
-
-
-def retrying(
-    pause: Callable[[float], None],
-    rng: random.Random,
-    note: Callable[[int, BaseException | None], None],
-    *,
-    idempotent: bool,
-) -> Retrying:
-    """Return a tenacity policy for one call.
-
-    `pause` waits, and raises when the program ends. `note` is told each failed attempt that will be repeated.
-    """
-
-    def passing(error: BaseException) -> bool:
-        return isinstance(error, ServerTrouble) and not error.is_final and (idempotent or not error.arrived)
-
-    def before_sleep(state: RetryCallState) -> None:
-        note(state.attempt_number, state.outcome.exception() if state.outcome else None)
-
-    return Retrying(
-        retry=retry_if_exception(passing),
-        wait=lambda state: max(backoff_s(state.attempt_number, rng), _asked_s(state)),
-        stop=stop_after_attempt(FETCH_TRIES if idempotent else TRANSIT_TRIES),
-        sleep=lambda seconds: pause(float(seconds)),
-        before_sleep=before_sleep,
-        reraise=True,
-    )

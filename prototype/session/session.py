@@ -11,6 +11,7 @@ from typing import Final
 
 from ace_client import AceClient, Timeouts
 from base.workers import Worker
+from generation.calls import Run
 from generation.policy import AUDIBLE_SHARE
 from generator_loop import GeneratorLoop
 from music.segment import SAMPLE_RATE_HZ, Source
@@ -24,6 +25,7 @@ from screen.view import UNHEARD, Snapshot
 from session.conductor import Conductor
 from session.sound import Sound
 from session.timers import SessionTimer
+from spool.state_files import JobsFile
 
 TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
 JOIN_S: Final = 0.3
@@ -53,13 +55,10 @@ class Session:
             dataclasses.replace(settings, engine="builtin") if settings.play_library else settings,
             self._client,
             sound.spool,
-            sound.mood.next_recipe,
-            sound.clock,
+            sound.mood,
+            Run(sound.clock, sound.stop_event, on_failure=sound.on_thread_failure),
             sound.notices,
-            mood=sound.mood.token,
-            jobs_file=settings.spool_dir / "jobs.json",
-            later=sound.later,
-            on_failure=sound.on_thread_failure,
+            jobs_file=JobsFile(settings.spool_dir / "jobs.json", settings.acestep_api_url, sound.later),
         )
         sound.loader.factor = self._pace
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
@@ -88,7 +87,7 @@ class Session:
         ]
         for worker in workers:
             worker.start()
-        self._generator.start(stop)
+        self._generator.start()
         for sentence in self._settings.warnings:
             self._sound.notices.say("config.warning", "warning", sentence=sentence)
         while not self._clock.wait(stop, min(TICK_S, self._timer.next_s(self._clock.now()))):

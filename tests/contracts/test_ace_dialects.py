@@ -23,12 +23,15 @@ from doubles.fake_http import text, wrapped
 from doubles.genuine_acestep import GenuineAcestep
 from doubles.scripted_server import MemoryStore, ScriptedServer
 from doubles.simulated_time import FakeClock, SimClock
-from generation.jobs import Board, Limits, Stock
+from generation.calls import Run
+from generation.jobs import Board, Job, Limits
 from generator_loop import GeneratorLoop
 from modes.server_check import ServerCheck
 from music.segment import Recipe
+from music.stations import Mood, builtin_stations
 from whole.generator_session import Session
 
+STATION = builtin_stations()[0]
 RECIPE = Recipe("lofi", "slow lo-fi beats", 10.0, seed=7)
 KEY = "s3cret"
 
@@ -110,8 +113,8 @@ def test_the_generator_uses_all_that_the_gradio_app_makes(gradio: GenuineAcestep
 
     client.submit = counted  # type: ignore[method-assign]
     clock = SystemClock()
-    loop = GeneratorLoop(settings, client, store, lambda s: Recipe("lofi", "beats", s), clock, Notices(clock))
-    loop.start(stop)
+    loop = GeneratorLoop(settings, client, store, Mood(STATION), Run(clock, stop), Notices(clock))
+    loop.start()
     for _ in range(200):
         if len(store.ready()) >= 3:
             break
@@ -296,19 +299,14 @@ def test_a_body_without_end_is_final(fake: FakeAcestep, tmp_path: Path) -> None:
 
 
 def test_a_server_that_answers_nobody_at_work_gets_one_job_at_a_time() -> None:
-    """The next is asked for when the music of the one before is fetched; the place itself may ask again."""
-    board = Board(Limits(300.0, 1200.0, 120.0), 1.5, 1, lambda _: None)
-    job = board.reserve(0, Stock(0, 0.0, 3, 90.0), 24.0, board.changes, 0.0)
-    other = board.reserve(0, Stock(0, 0.0, 3, 90.0), 24.0, board.changes, 0.0)
-    assert job
-    assert other
-    board.asked(job, "a", RECIPE, thinking=True, position=None, now=0.0)
+    """The next is asked for when the music of the one before is fetched."""
+    board = Board(Limits(300.0, 1200.0, 120.0), 1.5, lambda _: None)
+    job = board.add(Job("a", RECIPE, 0.0), 0.0)
     board.observe({"a": JobReport("a", JobState.SUCCEEDED, files=(AudioFile("x"),))}, 5.0)
-    assert board.room_at_server(other)
-    assert not board.room_at_server(other, alone=True)
-    assert board.room_at_server(job, alone=True)
-    board.let_go(job)
-    assert board.room_at_server(other, alone=True)
+    assert board.has_room()
+    assert not board.has_room(alone=True)
+    board.leave(job)
+    assert board.has_room(alone=True)
 
 
 class Elsewhere(ScriptedServer):
@@ -324,7 +322,7 @@ def test_a_server_whose_music_cannot_be_fetched_is_named_once_and_left_alone(tmp
     """In an hour it makes a handful of jobs, not thousands, and is said once."""
     with contextlib.closing(SimClock()) as clock:
         run = Session(tmp_path, clock, server=Elsewhere(lambda: 0.0))
-        clock.start(lambda: run.loop.start(run.stop), threads=2)
+        clock.start(run.loop.start, threads=2)
         run.listen(3600.0)
         assert run.end()
     assert 1 <= len(run.server.asked) <= 12
@@ -338,9 +336,9 @@ def test_a_job_that_failed_before_the_answer_is_judged_like_any_other(fake: Fake
     client = AceClient(fake.url, timeouts=Timeouts(submit_s=5.0))
     loop = GeneratorLoop(
         Settings(acestep_api_url=fake.url, engine="acestep", segment_seconds=10.0), client,
-        MemoryStore(tmp_path), lambda s: Recipe("lofi", "beats", s), clock, notices,
+        MemoryStore(tmp_path), Mood(STATION), Run(clock), notices,
     )  # fmt: skip
-    assert len(loop.produce_one(threading.Event())) == 1
+    assert len(loop.produce_one()) == 1
     assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [(("reason", "no VRAM"),)]
     assert all("a" not in request.body["task_id_list"] for request in fake.asked("/query_result"))
 

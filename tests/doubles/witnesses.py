@@ -10,7 +10,7 @@ from base.errors import SpoolError
 from base.notices import Notices
 from doubles.faulty_files import FaultyFiles
 from doubles.simulated_time import SimClock
-from generation.policy import Client
+from generation.calls import Client
 from music.segment import Recipe, Samples, SegmentInfo
 from server.replies import AudioFile, JobReport, ServerStats, Submitted
 from spool.spool import Entry, Spool

@@ -176,7 +176,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
 def go(run: Session) -> None:
     """Start the workers."""
     assert isinstance(run.clock, SimClock)
-    run.clock.start(lambda: run.loop.start(run.stop), threads=2)
+    run.clock.start(run.loop.start, threads=2)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -233,9 +233,9 @@ def test_the_constants_that_the_table_names_exist() -> None:
     """A limit that is renamed or dropped is renamed in the table too."""
     import generator_loop
     from config import Settings
-    from generation import connection, jobs
+    from generation import connection, jobs, polling, prefetch
 
-    known = {name for module in (policy, connection, generator_loop, jobs) for name in vars(module)}
+    known = {name for module in (policy, connection, generator_loop, jobs, polling, prefetch) for name in vars(module)}
     known |= {name.upper() for name in Settings.__dataclass_fields__}
     words = " ".join(f"{one.evidence} {one.changes} {one.ends}" for one in CONCLUSIONS)
     assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b|\bPROOFS\b|\bFAILED\b", words)) <= known

@@ -8,7 +8,7 @@ from pathlib import Path
 from base.notices import Notices
 from doubles.fake_audio import chord, wav_bytes
 from doubles.simulated_time import FakeClock
-from generation.fetching import Harvest
+from generation.fetching import Fetcher
 from generation.jobs import Job
 from music.analysis import ingest
 from music.segment import SAMPLE_RATE_HZ, Recipe
@@ -26,15 +26,15 @@ def test_a_result_that_was_cut_off_is_used_and_said(tmp_path: Path) -> None:
     notices = Notices(FakeClock())
     spool = Spool(tmp_path, 1024, notices, FakeClock())
     spool.open()
-    harvest = Harvest(spool, ingest, notices, -45.0)
+    fetcher = Fetcher(spool, ingest, notices, -45.0)
     whole = wav_bytes(chord(6.0))
-    job = Job(1, 0, 0.0, Recipe("lofi", "keys", 6.0), task_id="a", files=(AudioFile("/a"),))
+    job = Job("a", Recipe("lofi", "keys", 6.0), 0.0, files=(AudioFile("/a"),))
     for part, used in ((2 / 3, 1), (1 / 3, 0)):
         cut = whole[: 44 + round(part * 6.0 * SAMPLE_RATE_HZ) * 4]
-        crop = harvest.bring_in(job, partial(written, cut), lambda: "ready")
-        assert len(crop.entries) == used
-        assert len(crop.rejected) == 1 - used
-    assert "too short: 2.0 s of the 6 s asked for (truncated: -4.0 s)" in str(crop.rejected[0])
+        fetched = fetcher.fetch(job, partial(written, cut), lambda: "ready")
+        assert len(fetched.entries) == used
+        assert len(fetched.rejected) == 1 - used
+    assert "too short: 2.0 s of the 6 s asked for (truncated: -4.0 s)" in str(fetched.rejected[0])
     said = [dict(notice.args) for notice in notices.recent() if notice.key == "segment.cut_off"]
     assert said == [{"name": "a-0", "missing": "-2.0 s"}]
     spool.close()

@@ -1,29 +1,28 @@
-"""The board of jobs in flight: places, polls, and which job is taken for dead."""
+"""The board of the jobs at a server: polls, and which job is taken for dead."""
 
 from __future__ import annotations
 
-import pytest
-
 from ace_client import AudioFile, JobReport, JobState
-from generation.jobs import MOST_AT_SERVER, Board, Job, Limits, Stock
+from generation.jobs import MOST_AT_SERVER, Board, Job, Limits, Standing
 from music.segment import Recipe
 
 RECIPE = Recipe("lofi", "calm", 30.0)
-EMPTY = Stock(ready=0, ready_s=0.0, target=3, target_s=67.5)
 LIMITS = Limits(job_s=300.0, first_job_s=1200.0, stall_s=120.0)
 
 
-def new_board(batch: int = 1, expected_s: float | None = None) -> Board:
+def new_board() -> Board:
     """Make an empty board."""
-    return Board(LIMITS, 1.5, batch, lambda duration_s: expected_s)
+    return Board(LIMITS, 1.5, lambda _: None)
 
 
 def ask(board: Board, task_id: str, now: float = 0.0, mood: int = 0) -> Job:
-    """Reserve a place, whatever is in flight, and ask the server."""
-    job = board.reserve(mood, Stock(-9, 0.0, 3, 67.5), 24.0, board.changes, now)
-    assert job is not None
-    board.asked(job, task_id, RECIPE, thinking=True, position=None, now=now)
-    return job
+    """Ask the server."""
+    return board.add(Job(task_id, RECIPE, now, mood=mood), now)
+
+
+def inherit(board: Board, task_id: str) -> Job:
+    """Take over a job of an earlier run."""
+    return board.add(Job(task_id, RECIPE, 1.0, standing=Standing.LEFT, inherited=True), 1.0)
 
 
 def running(task_id: str, progress: float | None = None, stage: str = "") -> dict[str, JobReport]:
@@ -31,46 +30,15 @@ def running(task_id: str, progress: float | None = None, stage: str = "") -> dic
     return {task_id: JobReport(task_id, JobState.RUNNING, progress, stage)}
 
 
-def places(board: Board, stock: Stock, job_s: float = 24.0) -> int:
-    """Count how many places are given away."""
-    count = 0
-    while board.reserve(0, stock, job_s, board.changes, 0.0) is not None:
-        count += 1
-    return count
-
-
-@pytest.mark.parametrize(("batch", "free"), [(1, 3), (2, 2), (3, 1), (8, 1)])
-def test_places_are_counted_in_files(batch: int, free: int) -> None:
-    """Every job in flight will give `batch` segments."""
-    assert places(new_board(batch), EMPTY, 24.0 * batch) == free
-
-
-def test_jobs_given_up_or_of_another_mood_take_no_place() -> None:
-    """What will not be played next leaves its place to what will."""
-    board = new_board()
-    board.give_up(ask(board, "hung"), 0.0)
-    ask(board, "old mood", mood=7)
-    assert places(board, EMPTY) == 2  # the third is the one that `give_up` returned
-
-
-def test_a_count_from_before_a_change_gives_no_place() -> None:
-    """A job that ends between looking at the shelf and at the board is not missed in both."""
-    board = new_board()
-    changes = board.changes
-    board.let_go(board.reserve(0, EMPTY, 24.0, changes, 0.0))  # type: ignore[arg-type]
-    assert board.reserve(0, EMPTY, 24.0, changes, 0.0) is None
-    assert board.reserve(0, EMPTY, 24.0, board.changes, 0.0) is not None
-
-
 def test_jobs_do_not_pile_up_behind_hung_ones() -> None:
     """There is room for a few at the server; what was given up before an outage is no longer there."""
     board = new_board()
     for number in range(MOST_AT_SERVER):
-        assert board.room_at_server()
-        board.give_up(ask(board, f"{number}", now=float(number)), 10.0)
-    assert not board.room_at_server()
+        assert board.has_room()
+        board.abandon(ask(board, f"{number}", now=float(number)))
+    assert not board.has_room()
     board.server_away(5.0, 20.0)
-    assert board.room_at_server()
+    assert board.has_room()
 
 
 def test_one_poll_at_a_time() -> None:
@@ -92,9 +60,9 @@ def test_a_job_of_which_no_poll_tells_is_dead_in_the_end() -> None:
     board = new_board()
     ask(board, "a")
     behind = ask(board, "b", now=1.0)
-    assert board.is_overdue(behind, 300.0, cold=False) == ""
-    assert "no word" in board.is_overdue(behind, 302.0, cold=False)
-    assert board.is_overdue(behind, 302.0, cold=True) == ""
+    assert board.overdue_reason(behind, 300.0, cold=False) == ""
+    assert "no word" in board.overdue_reason(behind, 302.0, cold=False)
+    assert board.overdue_reason(behind, 302.0, cold=True) == ""
 
 
 def test_a_job_behind_another_waits_without_limit() -> None:
@@ -104,26 +72,24 @@ def test_a_job_behind_another_waits_without_limit() -> None:
     behind = ask(board, "b", now=1.0)
     for now in range(2, 5000, 50):
         board.observe(running("a") | running("b"), float(now))
-        assert board.is_overdue(behind, float(now), cold=False) == ""
+        assert board.overdue_reason(behind, float(now), cold=False) == ""
     board.observe({"a": JobReport("a", JobState.FAILED)} | running("b"), 5000.0)
     board.observe(running("b"), 5290.0)
-    assert board.is_overdue(behind, 5290.0, cold=False) == ""
+    assert board.overdue_reason(behind, 5290.0, cold=False) == ""
     board.observe(running("b"), 5305.0)
-    assert "not done" in board.is_overdue(behind, 5305.0, cold=False)
+    assert "not done" in board.overdue_reason(behind, 5305.0, cold=False)
 
 
 def test_a_place_in_a_strangers_queue_is_waited_for() -> None:
     """A job that the server calls queued gets as many deadlines as there are jobs ahead of it."""
     board = new_board()
-    job = board.reserve(0, EMPTY, 24.0, board.changes, 0.0)
-    assert job is not None
-    board.asked(job, "a", RECIPE, thinking=True, position=4, now=0.0)
+    job = board.add(Job("a", RECIPE, 0.0, queue_position=4), 0.0)
     queued = {"a": JobReport("a", JobState.QUEUED, stage="queued")}
     for now in range(0, 1200, 100):
         board.observe(queued, float(now))
-        assert board.is_overdue(job, float(now), cold=False) == ""
+        assert board.overdue_reason(job, float(now), cold=False) == ""
     board.observe(queued, 1201.0)
-    assert board.is_overdue(job, 1201.0, cold=False)
+    assert board.overdue_reason(job, 1201.0, cold=False)
 
 
 def test_any_change_is_a_sign_of_life() -> None:
@@ -133,9 +99,9 @@ def test_any_change_is_a_sign_of_life() -> None:
     board.observe(running("a", 0.1, "lm"), 1.0)
     board.observe(running("a", 0.1, "diffusion"), 100.0)
     board.observe(running("a", 0.1, "diffusion"), 219.0)
-    assert board.is_overdue(job, 219.0, cold=False) == ""
+    assert board.overdue_reason(job, 219.0, cold=False) == ""
     board.observe(running("a", 0.1, "diffusion"), 221.0)
-    assert "no progress" in board.is_overdue(job, 221.0, cold=False)
+    assert "no progress" in board.overdue_reason(job, 221.0, cold=False)
 
 
 def test_time_without_a_server_is_not_held_against_a_job() -> None:
@@ -144,12 +110,12 @@ def test_time_without_a_server_is_not_held_against_a_job() -> None:
     job = ask(board, "a")
     board.observe(running("a", 0.5, "diffusion"), 100.0)
     board.server_away(10_000.0, 10_100.0)
-    assert board.is_overdue(job, 10_100.0, cold=False) == ""
+    assert board.overdue_reason(job, 10_100.0, cold=False) == ""
     board.observe(running("a", 0.6, "diffusion"), 10_150.0)
     board.observe(running("a", 0.7, "diffusion"), 10_250.0)
-    assert board.is_overdue(job, 10_250.0, cold=False) == ""
+    assert board.overdue_reason(job, 10_250.0, cold=False) == ""
     board.observe(running("a", 0.8, "diffusion"), 10_305.0)
-    assert board.is_overdue(job, 10_305.0, cold=False)
+    assert board.overdue_reason(job, 10_305.0, cold=False)
 
 
 def test_polls_without_an_answer_are_not_held_against_a_job() -> None:
@@ -157,29 +123,29 @@ def test_polls_without_an_answer_are_not_held_against_a_job() -> None:
     board = new_board()
     job = ask(board, "a")
     board.observe(running("a", 0.5, "diffusion"), 10.0)
-    assert board.is_overdue(job, 305.0, cold=False) == ""
+    assert board.overdue_reason(job, 305.0, cold=False) == ""
 
 
 def test_music_that_nobody_waits_for_is_handed_out_once() -> None:
     """One worker collects it; a job that failed or was lost is dropped."""
     board = new_board()
-    board.give_up(ask(board, "hung"), 1.0)
-    board.adopt("adopted", RECIPE, 0, 1.0)
-    board.adopt("lost", RECIPE, 0, 1.0)
+    board.abandon(ask(board, "hung"))
+    inherit(board, "inherited")
+    inherit(board, "lost")
     done = JobReport("hung", JobState.SUCCEEDED, files=(AudioFile("x"),))
     assert board.observe({"hung": done, "lost": JobReport("lost", JobState.LOST)}, 2.0) == 0
-    job = board.finished(3.0, cold=False)
+    job = board.take_finished(3.0, cold=False)
     assert job is not None
     assert job.task_id == "hung"
-    assert board.finished(3.0, cold=False) is None
-    assert board.pending_ids() == ["adopted"]
-    board.let_go(job)
-    assert [task_id for task_id, _ in board.persistent()] == ["adopted"]
+    assert board.take_finished(3.0, cold=False) is None
+    assert board.pending_ids() == ["inherited"]
+    board.leave(job)
+    assert [task_id for task_id, _ in board.persistent()] == ["inherited"]
 
 
 def test_a_job_given_up_is_forgotten_some_day() -> None:
     """The board does not grow for ever."""
     board = new_board()
-    board.give_up(ask(board, "hung"), 1.0)
-    board.finished(8000.0, cold=False)
+    board.abandon(ask(board, "hung"))
+    board.take_finished(8000.0, cold=False)
     assert board.pending_ids() == []

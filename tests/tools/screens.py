@@ -8,7 +8,7 @@ import random
 from dataclasses import replace
 
 from base.notices import Notice
-from generation.jobs import GeneratorSnapshot, JobView
+from generation.jobs import GeneratorSnapshot, JobView, ServerState
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import builtin_stations
 from programme.history import Heard
@@ -57,7 +57,7 @@ def afternoon(language: str = "en") -> Snapshot:
     rng = random.Random(3)
     playing = PlayingView(Source.FRESH, "s1", playing_info, 11.4, 27.4)
     generator = GeneratorSnapshot(
-        server="up",
+        server=ServerState.UP,
         server_detail="http://127.0.0.1:8001",
         jobs=(
             JobView("j1", 30.0, "Generating music (batch size: 1)", 6.2, 0.62),
@@ -106,7 +106,7 @@ def trouble(language: str = "en") -> Snapshot:
     return replace(
         good,
         mixer=replace(good.mixer, playing=PlayingView(Source.BUILTIN, "seed 7", None, 40.0, 95.0), muted=True),
-        generator=replace(good.generator, server="down", jobs=(), lost=2, rejected=1, factor=1.7),
+        generator=replace(good.generator, server=ServerState.DOWN, jobs=(), lost=2, rejected=1, factor=1.7),
         spool=SpoolSnapshot(played=117, kept=9, size_mb=1024.0, writable=False),
         notices=good.notices[:2],
         recording="",

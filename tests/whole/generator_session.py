@@ -13,9 +13,10 @@ from base.notices import Notices
 from config import Settings
 from doubles.scripted_server import MemoryStore, ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock, SimClock
+from generation.calls import Run
 from generator_loop import GeneratorLoop
 from music.segment import Recipe
-from spool.state_files import KeeperFile
+from spool.state_files import JobsFile, KeeperFile
 
 DEFAULTS = replace(Settings(), engine="acestep")
 
@@ -47,11 +48,11 @@ class Session:
     seed: int = 0
     mood: int = 0
     jobs_file: Path | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.server.now = self.clock.now
         self.server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
-        self.stop = threading.Event()
         self.notices = Heard(self.clock)
         self.keeper = KeeperFile(self.folder, self.settings.acestep_api_url)
         self.store = MemoryStore(self.folder)
@@ -66,13 +67,11 @@ class Session:
             self.settings,
             self.server,
             self.store,
-            self.next_recipe,
-            self.clock,
+            self,
+            Run(self.clock, self.stop, random.Random(self.seed)),
             self.notices,
-            mood=lambda: self.mood,
             ingest=scripted_ingest,
-            jobs_file=self.jobs_file,
-            rng=random.Random(self.seed),
+            jobs_file=JobsFile(self.jobs_file, self.settings.acestep_api_url),
         )
 
     def next_recipe(self, duration_s: float) -> Recipe:
@@ -80,9 +79,13 @@ class Session:
         self.recipes += 1
         return Recipe("lofi", f"prompt {self.recipes} of mood {self.mood}", duration_s)
 
+    def token(self) -> int:
+        """Count the changes of mood."""
+        return self.mood
+
     def produce(self, times: int = 1) -> int:
         """Call `produce_one` in line; return how many segments it gave."""
-        return sum(len(self.loop.produce_one(self.stop)) for _ in range(times))
+        return sum(len(self.loop.produce_one()) for _ in range(times))
 
     def said(self, key: str) -> int:
         """How often a notice was said."""
@@ -120,10 +123,10 @@ class Session:
 
 
 def session(folder: Path, *, clock: FakeClock | SimClock | None = None, seed: int = 0, **levers: Any) -> Session:
-    """Make a session; each lever is a setting, a lever of the server, or `mood` and `jobs_file`."""
+    """Make a session; each lever is a setting, a lever of the server, or `mood`, `jobs_file` and `stop`."""
     names = set(Settings.__dataclass_fields__)
     settings = replace(DEFAULTS, spool_dir=folder, **{name: value for name, value in levers.items() if name in names})
-    own = {name: value for name, value in levers.items() if name in ("mood", "jobs_file")}
+    own = {name: value for name, value in levers.items() if name in ("mood", "jobs_file", "stop")}
     rest = {name: value for name, value in levers.items() if name not in names and name not in own}
     server = ScriptedServer(lambda: 0.0, seed=seed, **rest)
     return Session(folder, clock or FakeClock(), settings, server, seed, **own)

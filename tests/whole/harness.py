@@ -25,7 +25,7 @@ from doubles.scripted_server import GOOD, ScriptedServer
 from doubles.simulated_time import SimClock
 from doubles.sounds import performed
 from doubles.witnesses import Witness, WitnessedSpool
-from generation.policy import Client
+from generation.calls import Client, Run
 from generator_loop import GeneratorLoop
 from music.analysis import Segment
 from music.segment import Performance, Recipe, Source
@@ -34,6 +34,7 @@ from programme.loader import Loader
 from programme.mixer import Mixer
 from programme.supplies import ENGINE_SOURCES, BuiltinSupply, Levels
 from server.replies import JobState
+from spool.state_files import JobsFile
 from whole.heard import Heard
 from whole.scales import TINY, Scale
 
@@ -98,9 +99,9 @@ class Programme:
         self.builtin = BuiltinSupply(self._seam("render"), self.mood, levels, clock)
         self.spool = WitnessedSpool(self.folder / "spool", settings.spool_max_mb, notices, clock, self.files)
         self.generator = GeneratorLoop(
-            settings, self.witness, self.spool, self._seam("next_recipe"), clock, notices,
-            mood=self.mood.token, ingest=self._seam("ingest"), jobs_file=self.folder / "spool" / "jobs.json", rng=rng,
-            on_failure=self.on_failure,
+            settings, self.witness, self.spool, self, Run(clock, self.stop, rng, self.on_failure), notices,
+            ingest=self._seam("ingest"),
+            jobs_file=JobsFile(self.folder / "spool" / "jobs.json", settings.acestep_api_url),
         )  # fmt: skip
         self.mixer = Mixer(scale.bed(), crossfade_s=settings.crossfade_seconds, rate_hz=scale.rate_hz)
         self.loader = Loader(
@@ -133,6 +134,10 @@ class Programme:
         """Say what the next segment is to be."""
         return self.mood.next_recipe(duration_s)
 
+    def token(self) -> int:
+        """Count the changes of mood."""
+        return self.mood.token()
+
     def on_failure(self, name: str, error: BaseException) -> None:
         """Note, and say as the program does, that a thread failed."""
         self.failures.append((name, repr(error)))
@@ -153,7 +158,7 @@ class Programme:
                 worker = Worker(name, body, self.stop, self.clock, self.on_failure)
                 self.clock.start(worker.start)
         if self.settings.engine != "builtin":
-            self.clock.start(lambda: self.generator.start(self.stop), threads=2)
+            self.clock.start(self.generator.start, threads=2)
         return self
 
     def __exit__(self, *exc: object) -> None:

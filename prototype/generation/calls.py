@@ -1,0 +1,123 @@
+"""The calls of acestep-api that the generator uses: by whom they are made, how long for, and how they are repeated.
+
+A call is repeated that changes nothing, or that surely did not arrive. All waits end when the program does.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from base.errors import ServerTrouble
+from base.workers import Clock
+from music.segment import Recipe
+from server.replies import AudioFile, JobReport, ServerStats, Submitted
+
+MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
+
+
+class Stopped(Exception):
+    """The program ends: leave whatever you do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the program, as every thread of the generator knows it; `on_failure` is told of a thread's bug."""
+
+    clock: Clock
+    stop: threading.Event = field(default_factory=threading.Event)
+    rng: random.Random = field(default_factory=random.Random)
+    on_failure: Callable[[str, BaseException], None] | None = None
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises Stopped at once when the program ends."""
+        if self.stop.is_set() or (seconds > 0.0 and self.clock.wait(self.stop, seconds)):
+            raise Stopped
+
+
+class Client(Protocol):
+    """acestep-api, as `ace_client.AceClient` gives it: one call, one outcome; any thread may call."""
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the server answers nobody while it makes music."""
+        ...
+
+    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
+        """Ask for a job."""
+        ...
+
+    def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
+        """Ask how jobs are."""
+        ...
+
+    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+        """Fetch a file."""
+        ...
+
+    def health(self) -> None:
+        """Ask whether it is there."""
+        ...
+
+    def stats(self) -> ServerStats:
+        """Ask what it does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """The wait after the n-th failure in a row: min(longest_s, first_s · 2^(n - 1)) · U(0.5, 1), with U uniform."""
+
+    first_s: float = 1.0
+    longest_s: float = 30.0
+
+    def wait_s(self, failures: int, rng: random.Random) -> float:
+        """Return the seconds to wait after so many failures, from 1."""
+        return min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 20)) * rng.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a call is made, and after which wait: the back-off, or longer where the server asks for that.
+
+    Wait before try n + 1: max(backoff(n), min(Retry-After, MOST_PATIENT_S)). Not `idempotent`: what may have arrived
+    is not repeated.
+    """
+
+    tries: int
+    idempotent: bool
+    backoff: Backoff = Backoff()
+
+    def of(self, run: Run, note: Callable[[int, BaseException | None], None]) -> Retrying:
+        """Return what makes a call; `note` is told each failed try (from 1) that will be repeated."""
+
+        def error_of(state: RetryCallState) -> BaseException | None:
+            return state.outcome.exception() if state.outcome else None
+
+        def passing(error: BaseException) -> bool:
+            return isinstance(error, ServerTrouble) and not error.is_final and (self.idempotent or not error.arrived)
+
+        def wait_s(state: RetryCallState) -> float:
+            asked_s = getattr(error_of(state), "retry_after_s", None) or 0.0
+            return max(self.backoff.wait_s(state.attempt_number, run.rng), min(asked_s, MOST_PATIENT_S))
+
+        return Retrying(
+            retry=retry_if_exception(passing),
+            wait=wait_s,
+            stop=stop_after_attempt(self.tries),
+            sleep=lambda seconds: run.pause(float(seconds)),
+            before_sleep=lambda state: note(state.attempt_number, error_of(state)),
+            reraise=True,
+        )
+
+
+JOBS: Final = Backoff()
+PROBES: Final = Backoff(first_s=0.5, longest_s=10.0)
+SUBMITS: Final = Retries(tries=6, idempotent=False)
+FETCHES: Final = Retries(tries=12, idempotent=True)  # two to four minutes: what is fetched is not made again
