@@ -108,6 +108,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
         station, stations = choose_station(settings)
         sound = Sound(opening, station)
         sound.start()
+        sound.wait()
         try:
             from base.texts import text
             from screen.plain_lines import summary_lines

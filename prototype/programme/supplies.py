@@ -139,7 +139,7 @@ LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 LONGEST_DEBT: Final = 4.0
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
-AHEAD_FRAMES: Final = 6 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun: it grows many times faster than time
+AHEAD_FRAMES: Final = 4 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun: it grows many times faster than time
 JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
 
 Begin = Callable[[Recipe, int], Performance]
@@ -251,6 +251,8 @@ class BuiltinSupply:
         self._again: deque[tuple[SegmentInfo, Callable[[Piece], None]]] = deque(maxlen=1)
         self._wanted = threading.Event()
         self._wanted.set()
+        self.begun = threading.Event()
+        """Set as soon as there was a piece."""
 
     @property
     def wanted(self) -> bool:
@@ -381,6 +383,7 @@ class BuiltinSupply:
     def _hand_over(self, token: int, piece: Piece) -> None:
         with self._lock:
             self._piece = (token, piece)
+        self.begun.set()
 
     def _info(self, recipe: Recipe, seed: int, frames: int, loudness_lufs: float, peak_dbfs: float) -> SegmentInfo:
         return SegmentInfo(

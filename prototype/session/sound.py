@@ -20,7 +20,7 @@ from base.workers import Errands, Worker
 from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
 from music.audio_files import tags_of
-from music.segment import CHANNELS, Samples
+from music.segment import CHANNELS, Samples, Source
 from music.stations import Mood, Station
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
@@ -28,7 +28,7 @@ from player import PlaylistPlayer, StreamPlayer
 from programme.history import Heard, History
 from programme.loader import Loader
 from programme.mixer import Mixer
-from programme.supplies import BuiltinSupply, Levels, Openings, Playlist
+from programme.supplies import ENGINE_SOURCES, BuiltinSupply, Levels, Openings, Playlist
 from session.opening import Opening
 from spool.spool import Spool
 
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 FIRST_SEEDS: Final = range(1, 1_000_000)
 OPENING: Final = "opening.wav"
+MUSIC_S: Final = 0.8
 OPEN_S: Final = 1.0
 DISK_END_S: Final = 0.8  # for all that is still to be written at the end, on a disk that may hang
 
@@ -71,6 +72,7 @@ class Sound:
             openings=Openings(settings.spool_dir / OPENING, version, self.later),
         )  # fmt: skip
         engine = "library" if settings.play_library else settings.engine
+        self._has_builtin = Source.BUILTIN in ENGINE_SOURCES[engine]
         self._mixer = Mixer(builtin_engine.Bed(), crossfade_s=settings.crossfade_seconds, volume=opening.volume)
         self.loader = Loader(
             self._mixer, self.spool, self.mood, self._builtin, self.notices, self.clock,
@@ -106,7 +108,10 @@ class Sound:
         self._opening.begin("errands", self._errands.run, awaited=False)
         self._opening.begin("reader", self._reader.run, awaited=False)
         self._opening.begin("spool", self.spool.run, awaited=False)
-        self._opening.begin("builtin", self._builtin.run, awaited=False)  # in the middle of a piece, holding nothing
+        if self._has_builtin:
+            self._opening.begin(
+                "builtin", self._builtin.run, awaited=False
+            )  # in the middle of a piece, holding nothing
         self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
             self.record(self.settings.recording_path)
@@ -118,6 +123,11 @@ class Sound:
         self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:
             self._opening.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
+
+    def wait(self) -> None:
+        """Return when there is music, or after MUSIC_S: what is imported meanwhile would only delay it."""
+        if self._has_builtin:
+            self.clock.wait(self._builtin.begun, MUSIC_S)
 
     def stop(self) -> None:
         """End the sound and give the spool free; within DISK_END_S for what is still to be written."""

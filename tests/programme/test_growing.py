@@ -60,20 +60,20 @@ def gain_of(piece: Piece, whole: Samples) -> float:
     return float(np.abs(piece.samples[:SECOND]).max() / np.abs(whole[:SECOND]).max())
 
 
-def test_the_first_piece_of_a_mood_is_there_when_six_seconds_of_it_are() -> None:
+def test_the_first_piece_of_a_mood_is_there_when_four_seconds_of_it_are() -> None:
     """What is handed over is a piece of full length that goes on growing, and in the end is whole."""
     engine, mood = Engine(), Mood(LOFI)
     target = supply(engine, mood)
     early: list[tuple[int, int, int]] = []
 
     def look(number: int) -> None:
-        if len(engine.begun) == 1 and number >= 3 and (piece := target.take()):
+        if len(engine.begun) == 1 and number >= 2 and (piece := target.take()):
             early.append((number, piece.ready_frames, len(piece.samples)))
             engine.piece_taken = piece  # type: ignore[attr-defined]
 
     engine.on_stretch = look
     target.step()
-    assert early == [(3, 3 * STRETCH, 6 * STRETCH)]
+    assert early == [(2, 2 * STRETCH, 6 * STRETCH)]
     piece: Piece = engine.piece_taken  # type: ignore[attr-defined]
     whole = engine.piece(11)
     assert piece.ready_frames == len(piece.samples)
