@@ -8,7 +8,7 @@ MINUTES ?= 30
 MAKEFLAGS += --no-print-directory
 export PYTHONPATH := prototype:tests
 
-.PHONY: help run serve test check format faults simulate soak listen-sheet bench realtime server-stub settings clean .venv/.run .venv/.test
+.PHONY: help run serve ctl test check format faults simulate soak listen-sheet bench realtime server-stub settings clean .venv/.run .venv/.test
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -18,6 +18,9 @@ run: .venv/.run .venv/.vlc .venv/.instruments ## play (ARGS="--help" shows all o
 
 serve: .venv/.run ## start ACE-Step's own server and keep it alive
 	@$(PY) prototype/app.py --serve $(ARGS)
+
+ctl: .venv/.run ## tell the running player what to do (ARGS="volume +5", ARGS=help for all)
+	@$(PY) prototype/app.py --ctl $(or $(ARGS),status)
 
 test: .venv/.test .venv/.vlc ## run the tests
 	@$(PY) -m pytest $(ARGS)

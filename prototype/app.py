@@ -131,6 +131,10 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing and return the exit code, None when nothing was."""
     modes = (settings.check, settings.render, settings.list_stations, settings.library, settings.export, settings.serve)
+    if settings.ctl:
+        from modes import control
+
+        return control.control(settings)
     if not any(modes):
         return None
     process.settle()

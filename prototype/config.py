@@ -159,6 +159,10 @@ class Settings:
     export: Path | None = setting(
         RESULT_FOLDER, None, MODES, "write what you liked into this folder, as RECORD_FORMAT says", env="")
     serve: bool = setting(YES_NO, "false", MODES, "start ACE-Step's own server and keep it alive (make serve)", env="")
+    ctl: tuple[str, ...] = setting(
+        words(LONGEST_PROMPT, "a command", "COMMAND"), None, MODES,
+        "tell the running player what to do, or ask for its status [--json]; last on the line", unset=(), env="",
+        many=True, to_end=True)
     stats_json: Path | None = setting(
         RESULT_FILE, None, MODES, "when done, also write the summary here as JSON", env="")
     # fmt: on
@@ -309,8 +313,10 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
 
 def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
     faults = []
-    beside = ("list_stations", "library", "play_library", "check", "render", "export", "serve")
+    beside = ("list_stations", "library", "play_library", "check", "render", "export", "serve", "ctl")
     modes = [name for name in beside if values.get(name)]
+    if "ctl" in given and not values.get("ctl"):
+        faults.append("--ctl: needs a command; give one such as --ctl next, or --ctl help for all of them")
     if len(modes) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in modes)
         faults.append(f"{flags}: only one of them at a time; leave the others out")

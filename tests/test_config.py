@@ -87,6 +87,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "play_for": None,
         "pomodoro": None,
         "render": (),
+        "ctl": (),
         "output": None,
         "stats_json": None,
         **dict.fromkeys(("list_stations", "library", "play_library", "check", "serve"), False),

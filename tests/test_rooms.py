@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "screen": {"programme", "generation", "spool", "music", "base"},
     "session": {
         "generator_loop", "player", "screen", "generation", "programme", "ace_client", "config", "output", "builtin",
-        "spool", "music", "base",
+        "spool", "music", "settings", "base",
     },
     "modes": {
         "screen", "programme", "ace_client", "config", "output", "builtin", "spool", "server", "music", "settings",

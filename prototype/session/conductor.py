@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from music.segment import Piece
+from music.segment import Growth, Piece
 from music.stations import Station, custom
 from programme.history import Heard
 from screen import controls
@@ -74,6 +74,7 @@ class Conductor:
         self._fading_out = False
         self._undo: deque[Callable[[], Answer]] = deque(maxlen=MOST_DISLIKED)
         self._disliked: set[str] = set()
+        self._kept_when_grown: set[str] = set()
         self._spool = sound.spool
         self._mood = sound.mood
         self._recorder = sound.recorder
@@ -232,16 +233,26 @@ class Conductor:
         if piece is None:
             return self._say("like.nothing", done=False)
         key = piece.key
-        if self._spool.is_kept(key):
+        if self._spool.is_kept(key) or key in self._kept_when_grown:
+            self._kept_when_grown.discard(key)
             if self._spool.unkeep(key):
                 return Answer("like.own", False)
             self._undo.append(lambda: self._kept(self._spool.keep(key), piece))
             return self._say("like.taken_back")
         self._undo.append(lambda: self._unlike(key))
         if (growth := piece.growth) and not growth.ended.is_set():
-            self._later("like", lambda: _when(growth.ended, lambda: self._keep(piece)))
+            self._kept_when_grown.add(key)
+            self._later(f"like {key}", lambda: self._keep_grown(piece, growth))
             return Answer("like.kept", fields=(("seed", piece.info.seed if piece.info else "?"),))
         return self._keep(piece)
+
+    def _keep_grown(self, piece: Piece, growth: Growth) -> None:
+        """Keep a piece when it is made, unless that was taken back meanwhile. Threads: one that may wait."""
+        if growth.ended.wait(GROWN_S):
+            with self._lock:
+                if piece.key in self._kept_when_grown:
+                    self._kept_when_grown.discard(piece.key)
+                    self._keep(piece)
 
     def _keep(self, piece: Piece) -> Answer:
         """Like a piece, as far as it was made."""
@@ -253,6 +264,7 @@ class Conductor:
         return self._say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
 
     def _unlike(self, key: str) -> Answer:
+        self._kept_when_grown.discard(key)
         self._spool.unkeep(key)
         return self._say("like.taken_back")
 
@@ -287,8 +299,3 @@ class Conductor:
             return Answer("recorder.none", False)
         self._recorder.end()
         return Answer("recorder.ending", fields=(("path", str(path)),))
-
-
-def _when(grown: threading.Event, keep: Callable[[], object]) -> None:
-    if grown.wait(GROWN_S):
-        keep()

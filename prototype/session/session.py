@@ -23,6 +23,7 @@ from screen.dashboard import Dashboard
 from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
 from session.conductor import Conductor
+from session.control import Answering, ControlServer
 from session.sound import Sound
 from session.timers import SessionTimer
 from spool.state_files import JobsFile
@@ -69,6 +70,8 @@ class Session:
         self._conductor = Conductor(
             sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self._generator.set_resting
         )
+        answering = Answering(self._conductor.obey, self.snapshot, stations, settings.language)
+        self._control = ControlServer(settings.spool_dir, answering, self._clock)
         self._keyboard = Keyboard()
         self._dashboard = Dashboard(self.snapshot, self._clock, sys.stdout, settings.language, settings.plain)
         self._began_at = self._silence_at = self._clock.now()
@@ -81,7 +84,7 @@ class Session:
         """Make music and obey until it is time to stop; return the last snapshot."""
         stop = self._sound.stop_event
         handle_suspension(self._leave_terminal, self._take_terminal)
-        bodies = {"input": self._listen, "dashboard": self._dashboard.run}
+        bodies = {"input": self._listen, "dashboard": self._dashboard.run, "control": self._control.run}
         workers = [
             Worker(name, body, stop, self._clock, self._sound.on_thread_failure) for name, body in bodies.items()
         ]

@@ -123,7 +123,7 @@ class SessionTimer:
         return min((seconds for seconds in (*ends, self._turn(now)[1]) if seconds > 0), default=math.inf)
 
     def view(self, now: float) -> TimerView | None:
-        """Return what the screen shows, None without a timer. `round` counts from 1, and is 0 without pomodoro."""
+        """Return what the screen shows, None without a timer. `round` is 0 in work without pomodoro."""
         left_s = self._left_s(now)
         ends_in_s = None if left_s is None else max(0.0, left_s)
         phase, remaining_s, round_ = self._turn(now)
@@ -138,11 +138,11 @@ class SessionTimer:
         return None if ends_at is None else ends_at - now
 
     def _turn(self, now: float) -> tuple[Phase, float, int]:
-        """Return the phase of work and break, its remaining seconds, and the round (from 1; 0 without pomodoro)."""
+        """Return the phase of work and break, its remaining seconds, and the round (0: work without pomodoro)."""
         plan = self._plan
         if self._pomodoro is None:
             resting = now < plan.break_ends_at
-            return (Phase.BREAK, plan.break_ends_at - now, 0) if resting else (Phase.WORK, math.inf, 0)
+            return (Phase.BREAK, plan.break_ends_at - now, 1) if resting else (Phase.WORK, math.inf, 0)
         work_s, break_s = self._pomodoro
         rounds, into_s = divmod(max(0.0, now - plan.turns_from), work_s + break_s)
         round_ = plan.rounds + int(rounds) + 1

@@ -28,7 +28,7 @@ class Option(NamedTuple):
     `env` is "" for what only the command line may say, `flags` empty for what it must not.
     `default` is text like any other, or None where the setting is normally not set.
     `unset` is the value where there is no text. A setting of several words (`many`) is a tuple of what
-    its kind parses.
+    its kind parses; one that goes on `to_end` takes all words that follow, whatever they look like.
     """
 
     kind: Kind[Any]
@@ -41,6 +41,7 @@ class Option(NamedTuple):
     unset: Any = None
     example: str = ""
     many: bool = False
+    to_end: bool = False
 
     def named(self, name: str) -> Option:
         """Return the option with the names that follow from its field's name, where none were given."""
@@ -106,12 +107,16 @@ def make_parser(options: Iterable[Option], *, description: str, epilog: str, ver
         if option.kind is YES_NO:
             how["action"] = argparse.BooleanOptionalAction if option.env else "store_true"
         else:
-            how |= {"metavar": option.kind.metavar, "nargs": "+" if option.many else None}
+            how |= {"metavar": option.kind.metavar, "nargs": _nargs(option)}
         groups[option.group].add_argument(*option.flags, **how)
     last = parser.add_argument_group("Help")
     last.add_argument("-h", "--help", action="help", help="show this text")
     last.add_argument("--version", action="version", version=version, help="show the version")
     return parser
+
+
+def _nargs(option: Option) -> str | None:
+    return argparse.REMAINDER if option.to_end else "+" if option.many else None
 
 
 def _help_line(option: Option) -> str:

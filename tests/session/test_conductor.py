@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import config
 from builtin.engine import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, piece, tone
-from music.segment import SAMPLE_RATE_HZ, Source
+from music.segment import SAMPLE_RATE_HZ, Growth, Source
 from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from programme.mixer import Mixer
@@ -484,3 +485,23 @@ def test_breaks_are_begun_ended_and_announced_once(desk: Desk) -> None:
         desk.conductor.tick()
     assert told == ["timer.break", "timer.work"]
     assert desk.rests == [True, False]
+
+
+@pytest.mark.parametrize("back", [controls.Act.LIKE, controls.Act.UNDO])
+def test_a_like_can_be_taken_back_while_the_piece_is_made(
+    desk: Desk, back: controls.Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept when it is made whole, but not if that was taken back before."""
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr(desk.conductor, "_later", lambda _name, errand: later.append(errand))
+    grown = Growth(20 * SAMPLE_RATE_HZ)
+    made = piece(20, source=Source.BUILTIN, key="growing", about=info(key="growing", engine="builtin"))
+    desk.mixer.offer(replace(made, growth=grown))
+    desk.listen(0.2)
+    desk.conductor.obey(controls.Act.LIKE)
+    desk.conductor.obey(back)
+    grown.ended.set()
+    later.pop()()
+    assert not desk.sound.spool.is_kept("growing")
+    desk.conductor.obey(controls.Act.LIKE)
+    assert desk.sound.spool.is_kept("growing")

@@ -1,0 +1,286 @@
+"""Commands from anywhere: the running player answers at a Unix socket in its spool, for its own user alone.
+
+One line a connection, one line of JSON back. Nothing of it runs in the threads that feed the sound or read the keys;
+whatever is sent, and however much, costs no more than SERVED_AT_ONCE answers in PACE_S.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from base.control_socket import LONGEST_LINE, PATIENCE_S, is_ours, listen
+from base.texts import LONGEST_PROMPT
+from base.workers import Clock
+from music.stations import Station
+from screen import controls
+from screen.controls import Act, Command, Set
+from screen.view import Snapshot
+from screen.widgets import sentence
+from session.conductor import Answer
+from session.status import status_dict, status_line
+from settings.kinds import DURATION, words
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.2  # a stop is seen
+PACE_S: Final = 0.02
+SERVED_AT_ONCE: Final = 16
+MOST_CLIENTS: Final = 128
+RENEW_S: Final = 10.0
+DONE: Final = 0  # the codes of a reply
+NOT_NOW: Final = 1
+UNKNOWN: Final = 2
+
+Reply = dict[str, Any]
+
+PLAIN: Final[dict[str, Command]] = {
+    "play": Set(Act.PAUSE, on=False),
+    "pause": Set(Act.PAUSE, on=True),
+    "toggle": Act.PAUSE,
+    "next": Act.SKIP,
+    "previous": Act.BACK,
+    "like": Act.LIKE,
+    "dislike": Act.DISLIKE,
+    "undo": Act.UNDO,
+    "mute": Act.MUTE,
+    "mute on": Set(Act.MUTE, on=True),
+    "mute off": Set(Act.MUTE, on=False),
+    "record start": Set(Act.RECORD, on=True),
+    "record stop": Set(Act.RECORD, on=False),
+    "break": Act.BREAK,
+    "skip-break": Act.SKIP_BREAK,
+    "timer off": controls.PlayFor(None),
+    "quit": Act.QUIT,
+}
+NOT_YET: Final = ("ambience", "continue")
+USAGE: Final = (
+    "play, pause, toggle, next, previous, like, dislike, undo, volume N|+N|-N, mute [on|off], station NAME,"
+    " prompt TEXT, timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
+)
+PROMPT: Final = words(LONGEST_PROMPT, "a text", "TEXT")
+
+
+class Refused(Exception):
+    """A line that is no command: the text `key` with its `fields` says why."""
+
+    def __init__(self, key: str, *, code: int = UNKNOWN, **fields: object) -> None:
+        self.code = code
+        self.key = key
+        self.fields = fields
+        super().__init__(key)
+
+
+def parse(line: str, stations: Sequence[Station]) -> Command:
+    """Return the command that a line asks for. Raises Refused."""
+    name, _, rest = " ".join(line.split()).partition(" ")
+    if command := PLAIN.get(f"{name} {rest}".strip()):
+        return command
+    try:
+        match name:
+            case "volume" if rest:
+                number = int(rest.removesuffix("%"))
+                return controls.Volume(number) if rest[0] in "+-" else controls.VolumeTo(number)
+            case "station" if rest:
+                return _station(rest, stations)
+            case "prompt" if rest:
+                return controls.Prompt(PROMPT.parse(rest))
+            case "timer" if rest:
+                seconds = DURATION.parse(rest.lstrip("+-")) or 0.0
+                if rest[0] in "+-":
+                    return controls.Extend(-seconds if rest[0] == "-" else seconds)
+                return controls.PlayFor(seconds)
+    except ValueError as error:
+        raise Refused("ctl.bad_value", value=rest[:40], command=name, usage=USAGE) from error
+    if line.split() == ["help"]:
+        raise Refused("ctl.help", code=DONE, usage=USAGE)
+    if name in NOT_YET:
+        raise Refused("ctl.unavailable", code=NOT_NOW, command=name)
+    raise Refused("ctl.unknown", usage=USAGE)
+
+
+def _station(name: str, stations: Sequence[Station]) -> Command:
+    for station in stations:
+        if name.casefold() in {word.casefold() for word in (station.key, station.title_en, station.title_ja)}:
+            return controls.Station(station.key)
+    raise Refused("ctl.no_station", name=name[:40], names=", ".join(station.key for station in stations))
+
+
+class Answering:
+    """What the player answers: it obeys a command as it obeys a key, or tells how it is.
+
+    Threads: any; what it calls does not wait.
+    """
+
+    def __init__(
+        self,
+        obey: Callable[[Command], Answer],
+        snapshot: Callable[[], Snapshot],
+        stations: Sequence[Station],
+        language: str,
+    ) -> None:
+        self._obey = obey
+        self._snapshot = snapshot
+        self._stations = stations
+        self._language = language
+
+    def __call__(self, line: str) -> Reply:
+        """Return the reply to a line: its `code`, and what became of it as `key` and `message`."""
+        if line.split() in (["status"], ["status", "--json"]):
+            snapshot = self._snapshot()
+            message, status = status_line(snapshot, self._language), status_dict(snapshot, self._language)
+            return {"code": DONE, "key": "status", "message": message, "status": status}
+        try:
+            answer = self._obey(parse(line, self._stations))
+        except Refused as refused:
+            return self.say(refused.code, refused.key, **refused.fields)
+        return self.say(DONE if answer.done else NOT_NOW, answer.key, **dict(answer.fields))
+
+    def say(self, code: int, key: str, **fields: object) -> Reply:
+        """Return a reply with a text."""
+        return {"code": code, "key": key, "message": sentence(self._language, key, fields.items())}
+
+
+class _Client:
+    """One connection: what it sent so far, and what it has not taken yet of its reply."""
+
+    def __init__(self, connection: socket.socket, late_at: float) -> None:
+        self.connection = connection
+        self.late_at = late_at
+        self.line = b""
+        self.reply = b""
+
+
+class ControlServer:
+    """Answers one line of each connection.
+
+    Threads: `run` belongs to one thread, which owns every field.
+    """
+
+    def __init__(self, folder: Path, answer: Answering, clock: Clock) -> None:
+        self._folder = folder
+        self._answer = answer
+        self._clock = clock
+        self._clients: dict[Any, _Client] = {}
+        self._waiting: deque[_Client] = deque()  # their line is complete
+        self._selector = selectors.DefaultSelector()
+
+    def run(self, stop: threading.Event) -> None:
+        """Listen and answer until `stop`; where no socket can be had, or it is taken away, begin anew."""
+        while not stop.is_set():
+            try:
+                listener, path = listen(self._folder)
+            except OSError as error:
+                log.warning("no commands can be taken from elsewhere: %s", error)
+                self._clock.wait(stop, RENEW_S)
+                continue
+            try:
+                self._listen(stop, listener, path)
+            finally:
+                for client in list(self._clients.values()):
+                    self._leave(client)
+                self._selector.unregister(listener)
+                listener.close()
+
+    def _listen(self, stop: threading.Event, listener: socket.socket, path: Path) -> None:
+        """Serve until `stop`, or until the socket has gone from its place."""
+        inode, renew_at = path.lstat().st_ino, self._clock.now() + RENEW_S
+        self._selector.register(listener, selectors.EVENT_READ)
+        while not stop.is_set():
+            events = self._selector.select(0.0 if self._waiting else LOOK_S)
+            for selected, mask in events:
+                client = self._clients.get(selected.fileobj)
+                if client is None:
+                    self._accept(listener)
+                elif mask & selectors.EVENT_WRITE:
+                    self._write(client)
+                else:
+                    self._read(client)
+            for _ in range(min(SERVED_AT_ONCE, len(self._waiting))):
+                self._serve(self._waiting.popleft())
+            now = self._clock.now()
+            for client in [client for client in self._clients.values() if now >= client.late_at]:
+                self._give_up(client)
+            if now >= renew_at:
+                renew_at = now + RENEW_S
+                if not _is_there(path, inode):
+                    return
+            if events or self._waiting:
+                self._clock.wait(stop, PACE_S)
+        if _is_there(path, inode):
+            path.unlink(missing_ok=True)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):  # all have been taken
+            while True:
+                connection = listener.accept()[0]
+                connection.setblocking(False)
+                client = self._clients[connection] = _Client(connection, self._clock.now() + PATIENCE_S)
+                self._selector.register(connection, selectors.EVENT_READ)
+                if not is_ours(connection):
+                    self._leave(client)
+                elif len(self._clients) > MOST_CLIENTS:
+                    self._reply(client, self._answer.say(NOT_NOW, "ctl.busy"))
+
+    def _read(self, client: _Client) -> None:
+        try:
+            data = client.connection.recv(LONGEST_LINE)
+        except OSError:
+            self._leave(client)
+            return
+        client.line += data
+        if b"\n" in client.line[:LONGEST_LINE]:
+            self._selector.unregister(client.connection)
+            self._waiting.append(client)
+        elif not data or len(client.line) >= LONGEST_LINE:
+            self._reply(client, self._answer.say(UNKNOWN, "ctl.broken_line"))
+
+    def _serve(self, client: _Client) -> None:
+        self._selector.register(client.connection, selectors.EVENT_READ)
+        line, _, _ = client.line.partition(b"\n")
+        self._reply(client, self._answer(line.decode("utf-8", "replace")))
+
+    def _reply(self, client: _Client, reply: Reply) -> None:
+        client.reply = json.dumps(reply, default=lambda state: state.value).encode() + b"\n"
+        client.late_at = self._clock.now() + PATIENCE_S
+        self._selector.modify(client.connection, selectors.EVENT_WRITE)
+        self._write(client)
+
+    def _write(self, client: _Client) -> None:
+        try:
+            client.reply = client.reply[client.connection.send(client.reply) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            client.reply = b""
+        if not client.reply:
+            self._leave(client)
+
+    def _give_up(self, client: _Client) -> None:
+        """Tell who has not ended the line in time, once; leave who has not taken the reply."""
+        if client.reply or client in self._waiting:
+            self._leave(client)
+        else:
+            self._reply(client, self._answer.say(UNKNOWN, "ctl.broken_line"))
+
+    def _leave(self, client: _Client) -> None:
+        with suppress(KeyError):
+            self._selector.unregister(client.connection)
+        if client in self._waiting:
+            self._waiting.remove(client)
+        self._clients.pop(client.connection, None)
+        client.connection.close()
+
+
+def _is_there(path: Path, inode: int) -> bool:
+    with suppress(OSError):
+        return path.lstat().st_ino == inode
+    return False

@@ -1,0 +1,118 @@
+"""What the player is doing, for scripts and status bars: the names are kept from version to version.
+
+Seconds are numbers, what is unknown is null, times of day are the listener's ("14:02"). `state` is "playing", "paused",
+"break", "ending" or "unheard" (`player` says why: "starting", "no device", "suspended", "stream muted", "device muted"
+or "stopped"); `piece` is null while only the soft noise plays; `source` is "fresh", "library", "built-in" or "bed".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from base.texts import text
+from music.segment import SAMPLE_RATE_HZ, SegmentInfo, Source
+from screen.panels import piece_title, source_name, timer_words, why_unheard
+from screen.view import Snapshot
+from screen.widgets import clock_time, number, sentence
+
+SCHEMA: Final = 1
+
+
+def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
+    """Return all that the screen shows, ready for JSON."""
+    mixer, generator, spool, timer = snapshot.mixer, snapshot.generator, snapshot.spool, snapshot.timer
+    return {
+        "schema": SCHEMA,
+        "state": state_of(snapshot),
+        "player": snapshot.player_state,
+        "station": {"key": snapshot.station.key, "title": snapshot.station.title(language)},
+        "prompt": snapshot.prompt,
+        "source": mixer.playing.source.value,
+        "piece": _piece(snapshot, language) if mixer.playing.key else None,
+        "volume_percent": round(100 * mixer.volume),
+        "muted": mixer.muted,
+        "paused": mixer.paused,
+        "continuing": snapshot.continuing,
+        "recording": snapshot.recording or None,
+        "timer": timer and dataclasses.asdict(timer),
+        "queue": {
+            "target": snapshot.target,
+            "ready": [_made(snapshot, Source.FRESH, info, language) for info in spool.ready],
+            "ready_s": spool.ready_s,
+            "making": [dataclasses.asdict(job) for job in generator.jobs],
+        },
+        "server": {"state": generator.server, "detail": generator.server_detail},
+        "generation": {
+            "produced": generator.produced,
+            "retries": generator.retries,
+            "failures": generator.failures,
+            "rejected": generator.rejected,
+            "lost": generator.lost,
+            "last_s": generator.last_generation_s,
+            "median_s": generator.median_generation_s,
+            "real_time_factor": number(generator.factor),
+        },
+        "library": {"kept": spool.kept, "played": spool.played, "size_mb": spool.size_mb, "writable": spool.writable},
+        "uptime_s": snapshot.uptime_s,
+        "uninterrupted_s": snapshot.uninterrupted_s,
+        "silent_s": mixer.silent_frames / SAMPLE_RATE_HZ,
+        "notices": [
+            {"time": one.wall, "level": one.level, "key": one.key, "message": sentence(language, one.key, one.args)}
+            for one in snapshot.notices
+        ],
+        "history": [
+            {"time": one.wall, "key": one.key, "source": one.source.value, "liked": one.liked}
+            | {"title": piece_title(snapshot, one.source, one.info, language)}
+            for one in snapshot.history
+        ],
+    }  # fmt: skip
+
+
+def status_line(snapshot: Snapshot, language: str) -> str:
+    """Return it in one line for a person."""
+    mixer = snapshot.mixer
+    playing = mixer.playing
+    state = state_of(snapshot)
+    words = [why_unheard(snapshot, language) or text(language, f"ctl.state.{state}")]
+    words.append(snapshot.station.title(language))
+    words.append(piece_title(snapshot, playing.source, playing.info, language))
+    if playing.total_s is not None:
+        words.append(f"{clock_time(playing.elapsed_s)}/{clock_time(playing.total_s)}")
+    words.append(source_name(language, playing.source))
+    words.append(text(language, "ui.head.volume", percent=f"{round(100 * mixer.volume)} %"))
+    if mixer.muted:
+        words.append(text(language, "ui.head.muted"))
+    return " · ".join([*words, *timer_words(snapshot.timer, language)])
+
+
+def state_of(snapshot: Snapshot) -> str:
+    """Return the one word that says it."""
+    if snapshot.player_state != "playing":
+        return "unheard"
+    if snapshot.mixer.paused:
+        return "paused"
+    return "playing" if snapshot.timer is None or snapshot.timer.phase == "work" else snapshot.timer.phase
+
+
+def _piece(snapshot: Snapshot, language: str) -> dict[str, Any]:
+    playing = snapshot.mixer.playing
+    return _made(snapshot, playing.source, playing.info, language) | {
+        "key": playing.key,
+        "elapsed_s": playing.elapsed_s,
+        "length_s": playing.total_s,
+        "liked": snapshot.liked,
+    }
+
+
+def _made(snapshot: Snapshot, source: Source, info: SegmentInfo | None, language: str) -> dict[str, Any]:
+    recipe = info.recipe if info else None
+    return {
+        "title": piece_title(snapshot, source, info, language),
+        "prompt": recipe.prompt if recipe else None,
+        "bpm": recipe.bpm if recipe else None,
+        "key_scale": recipe.key_scale if recipe else None,
+        "seed": info.seed if info else None,
+        "engine": info.engine if info else None,
+        "length_s": info.audible_s if info else None,
+    }

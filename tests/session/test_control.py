@@ -1,0 +1,321 @@
+"""Commands from anywhere: what each line means, and a socket that nothing which is sent can disturb."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+import config
+from base import control_socket
+from base.control_socket import LONGEST_LINE, NotReached, ask
+from base.workers import SystemClock
+from modes.control import control
+from music.stations import builtin_stations
+from screen import controls
+from screen.controls import Act, Command, Set
+from screen.view import Snapshot
+from session.conductor import Answer
+from session.control import MOST_CLIENTS, PLAIN, Answering, ControlServer, Refused, parse
+
+STATIONS = builtin_stations()
+
+
+class Player:
+    """A control socket in a folder, served by a thread; `obeyed` is what came through."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.obeyed: list[Command] = []
+        self.answer = Answer("ctl.next")
+        self.stop = threading.Event()
+        self.server = ControlServer(folder, Answering(self.obey, Snapshot, STATIONS, "en"), SystemClock())
+        self.thread = threading.Thread(target=self.server.run, args=(self.stop,))
+
+    def obey(self, command: Command) -> Answer:
+        """Note a command."""
+        self.obeyed.append(command)
+        return self.answer
+
+    def begin(self) -> None:
+        """Serve, and return when the socket is there."""
+        self.thread.start()
+        for _ in range(500):
+            if any(place.exists() for place in control_socket.places(self.folder)):
+                return
+            self.stop.wait(0.01)
+        raise AssertionError("no socket")
+
+    def end(self) -> None:
+        """End, as the program does."""
+        self.stop.set()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+    def connect(self) -> socket.socket:
+        """Connect as anybody may."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(10)
+        connection.connect(str(self.folder / "control.sock"))
+        return connection
+
+
+@pytest.fixture
+def player(tmp_path: Path) -> Iterator[Player]:
+    """A player that runs."""
+    made = Player(tmp_path)
+    made.begin()
+    yield made
+    made.end()
+
+
+def reply_on(connection: socket.socket) -> dict[str, Any]:
+    """Read one reply to its end."""
+    data = b""
+    while part := connection.recv(65536):
+        data += part
+    connection.close()
+    assert data.count(b"\n") == 1
+    found = json.loads(data)
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        *PLAIN.items(),
+        ("volume 70", controls.VolumeTo(70)),
+        ("volume +5", controls.Volume(5)),
+        ("volume -5", controls.Volume(-5)),
+        ("volume 30%", controls.VolumeTo(30)),
+        ("station piano", controls.Station("piano")),
+        ("station Piano", controls.Station("piano")),
+        ("prompt  warm   tape piano", controls.Prompt("warm tape piano")),
+        ("prompt 雨の音", controls.Prompt("雨の音")),
+        ("timer 50m", controls.PlayFor(3000.0)),
+        ("timer 50", controls.PlayFor(3000.0)),
+        ("timer +10m", controls.Extend(600.0)),
+        ("timer -90s", controls.Extend(-90.0)),
+    ],
+)
+def test_each_line_has_its_command(line: str, command: Command) -> None:
+    """What is written means what the key of that name does."""
+    assert parse(line, STATIONS) == command
+
+
+NONSENSE = ("", "play it", "volume", "volume loud", "volume ++5", "station no", "prompt", "timer", "timer x", "x" * 400)
+
+
+@pytest.mark.parametrize("line", NONSENSE)
+def test_a_line_that_means_nothing_is_refused(line: str) -> None:
+    """With what there is instead."""
+    with pytest.raises(Refused) as refused:
+        parse(line, STATIONS)
+    assert refused.value.code == 2
+
+
+def test_what_there_is_not_yet_is_said() -> None:
+    """It is not possible now, rather than unknown."""
+    with pytest.raises(Refused) as refused:
+        parse("ambience rain", STATIONS)
+    assert (refused.value.code, refused.value.key) == (1, "ctl.unavailable")
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """By a sentence, on the error stream if it was not done, and by the exit code."""
+    player.answer = Answer("undo.nothing" if not done else "ctl.volume", done, () if not done else (("percent", 55),))
+    settings = config.load(["--spool-dir", str(player.folder), "--ctl", "volume", "-5"], {}, player.folder / "no.env")
+    assert control(settings) == (0 if done else 1)
+    out, error = capsys.readouterr()
+    assert (out, error) == (("volume 55 %\n", "") if done else ("", "there is nothing to take back\n"))
+    assert player.obeyed == [controls.Volume(-5)]
+
+
+def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
+    """The names of the JSON are those that scripts rely on."""
+    arguments = ["--spool-dir", str(player.folder), "--ctl", "status"]
+    assert control(config.load(arguments, {}, player.folder / "no.env")) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    assert control(config.load([*arguments, "--json"], {}, player.folder / "no.env")) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert set(status) == {
+        "schema", "state", "player", "station", "prompt", "source", "piece", "volume_percent", "muted", "paused",
+        "continuing", "recording", "timer", "queue", "server", "generation", "library", "uptime_s", "uninterrupted_s",
+        "silent_s", "notices", "history",
+    }  # fmt: skip
+    assert set(status["queue"]) == {"target", "ready", "ready_s", "making"}
+    assert (status["schema"], status["piece"], status["state"]) == (1, None, "unheard")
+
+
+def test_the_socket_is_for_its_owner_alone_and_goes_with_the_player(tmp_path: Path) -> None:
+    """Mode 0600; nothing is left behind."""
+    player = Player(tmp_path)
+    player.begin()
+    status = (tmp_path / "control.sock").lstat()
+    player.end()
+    assert stat.S_ISSOCK(status.st_mode)
+    assert stat.S_IMODE(status.st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == []
+
+
+def ask_until_there(folder: Path) -> dict[str, Any]:
+    """Ask until the player has put its socket into its place."""
+    for _ in range(500):
+        try:
+            return ask(folder, "next")
+        except NotReached:
+            threading.Event().wait(0.01)
+    raise AssertionError("no player")
+
+
+def leave_stale(path: Path) -> None:
+    """Leave a socket as a killed player does."""
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))
+
+
+@pytest.mark.parametrize("left", ["nothing", "stale", "link", "file"])
+def test_nothing_that_runs_is_told_from_what_stands_there(tmp_path: Path, left: str) -> None:
+    """No player, one that was killed, a link or a file in its place: each is said; a player starts over all of them."""
+    path = tmp_path / "control.sock"
+    if left == "stale":
+        leave_stale(path)
+    elif left == "link":
+        path.symlink_to(tmp_path / "victim")
+    elif left == "file":
+        path.write_text("mine")
+    with pytest.raises(NotReached) as reason:
+        ask(tmp_path, "next")
+    assert reason.value.key == ("ctl.nobody" if left in ("nothing", "stale") else "ctl.no_socket")
+    player = Player(tmp_path)
+    player.begin()
+    try:
+        if left == "file":
+            assert path.read_text() == "mine"
+        else:
+            assert ask_until_there(tmp_path)["code"] == 0
+        assert not (tmp_path / "victim").exists()
+    finally:
+        player.end()
+
+
+def test_a_spool_with_a_long_name_is_reached_all_the_same(tmp_path: Path) -> None:
+    """108 bytes is all a socket's path may have."""
+    folder = tmp_path / ("long" * 20) / ("name" * 20)
+    folder.mkdir(parents=True)
+    player = Player(folder)
+    player.begin()
+    try:
+        assert ask(folder, "next")["code"] == 0
+        place = control_socket.places(folder)[1]
+        assert stat.S_IMODE(place.lstat().st_mode) == 0o600
+        assert stat.S_IMODE(place.parent.lstat().st_mode) == 0o700
+    finally:
+        player.end()
+    assert not place.exists()
+
+
+def test_another_users_socket_is_not_spoken_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the server answer another user."""
+    player = Player(tmp_path)
+    player.begin()
+    mine = os.geteuid()
+    monkeypatch.setattr("base.control_socket.os.geteuid", lambda: mine + 1)
+    with pytest.raises(NotReached) as reason:
+        ask(tmp_path, "next")
+    assert reason.value.key == "ctl.foreign"
+    if mine:
+        with player.connect() as connection:
+            connection.sendall(b"next\n")
+            assert connection.recv(100) == b""
+    monkeypatch.undo()
+    player.end()
+
+
+def test_a_hundred_clients_at_once_are_all_obeyed(player: Player) -> None:
+    """Each gets its own answer, and no command is lost."""
+    replies: list[int] = []
+    clients = [
+        threading.Thread(target=lambda: replies.append(ask(player.folder, "next", 30)["code"])) for _ in range(100)
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join(60)
+    assert replies == [0] * 100
+    assert player.obeyed == [Act.SKIP] * 100
+
+
+def test_who_is_slow_keeps_nobody_waiting(player: Player) -> None:
+    """Half a line, no line and an unread reply on many connections: the next one is answered; half is not obeyed."""
+    held = [player.connect() for _ in range(30)]
+    for index, connection in enumerate(held):
+        connection.sendall((b"", b"volume 1", b"status --json\n")[index % 3])
+    assert ask(player.folder, "pause")["code"] == 0
+    assert player.obeyed == [Set(Act.PAUSE, on=True)]
+    held[1].shutdown(socket.SHUT_WR)
+    assert reply_on(held[1])["key"] == "ctl.broken_line"
+    for connection in held:
+        connection.close()
+    assert player.obeyed == [Set(Act.PAUSE, on=True)]
+
+
+def test_more_clients_than_there_is_room_for_are_told(player: Player) -> None:
+    """They hold their connections and say nothing; the one above the limit hears that it is too many."""
+    held = [player.connect() for _ in range(MOST_CLIENTS)]
+    late = player.connect()
+    assert reply_on(late)["key"] == "ctl.busy"
+    for connection in held:
+        connection.close()
+
+
+def test_a_line_without_an_end_is_cut_off(player: Player) -> None:
+    """Endless bytes cost no memory."""
+    connection = player.connect()
+    connection.sendall(b"a" * LONGEST_LINE)
+    assert reply_on(connection)["key"] == "ctl.broken_line"
+
+
+def test_the_socket_comes_back_when_it_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody tidied the spool while it played."""
+    monkeypatch.setattr("session.control.RENEW_S", 0.05)
+    player = Player(tmp_path)
+    player.begin()
+    (tmp_path / "control.sock").unlink()
+    for _ in range(500):
+        if (tmp_path / "control.sock").exists():
+            break
+        player.stop.wait(0.01)
+    assert ask(tmp_path, "next")["code"] == 0
+    player.end()
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5), st.booleans())
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_sent_the_player_answers_and_goes_on(player: Player, parts: list[bytes], ends: bool) -> None:
+    """Bytes of any kind, in any pieces: one reply or a closed connection, and the next command is obeyed."""
+    with player.connect() as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+            if ends:
+                connection.sendall(b"\n")
+            connection.shutdown(socket.SHUT_WR)
+            assert reply_on(connection)["code"] in (0, 1, 2)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    before = len(player.obeyed)
+    assert ask(player.folder, "next")["code"] == 0
+    assert len(player.obeyed) == before + 1
