@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
 ONLY_IN = {
     "vlc": {"output"},
     "pulsectl": {"output"},
+    "jeepney": {"session"},
     "requests": {"server"},
     "rich": {"screen", "modes", "app"},
     "dotenv": {"settings"},

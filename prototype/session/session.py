@@ -24,6 +24,7 @@ from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
 from session.conductor import Conductor
 from session.control import Answering, ControlServer
+from session.mpris import Mpris
 from session.sound import Sound
 from session.timers import SessionTimer
 from spool.state_files import JobsFile
@@ -85,6 +86,7 @@ class Session:
         stop = self._sound.stop_event
         handle_suspension(self._leave_terminal, self._take_terminal)
         bodies = {"input": self._listen, "dashboard": self._dashboard.run, "control": self._control.run}
+        bodies["mpris"] = Mpris(self._conductor.obey, self.snapshot, self._settings.language, self._clock).run
         workers = [
             Worker(name, body, stop, self._clock, self._sound.on_thread_failure) for name, body in bodies.items()
         ]
