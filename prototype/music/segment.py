@@ -12,13 +12,15 @@ import enum
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: not for a name in annotations
     import numpy as np
     import numpy.typing as npt
+    from _typeshed import DataclassInstance
 
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2
@@ -145,14 +147,38 @@ class SegmentInfo:
 
     @classmethod
     def from_json(cls, text: str) -> SegmentInfo:
-        """Parse what `to_json` wrote. Raises ValueError on anything else."""
+        """Parse what `to_json` wrote. Raises ValueError on anything else, also on fields of another type."""
         try:
-            fields = json.loads(text)
-            before = fields.get("continues")
-            recipe, continues = Recipe.from_fields(fields["recipe"]), Continuation(**before) if before else None
-            return cls(**{**fields, "recipe": recipe, "continues": continues})
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            read = json.loads(text)
+            before = read.get("continues")
+            recipe, continues = Recipe.from_fields(read["recipe"]), Continuation(**before) if before else None
+            info = cls(**{**read, "recipe": recipe, "continues": continues})
+            _check_types(info)
+        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
             raise ValueError(f"not the metadata of a segment: {error}") from error
+        return info
+
+
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "int | None": (int, NoneType),
+    "float | None": (int, float, NoneType),
+}
+_LARGEST: Final = 1e12
+
+
+def _check_types(value: DataclassInstance) -> None:
+    """Raise TypeError where a field is not of its type, ValueError for a figure that cannot be counted with."""
+    for field in fields(value):
+        given = getattr(value, field.name)
+        if is_dataclass(given) and not isinstance(given, type):
+            _check_types(given)
+        elif not isinstance(given, _KINDS.get(str(field.type), (NoneType,))) or isinstance(given, bool):
+            raise TypeError(f"{field.name} = {given!r:.60}")
+        elif isinstance(given, (int, float)) and not -_LARGEST <= given <= _LARGEST:
+            raise ValueError(f"{field.name} is out of range")
 
 
 class Growth:
