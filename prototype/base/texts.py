@@ -1,6 +1,7 @@
 """Every sentence a person reads, in English and Japanese: `texts.en.toml` and `texts.ja.toml`, one file a language.
 
-A text is a `str.format` template, named by its id; both languages of an id take the same fields. A language is read
+A text is a `str.format` template, named by its id; both languages of an id take the same fields. Singular and plural
+stand in the format: `{count:piece|pieces}`. A language is read
 when its first sentence is needed: not before the first sound.
 """
 
@@ -23,9 +24,19 @@ def texts(language: str) -> Mapping[str, str]:
     return dict(_flat(tomllib.loads(Path(__file__).with_name(f"texts.{language}.toml").read_text("utf-8"))))
 
 
+class _Count(int):
+    """A figure in a template; `{count:piece|pieces}` is "1 piece" or "2 pieces"."""
+
+    def __format__(self, words: str) -> str:
+        one, bar, many = words.partition("|")
+        return f"{int(self):,} {one if self == 1 else many}" if bar else format(int(self), words)
+
+
 def text(language: str, key: str, **fields: object) -> str:
     """Return the text of `key` in `language` ("en" or "ja"), with its fields filled in."""
-    return texts(language)[key].format(**fields)
+    return texts(language)[key].format(
+        **{name: _Count(value) if type(value) is int else value for name, value in fields.items()}
+    )
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

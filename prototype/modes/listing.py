@@ -20,7 +20,6 @@ from music.decoding import decode
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import Station
 from screen.plain_lines import FAINT, Lines, column, harmless
-from screen.widgets import number
 from spool.folders import KEPT, Files
 from spool.shelves import Entry, scan
 
@@ -92,8 +91,8 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
         rows = [("engine", text(language, "library.own")), ("duration", seconds)]
     else:
         recipe = info.recipe
-        asked = f"{number(recipe.duration_s) or 0.0:g}"  # of files, any field can be anything
-        audible = f"{number(info.audible_s) or 0.0:.1f}"
+        asked = f"{recipe.duration_s:g}"
+        audible = f"{info.audible_s:.1f}"
         rows = [
             ("prompt", recipe.prompt),
             ("station", recipe.station),

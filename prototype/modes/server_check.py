@@ -38,7 +38,7 @@ from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
 from music.analysis import ingest
 from music.segment import Recipe
 from music.stations import Station
-from screen.widgets import span
+from screen.widgets import span, speed
 from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
 
 POLL_S: Final = 0.5  # the measured time is that exact
@@ -259,7 +259,7 @@ class ServerCheck:
             "check.speed.busy" if busy else "check.speed.ok" if fast else "check.speed.slow",
             seconds=f"{made.made_s:.0f}",
             time=span(self._language, made.took_s),
-            factor=f"{made.factor:.2f}",
+            speed=speed(self._language, made.factor),
         )
 
     def _waiting(self, waited_s: float) -> None:

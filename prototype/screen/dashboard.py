@@ -8,25 +8,28 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TextIO, cast
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
 from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
+from base.texts import text as say
 from base.workers import Clock
 from screen import overlays, panels, vitals
 from screen.keyboard import NO_SEQUENCES, in_foreground
 from screen.plain_lines import PlainLog
 from screen.terminal import Outlet, terminal_size
 from screen.view import Mode, Snapshot
-from screen.widgets import Row, fit_line, fit_rows
+from screen.widgets import Rank, Row, chosen, fit_line
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +40,21 @@ PLAIN_LOOK_S: Final = 1.0
 WIDE_CELLS: Final = 136
 MARGIN_FROM_CELLS: Final = 60
 _GAP_CELLS: Final = 4
+PUSH_TITLE: Final = "\x1b[22;2t"
+POP_TITLE: Final = "\x1b]2;\a\x1b[23;2t"  # where titles cannot be kept, an empty one is the terminal's own
 
 
 class Frame:
-    """A finished picture: `height` lines of at most `width` cells, and where the cursor belongs (None: hidden).
+    """A finished picture: `height` lines of at most `width` cells, the window's title, the cursor (None: hidden).
 
     The `margin` at the left, in cells, is put before a line only when it is looked at: most lines never are.
     """
 
-    def __init__(self, lines: list[Text], width: int, margin: int = 0, cursor: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, lines: list[Text], width: int, margin: int = 0, cursor: tuple[int, int] | None = None, title: str = ""
+    ) -> None:
         self.width = width
+        self.title = title
         self.height = len(lines)
         self.cursor = cursor
         self._lines = lines
@@ -87,85 +95,93 @@ class Frame:
 
 
 def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
-    """Return the picture of `snapshot`: exactly `height` lines, each at most `width` cells.
-
-    Total: it never raises, whatever the snapshot holds. `language` is "en" or "ja".
-    """
+    """Return the picture of `snapshot`: exactly `height` lines of at most `width` cells; in "en" or "ja"."""
     width, height = max(1, width), max(1, height)
     margin = 1 if width >= MARGIN_FROM_CELLS else 0
     inner, cursor = width - 2 * margin, None
     head = panels.header(snapshot, inner, language)
-    foot = overlays.hints(snapshot, inner, language)
     if snapshot.controls.mode is not Mode.MAIN:
         body, cursor = _overlay(snapshot, inner, height - 2, language)
     elif width >= WIDE_CELLS:
         body = _two_columns(snapshot, inner, height - 2, language)
     else:
         body = _one_column(snapshot, inner, height - 2, language)
-    lines = [head, *body, foot][:height] if height > 1 else [head]
+    lines = [head, *body, overlays.hints(snapshot, inner, language)][:height] if height > 1 else [head]
     if cursor is not None:
         cursor = (cursor[0] + margin, cursor[1])
-    return Frame(lines, width, margin, cursor)
+    return Frame(lines, width, margin, cursor, panels.window_title(snapshot, language))
 
 
-def _wave_rows(height: int) -> int:
-    return 1 if height < 18 else max(2, height // 8)
+def _music(snapshot: Snapshot, width: int, height: int, language: str) -> list[Row]:
+    """Return the rows of the music, and of its queue or mood."""
+    queue = panels.queue if vitals.has_server(snapshot) else panels.mood
+    wave_rows = 1 if height < 18 else max(2, height // 8)
+    return [
+        Row(Rank.SPACE),
+        *panels.now_playing(snapshot, width, language, wave_rows),
+        *queue(snapshot, width, language),
+    ]
+
+
+def _making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return the rows of how music is made, where there is a server, and of the session."""
+    rows = [Row(Rank.MORE_SPACE)]
+    if vitals.has_server(snapshot):
+        rows += [*vitals.making(snapshot, width, language), *vitals.figures(snapshot, width, language)]
+    if snapshot.generator.server != "off":
+        rows.append(vitals.server(snapshot, language))
+    return rows + vitals.session(snapshot, width, language)
 
 
 def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
-    rows = [
-        Row(18, Text()),
-        *panels.now_playing(snapshot, width, language, _wave_rows(height)),
-        *panels.queue(snapshot, width, language),
-        Row(25, Text()),
-        *vitals.making(snapshot, width, language),
-        *vitals.figures(snapshot, width, language),
-    ]
-    shown = _above_notices(rows, snapshot, width, height - (height > 18), language)
-    return [*shown, *[Text()] * (height - len(shown))]
-
-
-def _above_notices(rows: Sequence[Row], snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
-    """Return `rows` and what is said below them; how many there are of both depends on the height alone."""
-    rows = [*rows, Row(17, Text())]
-    ranks = sorted([*(row.rank for row in rows), *vitals.NOTICE_RANKS])[: max(0, height)]
-    kept = [row for row in rows if ranks and row.rank <= ranks[-1]]
-    foot = max(0, height - len(kept))
-    said = [fit_line(line, width) for line in vitals.notices(snapshot, width, foot, language)]
-    lines = [*fit_rows(kept, width, height - foot), *said]
-    return [*lines, *[Text()] * (height - len(lines))]
+    """Everything below one another; how many rows there are of each kind depends on the height alone."""
+    first = Rank.MORE if vitals.has_server(snapshot) else Rank.HEARD
+    rows = [*_music(snapshot, width, height, language), *_making(snapshot, width, language)]
+    heard = [Row(rank) for rank in (*[first] * 5, *[Rank.MORE] * 7)]
+    said = [Row(rank) for rank in (Rank.SPACE, Rank.NOTICE, Rank.SECOND_NOTICE, Rank.THIRD_NOTICE, *[Rank.MORE] * 50)]
+    kept = chosen([*rows, *heard, *said], height - (height > 18))
+    lines = [rows[index].line for index in kept if index < len(rows)]
+    ends = len(rows) + len(heard)
+    lines += panels.history(snapshot, width, sum(len(rows) <= index < ends for index in kept), language)
+    lines += [Text()] * (ends in kept)
+    room = sum(index > ends for index in kept)
+    lines += vitals.notices(snapshot, width, room, language)
+    return [*(fit_line(line, width) for line in lines), *[Text()] * (height - len(lines))]
 
 
 def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
-    """The music and its queue at the left, how it is made and what happened at the right."""
+    """The music, its queue and what was heard at the left; how it is made and what happened at the right."""
     left_cells = (width - _GAP_CELLS) // 2
     right_cells = width - _GAP_CELLS - left_cells
-    left_rows = [
-        Row(18, Text()),
-        *panels.now_playing(snapshot, left_cells, language, _wave_rows(height)),
-        *panels.queue(snapshot, left_cells, language),
-    ]
-    right_rows = [
-        Row(18, Text()),
-        *vitals.making(snapshot, right_cells, language),
-        *vitals.figures(snapshot, right_cells, language),
-    ]
-    left = fit_rows(left_rows, left_cells, height)
-    right = _above_notices(right_rows, snapshot, right_cells, height, language)
-    return [
-        Text.assemble(one, " " * (left_cells - one.cell_len + _GAP_CELLS), two)
-        for one, two in zip(left, right, strict=True)
-    ]
+    left = _panels(_music(snapshot, left_cells, height, language), "heard", left_cells, height, language)
+    left += panels.past(snapshot, left_cells, height - len(left), language)
+    right = _panels(_making(snapshot, right_cells, language), "log", right_cells, height, language)
+    right += vitals.notices(snapshot, right_cells, height - len(right), language)
+    lines = []
+    for one, two in itertools.zip_longest(left[:height], right[:height], fillvalue=Text()):
+        one = fit_line(one, left_cells)
+        gap = " " * (left_cells - one.cell_len + _GAP_CELLS)
+        lines.append(Text.assemble(one, gap, fit_line(two, right_cells)))
+    return lines + [Text()] * (height - len(lines))
+
+
+def _panels(rows: Sequence[Row], below: str, width: int, height: int, language: str) -> list[Text]:
+    """Return the rows that fit, and the heading of the panel below them if there is room for it."""
+    lines = [rows[index].line for index in chosen(rows, height)]
+    title = say(language, f"ui.label.{below}")
+    rule = Text.assemble(f"{title} ", ("─" * (width - cell_len(title) - 1), "dim"))
+    return [*lines, Text(), rule] if height - len(lines) > 3 else lines
 
 
 def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
     """Return the overlay under what is playing, and the cursor."""
-    above = [row for row in panels.now_playing(snapshot, width, language, 1) if row.rank in (0, 1)]
-    above = [*above, Row(2, Text())][: max(0, min(3, height - 5))]
+    playing = panels.now_playing(snapshot, width, language, 1)
+    above = [row.line for row in playing if row.rank in (Rank.TITLE, Rank.TIME)]
+    above = [*above, Text()][: max(0, min(3, height - 5))]
     lines, cursor = overlays.overlay(snapshot, width, height - len(above), language)
-    lines = [fit_line(line, width) for line in lines]
+    lines = [fit_line(line, width) for line in [*above, *lines]]
     cursor = (cursor[0], 1 + len(above) + cursor[1]) if cursor else None
-    return fit_rows(above, width, len(above)) + lines + [Text()] * (height - len(above) - len(lines)), cursor
+    return lines + [Text()] * (height - len(lines)), cursor
 
 
 class Dashboard:
@@ -275,15 +291,19 @@ class Dashboard:
             )
             self._live.start()
             self._seen = None
+            self._command(PUSH_TITLE)
         seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
         with self._console:
             if seen is None or seen.size != frame.size:
                 self._live.update(frame, refresh=True)
+                self._say_title(frame.title)
                 self._whole_at = self._clock.now() + WHOLE_S
                 self._place_cursor(frame.cursor, switch=True)
             else:
                 changed = frame.changed_since(seen)
                 self._draw_lines(frame, changed)
+                if frame.title != seen.title:
+                    self._say_title(frame.title)
                 if changed or frame.cursor != seen.cursor:
                     self._place_cursor(frame.cursor, switch=(frame.cursor is None) != (seen.cursor is None))
         self._seen = frame
@@ -298,6 +318,14 @@ class Dashboard:
         if parts:
             self._console.update_screen_lines([parts])
 
+    def _say_title(self, title: str) -> None:
+        self._command(f"\x1b]2;{title}\a")
+
+    def _command(self, sequence: str) -> None:
+        """Tell the terminal something about its title; a console of the kernel's own has none."""
+        if self._outlet is not None and os.environ.get("TERM") != "linux":
+            self._outlet.write(sequence)
+
     def _place_cursor(self, cursor: tuple[int, int] | None, *, switch: bool) -> None:
         """Put the cursor where it belongs; `switch` it on or off as well, which would disturb its blinking."""
         if cursor is not None:
@@ -311,6 +339,7 @@ class Dashboard:
             live, self._live = self._live, None
             if live is not None:
                 with contextlib.suppress(OSError, ValueError):
+                    self._command(POP_TITLE)
                     live.stop()
 
 

@@ -22,19 +22,20 @@ _LEAST_DESCRIBED_CELLS: Final = 24
 
 def hints(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return the key hints that fit, in the order of the table; those with the lowest rank are kept."""
-    rows = OVERLAY_KEYS.get(snapshot.controls.mode, KEYS)
+    rows = [row for row in OVERLAY_KEYS.get(snapshot.controls.mode, KEYS) if row.rank is not None]
     words = {row: "resume" if row.word == "pause" and snapshot.mixer.paused else row.word for row in rows}
-    hint = {
-        row: Text.assemble((_name(row, language), "bold"), (" " + say(language, f"ui.key.{words[row]}"), "dim"))
-        for row in rows
-        if row.rank is not None
-    }
+    hint = {row: (_name(row, language), " " + say(language, f"ui.key.{words[row]}")) for row in rows}
     room, shown = width + _HINT_GAP, set()
-    for row in sorted(hint, key=lambda row: row.rank or 0):
-        if (cells := hint[row].cell_len + _HINT_GAP) <= room:
+    for row in sorted(rows, key=lambda row: row.rank or 0):
+        if (cells := sum(map(cell_len, hint[row])) + _HINT_GAP) <= room:
             room -= cells
             shown.add(row)
-    return Text(" " * _HINT_GAP).join([hint[row] for row in hint if row in shown])
+    line = Text()
+    for row in rows:
+        if row in shown:
+            name, word = hint[row]
+            line.append(" " * _HINT_GAP if line else "").append(name, "bold").append(word, "dim")
+    return line
 
 
 def _name(row: Key, language: str) -> str:

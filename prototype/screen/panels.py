@@ -1,6 +1,6 @@
-"""The upper parts of the main screen, the music and its queue: the snapshot in, ranked rows of a given width out.
+"""The music on the main screen: what plays, what is next, the queue, the mood and what was heard.
 
-Total: any snapshot gives rows. The lower a row's rank, the later it is left out when the terminal is small.
+The snapshot in, ranked rows of a given width out.
 """
 
 from __future__ import annotations
@@ -17,19 +17,15 @@ from programme.history import Heard
 from screen.view import UNHEARD, Snapshot, TimerView
 from screen.widgets import (
     LABEL_CELLS,
+    Rank,
     Row,
     bar,
     clean,
     clock_time,
-    count,
-    fit,
+    fit_line,
     join,
     labelled,
-    number,
     pad,
-    remembered,
-    share,
-    span,
     sparkline,
     two_ends,
     waveform,
@@ -85,62 +81,27 @@ def timer_words(timer: TimerView | None, language: str) -> list[str]:
 
 
 def header(snapshot: Snapshot, width: int, language: str) -> Text:
-    """Return the first line: the station, and whatever is out of the ordinary at the right."""
-    mixer = snapshot.mixer
-    volume = number(mixer.volume)
-    return _header(
-        clean(snapshot.station.title(language)) or clean(snapshot.prompt) or say(language, "ui.head.name"),
-        (mixer.paused, mixer.muted, bool(snapshot.recording)),
-        clean(snapshot.player_state),
-        _timer(snapshot, language),
-        count(round(100 * (1.0 if volume is None else min(max(0.0, volume), 9.99)))),
-        width,
-        language,
-    )
-
-
-@remembered
-def _header(
-    title: str,
-    switched_on: tuple[bool, bool, bool],
-    player_state: str,
-    timer: tuple[str, str],
-    percent: int,
-    width: int,
-    language: str,
-) -> Text:
-    paused, muted, recording = switched_on
+    """Return the first line: the station, and at the right the time of day and whatever is out of the ordinary."""
+    mixer, state = snapshot.mixer, snapshot.player_state.replace(" ", "_")
+    title = clean(snapshot.station.title(language)) or clean(snapshot.prompt) or say(language, "ui.head.name")
+    known = f"ui.player.{state}" in texts(language)
     signs = [
-        Text(say(language, "ui.head.paused"), "bold yellow") if paused else Text(),
-        Text(say(language, "ui.head.muted"), "bold yellow") if muted else Text(),
-        Text("● " + say(language, "ui.head.recording"), "red") if recording else Text(),
-        _player_state(player_state, language),
-        Text(*timer),
-        Text(say(language, "ui.head.volume", percent=percent), "dim") if not muted else Text(),
+        Text(say(language, "ui.head.paused"), "bold yellow") if mixer.paused else Text(),
+        Text(say(language, "ui.head.muted"), "bold yellow") if mixer.muted else Text(),
+        Text("● " + say(language, "ui.head.recording"), "red") if snapshot.recording else Text(),
+        Text(say(language, f"ui.player.{state}"), "yellow") if known else Text(),
+        Text("".join(timer_words(snapshot.timer, language)[:1]), "cyan"),
+        Text(say(language, "ui.head.volume", percent=round(100 * mixer.volume)), "dim") if not mixer.muted else Text(),
     ]
-    shown = join(signs, 2 * width // 3, "   ")
-    return two_ends(Text("♪ " + title, "bold"), shown, width)
+    wall = Text(("   " if width >= 30 else " ") + clean(snapshot.wall), "dim") if snapshot.wall else Text()
+    return two_ends(Text("♪ " + title, "bold"), join(signs, 2 * width // 3 - wall.cell_len, "   ").append(wall), width)
 
 
-def _player_state(state: str, language: str) -> Text:
-    if state in ("playing", "paused", ""):
-        return Text()
-    try:
-        return Text(say(language, f"ui.player.{state.replace(' ', '_')}"), "yellow")
-    except KeyError:
-        return Text(state, "yellow")
-
-
-def _timer(snapshot: Snapshot, language: str) -> tuple[str, str]:
-    """Return what is said of the timer, and its style."""
-    timer = snapshot.timer
-    if timer is None:
-        return "", ""
-    key = "total" if timer.phase == "work" and not count(timer.round) else timer.phase
-    if key not in ("total", "work", "break", "ending"):
-        return clock_time(timer.remaining_s), ""
-    words = say(language, f"ui.timer.{key}", time=clock_time(timer.remaining_s), round=count(timer.round))
-    return words, "cyan" if key != "ending" else "yellow"
+def window_title(snapshot: Snapshot, language: str) -> str:
+    """Return what plays, for the terminal's title."""
+    playing = snapshot.mixer.playing
+    name, station = piece_title(snapshot, playing.source, playing.info, language), snapshot.station.title(language)
+    return ("‖ " if snapshot.mixer.paused else "♪ ") + clean(name) + (f" – {clean(station)}" if station else "")
 
 
 def why_unheard(snapshot: Snapshot, language: str) -> str:
@@ -150,62 +111,47 @@ def why_unheard(snapshot: Snapshot, language: str) -> str:
 
 
 def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -> list[Row]:
-    """Return the badge and title, what is known of the piece, the waveform and the time line."""
-    playing = snapshot.mixer.playing
-    is_heard = not (snapshot.mixer.paused or snapshot.mixer.muted or snapshot.player_state in UNHEARD)
-    quiet = "dim" if not is_heard else SOURCE_STYLES[playing.source]
-    title = piece_title(snapshot, playing.source, playing.info, language)
-    first, second, blank = _title_rows(
-        playing.source, title, " · ".join(_details(snapshot, language)), snapshot.liked, width, language
+    """Return the badge and title, what is known of the piece, the waveform, the time line, and what is next."""
+    mixer, playing = snapshot.mixer, snapshot.mixer.playing
+    is_heard = not (mixer.paused or mixer.muted or snapshot.player_state in UNHEARD)
+    style = SOURCE_STYLES[playing.source] if is_heard else "dim"
+    badge = Text.assemble(
+        (f" {source_name(language, playing.source)} ", f"reverse {SOURCE_STYLES[playing.source]}"), "  "
     )
+    title = Text.assemble(badge, (piece_title(snapshot, playing.source, playing.info, language), "bold"))
+    words = width >= 60
+    liked, going_on = say(language, "ui.head.liked"), say(language, "ui.head.continuing")
+    signs = [
+        Text("↻ " + going_on if words else "↻", "green") if snapshot.continuing else Text(),
+        Text("♥ " + liked if words else "♥", "red") if snapshot.liked else Text(),
+    ]
+    details = Text(" " * badge.cell_len + " · ".join(_details(snapshot, language)), "dim")
+    wave = waveform(mixer.levels_db, width, wave_rows, style, snapshot.target_lufs + WAVE_HEADROOM_DB)
     elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
-    bar_cells = max(0, width - len(elapsed) - len(total) - 2)
-    done_cells = round((_elapsed_share(snapshot) or 0.0) * bar_cells)
-    top_db = (number(snapshot.target_lufs) or 0.0) + WAVE_HEADROOM_DB
-    wave = waveform(snapshot.mixer.levels_db, width, wave_rows, quiet, top_db)
+    share = playing.elapsed_s / playing.total_s if playing.total_s else 0.0
+    passed = bar(share, width - len(elapsed) - len(total) - 2, style)
     return [
-        first,
-        second,
-        blank,
-        *(Row(8 if line is wave[-1] else 10, line) for line in wave),
-        _time_row(elapsed, total, done_cells, bar_cells, quiet),
+        Row(Rank.TITLE, two_ends(title, join(signs, width), width)),
+        Row(Rank.DETAILS, details),
+        Row(Rank.MORE_SPACE),
+        *(Row(Rank.HIGH_WAVE, line) for line in wave[:-1]),
+        Row(Rank.WAVE, wave[-1]),
+        Row(Rank.TIME, Text.assemble(elapsed, " ", passed, " ", (total, "dim"))),
+        Row(Rank.SPACE),
+        Row(Rank.NEXT, _next(snapshot, width, language)),
     ]
-
-
-@remembered
-def _title_rows(source: Source, title: str, details: str, is_liked: bool, width: int, language: str) -> list[Row]:
-    badge = Text.assemble((f" {source_name(language, source)} ", f"reverse {SOURCE_STYLES[source]}"), "  ")
-    liked = Text("♥ " + say(language, "ui.head.liked"), "red") if is_liked else Text()
-    if liked and width < 60:
-        liked = Text("♥", "red")
-    return [
-        Row(0, two_ends(Text.assemble(badge, Text(title, "bold")), liked, width)),
-        Row(12, Text.assemble(" " * badge.cell_len, Text(details, "dim"))),
-        Row(22, Text()),
-    ]
-
-
-@remembered
-def _time_row(elapsed: str, total: str, done_cells: int, bar_cells: int, style: str) -> Row:
-    return Row(1, Text.assemble(elapsed, " ", bar(done_cells, bar_cells, style), " ", (total, "dim")))
-
-
-def _elapsed_share(snapshot: Snapshot) -> float | None:
-    elapsed, total = number(snapshot.mixer.playing.elapsed_s), number(snapshot.mixer.playing.total_s)
-    return share(elapsed / total) if elapsed is not None and total is not None and total > 0 else None
 
 
 def _details(snapshot: Snapshot, language: str) -> list[str]:
     """Return why this is playing, if it is not fresh, and what it takes to make it again."""
     playing, generator = snapshot.mixer.playing, snapshot.generator
-    found = []
-    if unheard := why_unheard(snapshot, language):
-        found.append(unheard)
+    unheard = why_unheard(snapshot, language)
+    found = [unheard]
     if playing.source is not Source.FRESH:
-        why = clean(generator.server)
+        why: str = generator.server
         if snapshot.spool.ready:
             why = "ready"
-        elif why == "up" and (number(generator.factor) or 0.0) > 1.0:
+        elif why == "up" and (generator.factor or 0.0) > 1.0:
             why = "slow"
         if snapshot.timer is not None and snapshot.timer.phase == "break":
             why = "break"
@@ -213,78 +159,47 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
             why = ""  # that is about what comes next, and nothing does
         if f"ui.why.{why}" in texts(language):
             found.append(say(language, f"ui.why.{why}"))
-    info = playing.info
-    if info is not None:
-        if info.recipe.bpm is not None:
-            found.append(say(language, "ui.piece.bpm", bpm=count(info.recipe.bpm)))
-        found.append(clean(info.recipe.key_scale))
-        seed = clean(info.seed)
-        found.append(say(language, "ui.piece.seed", seed=seed) if seed else "")
-        if playing.source is Source.FRESH and number(info.generation_s) is not None:
-            found.append(say(language, "ui.piece.made", time=span(language, info.generation_s)))
+    if info := playing.info:
+        found.append(say(language, "ui.piece.bpm", bpm=info.recipe.bpm) if info.recipe.bpm is not None else "")
+        found.append(key_name(info.recipe.key_scale, language) if playing.source is not Source.BUILTIN else "")
+        found.append(say(language, "ui.piece.seed", seed=clean(info.seed)) if info.seed else "")
     return [part for part in found if part]
 
 
-def ready_seconds(ready: Sequence[SegmentInfo]) -> float:
-    """Return the audible seconds in the queue; nonsense counts as none."""
-    total = 0.0
-    for info in ready:
-        try:
-            total += max(0.0, number(info.audible_s) or 0.0)
-        except (OverflowError, TypeError):
-            continue
-    return total
+def _next(snapshot: Snapshot, width: int, language: str) -> Text:
+    """Return what comes next: the head of the queue, else where the next piece is taken from."""
+    if snapshot.spool.ready:
+        return _coming(snapshot, 0, width, language)
+    stock = next((source for source in Source if snapshot.mixer.stock.get(source)), None)
+    words = say(language, f"ui.title.{stock.value}" if stock and stock is not Source.FRESH else "ui.next.unknown")
+    return labelled(language, "next", Text(words, "dim"))
+
+
+def _coming(snapshot: Snapshot, index: int, width: int, language: str) -> Text:
+    """Return the title and the length of a piece that is ready."""
+    info = snapshot.spool.ready[index]
+    title = Text(piece_title(snapshot, Source.FRESH, info, language), "" if index == 0 else "dim")
+    line = labelled(language, "next", title) if index == 0 else Text.assemble(" " * LABEL_CELLS, title)
+    return two_ends(line, Text(clock_time(info.audible_s), "dim"), width)
 
 
 def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return the queue as slots (ready, in the making, empty), its depth, and the titles that come next.
+    """Return the queue as slots (ready, in the making, empty), how long it lasts, and the titles behind the next.
 
     As many rows as segments are wanted, filled or not, so that what is below stays where it is.
     """
-    making = tuple(share(job.progress) or 0.0 for job in snapshot.generator.jobs)
-    titles = tuple(piece_title(snapshot, Source.FRESH, info, language) for info in snapshot.spool.ready)
-    return _queue(snapshot.spool.ready, titles, making, count(snapshot.target), snapshot.depth_history, width, language)
-
-
-@remembered
-def _queue(
-    ready: tuple[SegmentInfo, ...],
-    titles: tuple[str, ...],
-    making: tuple[float, ...],
-    target: int,
-    depths: tuple[int, ...],
-    width: int,
-    language: str,
-) -> list[Row]:
-    depth = len(ready)
-    figures = Text.assemble((f"{depth}", "bold"), f"/{target}  ")
-    ahead = span(language, ready_seconds(ready))
-    figures.append(
-        say(language, "ui.queue.ahead", time=ahead) if depth else say(language, "ui.queue.empty"),
-        "" if depth else "yellow",
-    )
-    room = width - LABEL_CELLS - figures.cell_len - 2
-    slots = _slots(depth, making, target, min(room, 44))
-    shown = Text.assemble(slots, "  ", figures) if slots else figures
-    room = min(20, width - LABEL_CELLS - shown.cell_len - 3)
-    history = sparkline(depths, room, "green", 0.0, float(max(1, target)))
-    line = two_ends(labelled(language, "queue", shown), history, width)
-    rows = [Row(17, Text()), Row(2, line)]
-    for index in range(min(max(1, target), _MOST_NEXT)):
-        label = say(language, "ui.label.next") if index == 0 else ""
-        title, length = _next(ready[index], titles[index], width) if index < depth else ("", "")
-        shown = two_ends(Text.assemble((pad(label, LABEL_CELLS), "dim"), (title, "dim")), Text(length, "dim"), width)
-        rows.append(Row(18 + 2 * index if index else 16, shown))
-    return rows
-
-
-def _next(info: SegmentInfo, title: str, width: int) -> tuple[str, str]:
-    """Return title and length of a piece that is ready."""
-    try:
-        length = clock_time(info.audible_s)
-    except (OverflowError, TypeError):
-        length = clock_time(None)
-    return fit(title, width - LABEL_CELLS - 8), length
+    depth, target = len(snapshot.spool.ready), snapshot.target
+    figures = Text(say(language, "ui.buffer.depth", ready=depth, target=target), "" if depth else "yellow")
+    if snapshot.buffer_s:
+        figures.append(" · " + say(language, "ui.buffer.lasts", time=clock_time(snapshot.buffer_s)))
+    slots = _slots(depth, [job.progress or 0.0 for job in snapshot.generator.jobs], target, min(width // 3, 44))
+    line = labelled(language, "buffer", Text("  ").join([slots, figures]) if slots else figures)
+    history = sparkline(snapshot.depth_history, min(20, width - line.cell_len - 3), "green", 0.0, float(max(1, target)))
+    later = [_coming(snapshot, index, width, language) if index < depth else Text() for index in range(1, target)]
+    return [
+        Row(Rank.BUFFER, two_ends(line, history, width)),
+        *(Row(Rank.MORE_NEXT, line) for line in later[:_MOST_NEXT]),
+    ]
 
 
 def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text:
@@ -304,3 +219,27 @@ def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text
         else:
             slots.append(Text("╌" * cells, "dim"))
     return Text(gap).join(slots)
+
+
+def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return what is of interest without a server: what the mood is like, and what the timer does."""
+    timer = " · ".join(timer_words(snapshot.timer, language)) or say(language, "ui.timer.none")
+    about = Text(clean(snapshot.station.about(language)))
+    return [
+        Row(Rank.MOOD, fit_line(labelled(language, "mood", about), width)),
+        Row(Rank.MOOD, labelled(language, "timer", Text(timer, "" if snapshot.timer else "dim"))),
+    ]
+
+
+def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """Return what was heard before behind its label, in exactly `height` lines."""
+    lines = past(snapshot, width - LABEL_CELLS, height, language)
+    lines += [Text()] * (height - len(lines))
+    label = [pad(say(language, "ui.label.heard"), LABEL_CELLS), *[" " * LABEL_CELLS] * height]
+    return [Text.assemble((before, "dim"), line) for before, line in zip(label, lines, strict=False)]
+
+
+def past(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+    """Return what was heard before, the latest first, in at most `height` lines."""
+    shown = snapshot.history[:-1][::-1][: max(0, height)]
+    return [heard_line(snapshot, heard, width, language) for heard in shown]

@@ -25,10 +25,10 @@ from rich.text import Text
 from base.notices import Notice
 from base.texts import text as say
 from music.segment import SAMPLE_RATE_HZ, Source
-from screen.panels import piece_title, ready_seconds, source_name, why_unheard
+from screen.panels import piece_title, source_name, why_unheard
 from screen.terminal import terminal_size
 from screen.view import Snapshot
-from screen.widgets import aligned, clean, clock_time, count, fit, number, pad, sentence, span, wrap
+from screen.widgets import aligned, clean, clock_time, fit, pad, sentence, span, speed, wrap
 
 FAINT: Final = "dim"
 LEAST_ROOM: Final = 20
@@ -129,17 +129,15 @@ class PlainLog:
         if self._queue_told_at is not None and now - self._queue_told_at < QUEUE_LINE_EVERY_S:
             return []
         self._queue_told_at = now
-        state = clean(snapshot.generator.server)
-        known = state in ("connecting", "up", "loading", "unwell", "down", "restarting", "refused", "off")
         return [
             say(
                 self._language,
                 "ui.plain.queue",
                 depth=len(snapshot.spool.ready),
-                target=count(snapshot.target),
-                time=span(self._language, ready_seconds(snapshot.spool.ready)),
+                target=snapshot.target,
+                time=clock_time(snapshot.buffer_s),
                 jobs=len(snapshot.generator.jobs),
-                server=say(self._language, f"ui.server.{state}") if known else state,
+                server=say(self._language, f"ui.server.{snapshot.generator.server}"),
             )
         ]
 
@@ -148,32 +146,32 @@ SCHEMA: Final = 1
 
 
 def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:
-    """Return the session's figures, ready for JSON; what was never measured, or is no number, is None.
+    """Return the session's figures, ready for JSON; what was never measured is None.
 
     `shares` are fractions of the played time by source and sum to 1 (all 0 when nothing was played).
     """
     mixer, generator, spool = snapshot.mixer, snapshot.generator, snapshot.spool
-    frames = {source: max(0.0, number(mixer.frames.get(source, 0)) or 0.0) for source in Source}
+    frames = {source: mixer.frames.get(source, 0) for source in Source}
     played = sum(frames.values())
     return {
         "schema": SCHEMA,
-        "uptime_s": number(snapshot.uptime_s),
+        "uptime_s": snapshot.uptime_s,
         "played_s": played / SAMPLE_RATE_HZ,
-        "paused_s": (number(mixer.paused_frames) or 0.0) / SAMPLE_RATE_HZ,
-        "silent_s": (number(mixer.silent_frames) or 0.0) / SAMPLE_RATE_HZ,
-        "longest_silence_s": number(mixer.longest_silence_s),
-        "uninterrupted_s": number(snapshot.uninterrupted_s),
+        "paused_s": mixer.paused_frames / SAMPLE_RATE_HZ,
+        "silent_s": mixer.silent_frames / SAMPLE_RATE_HZ,
+        "longest_silence_s": mixer.longest_silence_s,
+        "uninterrupted_s": snapshot.uninterrupted_s,
         "shares": {source.value: frames[source] / played if played else 0.0 for source in Source},
-        "segments": count(generator.produced),
-        "retries": count(generator.retries),
-        "failures": count(generator.failures),
-        "rejected": count(generator.rejected),
-        "lost": count(generator.lost),
-        "median_generation_s": number(generator.median_generation_s),
-        "real_time_factor": number(generator.factor),
+        "segments": generator.produced,
+        "retries": generator.retries,
+        "failures": generator.failures,
+        "rejected": generator.rejected,
+        "lost": generator.lost,
+        "median_generation_s": generator.median_generation_s,
+        "real_time_factor": generator.factor,
         "queue_depth": len(spool.ready),
-        "played_on_disk": count(spool.played),
-        "kept": count(spool.kept),
+        "played_on_disk": spool.played,
+        "kept": spool.kept,
         "kept_folder": str(kept_folder),
         "station": snapshot.station.key,
         "prompt": snapshot.prompt,
@@ -182,44 +180,33 @@ def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:
 
 def summary_lines(snapshot: Snapshot, kept_folder: Path, language: str) -> list[str]:
     """Return the farewell, aligned in terminal cells."""
-    mixer, generator = snapshot.mixer, snapshot.generator
-    stats = stats_dict(snapshot, kept_folder)
-    silence = number(mixer.longest_silence_s) or 0.0
-    made = [say(language, "ui.summary.produced", count=count(generator.produced))]
-    made += [
-        say(language, f"ui.summary.{key}", count=figure)
-        for key, figure in (("retries", count(generator.retries)), ("failures", count(generator.failures)))
-        if figure
+    mixer, generator, kept = snapshot.mixer, snapshot.generator, snapshot.spool.kept
+    silence, played = mixer.longest_silence_s, sum(mixer.frames.values())
+    made = [
+        say(language, f"ui.made.{key}", count=figure)
+        for key in ("produced", "retries", "failures")
+        if (figure := getattr(generator, key))
     ]
-    speed = []
-    if number(generator.median_generation_s) is not None:
-        speed.append(say(language, "ui.summary.median", time=span(language, generator.median_generation_s)))
-    factor = number(generator.factor)
-    if factor is not None:
-        speed.append(say(language, "ui.summary.factor", factor=f"{min(max(0.0, factor), 9999.0):.2f}"))
-    kept, comma = count(snapshot.spool.kept), say(language, "ui.comma")
-    likes = say(language, "ui.summary.kept", count=kept, folder=clean(kept_folder)) if kept else ""
+    speeds = [speed(language, generator.factor)] if generator.factor is not None else []
+    if generator.median_generation_s is not None:
+        speeds.append(say(language, "ui.speed.median", time=span(language, generator.median_generation_s)))
+    likes = say(language, "ui.summary.kept", count=kept, folder=clean(str(kept_folder))) if kept else ""
+    shares = [
+        say(language, "ui.summary.share", percent=_percent(frames / played), source=source_name(language, source))
+        for source in Source
+        if (frames := mixer.frames.get(source, 0))
+    ]
+    comma = say(language, "ui.comma")
     rows = [
-        ("played", clock_time(stats["played_s"])),
+        ("played", clock_time(played / SAMPLE_RATE_HZ)),
         ("silence", span(language, silence) if silence > 0 else say(language, "ui.summary.none")),
-        ("sources", comma.join(_shares(snapshot, language))),
+        ("sources", comma.join(shares)),
         ("generation", comma.join(made)),
-        ("speed", comma.join(speed)),
+        ("speed", comma.join(speeds)),
         ("likes", likes or say(language, "ui.summary.nolikes")),
     ]
     labelled = [(say(language, f"ui.summary.{key}"), words) for key, words in rows if words]
     return [say(language, "ui.summary.title"), *aligned(labelled)]
-
-
-def _shares(snapshot: Snapshot, language: str) -> list[str]:
-    """Return the sources that were heard, in whole percent."""
-    frames = {source: max(0.0, number(snapshot.mixer.frames.get(source, 0)) or 0.0) for source in Source}
-    played = sum(frames.values())
-    return [
-        say(language, "ui.summary.share", percent=_percent(frames[source] / played), source=_name(language, source))
-        for source in Source
-        if frames[source] > 0
-    ]
 
 
 def _percent(share: float) -> str:
@@ -227,7 +214,3 @@ def _percent(share: float) -> str:
     if 0 < share < 0.005:
         return "<1"
     return ">99" if 0.995 < share < 1 else f"{100 * share:.0f}"
-
-
-def _name(language: str, source: Source) -> str:
-    return say(language, f"ui.source.{source.value}")

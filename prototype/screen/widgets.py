@@ -1,19 +1,18 @@
-"""Small total pieces of the screen: cleaned text, figures, bars, sparklines, and rows that fit a given size.
+"""Small pieces of the screen: cleaned text, figures, bars, sparklines, and rows that fit a given size.
 
-Everything takes any value and gives something that can be shown: strings come from servers and files, and figures may
-be missing, NaN, negative or huge. Widths are terminal cells, not characters. Colours are the terminal's own sixteen,
-used for glyphs rather than words, so that light, dark and colourless terminals can all be read.
+Texts may hold anything, since they come from servers and files too: `clean` makes them harmless. Widths are terminal
+cells, not characters. Colours are the terminal's own sixteen, used for glyphs rather than words, so that light, dark
+and colourless terminals can all be read.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
-import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
@@ -35,40 +34,11 @@ _DOTS_LEFT: Final = (0x40, 0x04, 0x02, 0x01)  # the left column of a Braille cel
 _DOTS_RIGHT: Final = (0x80, 0x20, 0x10, 0x08)
 RANGE_DB: Final = 24.0
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def remembered(make: Callable[P, R]) -> Callable[P, R]:
-    """Let a pure `make` return its last result again as long as its arguments are equal.
-
-    Most of the screen stands still from frame to frame. Equality, other than a hash, costs little with long tuples of
-    the same values, and is there for any value. What is returned must not be changed.
-    """
-    last: tuple[object, R] | None = None
-
-    @functools.wraps(make)
-    def again(*args: P.args, **kwargs: P.kwargs) -> R:
-        nonlocal last
-        kept, given = last, (args, kwargs)
-        if kept is None or kept[0] != given:
-            kept = last = given, make(*args, **kwargs)
-        return kept[1]
-
-    return again
-
-
-def clean(value: object) -> str:
-    """Return one harmless line: no escape sequence, control, direction or unassigned character, single spaces."""
-    try:
-        return _clean(str(value)[: 4 * LONGEST_TEXT])
-    except ValueError:  # an integer with more digits than Python prints
-        return MISSING
-
 
 @functools.lru_cache(maxsize=256)
-def _clean(raw: str) -> str:
-    text = _ESCAPES.sub("", raw)[:LONGEST_TEXT]
+def clean(text: str) -> str:
+    """Return one harmless line: no escape sequence, control, direction or unassigned character, single spaces."""
+    text = _ESCAPES.sub("", text[: 4 * LONGEST_TEXT])[:LONGEST_TEXT]
     shown = (" " if unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cc") else char for char in text)
     kept = "".join(char for char in shown if unicodedata.category(char)[0] != "C")
     return " ".join(unicodedata.normalize("NFC", kept).split())
@@ -103,135 +73,112 @@ def pad(text: str, width: int) -> str:
     return set_cell_size(fit(text, width), max(0, width))
 
 
-def number(value: object) -> float | None:
-    """Return a finite float, None for anything that is not one."""
-    try:
-        result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return result if math.isfinite(result) else None
-
-
-def count(value: object) -> int:
-    """Return a figure to count with: whole, not negative, at most a billion."""
-    return int(min(max(0.0, number(value) or 0.0), 1e9))
-
-
-def share(value: object) -> float | None:
-    """Return a fraction clamped to 0..1, None for no number."""
-    fraction = number(value)
-    return None if fraction is None else min(max(0.0, fraction), 1.0)
-
-
-def clock_time(seconds: object) -> str:
+def clock_time(seconds: float | None) -> str:
     """Return "0:07", "12:34" or "1:02:03"."""
-    value = number(seconds)
-    if value is None:
+    if seconds is None:
         return MISSING
-    whole = int(min(max(0.0, value), LONGEST_TIME_S))
-    hours, rest = divmod(whole, 3600)
+    hours, rest = divmod(int(min(max(0.0, seconds), LONGEST_TIME_S)), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
-def span(language: str, seconds: object) -> str:
+def span(language: str, seconds: float | None) -> str:
     """Return a duration to compare: "9.8 s", "58 s", "2:10"."""
-    value = number(seconds)
-    if value is None:
-        return MISSING
-    value = min(max(0.0, value), LONGEST_TIME_S)
-    if value >= 100:
-        return clock_time(value)
-    return texts.text(language, "ui.seconds", value=f"{value:.1f}" if value < 10 else f"{value:.0f}")
+    if seconds is None or seconds >= 100:
+        return clock_time(seconds)
+    return texts.text(language, "ui.seconds", value=f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}")
+
+
+def speed(language: str, factor: float) -> str:
+    """Return how fast music is made, by the seconds that a second of it takes."""
+    if 0.95 < factor < 1.05:
+        return texts.text(language, "ui.speed.even")
+    times = min(factor if factor > 1 else 1 / max(factor, 1e-3), 999.0)
+    shown = f"{times:.0f}" if times >= 9.95 else f"{times:.1f}".removesuffix(".0")
+    return texts.text(language, "ui.speed.slow" if factor > 1 else "ui.speed.fast", times=shown)
 
 
 def sentence(language: str, key: str, args: Iterable[tuple[str, object]] = ()) -> str:
     """Return a notice's text, cleaned; a text that does not exist or does not fit shows what is known."""
-    fields = {str(name): clean(value) for name, value in args}
+    fields = {name: value if isinstance(value, int) else clean(str(value)) for name, value in args}
     try:
-        return clean(texts.text(language, str(key), **fields))
+        return clean(texts.text(language, key, **fields))
     except (KeyError, IndexError, ValueError, TypeError, AttributeError):
-        return clean(" ".join([str(key), *(f"{name}={value}" for name, value in fields.items())]))
+        return clean(" ".join([key, *(f"{name}={value}" for name, value in fields.items())]))
 
 
-def progress(fraction: float | None, width: int, style: str) -> Text:
+def bar(share: float, width: int, style: str) -> Text:
     """Return a bar of `width` cells, readable without colour too."""
     width = max(0, width)
-    return bar(round((share(fraction) or 0.0) * width), width, style)
-
-
-def bar(done: int, width: int, style: str) -> Text:
-    """Return a bar of `width` cells of which `done` are heavy."""
+    done = round(min(max(0.0, share), 1.0) * width)
     return Text("━" * done, style).append("─" * (width - done), "dim")
 
 
-def sparkline(values: Sequence[object], width: int, style: str, low: float, high: float) -> Text:
-    """Return the last values, two a cell, as a fine line of at most `width` cells from `low` to `high`.
-
-    What is no number leaves a gap.
-    """
+def sparkline(values: Sequence[float], width: int, style: str, low: float, high: float) -> Text:
+    """Return the last values, two a cell, as a fine line of at most `width` cells from `low` to `high`."""
     latest = values[-2 * width :] if width > 0 else ()
-    figures = [number(value) for value in (*[None] * (len(latest) % 2), *latest)]
-    marks = [
-        () if figure is None else (round(3 * (share((figure - low) / (high - low)) or 0.0)) if high > low else 0,)
-        for figure in figures
-    ]
+    scale = 3 / (high - low) if high > low else 0.0
+    marks: list[int | None] = [round(min(max(0.0, (value - low) * scale), 3.0)) for value in latest]
+    if len(marks) % 2:
+        marks.insert(0, None)
     cells = [
-        chr(0x2800 + sum(_DOTS_LEFT[mark] for mark in left) + sum(_DOTS_RIGHT[mark] for mark in right))
+        chr(0x2800 + (0 if left is None else _DOTS_LEFT[left]) + (0 if right is None else _DOTS_RIGHT[right]))
         for left, right in zip(marks[::2], marks[1::2], strict=True)
     ]
     return Text("".join(cells), style)
 
 
-def waveform(levels_db: Sequence[object], width: int, height: int, style: str, top_db: float) -> list[Text]:
+def waveform(levels_db: Sequence[float], width: int, height: int, style: str, top_db: float) -> list[Text]:
     """Return `height` lines of `width` cells: slim bars, one a level, the latest at the right.
 
-    A level has the same height in every picture: the scale stands still, from `top_db` to RANGE_DB below it. There, and
-    for whatever is no number, only the foot is left.
+    A level has the same height in every picture: the scale stands still, from `top_db` to RANGE_DB below it, where only
+    the foot is left.
     """
     bars = max(0, (width + 1) // 2)
-    levels = [_level(level, top_db - RANGE_DB) for level in levels_db[-bars:]] if bars else []
-    parts = [min(max(0.0, 1 + (level - top_db) / RANGE_DB), 1.0) for level in levels]
+    parts = [min(max(0.0, 1 + (level - top_db) / RANGE_DB), 1.0) for level in levels_db[-bars:]] if bars else []
     eighths = [1] * (bars - len(parts)) + [max(1, round(part * 8 * height)) for part in parts]
-    columns = _columns(height)
-    return [Text(" ".join([columns[eighth][row] for eighth in eighths]), style) for row in range(height)]
-
-
-def _level(level: object, missing: float) -> float:
-    """Return a level as a finite float, `missing` for what is none; almost all are floats, and those go quickly."""
-    if type(level) is float and math.isfinite(level):
-        return level
-    figure = number(level)
-    return missing if figure is None else figure
-
-
-@functools.lru_cache(maxsize=8)
-def _columns(height: int) -> list[str]:
-    """Return the bars of `height` lines, from top to foot, by how many eighths of a line they rise."""
     feet = range(8 * (height - 1), -1, -8)
-    return ["".join(_EIGHTHS[min(max(0, eighth - foot), 8)] for foot in feet) for eighth in range(8 * height + 1)]
+    return [Text(" ".join([_EIGHTHS[min(max(0, eighth - foot), 8)] for eighth in eighths]), style) for foot in feet]
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """A line of the screen; of more rows than fit, those with the lowest `rank` are shown, in their order.
+class Rank(enum.IntEnum):
+    """The rows of the screen in the order in which a small terminal keeps them."""
 
-    Compared by identity: most rows are the very ones of the last picture.
-    """
+    TITLE = enum.auto()
+    TIME = enum.auto()
+    NEXT = enum.auto()
+    NOTICE = enum.auto()
+    BUFFER = enum.auto()
+    MAKING = enum.auto()
+    MOOD = enum.auto()
+    WAVE = enum.auto()
+    SECOND_NOTICE = enum.auto()
+    SERVER = enum.auto()
+    DETAILS = enum.auto()
+    HEARD = enum.auto()
+    SPEED = enum.auto()
+    MORE_MAKING = enum.auto()
+    HIGH_WAVE = enum.auto()
+    SESSION = enum.auto()
+    THIRD_NOTICE = enum.auto()
+    SPACE = enum.auto()
+    MADE = enum.auto()
+    SHELF = enum.auto()
+    RECORDING = enum.auto()
+    MORE_NEXT = enum.auto()
+    MORE_SPACE = enum.auto()
+    MORE = enum.auto()
 
-    rank: int
-    line: Text
+
+class Row(NamedTuple):
+    """A line of the screen."""
+
+    rank: Rank
+    line: Text = Text()
 
 
-def fit_rows(rows: Sequence[Row], width: int, height: int) -> list[Text]:
-    """Return exactly `height` lines, each at most `width` cells."""
-    best = sorted(range(len(rows)), key=lambda index: rows[index].rank)[: max(0, height)]
-    lines = [_fitted(rows[index], width) for index in sorted(best)]
-    return lines + [Text() for _ in range(height - len(lines))]
-
-
-@functools.lru_cache(maxsize=256)
-def _fitted(row: Row, width: int) -> Text:
-    return fit_line(row.line, width)
+def chosen(rows: Sequence[Row], height: int) -> list[int]:
+    """Return the indices of the `height` rows of the lowest ranks, of equals the upper ones."""
+    return sorted(sorted(range(len(rows)), key=lambda index: rows[index].rank)[: max(0, height)])
 
 
 def fit_line(line: Text, width: int) -> Text:

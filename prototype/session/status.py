@@ -14,7 +14,7 @@ from base.texts import text
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo, Source
 from screen.panels import piece_title, source_name, timer_words, why_unheard
 from screen.view import Snapshot
-from screen.widgets import clock_time, number, sentence
+from screen.widgets import clock_time, sentence
 
 SCHEMA: Final = 1
 
@@ -51,7 +51,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
             "lost": generator.lost,
             "last_s": generator.last_generation_s,
             "median_s": generator.median_generation_s,
-            "real_time_factor": number(generator.factor),
+            "real_time_factor": generator.factor,
         },
         "library": {"kept": spool.kept, "played": spool.played, "size_mb": spool.size_mb, "writable": spool.writable},
         "uptime_s": snapshot.uptime_s,

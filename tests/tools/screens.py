@@ -116,6 +116,22 @@ def trouble(language: str = "en") -> Snapshot:
     )
 
 
+def alone(language: str = "en") -> Snapshot:
+    """Return an afternoon with the built-in engine, without a server."""
+    good = afternoon(language)
+    history = tuple(replace(one, source=Source.BUILTIN) for one in good.history)
+    return replace(
+        good,
+        mixer=replace(
+            good.mixer, playing=replace(good.mixer.playing, source=Source.BUILTIN), stock={Source.BUILTIN: 1}
+        ),
+        generator=GeneratorSnapshot(server=ServerState.OFF),
+        spool=SpoolSnapshot(kept=1),
+        history=history,
+        recording="",
+    )
+
+
 def screen(name: str, language: str = "en") -> Snapshot:
     """Return a snapshot by its name: main, trouble, first, help, stations or prompt."""
     good = afternoon(language)
@@ -124,6 +140,7 @@ def screen(name: str, language: str = "en") -> Snapshot:
         "main": good,
         "trouble": trouble(language),
         "first": Snapshot(station=good.station, stations=good.stations),
+        "alone": alone(language),
         "help": replace(good, controls=ControlsView(Mode.HELP)),
         "history": replace(good, controls=ControlsView(Mode.HISTORY, selected=1)),
         "timer": replace(good, controls=ControlsView(Mode.TIMER, selected=3)),

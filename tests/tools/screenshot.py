@@ -27,7 +27,7 @@ DARK = TerminalTheme(
 
 
 GOLDEN = Path(__file__).parents[1] / "screen" / "golden"
-SCREENS = ("main", "trouble", "first", "help", "stations", "history", "timer", "prompt")
+SCREENS = ("main", "alone", "trouble", "first", "help", "stations", "history", "timer", "prompt")
 GOLDEN_SCREENS = (
     *(("main", width, height) for width, height in ((40, 10), (60, 16), (120, 30), (200, 60))),
     *((name, width, height) for name in SCREENS for width, height in ((60, 16), (80, 24)) if name != "main"),
