@@ -97,7 +97,9 @@ class Settings:
 
     engine: str = setting(
         choice("auto", "acestep", "builtin"), "auto", GENERATION, "auto plays built-in music until acestep-api answers")
-    segment_seconds: float = setting(number(20, 60), "30", GENERATION, "seconds of music asked for in one job")
+    segment_seconds: float = setting(number(10, 600), "30", GENERATION, "seconds of music asked for in one job")
+    segment_max_seconds: float = setting(
+        number(10, 600), "60", GENERATION, "seconds asked for while the queue is full and the server fast enough")
     prefetch_target: int = setting(whole(1, 20), "3", GENERATION, "segments kept ready or in the making")
     batch_size: int = setting(whole(1, 8), "1", GENERATION, "segments made by one job")
     thinking: bool = setting(YES_NO, "true", GENERATION, "let the language model plan each segment")
@@ -283,12 +285,15 @@ ORDERED: Final = (
     ("job_timeout_sec", "first_job_timeout_sec"),
     ("stall_sec", "job_timeout_sec"),
     ("poll_interval_sec", "stall_sec"),
+    ("segment_seconds", "segment_max_seconds"),
 )
 
 
 def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) -> list[str]:
     """Return what does not fit together. A default that a chosen limit makes pointless is lowered, which is said."""
     faults = []
+    if "segment_max_seconds" not in given and "segment_seconds" in values:
+        values["segment_max_seconds"] = max(values["segment_seconds"], values["segment_max_seconds"])
     for smaller, larger in ORDERED:
         if not {smaller, larger} <= values.keys() or values[smaller] <= values[larger]:
             continue
@@ -304,10 +309,12 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
             values[smaller] = values[larger]
     segment_s, crossfade_s = values.get("segment_seconds"), values.get("crossfade_seconds")
     if segment_s and crossfade_s and crossfade_s > segment_s / 3:
-        faults.append(
-            f"CROSSFADE_SECONDS={crossfade_s:g} is too long for SEGMENT_SECONDS={segment_s:g}; "
-            f"give at most a third of it, {segment_s / 3:.3g}"
-        )
+        why = f"is too long for SEGMENT_SECONDS={segment_s:g}"
+        if "crossfade_seconds" in given:
+            faults.append(f"CROSSFADE_SECONDS={crossfade_s:g} {why}; give at most a third of it, {segment_s / 3:.3g}")
+        else:
+            values["crossfade_seconds"] = segment_s / 3
+            warnings.append(f"CROSSFADE_SECONDS={crossfade_s:g} (not set) {why}, and was lowered to a third of it")
     return list(dict.fromkeys(faults))
 
 

@@ -18,10 +18,10 @@ from base.notices import Notices
 from base.workers import Worker
 from config import Settings
 from generation import conclusions
-from generation.calls import JOBS, Client, Run, Stopped
+from generation.calls import JOBS, Client, Counts, Run, Stopped
 from generation.connection import POLL
 from generation.fetching import Fetcher, Ingest, Store
-from generation.jobs import Counts, GeneratorSnapshot, Job
+from generation.jobs import GeneratorSnapshot, Job
 from generation.policy import REMEMBERED, Change, Tries
 from generation.polling import JobServer, Moods
 from generation.prefetch import Prefetch, Slot
@@ -153,7 +153,7 @@ class GeneratorLoop:
         tries, again, recipe, conditions = Tries(), 0, None, None
         while self._can_ask(slot):
             if conditions is None or conditions.tests is None:
-                conditions = self._policy.next(tries)
+                conditions = self._policy.next(tries, self._prefetch.longest_s(slot.mood, self._room_s))
             self._run.pause(self._policy.claim_turn(self._clock.now()))
             recipe = self._recipe(recipe, conditions.duration_s)
             try:
@@ -188,6 +188,9 @@ class GeneratorLoop:
         if recipe is None:
             recipe = replace(self._mood.next_recipe(duration_s), seed=self._seed())
         return replace(recipe, duration_s=duration_s)
+
+    def _room_s(self, ready_s: float) -> float:
+        return self._speed.room_s(ready_s, *self._board.pending(self._clock.now()))
 
     def _seed(self) -> int:
         return self._run.rng.randrange(2**31)  # 0 is no seed to the Gradio app

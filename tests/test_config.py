@@ -57,6 +57,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "lm_model_path": "acestep-5Hz-lm-0.6B",
         "lm_backend": "vllm",
         "segment_seconds": 30.0,
+        "segment_max_seconds": 60.0,
         "prefetch_target": 3,
         "batch_size": 1,
         "poll_interval_sec": 1.5,
@@ -153,7 +154,8 @@ def test_settings_cannot_be_changed() -> None:
 # ---- what is refused ----
 
 NUMBERS: dict[str, tuple[str, ...]] = {
-    "SEGMENT_SECONDS": ("19.9", "60.1", "0"),
+    "SEGMENT_SECONDS": ("9.9", "600.1", "0"),
+    "SEGMENT_MAX_SECONDS": ("9.9", "601"),
     "PREFETCH_TARGET": ("0", "21", "2.5"),
     "BATCH_SIZE": ("0", "9", "1.5"),
     "POLL_INTERVAL_SEC": ("0", "0.09", "30.5"),
@@ -837,6 +839,18 @@ def test_limits_that_contradict_each_other_are_refused() -> None:
     assert faults(STALL_SEC="100", FIRST_JOB_TIMEOUT_SEC="60")[0].startswith("STALL_SEC=100 is more")
     assert faults(POLL_INTERVAL_SEC="30", STALL_SEC="5")[0].startswith("POLL_INTERVAL_SEC=30 is more")
     assert faults(CROSSFADE_SECONDS="10", SEGMENT_SECONDS="20")[0].startswith("CROSSFADE_SECONDS=10 is too long")
+    assert faults(SEGMENT_SECONDS="40", SEGMENT_MAX_SECONDS="20")[0].startswith("SEGMENT_SECONDS=40 is more than")
+
+
+def test_the_longest_segment_follows_the_one_that_is_asked_for() -> None:
+    """SEGMENT_SECONDS alone may be anything from 10 to 600: the limit gives way, and so does the usual crossfade."""
+    assert load(SEGMENT_SECONDS="600").segment_max_seconds == 600.0
+    assert load(SEGMENT_SECONDS="20").segment_max_seconds == 60.0
+    short = load(SEGMENT_SECONDS="10")
+    assert short.crossfade_seconds == pytest.approx(10 / 3)
+    assert short.warnings == (
+        "CROSSFADE_SECONDS=4 (not set) is too long for SEGMENT_SECONDS=10, and was lowered to a third of it",
+    )
 
 
 @pytest.mark.parametrize(

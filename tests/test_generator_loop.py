@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,7 +67,7 @@ def test_a_full_queue_asks_for_nothing(make: Make, target: int) -> None:
 
 def test_dead_tails_are_made_up_for_by_one_segment_more(make: Make) -> None:
     """The target counts in audible seconds too."""
-    run = make(prefetch_target=3, tail_s=14.0)
+    run = make(prefetch_target=3, tail_s=14.0, segment_max_seconds=30.0)
     assert run.produce(8) == 4
 
 
@@ -94,6 +95,56 @@ def test_the_factor_is_learned_without_the_first_job(make: Make) -> None:
     assert run.loop.snapshot().factor is None
     run.produce(3)
     assert run.loop.snapshot().factor == pytest.approx(9.0 / 24.0, rel=0.1)
+
+
+# Longer where the speed allows
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 0.9])
+def test_pieces_grow_where_the_speed_allows(tmp_path: Path, factor: float) -> None:
+    """An hour with 24 s of 30 to hear: it begins as ever, most pieces are of a minute, and the queue is never at 0."""
+    run = in_threads(tmp_path, speed=0.8 * factor)
+    depths: list[int] = []
+    take = run.store.play
+    run.store.play = lambda: (depths.append(len(run.store.ready())), take())[1]  # type: ignore[method-assign, func-returns-value]
+    run.listen(3600.0)
+    assert durations(run)[:3] == [30.0] * 3
+    assert max(durations(run)) == 60.0
+    assert statistics.median(durations(run)) == 60.0
+    assert run.silent_s == 0.0
+    assert min(depths[depths.index(3) :] if 3 in depths else depths[20:]) >= 1
+    finish(run)
+
+
+def test_a_server_that_slows_down_is_asked_for_less(tmp_path: Path) -> None:
+    """Before the queue suffers the jobs are as short as they began."""
+    run = in_threads(tmp_path, speed=0.1, segment_max_seconds=120.0)
+    run.listen(600.0)
+    assert durations(run)[-1] == 120.0
+    run.server.speed = 1.5
+    run.listen(1500.0)
+    assert set(durations(run)[-3:]) == {30.0}
+    finish(run)
+
+
+def test_a_longer_job_that_fails_is_asked_for_at_the_full_length(tmp_path: Path) -> None:
+    """A GPU too small for more than 30 s costs a try now and then, is no failure to speak of, and nothing is said."""
+    run = in_threads(tmp_path, fails_above_s=30.0)
+    run.listen(3600.0)
+    assert run.silent_s == 0.0
+    assert run.said("job.shorter") == run.said("job.no_thinking") == 0
+    failed = [job for job in run.server.asked if job.fate == FAILS]
+    assert {job.recipe.duration_s for job in failed} == {60.0}
+    assert len(failed) < len(run.server.asked) / 10
+    finish(run)
+
+
+def test_a_limit_as_long_as_the_segment_asks_for_nothing_else(tmp_path: Path) -> None:
+    """SEGMENT_MAX_SECONDS=30 is as it was."""
+    run = in_threads(tmp_path, segment_max_seconds=30.0)
+    run.listen(900.0)
+    assert set(durations(run)) == {30.0}
+    finish(run)
 
 
 # Failed jobs
@@ -923,7 +974,7 @@ def test_random_faults_of_all_kinds_lose_nothing(tmp_path: Path, seed: int, targ
     run.listen(300.0)
     assert run.most_ahead <= target + 4  # hung jobs that ended after all come on top
     assert before > 50  # a job in 33 blocks the server until it is restarted
-    assert len(run.store.added) >= before + 8
+    assert sum(entry.info.audible_s for entry in run.store.added[before:] if entry.info) >= 8 * 24.0
     keys = [entry.key for entry in run.store.added]
     assert len(keys) == len(set(keys))
     finished = [

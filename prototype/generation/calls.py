@@ -41,6 +41,29 @@ class Run:
             raise Stopped
 
 
+class Counts:
+    """What happened since the start: segments made, tries repeated and failed, files rejected, jobs lost.
+
+    Threads: any; `_lock` guards the numbers.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = dict.fromkeys(("produced", "retries", "failures", "rejected", "lost"), 0)
+
+    def add(self, **numbers: int) -> None:
+        """Count."""
+        with self._lock:
+            for name, number in numbers.items():
+                self._numbers[name] += number
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """All of them, by name."""
+        with self._lock:
+            return dict(self._numbers)
+
+
 class Client(Protocol):
     """acestep-api, as `ace_client.AceClient` gives it: one call, one outcome; any thread may call."""
 

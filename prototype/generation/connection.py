@@ -19,9 +19,9 @@ from tenacity import Retrying
 from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
 from base.notices import Notices
 from generation import conclusions
-from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped
+from generation.calls import FETCHES, PROBES, SUBMITS, Client, Counts, Run, Stopped
 from generation.conclusions import Conclusion
-from generation.jobs import Counts, ServerState
+from generation.jobs import ServerState
 
 log = logging.getLogger(__name__)
 

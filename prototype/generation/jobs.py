@@ -67,30 +67,8 @@ class GeneratorSnapshot:
     generation_history_s: tuple[float, ...] = ()
 
 
-class Counts:
-    """What happened since the start: segments made, tries repeated and failed, files rejected, jobs lost.
-
-    Threads: any; `_lock` guards the numbers.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._numbers = dict.fromkeys(("produced", "retries", "failures", "rejected", "lost"), 0)
-
-    def add(self, **numbers: int) -> None:
-        """Count."""
-        with self._lock:
-            for name, number in numbers.items():
-                self._numbers[name] += number
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """All of them, by name."""
-        with self._lock:
-            return dict(self._numbers)
-
-
 SLOW_TIMES: Final = 10.0  # this many times the learned duration is no longer slow but dead
+LIMITED_S: Final = 60.0
 MOST_AT_SERVER: Final = 4  # a hung job blocks the server: what is asked for behind it only piles up
 FORGET_AFTER_S: Final = 7200.0  # newer servers end a stale job after one hour
 ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)
@@ -98,7 +76,10 @@ ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a job may take (`first_job_s`: while the server loads its models), and how long stand still."""
+    """How long a job may take (`first_job_s`: while the server loads its models), and how long stand still.
+
+    `job_s` is for up to LIMITED_S of music, and grows with more.
+    """
 
     job_s: float
     first_job_s: float
@@ -174,7 +155,8 @@ class Job:
 
     def overdue_reason(self, now: float, limits: Limits, expected_s: float | None, *, cold: bool) -> str:
         """Return why the job must be taken for dead, or "". A `cold` server may stand still while it loads."""
-        longest_s = limits.first_job_s if cold else limits.job_s
+        job_s = limits.job_s * max(1.0, self.recipe.duration_s / LIMITED_S)
+        longest_s = max(limits.first_job_s, job_s) if cold else job_s
         if now - self.reported_at > longest_s:
             return f"no word of it for {now - self.reported_at:.0f} s"
         if self.began_at is None:
@@ -243,6 +225,20 @@ class Board:
         """Count the jobs that will bring music though no worker waits for them."""
         with self._lock:
             return sum(job.mood == mood and job.standing in (Standing.LEFT, Standing.COLLECTED) for job in self._jobs)
+
+    def pending(self, now: float) -> tuple[float, float]:
+        """Return the seconds of music that the server is still to bring, and the seconds of work left for that.
+
+        Nobody knows when it is through with a job that hangs.
+        """
+        with self._lock:
+            jobs = [job for job in self._jobs if job.at_server and not self._is_forsaken(job)]
+            if any(job.standing is Standing.ABANDONED for job in jobs):
+                return 0.0, math.inf
+            asked_s = [job.recipe.duration_s for job in jobs]
+            spent_s = [now - job.began_at if job.began_at is not None else 0.0 for job in jobs]
+            work_s = (self._expected_s(asked) or 0.0 for asked in asked_s)
+            return sum(asked_s), sum(max(0.0, work - spent) for work, spent in zip(work_s, spent_s, strict=True))
 
     def outcome(self, job: Job) -> tuple[JobState, bool, str]:
         """Return the job's state, whether it brought files, and what the server says of a failure."""

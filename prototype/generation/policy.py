@@ -20,13 +20,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-LADDER_S: Final = (20.0, 10.0)
+LADDER_S: Final = (300.0, 120.0, 60.0, 20.0, 10.0)
 RARE_TRY_S: Final = 60.0
 FAILED: Final = 8
 PROOFS: Final = 2
 TEST_AFTER: Final = 4  # successes without a demand before it is made again
 LONGEST_TEST_AFTER: Final = 64
 REMEMBERED: Final = 8
+GROWTH: Final = 2.0  # at most this much longer than what has worked
+SAFE_SHARE: Final = 2 / 3  # of what is there to listen to, in which a longer job has to be done
+STEP_S: Final = 5.0
 AUDIBLE_SHARE: Final = 0.8  # of a segment's length, before any was heard: a fifth of real segments is dead tail
 
 
@@ -43,12 +46,15 @@ class Change(enum.Enum):
 
 @dataclass
 class Doubt:
-    """What speaks against one demand. `failed` and `proofs` count since it last worked, `successes` without it."""
+    """What speaks against one demand. `failed` and `proofs` count since it last worked, `successes` without it.
+
+    A longer job counts as so many successes.
+    """
 
     failed: int = 0
     proofs: int = 0
     drawn: bool = False
-    successes: int = 0
+    successes: float = 0.0
     test_after: int = TEST_AFTER
 
     @property
@@ -77,12 +83,16 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a try asks for; `rung` counts down the ladder from 0, the full duration. `tests` a conclusion, or none."""
+    """What a try asks for; `rung` counts down the ladder from 0, the full duration. `tests` a conclusion, or none.
+
+    `is_longer`: than the full duration, as there is time for it.
+    """
 
     rung: int
     duration_s: float
     thinking: bool
     tests: Doubt | None = None
+    is_longer: bool = False
 
 
 @dataclass
@@ -96,6 +106,7 @@ class Tries:
     failed: int = 0
     thinking_failed: int = 0
     failed_rungs: set[int] = field(default_factory=set)
+    longer_failed: bool = False
 
     def stand_on(self, rung: int) -> None:
         """Begin anew at a rung."""
@@ -117,6 +128,8 @@ class Policy:
         self._lengths = [Doubt() for _ in self.ladder_s[1:]]  # of every rung but the last
         self._worn_out = False
         self._next_try_at = 0.0
+        self._longest_s = segment_s  # that has worked
+        self._growth_in, self._growth_after = 0, TEST_AFTER
 
     @property
     def duration_s(self) -> float:
@@ -132,14 +145,22 @@ class Policy:
     def _thinks(self) -> bool:
         return self._wants_thinking and not self._thinking.drawn
 
-    def next(self, tries: Tries) -> Conditions:
-        """Return the conditions of a job's next try; what another job has proved is taken over."""
+    def next(self, tries: Tries, longest_s: float = 0.0) -> Conditions:
+        """Return the conditions of a job's next try; what another job has proved is taken over.
+
+        There is time for `longest_s` of music, which is asked for in steps. A job that fails at that proves nothing,
+        and goes on at the full duration; what has never worked is tried again after some successes, ever more of them.
+        """
         with self._lock:
             if not tries.failed and not tries.failed_rungs and (test := self._test()) is not None:
                 return test
             if tries.rung < self._rung:
                 tries.stand_on(self._rung)
             thinking = self._thinks and tries.failed <= self._max_retry
+            growth = 1.0 if self._growth_in > 0 else GROWTH
+            longer_s = min(longest_s, growth * self._longest_s) // STEP_S * STEP_S
+            if tries == Tries() and longer_s > self.ladder_s[0]:
+                return Conditions(0, longer_s, thinking, is_longer=True)
             return Conditions(tries.rung, self.ladder_s[tries.rung], thinking)
 
     def _test(self) -> Conditions | None:
@@ -168,6 +189,10 @@ class Policy:
             if conditions.tests is not None:
                 conditions.tests.test_after = min(2 * conditions.tests.test_after, LONGEST_TEST_AFTER)
                 return []
+            if conditions.is_longer:
+                tries.longer_failed = True
+                self._longer_failed(conditions.duration_s)
+                return []
             tries.failed += 1
             tries.thinking_failed += conditions.thinking
             if conditions.thinking:
@@ -189,13 +214,24 @@ class Policy:
             self._worn_out, self._next_try_at = True, now + RARE_TRY_S
             return [Change.RARELY]
 
+    def _longer_failed(self, duration_s: float) -> None:
+        """Hold the growth back, or go a step back where that length has worked. Called under the lock."""
+        if duration_s > self._longest_s:
+            self._growth_in = self._growth_after
+            self._growth_after = min(2 * self._growth_after, LONGEST_TEST_AFTER)
+        else:
+            self._longest_s = max(self.ladder_s[0], duration_s / GROWTH)
+
     def succeeded(self, tries: Tries, conditions: Conditions) -> list[Change]:
         """Count a job that brought music; return what follows from it."""
         with self._lock:
             rung_before, changes = self._rung, [Change.WORKS] if self._worn_out else []
             self._worn_out = False
+            self._growth_in -= 1
+            if conditions.duration_s > self._longest_s:
+                self._longest_s, self._growth_after = conditions.duration_s, TEST_AFTER
             for doubt in (self._thinking, *self._lengths):
-                doubt.successes += 1
+                doubt.successes += max(1.0, conditions.duration_s / self.ladder_s[0])
             if conditions.thinking:
                 changes += [Change.THINKING] if self._thinking.clear() else []
             elif tries.thinking_failed > self._max_retry and self._thinking.prove():
@@ -248,6 +284,17 @@ class Speed:
         """Return the seconds a job of `duration_s` will take, None before any was seen."""
         ratios = tuple(self._per_asked_s)
         return statistics.median(ratios) * duration_s if ratios else None
+
+    def room_s(self, ready_s: float, ahead_s: float, work_s: float) -> float:
+        """Return how long a job may be that is done well before all that is there to listen to is heard.
+
+        With r the generation time and a the audible part of a second asked for, a job of L seconds behind others of
+        `ahead_s` in all, of which `work_s` is to do: work + r · L <= SAFE_SHARE · (ready + a · ahead). 0 before r is
+        known.
+        """
+        if not (per_asked_s := self.expected_s(1.0)):
+            return 0.0
+        return (SAFE_SHARE * (ready_s + self.audible_share * ahead_s) - work_s) / per_asked_s
 
     @property
     def factor(self) -> float | None:

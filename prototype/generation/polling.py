@@ -27,10 +27,10 @@ from base.errors import (
 )
 from base.notices import Notices
 from config import Settings
-from generation.calls import JOBS, Backoff, Client, Run
+from generation.calls import JOBS, Backoff, Client, Counts, Run
 from generation.connection import HEALTH, POLL, SUBMIT, Connection
 from generation.fetching import Downloader, Fetched, Fetcher
-from generation.jobs import Board, Counts, Job, Limits, Standing
+from generation.jobs import Board, Job, Limits, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
 from music.segment import Recipe

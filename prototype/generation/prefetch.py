@@ -63,6 +63,19 @@ class Prefetch:
             self._slots.append(slot)
             return slot
 
+    def longest_s(self, mood: int, room_s: Callable[[float], float]) -> float:
+        """Return how long the next job may be; `room_s` tells for what length there is time with so much ready.
+
+        Only in a full queue, so that what is missing comes as soon as can be.
+        """
+        settings, ready = self._settings, self._ready()
+        with self._lock:
+            coming = sum(slot.mood == mood for slot in self._slots) + self._unawaited(mood)
+        if len(ready) + settings.batch_size * coming < settings.prefetch_target:
+            return 0.0
+        ready_s = sum(entry.info.audible_s for entry in ready if entry.info)
+        return min(settings.segment_max_seconds, room_s(ready_s))
+
     def leave(self, slot: Slot) -> None:
         """Give a slot back, filled or not."""
         with self._lock:

@@ -48,7 +48,7 @@ class Timeouts:
     connect_s: float = 5.0
     read_s: float = 30.0
     reply_s: float = 60.0
-    file_s: float = 300.0
+    file_s: float = 900.0
     submit_s: float = 1200.0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ace_client import AudioFile, JobReport, JobState
 from generation.jobs import MOST_AT_SERVER, Board, Job, Limits, Standing
 from music.segment import Recipe
@@ -149,3 +151,23 @@ def test_a_job_given_up_is_forgotten_some_day() -> None:
     board.abandon(ask(board, "hung"))
     board.take_finished(8000.0, cold=False)
     assert board.pending_ids() == []
+
+
+def test_a_long_job_has_time_in_proportion() -> None:
+    """JOB_TIMEOUT_SEC is for a minute of music: ten times as much may take ten times as long."""
+    board = new_board()
+    job = board.add(Job("a", Recipe("", "", 600.0), 0.0), 0.0)
+    board.observe(running("a"), 2900.0)
+    assert board.overdue_reason(job, 2900.0, cold=False) == ""
+    board.observe(running("a"), 3001.0)
+    assert "not done" in board.overdue_reason(job, 3001.0, cold=False)
+
+
+def test_nobody_knows_when_a_hung_job_ends() -> None:
+    """What is pending counts the work that is left; behind a job that hangs there is time for nothing long."""
+    board = Board(LIMITS, 1.5, lambda duration_s: 0.5 * duration_s)
+    job = ask(board, "a")
+    ask(board, "b", 1.0)
+    assert board.pending(10.0) == (60.0, 20.0)
+    board.abandon(job)
+    assert board.pending(10.0) == (0.0, math.inf)
