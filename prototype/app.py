@@ -111,12 +111,15 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
         sound.wait()
         try:
             from base.texts import text
+            from screen.dashboard import Dashboard
+            from screen.keyboard import Keyboard
             from screen.plain_lines import summary_lines
-            from session.session import Session
+            from session.session import Session, client_of
 
-            session = Session(sound, stations)
+            session = Session(sound, stations, client_of(settings))
             process.settle()
-            last = session.run()
+            dashboard = Dashboard(session.snapshot, sound.clock, sys.stdout, settings.language, settings.plain)
+            last = session.run(Keyboard(), dashboard)
         finally:
             sound.stop()
     kept = settings.spool_dir / "kept"

@@ -122,6 +122,14 @@ class GeneratorLoop:
             **self._counts.numbers,
         )
 
+    def pace(self, crossfade_s: float) -> float | None:
+        """Return generation seconds per second of programme, None while unknown.
+
+        Of every segment a crossfade is shared with the next.
+        """
+        factor, heard_s = self._speed.factor, self._speed.audible_share * self._policy.duration_s
+        return factor and factor * heard_s / max(heard_s - crossfade_s, heard_s / 2)
+
     # The workers
 
     def _body(self) -> None:

@@ -13,85 +13,112 @@ The stream is `output.stream_player`; the list of files, as libVLC 3 plays them 
 
 from __future__ import annotations
 
-import logging
+import contextlib
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from base.notices import Notices
-from base.workers import Clock
-from music.segment import CHANNELS, Piece, QueuedFile, Source
+from base.workers import Clock, Later
+from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output.stream_player import LOOK_AHEAD_S, StreamPlayer
 from output.vlc_library import LibVlc
-from output.vlc_player import TICK_S, VlcPlayer
-from programme.mixer import MixerSnapshot, PlayingView
-
-log = logging.getLogger(__name__)
+from output.vlc_player import VlcPlayer
+from programme.programme import LIBRARY_FIRST, ORDER, Event, MixerSnapshot, PlayingView, Started, Stock, Unwanted
 
 __all__ = ["LOOK_AHEAD_S", "PlaylistPlayer", "StreamPlayer"]
 
 STILL_S: Final = 0.5
-AHEAD: Final = 2  # files in VLC's list beyond the one that plays
+APPEND_S: Final = 5.0  # before the end: until then a better source may come
+LONGEST_LIST: Final = 50  # then it is made anew, which takes a tick once; taking files out makes VLC lose its place
 
 
 class PlaylistPlayer(VlcPlayer):
-    """Plays the files that `supply` gives, with a short silence at every boundary.
+    """A programme of files: VLC's own list, to which each is appended shortly before its turn.
 
-    It takes the same commands as the mixer and answers with the same snapshot, but for the frames: VLC counts none.
+    libVLC leaves a short silence at every boundary, and has neither a crossfade nor a bed. Otherwise it is as the mixer
+    (`Programme`); its frames are counted by the clock, to a tick.
 
-    Threads: as the base; `supply` and `on_started` are called by the owner thread.
+    Threads: as the base. Of the stock and the list only the owner thread knows; what is wished is single assignments.
     """
+
+    TICK_S = 0.1
 
     def __init__(
         self,
-        supply: Callable[[int], QueuedFile | None],
-        on_started: Callable[[QueuedFile], None],
         libvlc: LibVlc,
         notices: Notices,
         clock: Clock,
+        later: Later,
         *,
         volume: float = 1.0,
-        **options: Any,
+        real_device: bool = True,
     ) -> None:
-        super().__init__(libvlc, notices, clock, **options)
-        self._supply = supply
-        self._on_started = on_started
-        self._queued: deque[QueuedFile] = deque()  # what stands in VLC's list behind the current file
-        self._current: QueuedFile | None = None
-        self._index = -1  # of the latest file that was played
-        self._elapsed_s = 0.0
-        self._total_s: float | None = None
+        """`later` deletes temporary files, where the disk may be waited for."""
+        super().__init__(libvlc, notices, clock, real_device=real_device)
+        self._later = later
+        self._stock = Stock()
+        self._events: deque[Event] = deque()
+        self._current: Piece | None = None
+        self._following: Piece | None = None  # stands in VLC's list behind the current one
+        self._asked = self._following_asked = False  # the listener went back to it
+        self._index = -1  # of the current one in VLC's list
+        self._wanted = 0  # how many pieces to go on by, as soon as there are some
+        self._elapsed_s, self._total_s = 0.0, 0.0
         self._still_since: float | None = None
-        self._paused = False
-        self._resting = False
-        self._muted = False
+        self._frames = dict.fromkeys(Source, 0)
+        self._paused_frames = 0
+        self._counted_at = clock.now()
+        self._paused = self._resting = self._muted = False
         self._level = volume
         self._ending: tuple[float, float] | None = None  # when the fade-out began, and how many seconds it takes
 
     # -- any thread ----------------------------------------------------------------------------------------
 
-    def skip(self) -> None:
-        """Go to the next file."""
-        self._do(self._next)
+    def offer(self, piece: Piece) -> None:
+        """Put a piece in stock; it has a `path`."""
+        self._do(lambda: self._stock.put(piece))
 
-    def play(self, file: QueuedFile) -> None:
-        """Go to `file`, and come back to the one that plays now when it has ended."""
-        self._do(lambda: self._play_next([file]))
+    def withdraw(self, unwanted: Unwanted) -> None:
+        """Drop the pieces in stock that are `unwanted`."""
+        self._do(lambda: self._drop(unwanted))
+
+    def change_soon(self) -> None:
+        """Go to the next piece that comes into stock."""
+        self._do(lambda: self._want(1))
+
+    def prefer_library(self, prefer: bool) -> None:
+        """Let a library piece go first at the next transitions."""
+        self._do(lambda: setattr(self._stock, "order", LIBRARY_FIRST if prefer else ORDER))
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, oldest first."""
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def skip(self) -> None:
+        """Go to the next file, or as soon as there is one; twice: to the one after it."""
+        self._do(lambda: self._want(self._wanted + 1))
 
     def leave(self, key: str) -> None:
         """Go to the next file if `key` is the one that plays: the listener dislikes it."""
-        self._do(lambda: self._next() if self._current and self._current.key == key else None)
+        self._do(lambda: self._want(1) if self._current and self._current.key == key else None)
+
+    def play(self, piece: Piece) -> None:
+        """Go to `piece` now, and come back to the one that plays when it has ended."""
+        self._do(lambda: self._put_first(piece))
 
     def pause(self, paused: bool) -> None:
         """Stop or go on where the file stands."""
         self._paused = paused
         self._do(self._set_pause)
 
+    def rest(self, resting: bool) -> None:
+        """As `pause`, for a break: VLC alone has no bed to fade to. The two add up."""
+        self._resting = resting
+        self._do(self._set_pause)
+
     def set_volume(self, volume: float) -> None:
         """Set the volume (0..1, linear gain)."""
-        self._level = volume
+        self._level = min(1.0, max(0.0, volume))
         self._do(self._set_volume)
 
     def mute(self, muted: bool) -> None:
@@ -99,14 +126,9 @@ class PlaylistPlayer(VlcPlayer):
         self._muted = muted
         self._do(self._set_volume)
 
-    def rest(self, resting: bool) -> None:
-        """As `pause`, for a break: VLC alone has no bed to fade to. The two add up."""
-        self._resting = resting
-        self._do(self._set_pause)
-
     def fade_out(self, seconds: float) -> None:
-        """Lower VLC's volume step by step, for the end of a session."""
-        self._ending = self._clock.now(), max(seconds, TICK_S)
+        """Lower VLC's volume tick by tick, for the end of a session."""
+        self._ending = self._clock.now(), max(seconds, self.TICK_S)
 
     def fade_in(self) -> None:
         """Take `fade_out` back: the end was put off."""
@@ -114,100 +136,168 @@ class PlaylistPlayer(VlcPlayer):
         self._do(self._set_volume)
 
     def playing_piece(self) -> Piece | None:
-        """Return what plays as a piece: its samples are in the file."""
-        current = self._current
-        none = np.zeros((0, CHANNELS), dtype=np.float32)
-        return Piece(none, current.source, current.key, current.info) if current else None
+        """Return what plays; its samples may be in the file only."""
+        return self._current
 
     def snapshot(self) -> MixerSnapshot:
         """Return the state as of the last tick."""
-        current = self._current
+        view, current = PlayingView(Source.BED), self._current
+        if current is not None:
+            view = PlayingView(
+                current.source, current.key, current.info, self._elapsed_s, self._total_s or None, self._asked
+            )
         return MixerSnapshot(
-            playing=PlayingView(
-                source=current.source if current else Source.BED,
-                key=current.key if current else "",
-                info=current.info if current else None,
-                elapsed_s=self._elapsed_s,
-                total_s=self._total_s,
-            ),
+            playing=view,
             paused=self._paused,
             resting=self._resting,
             muted=self._muted,
             volume=self._level,
+            stock=self._stock.counts(),
+            frames=dict(self._frames),
+            paused_frames=self._paused_frames,
         )
 
     # -- the owner thread ----------------------------------------------------------------------------------
 
     def _play(self) -> None:
-        """Play the current file anew, or the first that waits."""
-        self._top_up()
-        if self._current is not None or self._queued:
-            self._list_player.play_item_at_index(self._index + (self._current is None))
+        """Make the list anew, of the current file or the next one, and play it."""
+        self._still_since = None
+        self._list_player.stop()
+        while self._media_list.count():
+            self._media_list.remove_index(0)
+        self._index = -1 if self._current is None else 0
+        for piece in (self._current, self._following):
+            self._add(piece)
+        if not self._media_list.count():
+            self._append()
+        if self._media_list.count():
+            self._list_player.play_item_at_index(0)
             self._set_volume()
 
     def _play_unheard(self) -> None:
         """Wait: nothing is used up while nobody can hear it."""
         self._list_player.stop()
 
+    def end(self) -> None:
+        """Let libVLC go, and delete what nobody needs any more."""
+        super().end()
+        for piece in (self._current, self._following):
+            self._delete(piece)
+        self._drop(lambda _piece: True)
+
     def _needs_playing(self, now: float) -> bool:
         """Follow VLC from file to file; true when it stands still, and not just between two files."""
-        self._top_up()
         self._follow()
+        self._count(now)
+        if self._wanted and (self._following or self._stock.first()):
+            self._wanted -= 1
+            self._go_on()
+        elif self._current and self._total_s and self._total_s - self._elapsed_s < APPEND_S:
+            self._append()
+        state = self._list_player.get_state()
         if self._player.get_state() == (self._vlc.State.Playing if self._stands else self._vlc.State.Paused):
             self._set_pause()  # another file began meanwhile
         if self._ending:
             self._set_volume()
-        still = self._list_player.get_state() in (
-            self._vlc.State.NothingSpecial,
-            self._vlc.State.Ended,
-            self._vlc.State.Error,
-            self._vlc.State.Stopped,
-        )
-        if self._stands or not still:
+        names = self._vlc.State
+        if self._stands or state not in (names.NothingSpecial, names.Ended, names.Error, names.Stopped):
             self._still_since = None
             return False
-        if self._still_since is None:
-            self._still_since = now
-        if now - self._still_since < STILL_S:
+        self._still_since = now if self._still_since is None else self._still_since
+        if now - self._still_since < STILL_S and (self._current or self._following):  # it may be about to begin
             return False
+        if self._following and state == names.Ended:  # VLC has tried it in vain
+            self._begin_following()
+        self._delete(self._current)
         self._current = None
-        return bool(self._queued)
+        return bool(self._following or self._stock.first())
 
-    def _top_up(self) -> None:
-        while len(self._queued) < AHEAD and (file := self._supply(len(self._queued))):
-            self._queued.append(file)
-            self._media_list.add_media(self._instance.media_new_path(str(file.path)))
+    def _begin_following(self) -> None:
+        """Note that the file behind the current one has begun."""
+        if self._following is not None:
+            self._delete(self._current)
+            self._current, self._asked, self._following = self._following, self._following_asked, None
+            self._events.append(Started(self._current))
+
+    def _append(self) -> None:
+        """Put the next file behind the current one."""
+        piece = self._stock.first()
+        if piece and not self._following and self._media_list.count() < LONGEST_LIST:
+            self._following, self._following_asked = piece, piece in self._stock.again
+            self._stock.take(piece)
+            self._add(piece)
+
+    def _add(self, piece: Piece | None) -> None:
+        if piece is not None:
+            media = self._instance.media_new_path(str(piece.path))
+            self._media_list.add_media(media)
+            media.release()  # the list has its own hold on it
 
     def _follow(self) -> None:
-        """Note which file VLC plays. Files stay in VLC's list: taking one out makes it lose its place."""
+        """Note which file VLC plays."""
         media = self._player.get_media()
-        reached = self._media_list.index_of_item(media) if media else -1
-        while self._index < reached:
-            self._index += 1
-            self._current = self._queued.popleft()
-            self._on_started(self._current)
+        if media is not None:
+            reached = self._media_list.index_of_item(media)
+            media.release()
+            if self._following and reached > self._index:
+                self._index = reached
+                self._begin_following()
         self._elapsed_s = max(0, self._player.get_time()) / 1000
-        length_ms = self._player.get_length()
-        self._total_s = length_ms / 1000 if length_ms > 0 else None
+        self._total_s = max(0, self._player.get_length()) / 1000
 
-    def _next(self) -> None:
-        self._follow()
-        self._top_up()
-        if self._queued:
+    def _count(self, now: float) -> None:
+        frames, self._counted_at = round((now - self._counted_at) * SAMPLE_RATE_HZ), now
+        if self._stands:
+            self._paused_frames += frames
+        elif self._current:
+            self._frames[self._current.source] += frames
+
+    def _want(self, pieces: int) -> None:
+        """Go on by so many pieces, but no more than there are, or by the one that comes."""
+        there = len(self._stock) + bool(self._following)
+        self._wanted = min(max(pieces, self._wanted), max(1, there)) if self._current else 0
+
+    def _put_first(self, piece: Piece) -> None:
+        self._unappend()
+        self._events.extend(self._stock.put_first(piece, self._current))
+        self._wanted = 1 if self._current else 0
+
+    def _unappend(self) -> None:
+        """Put the file behind the current one back into the stock."""
+        if self._following:
+            if self._media_list is not None:
+                self._media_list.remove_index(self._index + 1)
+            self._stock.put_back(self._following, asked=self._following_asked)
+            self._following = None
+
+    def _go_on(self) -> None:
+        self._append()
+        if self._following:
             self._list_player.next()
             self._follow()
+        else:
+            self._delete(self._current)
+            self._current = None
+            self._play()
 
-    def _play_next(self, files: list[QueuedFile]) -> None:
-        """Put files before those that wait, and the one that plays behind them, and go there."""
-        self._follow()
-        if self._current is not None and self._current.key not in {file.key for file in (*files, *self._queued)}:
-            files = [*files, self._current]
-        for file in reversed(files):
-            self._media_list.lock()
-            self._media_list.insert_media(self._instance.media_new_path(str(file.path)), self._index + 1)
-            self._media_list.unlock()
-            self._queued.appendleft(file)
-        self._next()
+    def _drop(self, unwanted: Unwanted) -> None:
+        if self._following and unwanted(self._following):
+            self._unappend()
+        dropped = self._stock.drop(unwanted)
+        self._events.extend(dropped)
+        for event in dropped:
+            self._delete(event.piece)
+
+    def _delete(self, piece: Piece | None) -> None:
+        """Have a file that is nobody else's deleted."""
+        path = piece.path if piece and piece.temporary else None
+        if path is not None and path not in {other.path for other in self._stock.again}:
+
+            def delete() -> None:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+            self._later(f"delete {path.name}", delete)
 
     @property
     def _stands(self) -> bool:

@@ -19,10 +19,10 @@ import soundfile as sf
 
 from base.errors import LibVlcMissing
 from base.notices import Notices
-from base.workers import SystemClock
+from base.workers import SystemClock, at_once
 from doubles.simulated_time import FakeClock
 from doubles.sounds import tone
-from music.segment import SAMPLE_RATE_HZ, QueuedFile, Source
+from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output.sound_server import Hearing
 from output.stream_player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
@@ -62,6 +62,23 @@ def silence(n_frames: int) -> bytes:
 def stream(feed: Callable[[int], bytes] = silence) -> StreamPlayer:
     """Return a stream player that needs no device."""
     return StreamPlayer(feed, LibVlc(), Notices(SystemClock()), SystemClock(), real_device=False)
+
+
+def list_player() -> PlaylistPlayer:
+    """Return a player of files that needs no device."""
+    return PlaylistPlayer(LibVlc(), Notices(SystemClock()), SystemClock(), at_once, real_device=False)
+
+
+def began(player: PlaylistPlayer, before: list[str]) -> list[str]:
+    """Add what began to be heard since."""
+    before.extend(event.piece.key for event in player.take_events())
+    return before
+
+
+def playable(path: Path, seconds: float) -> Piece:
+    """Write a file; return it as a piece."""
+    sf.write(path, tone(seconds), SAMPLE_RATE_HZ)
+    return Piece(tone(seconds), Source.FRESH, path.stem, path=path)
 
 
 @realtime
@@ -121,24 +138,16 @@ def test_a_stream_that_ended_is_made_anew(by_itself: bool) -> None:
 @realtime
 def test_the_playlist_goes_on_when_new_files_come(tmp_path: Path) -> None:
     """Files play in order; after the list has run dry a new file starts by itself."""
-    names = ["a", "b", "c"]
-    for name in names:
-        sf.write(tmp_path / f"{name}.wav", tone(1.0), SAMPLE_RATE_HZ)
-    waiting = [QueuedFile(tmp_path / f"{name}.wav", name, Source.FRESH) for name in names[:2]]
-    started: list[str] = []
-    player = PlaylistPlayer(
-        lambda _waiting: waiting.pop(0) if waiting else None,
-        lambda file: started.append(file.key),
-        LibVlc(),
-        Notices(SystemClock()),
-        SystemClock(),
-        real_device=False,
-    )
+    pieces = [playable(tmp_path / f"{name}.wav", 1.0) for name in "abc"]
+    player = list_player()
     with playing(player):
-        assert wait_until(lambda: started == ["a", "b"])
+        for one in pieces[:2]:
+            player.offer(one)
+        begun: list[str] = []
+        assert wait_until(lambda: began(player, begun) == ["a", "b"])
         assert wait_until(lambda: player.snapshot().playing.key == "")
-        waiting.append(QueuedFile(tmp_path / "c.wav", "c", Source.FRESH))
-        assert wait_until(lambda: started == ["a", "b", "c"])
+        player.offer(pieces[2])
+        assert wait_until(lambda: began(player, begun) == ["a", "b", "c"])
 
 
 def asked(player: StreamPlayer) -> tuple[int, int, int, bytes]:
@@ -209,16 +218,9 @@ def test_missing_libvlc_names_the_package(monkeypatch: pytest.MonkeyPatch) -> No
 @realtime
 def test_the_playlist_stays_paused_when_skipped(tmp_path: Path) -> None:
     """Keys in one write: paused and skipped twice it stands at the third file, and goes on from there."""
-    files = []
+    player = list_player()
     for name in "abcd":
-        path = tmp_path / f"{name}.wav"
-        sf.write(path, tone(20), SAMPLE_RATE_HZ)
-        files.append(QueuedFile(path, name, Source.LIBRARY))
-    upcoming = iter(files)
-    player = PlaylistPlayer(
-        lambda _waiting: next(upcoming, None), lambda _file: None, LibVlc(), Notices(SystemClock()), SystemClock(),
-        real_device=False,
-    )  # fmt: skip
+        player.offer(playable(tmp_path / f"{name}.wav", 20.0))
     with playing(player):
         assert wait_until(lambda: player.snapshot().playing.elapsed_s > 0)
         player.pause(True)

@@ -50,6 +50,15 @@ LONGEST_BACKOFF_S = 30.0
 CALM_AFTER_S = 60.0
 
 
+Later = Callable[[str, Callable[[], None]], None]
+"""Has something of a name done by who may wait for the disk; of one name only the latest."""
+
+
+def at_once(_name: str, errand: Callable[[], None]) -> None:
+    """Do it here and now, for who may wait for the disk."""
+    errand()
+
+
 class Errands:
     """Does what may wait for a disk for those who may not, in one thread; of one name only the latest is done.
 

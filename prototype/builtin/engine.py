@@ -17,7 +17,6 @@ from typing import Final
 import numpy as np
 
 from builtin import kit, synth
-from builtin.bed import LEVEL_DBFS
 from builtin.composer import compose
 from builtin.score import Floats, Note, Player, Role, Score
 from builtin.studio import Bus, Convolver, response, tape
@@ -110,39 +109,3 @@ class _Desk:
         if score.texture:
             dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, n_frames)
         return self._tape.process(dry)
-
-
-class Bed:
-    """Soft, warm noise like distant rain, without end: what plays when nothing else can.
-
-    Three noise loops of lengths without a common divisor (5.5, 3.7 and 8.1 s) are read round and round, one of them
-    shared by both sides, so that a side repeats only after many days. Reading never fails; it costs a copy and a sum.
-    No sample is above `peak` in magnitude.
-
-    Threads: one reader.
-    """
-
-    def __init__(self, seed: int = 0, level_dbfs: float = LEVEL_DBFS) -> None:
-        rng = np.random.default_rng(seed % 2**128)
-        level = 10 ** (level_dbfs / 20) / np.sqrt(2)
-        self._loops = [
-            np.float32(level) * synth.shaped_noise(rng, n_frames, _bed_shape) for n_frames in (2**18, 3**11, 5**8)
-        ]
-        left, right, centre = (float(np.abs(loop).max()) for loop in self._loops)
-        self.peak = max(left, right) + centre
-        self._position = 0
-
-    def read(self, n_frames: int) -> Samples:
-        """Return the next `n_frames`; however the calls are split, the samples are the same.
-
-        Returns: float32, shape (n_frames, 2).
-        """
-        left, right, centre = (synth.around(loop, self._position, n_frames) for loop in self._loops)
-        self._position += n_frames
-        return np.stack((left + centre, right + centre), axis=1)
-
-
-def _bed_shape(hz: Floats) -> Floats:
-    """Pink towards brown between 100 Hz and 1.5 kHz, and little beyond."""
-    shape: Floats = synth.band(90, 1500, 2)(hz) / np.sqrt(1 + hz / np.float32(200))
-    return shape

@@ -179,7 +179,7 @@ class _Trial(StreamPlayer):
                 self.complaint = hearing.value
         finally:
             self.close()
-            self._shut()
+            self.end()
 
 
 def libvlc_version() -> str:

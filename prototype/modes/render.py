@@ -42,9 +42,9 @@ class Silence:
 
     peak = 0.0
 
-    def read(self, n_frames: int) -> Samples:
+    def read(self, n_frames: int) -> bytes:
         """Return `n_frames` of nothing."""
-        return np.zeros((n_frames, CHANNELS), np.float32)
+        return bytes(4 * CHANNELS * n_frames)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: not for a name in annotations
     import numpy as np
@@ -194,7 +194,8 @@ class Piece:
     """Audio ready to mix: cut at its cue points and levelled. Compared by identity.
 
     `key` names the spool entry (or the built-in seed) that it was made from; `parts` are the (first, end) frames of it
-    that are left, () for all.
+    that are left, () for all. For VLC's own list it is a file: `path`, which is `temporary` where it is nobody else's;
+    then there may be no `samples`.
     """
 
     samples: Samples
@@ -203,6 +204,8 @@ class Piece:
     info: SegmentInfo | None = None
     growth: Growth | None = None
     parts: tuple[tuple[int, int], ...] = ()
+    path: Path | None = None
+    temporary: bool = False
 
     @property
     def ready_frames(self) -> int:
@@ -234,11 +237,11 @@ class Performance:
     bpm: int | None = None
 
 
-@dataclass(frozen=True)
-class QueuedFile:
-    """A file for VLC's own list. `key` names the spool entry it comes from."""
+class Endless(Protocol):
+    """A source that can always give more, never above `peak`."""
 
-    path: Path
-    key: str
-    source: Source
-    info: SegmentInfo | None = None
+    peak: float
+
+    def read(self, n_frames: int) -> bytes:
+        """Return the next `n_frames`: float32, interleaved stereo."""
+        ...

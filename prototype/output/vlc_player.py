@@ -1,7 +1,4 @@
-"""What can be seen of the program at one moment: taken by the modules that own the state, shown by the screen.
-
-Frozen, without behaviour; units stand in the names, as in `values`.
-"""
+"""What every player shares: opening, watching and healing of one libVLC."""
 
 from __future__ import annotations
 
@@ -19,6 +16,12 @@ from output.vlc_library import LibVlc
 
 log = logging.getLogger(__name__)
 
+PROBE_S: Final = 1.5
+PROBE_WAIT_S: Final = 1.0
+RELEASE_S: Final = 60.0  # of pause, before others may have the device
+RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
+LOG_ERROR: Final = 4
+
 
 class VlcPlayer:
     """Opening, watching and healing of one `MediaListPlayer`.
@@ -26,6 +29,8 @@ class VlcPlayer:
     Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_commands` is the
     only way in. `state` is a word for the dashboard: "starting", "playing", "no device", "suspended" or "stopped".
     """
+
+    TICK_S = 0.5
 
     def __init__(
         self,
@@ -87,16 +92,24 @@ class VlcPlayer:
 
     def run(self, stop: threading.Event) -> None:
         """Own libVLC until `stop` is set. Raises LibVlcMissing."""
+        self.begin()
+        try:
+            while not stop.is_set() and not self._closing:
+                self.step(RELEASED_TICK_S if self._released else self.TICK_S)
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """Open libVLC and play. Raises LibVlcMissing."""
         self._owner = threading.get_ident()
         self._open()
-        try:
-            self._play()
-            self.state = "playing"
-            while not stop.is_set() and not self._closing:
-                self._serve(RELEASED_TICK_S if self._released else TICK_S)
-                self._watch()
-        finally:
-            self._shut()
+        self._play()
+        self.state = "playing"
+
+    def step(self, patience_s: float = 0.0) -> None:
+        """Run the commands that arrived, waiting so long for the first; then see to it that it plays."""
+        self._serve(patience_s)
+        self._watch()
 
     def _open(self) -> None:
         self._vlc = self._libvlc.load()
@@ -107,7 +120,8 @@ class VlcPlayer:
         self._list_player.set_media_list(self._media_list)
         self._adopt(self._list_player.get_media_player(), real=self._real_device)
 
-    def _shut(self) -> None:
+    def end(self) -> None:
+        """Let libVLC go."""
         self.state = "stopped"
         if self._list_player is not None:
             self._list_player.stop()
@@ -242,21 +256,3 @@ class VlcPlayer:
 
     def _needs_playing(self, now: float) -> bool:
         raise NotImplementedError
-
-
-TICK_S: Final = 0.5
-
-
-PROBE_S: Final = 1.5
-
-
-PROBE_WAIT_S: Final = 1.0
-
-
-RELEASE_S: Final = 60.0  # of pause, before others may have the device
-
-
-RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
-
-
-LOG_ERROR: Final = 4

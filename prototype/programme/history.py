@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from music.segment import Piece, QueuedFile, SegmentInfo, Source
+from music.segment import Piece, SegmentInfo, Source
 
 REMEMBERED: Final = 200
 
@@ -35,7 +35,7 @@ class History:
         self._past: list[Heard] = []
         self._asked_back = False
 
-    def add(self, piece: Piece | QueuedFile) -> None:
+    def add(self, piece: Piece) -> None:
         """Note a piece that begins to be heard."""
         heard = Heard(time.strftime("%H:%M"), piece.source, piece.key, piece.info)
         with self._lock:

@@ -1,30 +1,27 @@
-"""From the shelves to the mixer: a few pieces decoded ahead, so that the pull path only mixes arrays.
+"""From the sources to the programme: a few pieces prepared ahead, so that whoever plays them never waits.
 
-The loader takes the fresh ones in their order, picks from the library what was heard longest ago, has the built-in
-engine render one piece ahead, and follows what the mixer plays: a fresh segment that begins to be heard moves to
-`played/`, and the log gets its waiting time and the queue depth.
+The loader asks each source in its turn, has files read where the disk may be waited for, and follows what is heard:
+a fresh segment that begins moves to `played/`, and the log gets its waiting time and the queue depth.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
-import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from base.errors import CorruptSegment
+from base.errors import CorruptSegment, SpoolError
 from base.notices import Notices
-from base.workers import Clock
+from base.workers import Clock, Later, at_once
 from music.segment import Piece, Source
 from music.stations import Mood
 from programme.history import Heard, History
-from programme.mixer import Dropped, Event, Mixer, Started
-from programme.supplies import ENGINE_SOURCES, BuiltinSupply, Levels, Library, Pacing, load
+from programme.programme import Event, Programme, Started
+from programme.supplies import Offer, Pacing, Preparer, Supply
 from spool.spool import HANGING_S, Entry, Spool
-from spool.state_files import Later, at_once
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +29,90 @@ TICK_S: Final = 0.2
 HURRIED_TICK_S: Final = 0.02
 HURRY_S: Final = 5.0
 CALM_S: Final = 0.5  # with a piece in stock; a skip takes as long to fade over to it
-FRESH_AHEAD: Final = 2
+REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
-Read = tuple[Entry, Source, Piece | CorruptSegment | OSError]
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What came of an offer of `source`."""
+
+    offer: Offer
+    source: Source
+    piece: Piece | CorruptSegment | OSError | SpoolError
+
+
+class Reader:
+    """Prepares pieces, in `later` what needs the disk: one that hangs keeps nobody waiting.
+
+    Threads: `begin`, `take` and `hung` belong to the loader's; `later` may use another.
+    """
+
+    def __init__(self, preparer: Preparer, notices: Notices, clock: Clock, later: Later = at_once) -> None:
+        self.later = later
+        self._preparer = preparer
+        self._notices = notices
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self._done: deque[_Prepared] = deque()
+        self._failed: deque[str] = deque()
+        self._cut_off: set[str] = set()
+
+    def play(self, offer: Offer, source: Source, play: Callable[[Piece], None]) -> None:
+        """Have a piece prepared that is to be played at once."""
+
+        def prepare() -> None:
+            try:
+                play(self._prepared(offer, source))
+            except (CorruptSegment, OSError, SpoolError) as error:
+                self._notices.say("loader.corrupt", "warning", name=offer.key, reason=str(error))
+
+        self._do(f"again {offer.key}", offer, prepare)
+
+    def begin(self, offer: Offer, source: Source) -> None:
+        """Have a piece prepared for the stock."""
+
+        def prepare() -> None:
+            try:
+                self._done.append(_Prepared(offer, source, self._prepared(offer, source)))
+            except (CorruptSegment, OSError, SpoolError) as error:
+                self._done.append(_Prepared(offer, source, error))
+            except BaseException:
+                self._failed.append(offer.key)
+                raise
+
+        self._since[offer.key] = self._clock.now()
+        self._do(offer.key, offer, prepare)
+
+    def take(self) -> tuple[list[_Prepared], list[str]]:
+        """Return what is prepared, and the keys of what failed through a mistake of ours."""
+        done = [self._done.popleft() for _ in range(len(self._done))]
+        failed = [self._failed.popleft() for _ in range(len(self._failed))]
+        for key in [*(one.offer.key for one in done), *failed]:
+            self._since.pop(key, None)
+        return done, failed
+
+    def hung(self) -> set[str]:
+        """Return the keys of what the disk has not given for HANGING_S."""
+        late = self._clock.now() - HANGING_S
+        return {key for key, since in self._since.items() if since < late}
+
+    def _do(self, name: str, offer: Offer, prepare: Callable[[], None]) -> None:
+        if self._preparer.waits(offer):
+            self.later(name, prepare)
+        else:
+            prepare()
+
+    def _prepared(self, offer: Offer, source: Source) -> Piece:
+        return self._preparer.prepare(offer, source, lambda missing: self._say_cut_off(offer.key, missing))
+
+    def _say_cut_off(self, key: str, missing: str) -> None:
+        if key not in self._cut_off:  # it comes again and again
+            self._cut_off.add(key)
+            self._notices.say("segment.cut_off", "warning", name=key, missing=missing)
 
 
 class Loader:
-    """Keeps the mixer's stock filled and the shelves in step with what is heard.
-
-    `factor` tells how fast music is made (generation seconds per audible second, None while unknown).
+    """Keeps the programme's stock filled and the shelves in step with what is heard.
 
     Threads: `step` (and `run`) belongs to one thread. `change_mood` and what is public to read may be used from
     anywhere: they are single assignments.
@@ -48,41 +120,30 @@ class Loader:
 
     def __init__(
         self,
-        mixer: Mixer,
+        programme: Programme,
+        supplies: Sequence[Supply],
+        reader: Reader,
         spool: Spool,
         mood: Mood,
-        builtin: BuiltinSupply,
         notices: Notices,
         clock: Clock,
-        *,
-        levels: Levels,
-        engine: str = "auto",
-        target: int = 3,
-        no_repeat: int = 8,
-        later: Later = at_once,
+        pacing: Pacing | None = None,
     ) -> None:
-        """`later` reads files, where the disk may be waited for."""
-        self._mixer = mixer
-        self._later = later
+        """`supplies`: best first."""
+        self._programme = programme
+        self._supplies = supplies
+        self._reader = reader
         self._spool = spool
         self._mood = mood
-        self._builtin = builtin
         self._notices = notices
         self._clock = clock
-        self._levels = levels
-        self._allowed = ENGINE_SOURCES[engine]
-        self._target = target
-        self._library = Library(spool, mood, no_repeat, engine)
-        self.factor: Callable[[], float | None] = lambda: None
-        self._pacing = Pacing()
+        self._pacing = pacing or Pacing()
         self._stocked: dict[str, Source] = {}
-        self._cut_off: set[str] = set()
         self._events: deque[Event] = deque()
-        self._read: deque[Read] = deque()
-        self._reading_since: dict[str, float] = {}
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
         self._calm = False
+        self._refused_until = 0.0
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
         self.history = History()
@@ -94,20 +155,16 @@ class Loader:
         self._mood_changed = True
 
     def again(self, heard: Heard) -> bool:
-        """Fade over to what was heard before, as soon as it is read or made; return whether it can be had."""
+        """Go back to what was heard before, as soon as it is read or made; return whether it can be had."""
         entry = self._spool.get(heard.key)
-        if entry is None:
-            return heard.source is Source.BUILTIN and self._builtin.again(heard.info, self._mixer.play)
+        if entry is not None:
+            self._reader.play(entry, Source.LIBRARY, self._programme.play)
+            return True
 
-        def read() -> None:
-            try:
-                missing = functools.partial(self._say_cut_off, entry.key)
-                self._mixer.play(load(entry, self._levels, Source.LIBRARY, missing))
-            except (CorruptSegment, OSError) as error:
-                self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
+        def play(piece: Piece) -> None:
+            self._reader.play(piece, piece.source, self._programme.play)
 
-        self._later(f"again {heard.key}", read)
-        return True
+        return any(supply.source is heard.source and supply.again(heard.info, play) for supply in self._supplies)
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop`."""
@@ -122,31 +179,31 @@ class Loader:
         return CALM_S if self._calm else TICK_S
 
     def step(self) -> None:
-        """Follow the mixer, then fill its stock."""
+        """Follow the programme, then fill its stock."""
         self._calm = False
-        self._events.extend(self._mixer.take_events())
+        self._events.extend(self._programme.take_events())
         moved = bool(self._events) or self._mood_changed
         while self._events:  # one by one: a failure may cost one of them, not those behind it
             event = self._events.popleft()
             self._stocked.pop(event.piece.key, None)
             if isinstance(event, Started):
                 self._on_started(event.piece)
-            elif isinstance(event, Dropped):
+            else:
                 log.info("%s leaves the stock unheard", event.piece.key)
-        self._take_read()
+        self._take_prepared()
         if self._mood_changed:
             self._mood_changed = False
-            self._give_way()
+            for supply in self._supplies:
+                supply.change_mood()
+            self._programme.withdraw(lambda piece: not self._mood.matches(piece.info))
+            self._programme.change_soon()
         self._note_source()
         self._fill()
         self._calm = not moved and bool(self._stocked)
 
-    # -- following the mixer -------------------------------------------------------------------------------
-
     def _on_started(self, piece: Piece) -> None:
-        if piece.source is not Source.BUILTIN:  # first of all: what fails here is heard twice
-            self._library.heard(piece.key)
-            self._spool.mark_played(piece.key)
+        for supply in self._supplies:  # first of all: what fails here is heard twice
+            supply.heard(piece)
         self.history.add(piece)
         depth = len(self._spool.ready())
         self.started[piece.source] += 1
@@ -155,8 +212,8 @@ class Loader:
         waited_s = now - self._ready_since.get(piece.key, now)
         if piece.source is Source.FRESH:
             self.last_wait_s = waited_s
-        self._pacing.heard(piece.source, self.factor(), depth >= self._target)
-        self._mixer.prefer_library(self._pacing.library_first)
+        self._pacing.heard(piece.source, depth)
+        self._programme.prefer_library(self._pacing.library_first)
         info = piece.info
         log.info(
             "play %s (%s): generation %s s, at the server %s s, on the shelf %.1f s, queue depth %d",
@@ -170,91 +227,69 @@ class Loader:
 
     def _note_source(self) -> None:
         """Say when what plays comes from another source than before, and why; not when it is wanted so."""
-        now = self._mixer.snapshot()
+        now = self._programme.snapshot()
         source, before = now.playing.source, self._last_source
         if source is before:
             return
         self._last_source = source
-        expected = (
-            now.resting or now.playing.asked or self._allowed == {source} or (before is None and source is Source.BED)
-        )
-        if not expected:
+        alone = [supply.source for supply in self._supplies] == [source]
+        if not (now.resting or now.playing.asked or alone or (before is None and source is Source.BED)):
             self._notices.say(f"source.{source.name.lower()}", "good" if source is Source.FRESH else "info")
-
-    def _give_way(self) -> None:
-        """Drop what is in stock for the old mood, and change over as soon as there is a piece."""
-        self._mixer.withdraw(lambda piece: not self._mood.matches(piece.info))
-        self._mixer.change_soon()
-
-    # -- filling the stock ---------------------------------------------------------------------------------
 
     def _fill(self) -> None:
         now = self._clock.now()
-        ready = self._library.fresh()
-        self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in ready}
-        if Source.FRESH in self._allowed:
-            for entry in ready:
-                if entry.key not in self._stocked and self._room_for(
-                    Source.FRESH, FRESH_AHEAD, in_memory=entry.samples is not None
-                ):
-                    self._offer(entry, Source.FRESH)
-        if Source.LIBRARY in self._allowed and self._room_for(Source.LIBRARY, 1):
-            again = self._library.pick(self._stocked)
-            if again is not None:
-                self._offer(again, Source.LIBRARY)
-        if Source.BUILTIN in self._allowed and self._room_for(Source.BUILTIN, 1) and (piece := self._builtin.take()):
-            self._stocked[piece.key] = Source.BUILTIN
-            self._mixer.offer(piece)
+        if now < self._refused_until:
+            return
+        self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in self._spool.ready()}
+        for supply in self._supplies:
+            while offer := self._next(supply):
+                self._stocked[offer.key] = supply.source
+                self._reader.begin(offer, supply.source)
+                self._take_prepared()
 
-    def _room_for(self, source: Source, ahead: int, *, in_memory: bool = False) -> bool:
-        """Whether there is room for one more: in memory also for what a disk that hangs has not given yet."""
-        late = self._clock.now() - HANGING_S if in_memory else -math.inf
-        hung = {key for key, since in self._reading_since.items() if since < late}
-        return sum(stocked is source and key not in hung for key, stocked in self._stocked.items()) < ahead
+    def _next(self, supply: Supply) -> Offer | None:
+        """Ask a source while there is room: in memory also for what a disk that hangs has not given yet."""
+        held = {key for key, source in self._stocked.items() if source is supply.source}
+        if len(held) < supply.ahead:
+            return supply.next(self._stocked)
+        busy = set(self._stocked)
+        if len(held - self._reader.hung()) < supply.ahead:
+            while offer := supply.next(busy):
+                if offer.samples is not None:
+                    return offer
+                busy.add(offer.key)
+        return None
 
-    def _offer(self, entry: Entry, source: Source) -> None:
-        """Take the entry's place in the stock, and have it read: a disk that hangs keeps no other source waiting."""
-        self._stocked[entry.key] = source
+    def _take_prepared(self) -> None:
+        """Offer what has been prepared, if it is still wanted."""
+        done, failed = self._reader.take()
+        for key in failed:
+            self._stocked.pop(key, None)
+        for one in done:
+            if isinstance(one.piece, Piece) and self._is_wanted(one.offer, one.source):
+                self._programme.offer(one.piece)
+                continue
+            self._stocked.pop(one.offer.key, None)
+            if isinstance(one.piece, SpoolError):
+                log.warning("%s cannot be given a file: %s", one.offer.key, one.piece)
+                self._refused_until = self._clock.now() + REFUSED_S
+            elif isinstance(one.piece, Exception) and isinstance(one.offer, Entry):
+                self._reject(one.offer, one.piece)
 
-        def read() -> None:
-            try:
-                piece = load(entry, self._levels, source, lambda missing: self._say_cut_off(entry.key, missing))
-                self._read.append((entry, source, piece))
-            except (CorruptSegment, OSError) as error:
-                self._read.append((entry, source, error))
-            except BaseException:
-                self._stocked.pop(entry.key, None)
-                self._reading_since.pop(entry.key, None)
-                raise
+    def _is_wanted(self, offer: Offer, source: Source) -> bool:
+        """Whether the mood, and the listener, still want what was prepared."""
+        if isinstance(offer, Piece):
+            return self._mood.matches(offer.info)
+        now = self._spool.get(offer.key)
+        return now is not None and (source is Source.LIBRARY or now.shelf == offer.shelf)
 
-        if entry.samples is not None:
-            read()
-        else:
-            self._reading_since[entry.key] = self._clock.now()
-            self._later(entry.key, read)
-        self._take_read()
-
-    def _take_read(self) -> None:
-        """Offer what has been read, if it is still wanted."""
-        while self._read:
-            entry, source, piece = self._read.popleft()
-            self._reading_since.pop(entry.key, None)
-            now = self._spool.get(entry.key)
-            if isinstance(piece, Piece):
-                if now is not None and (source is Source.LIBRARY or now.shelf == entry.shelf):
-                    self._mixer.offer(piece)
-                    continue
-            elif isinstance(piece, CorruptSegment):
-                self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(piece))
-                self._spool.reject(entry.key, str(piece))
-            elif now is None or now.path == entry.path:  # else it was moved meanwhile, and is tried again
-                self._spool.reject(entry.key, str(piece))
-            self._stocked.pop(entry.key, None)
-
-    def _say_cut_off(self, key: str, missing: str) -> None:
-        if key not in self._cut_off:  # it comes again and again
-            self._cut_off.add(key)
-            self._notices.say("segment.cut_off", "warning", name=key, missing=missing)
+    def _reject(self, entry: Entry, error: Exception) -> None:
+        now = self._spool.get(entry.key)
+        if isinstance(error, CorruptSegment):
+            self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
+        elif now is not None and now.path != entry.path:
+            return  # it was moved meanwhile, and is tried again
+        self._spool.reject(entry.key, str(error))
 
 
 def _seconds(value: float | None) -> str:

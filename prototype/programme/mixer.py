@@ -14,49 +14,29 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from music.metering import Meter
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, SegmentInfo, Source
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
 from programme.crossfade import Crossfade, Handover, Overlap, Ramp, frames_to_phrase, moving_frames, natural_frames
+from programme.programme import (
+    LIBRARY_FIRST,
+    ORDER,
+    Dropped,
+    Event,
+    Left,
+    MixerSnapshot,
+    PlayingView,
+    Started,
+    Stock,
+    Unwanted,
+)
+from programme.voice import Voice, frames_of
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PlayingView:
-    """What is heard now; `asked`: because the listener went back to it."""
-
-    source: Source
-    key: str = ""
-    info: SegmentInfo | None = None
-    elapsed_s: float = 0.0
-    total_s: float | None = None
-    asked: bool = False
-
-
-@dataclass(frozen=True)
-class MixerSnapshot:
-    """The programme at one moment. The counters are frames since the start.
-
-    `levels_db` holds recent block levels (RMS, dBFS, oldest first) for a meter.
-    """
-
-    playing: PlayingView = PlayingView(Source.BED)
-    fading: bool = False
-    paused: bool = False
-    resting: bool = False
-    muted: bool = False
-    volume: float = 1.0
-    stock: dict[Source, int] = field(default_factory=dict)
-    frames: dict[Source, int] = field(default_factory=dict)
-    paused_frames: int = 0
-    silent_frames: int = 0
-    longest_silence_s: float = 0.0
-    levels_db: tuple[float, ...] = ()
 
 
 SKIP_FADE_S: Final = 0.5
@@ -64,75 +44,6 @@ GATE_S: Final = 0.05  # pause, resume and full-scale volume moves
 SHORTEST_PIECE_FRAMES: Final = 4
 SHORTEST_FADE_S: Final = 0.02  # below this a step in level is heard as a click
 BED_FADE_S: Final = 1.0  # how late a missing piece may still come before the bed is chosen
-ORDER: Final = (Source.FRESH, Source.LIBRARY, Source.BUILTIN)
-LIBRARY_FIRST: Final = (Source.LIBRARY, Source.FRESH, Source.BUILTIN)
-
-
-class Endless(Protocol):
-    """A source that can always give more, never above `peak`."""
-
-    peak: float
-
-    def read(self, n_frames: int) -> Samples:
-        """Return the next `n_frames`, float32, shape (n_frames, 2)."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Started:
-    """A piece began to be heard."""
-
-    piece: Piece
-
-
-@dataclass(frozen=True, eq=False)
-class Dropped:
-    """A piece left the stock unheard."""
-
-    piece: Piece
-
-
-@dataclass(frozen=True, eq=False)
-class Left:
-    """The listener has skipped what was heard: the piece does not go on."""
-
-    piece: Piece
-
-
-Event = Started | Dropped | Left
-
-
-class _Voice:
-    """A piece, or the bed where `piece` is None, and how far it has been read."""
-
-    def __init__(self, piece: Piece | None, bed: Endless, *, asked: bool = False) -> None:
-        self.piece = piece
-        self.asked = asked
-        self.position_frames = 0
-        self._bed = bed
-
-    @property
-    def source(self) -> Source:
-        return self.piece.source if self.piece else Source.BED
-
-    @property
-    def remaining_frames(self) -> int | None:
-        """Frames to the end; None for the bed, which has none."""
-        return self.piece.ready_frames - self.position_frames if self.piece else None
-
-    def peak(self, n_frames: int) -> float:
-        """Largest magnitude in the next `n_frames`."""
-        if not self.piece:
-            return self._bed.peak
-        ahead = self.piece.samples[self.position_frames : self.position_frames + n_frames]
-        return float(np.abs(ahead).max(initial=0.0))
-
-    def take(self, n_frames: int) -> Samples:
-        begin = self.position_frames
-        self.position_frames += n_frames
-        if not self.piece:
-            return self._bed.read(n_frames)
-        return self.piece.samples[begin : self.position_frames]
 
 
 @dataclass(frozen=True)
@@ -163,10 +74,8 @@ class Mixer:
         self._bed = bed
         self._inbox: deque[Callable[[], None]] = deque()
         self._events: deque[Event] = deque()
-        self._stock: dict[Source, deque[Piece]] = {source: deque() for source in ORDER}
-        self._again: deque[Piece] = deque()  # what the listener went back to, and from: before all that is in stock
-        self._order = ORDER
-        self._voice = _Voice(None, bed)
+        self._stock = Stock()
+        self._voice = Voice(None, bed)
         self._fade: Crossfade | Handover | None = None
         self._incoming = self._voice  # the voice that fades in while there is a fade
         self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
@@ -190,9 +99,9 @@ class Mixer:
         """Put a piece in stock. One shorter than SHORTEST_PIECE_FRAMES cannot be faded and is dropped."""
         self._inbox.append(lambda: self._stock_up(piece))
 
-    def withdraw(self, unwanted: Callable[[Piece], bool]) -> None:
+    def withdraw(self, unwanted: Unwanted) -> None:
         """Drop the pieces in stock that are `unwanted`: their mood has passed, or the listener dislikes them."""
-        self._inbox.append(lambda: self._forget(unwanted))
+        self._inbox.append(lambda: self._drop(unwanted))
 
     def skip(self) -> None:
         """Go to the next piece within SKIP_FADE_S, or as soon as one is in stock; twice: to the one after it."""
@@ -212,7 +121,7 @@ class Mixer:
 
     def prefer_library(self, prefer: bool) -> None:
         """Let a library piece go first at the next transitions, to spread scarce fresh ones."""
-        self._inbox.append(lambda: setattr(self, "_order", LIBRARY_FIRST if prefer else ORDER))
+        self._inbox.append(lambda: setattr(self._stock, "order", LIBRARY_FIRST if prefer else ORDER))
 
     def pause(self, paused: bool) -> None:
         """Fade to or from silence over GATE_S; while paused nothing is used up."""
@@ -270,7 +179,7 @@ class Mixer:
             resting=self._resting,
             muted=self._muted,
             volume=self._volume_level,
-            stock={source: len(pieces) for source, pieces in self._stock.items()},
+            stock=self._stock.counts(),
             frames=dict(self._heard_frames),
             paused_frames=self._paused_frames,
             silent_frames=silent,
@@ -326,9 +235,9 @@ class Mixer:
             self._mix(out[:n_frames])
         except Exception:
             log.exception("the mixer failed; the bed plays on")
-            self._voice, self._fade = _Voice(None, self._bed), None
+            self._voice, self._fade = Voice(None, self._bed), None
             n_frames = len(out)
-            out[:] = self._bed.read(n_frames)
+            out[:] = frames_of(self._bed, n_frames)
             self._heard_frames[Source.BED] += n_frames
         return n_frames
 
@@ -356,8 +265,7 @@ class Mixer:
         current, remaining = self._voice.piece, self._voice.remaining_frames
         if current and not (self._resting or self._wanted) and (join := self._join(current)):
             return join
-        shelves = () if self._resting else (self._again, *(self._stock[source] for source in self._order))
-        following = next((shelf[0] for shelf in shelves if shelf), None)
+        following = None if self._resting else self._stock.first()
         longest_frames = (
             self._crossfade_frames if self._begun else min(self._crossfade_frames, self._frames(SKIP_FADE_S))
         )
@@ -382,11 +290,9 @@ class Mixer:
 
         From the library only where nothing better waits.
         """
-        best = next((source for source in self._order if self._stock[source]), Source.FRESH)
-        shelves = (
-            [self._again] if self._again else [self._stock[source] for source in dict.fromkeys((Source.FRESH, best))]
-        )
-        for shelf in shelves:
+        first = self._stock.first()
+        fresh = self._stock.of(Source.FRESH) if first not in self._stock.again else ()
+        for shelf in (fresh, self._stock.beside(first)):
             for piece in shelf:
                 after = piece.info.continues if piece.info else None
                 if after is None or current.info is None or after.segment_id != current.info.segment_id:
@@ -420,12 +326,12 @@ class Mixer:
 
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""
-        asked = plan.following in self._again
+        asked = plan.following in self._stock.again
         if plan.following:
-            (self._again if asked else self._stock[plan.following.source]).remove(plan.following)
+            self._stock.take(plan.following)
             self._events.append(Started(plan.following))
             self._begun = True
-        self._incoming = _Voice(plan.following, self._bed, asked=asked)
+        self._incoming = Voice(plan.following, self._bed, asked=asked)
         if plan.joins:
             self._fade = Handover(plan.fade_frames) if plan.fade_frames else None
             self._voice = self._voice if self._fade else self._incoming
@@ -444,25 +350,15 @@ class Mixer:
         if len(piece.samples) < SHORTEST_PIECE_FRAMES:
             self._events.append(Dropped(piece))
         else:
-            self._stock[piece.source].append(piece)
+            self._stock.put(piece)
 
-    def _drop(self, unwanted: Callable[[Piece], bool]) -> None:
-        for source, pieces in self._stock.items():
-            self._events.extend(Dropped(piece) for piece in pieces if unwanted(piece))
-            self._stock[source] = deque(piece for piece in pieces if not unwanted(piece))
-
-    def _forget(self, unwanted: Callable[[Piece], bool]) -> None:
-        self._drop(unwanted)
-        self._again = deque(piece for piece in self._again if not unwanted(piece))
+    def _drop(self, unwanted: Unwanted) -> None:
+        self._events.extend(self._stock.drop(unwanted))
 
     def _play(self, piece: Piece) -> None:
         if len(piece.samples) < SHORTEST_PIECE_FRAMES:
             return
-        left = (self._incoming if self._fade else self._voice).piece
-        self._forget(lambda other: other.key == piece.key)
-        if left and left.key not in {piece.key, *(other.key for other in self._again)}:
-            self._again.appendleft(replace(left, source=Source.LIBRARY) if left.source is Source.FRESH else left)
-        self._again.appendleft(piece)
+        self._events.extend(self._stock.put_first(piece, (self._incoming if self._fade else self._voice).piece))
         self._wanted.clear()
         self._hasten(self._frames(SKIP_FADE_S))
         self._want(self._frames(SKIP_FADE_S))
@@ -472,13 +368,10 @@ class Mixer:
         skip_frames = self._frames(SKIP_FADE_S)
         if self._hasten(skip_frames):
             return
-        if self._wanted and self._wanted[0] <= skip_frames and len(self._wanted) < self._waiting():
+        if self._wanted and self._wanted[0] <= skip_frames and len(self._wanted) < len(self._stock):
             self._wanted.append(skip_frames)
         else:
             self._want(skip_frames)
-
-    def _waiting(self) -> int:
-        return len(self._again) + sum(map(len, self._stock.values()))
 
     def _leave(self, key: str) -> None:
         piece = (self._incoming if self._fade else self._voice).piece
@@ -493,7 +386,11 @@ class Mixer:
         if piece and piece.info:
             over = piece.info.piece_id
             self._events.append(Left(piece))
-            self._drop(lambda other: bool(other.info and other.info.continues and other.info.piece_id == over))
+            self._events.extend(
+                self._stock.drop(
+                    lambda other: bool(other.info and other.info.continues and other.info.piece_id == over), asked=False
+                )
+            )
 
     def _hasten(self, fade_frames: int) -> bool:
         """End a fade that has longer to go within `fade_frames`; return whether there was one."""

@@ -16,7 +16,7 @@ from generation.jobs import GeneratorSnapshot
 from music.segment import Source
 from music.stations import Station
 from programme.history import Heard
-from programme.mixer import MixerSnapshot
+from programme.programme import MixerSnapshot
 from spool.spool import SpoolSnapshot
 
 

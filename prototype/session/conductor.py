@@ -255,8 +255,9 @@ class Conductor:
                     self._keep(piece)
 
     def _keep(self, piece: Piece) -> Answer:
-        """Like a piece, as far as it was made."""
-        return self._kept(self._spool.keep(piece.key, piece.samples[: piece.ready_frames], piece.info), piece)
+        """Like a piece, as far as it was made. Of a file in VLC's list there are no samples here."""
+        samples = piece.samples[: piece.ready_frames] if len(piece.samples) else None
+        return self._kept(self._spool.keep(piece.key, samples, piece.info), piece)
 
     def _kept(self, kept: bool, piece: Piece) -> Answer:
         if not kept:

@@ -1,12 +1,13 @@
 """The first moment: keep other programs out of the spool, open the loudspeaker, and be heard.
 
-Only what is quick to import stands here: soft noise is played while numpy and all else that makes music is imported.
+Only what is quick to import stands here: the bed is played while numpy and all else that makes music is imported.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,9 @@ from typing import Final
 from base.errors import StartupError
 from base.notices import Notices
 from base.workers import Clock, Worker, within
-from builtin.bed import Prelude
+from builtin.bed import Bed
 from config import Settings
+from music.segment import Endless
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
 from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
@@ -32,7 +34,7 @@ class Opening:
     `player` is None in the mode that plays files, which has nothing to play yet. Threads: the main thread.
     """
 
-    def __init__(self, settings: Settings, libvlc: LibVlc, clock: Clock) -> None:
+    def __init__(self, settings: Settings, libvlc: LibVlc, clock: Clock, bed: Endless | None = None) -> None:
         self.settings = settings
         self.libvlc = libvlc
         self.clock = clock
@@ -43,11 +45,10 @@ class Opening:
         if "volume" not in settings.given:
             remembered = within(DISK_S, lambda: load_volume(settings.spool_dir), None)
         self.volume = (settings.volume if remembered is None else remembered) / 100
+        self.bed = bed or Bed()
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
-            self.player = StreamPlayer(
-                Prelude(self.volume).read, libvlc, self.notices, clock, real_device=settings.real_device
-            )
+            self.player = StreamPlayer(self._bed_alone, libvlc, self.notices, clock, real_device=settings.real_device)
         self._workers: list[Worker] = []
 
     def start(self) -> None:
@@ -60,6 +61,10 @@ class Opening:
         within(DISK_S, self._take_spool, None)
         if self.player is not None:
             self.begin("player", self.player.run)
+
+    def _bed_alone(self, n_frames: int) -> bytes:
+        """Return what the mixer will go on with, as loud as it will have it."""
+        return array("f", [self.volume * value for value in array("f", self.bed.read(n_frames))]).tobytes()
 
     def _take_spool(self) -> None:
         with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses

@@ -1,4 +1,4 @@
-"""All that is heard: spool → loader → mixer → player. It takes over from the opening.
+"""All that is heard: spool → sources → loader → programme → player. It takes over from the opening.
 
 Nothing in here needs the network, the screen or the keyboard, so that their slow imports and their troubles come
 when there is music already.
@@ -14,21 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from base.workers import Errands, Worker
 from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
+from config import Settings
 from music.audio_files import tags_of
-from music.segment import CHANNELS, Samples, Source
+from music.segment import SAMPLE_RATE_HZ, Source
 from music.stations import Mood, Station
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
 from programme.history import Heard, History
-from programme.loader import Loader
+from programme.loader import Loader, Reader
 from programme.mixer import Mixer
-from programme.supplies import ENGINE_SOURCES, BuiltinSupply, Levels, Openings, Playlist
+from programme.performances import Begin, BuiltinSupply, Openings
+from programme.programme import Programme
+from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
 from session.opening import Opening
 from spool.spool import Spool
 
@@ -39,6 +40,16 @@ OPENING: Final = "opening.wav"
 MUSIC_S: Final = 0.8
 OPEN_S: Final = 1.0
 DISK_END_S: Final = 0.8  # for all that is still to be written at the end, on a disk that may hang
+ORDERS: Final[dict[str, tuple[Source, ...]]] = {
+    "auto": (Source.FRESH, Source.LIBRARY, Source.BUILTIN),
+    "acestep": (Source.FRESH, Source.LIBRARY),
+    "builtin": (Source.BUILTIN,),
+}
+
+
+def order(settings: Settings) -> tuple[Source, ...]:
+    """Return the sources that the listener wants to hear, best first."""
+    return (Source.LIBRARY,) if settings.play_library else ORDERS[settings.engine]
 
 
 class Sound:
@@ -47,54 +58,88 @@ class Sound:
     Threads: built, started and stopped by the main thread. `programme` takes commands from anywhere.
     """
 
-    def __init__(self, opening: Opening, station: Station) -> None:
-        settings = opening.settings
-        self.settings = settings
-        self.clock = opening.clock
-        self.stop_event = opening.stop_event
-        self.notices = opening.notices
+    def __init__(
+        self,
+        opening: Opening,
+        station: Station,
+        *,
+        spool: Spool | None = None,
+        begin: Begin | None = None,
+        rate_hz: int = SAMPLE_RATE_HZ,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Tests put doubles in the place of the spool and of the built-in engine, and have fewer frames a second."""
+        rng = rng or random.Random()
+        settings = self.settings = opening.settings
+        self.clock, self.notices, self.stop_event = opening.clock, opening.notices, opening.stop_event
         self.on_thread_failure = opening.on_thread_failure
         self._opening = opening
-        asked_for = bool(settings.given & {"station", "prompt"})
-        self.mood = Mood(station, random.randrange(station.variations), asked_for=asked_for)
-        self.spool = Spool(settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock)
-        self.recorder = Recorder(self.notices)
         self._errands, self._reader = Errands(), Errands()
         self._started = self._hanging = False
         self._recording: Worker | None = None
-        levels = Levels(settings.target_lufs, settings.cue_dbfs)
-        orchestra = Orchestra(settings.soundfont, self.notices.say)
-        version = builtin_engine.version(orchestra.sound)
-        begin = functools.partial(builtin_engine.begin, cast=orchestra.cast, tail_s=settings.crossfade_seconds)
-        self._builtin = BuiltinSupply(
-            begin, self.mood, levels, self.clock,
-            random.choice(FIRST_SEEDS), growing=opening.player is not None,
-            openings=Openings(settings.spool_dir / OPENING, version, self.later),
-        )  # fmt: skip
-        engine = "library" if settings.play_library else settings.engine
-        self._has_builtin = Source.BUILTIN in ENGINE_SOURCES[engine]
-        self._mixer = Mixer(builtin_engine.Bed(), crossfade_s=settings.crossfade_seconds, volume=opening.volume)
-        self.loader = Loader(
-            self._mixer, self.spool, self.mood, self._builtin, self.notices, self.clock,
-            levels=levels, engine=engine, target=settings.prefetch_target, no_repeat=settings.library_no_repeat,
-            later=self._read,
-        )  # fmt: skip
-        self.programme: Mixer | PlaylistPlayer = self._mixer
-        self._playlist: Playlist | None = None
-        self.player: StreamPlayer | PlaylistPlayer
-        if opening.player is not None:
-            self.player = opening.player
-        else:
-            self._playlist = playlist = Playlist(
-                self.spool, self.mood, self._builtin,
-                engine=engine, no_repeat=settings.library_no_repeat, later=self.later,
-            )  # fmt: skip
-            self.programme = self.player = PlaylistPlayer(
-                playlist.next_file, playlist.on_started, opening.libvlc, self.notices, self.clock,
-                volume=opening.volume, real_device=settings.real_device,
-            )  # fmt: skip
+        self.order = order(settings)
+        asked_for = bool(settings.given & {"station", "prompt"})
+        self.mood = Mood(station, rng.randrange(station.variations), asked_for=asked_for)
+        self.spool = spool or Spool(
+            settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock
+        )
+        self.recorder = Recorder(self.notices)
         self.server = SoundServer(self.notices)
+        self._levels = Levels(settings.target_lufs, settings.cue_dbfs)
+        self.builtin = self._builtin_supply(begin, rng.choice(FIRST_SEEDS))
+        self.pacing = Pacing(target=settings.prefetch_target)
+        self.programme: Programme
+        self.player: StreamPlayer | PlaylistPlayer
+        self._begin_playing: Callable[[], object]
+        if opening.player is not None:
+            preparer = self._play_stream(opening, opening.player, rate_hz)
+        else:
+            preparer = self._play_files(opening)
         self.player.hearing = lambda: self.server.hearing
+        self.loader = Loader(
+            self.programme,
+            supplies(self.order, self.spool, self.mood, self.builtin, settings.library_no_repeat),
+            Reader(preparer, self.notices, self.clock, self._read),
+            self.spool, self.mood, self.notices, self.clock,
+            self.pacing,
+        )  # fmt: skip
+
+    def _builtin_supply(self, begin: Begin | None, seed: int) -> BuiltinSupply:
+        openings = None
+        growing = self._opening.player is not None
+        if begin is None:
+            orchestra = Orchestra(self.settings.soundfont, self.notices.say)
+            begin = functools.partial(builtin_engine.begin, cast=orchestra.cast, tail_s=self.settings.crossfade_seconds)
+            version = builtin_engine.version(orchestra.sound)
+            openings = Openings(self.settings.spool_dir / OPENING, version, self.later)
+        return BuiltinSupply(begin, self.mood, self._levels, self.clock, seed, openings=openings, growing=growing)
+
+    def _play_stream(self, opening: Opening, player: StreamPlayer, rate_hz: int) -> Preparer:
+        """Have the player pull the mixer, which goes on with the bed; returns what the mixer is fed with."""
+        mixer = Mixer(opening.bed, crossfade_s=self.settings.crossfade_seconds, volume=opening.volume, rate_hz=rate_hz)
+
+        def feed(n_frames: int) -> bytes:
+            block = mixer.read(n_frames)
+            self.recorder.take(block)
+            return block.tobytes()
+
+        def take_over() -> None:
+            player.is_paused = lambda: mixer.wished_paused
+            player.watch_device(lambda present: mixer.hold(not present))
+            player.feed = feed
+
+        self.programme, self.player, self._begin_playing = mixer, player, take_over
+        return Decoded(self._levels)
+
+    def _play_files(self, opening: Opening) -> Preparer:
+        """Have VLC play files from a list of its own; returns what the list is fed with."""
+        player = PlaylistPlayer(
+            opening.libvlc, self.notices, self.clock, self.later,
+            volume=opening.volume, real_device=self.settings.real_device,
+        )  # fmt: skip
+        self.programme = self.player = player
+        self._begin_playing = lambda: opening.begin("player", player.run)
+        return Filed(self.spool)
 
     @property
     def player_state(self) -> str:
@@ -108,26 +153,21 @@ class Sound:
         self._opening.begin("errands", self._errands.run, awaited=False)
         self._opening.begin("reader", self._reader.run, awaited=False)
         self._opening.begin("spool", self.spool.run, awaited=False)
-        if self._has_builtin:
-            self._opening.begin(
-                "builtin", self._builtin.run, awaited=False
-            )  # in the middle of a piece, holding nothing
+        if Source.BUILTIN in self.order:
+            self._opening.begin("builtin", self.builtin.run, awaited=False)  # in the middle of a piece, holding nothing
         self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
             self.record(self.settings.recording_path)
-        if isinstance(self.player, StreamPlayer):
-            self._take_over(self.player)
-            self._opening.begin("loader", self.loader.run)
-        else:
-            self._opening.begin("player", self.player.run)
+        self._begin_playing()
+        self._opening.begin("loader", self.loader.run)
         self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:
             self._opening.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
 
     def wait(self) -> None:
         """Return when there is music, or after MUSIC_S: what is imported meanwhile would only delay it."""
-        if self._has_builtin:
-            self.clock.wait(self._builtin.begun, MUSIC_S)
+        if Source.BUILTIN in self.order:
+            self.clock.wait(self.builtin.begun, MUSIC_S)
 
     def stop(self) -> None:
         """End the sound and give the spool free; within DISK_END_S for what is still to be written."""
@@ -144,12 +184,10 @@ class Sound:
     @property
     def history(self) -> History:
         """What was heard."""
-        return (self._playlist or self.loader).history
+        return self.loader.history
 
     def again(self, heard: Heard) -> bool:
         """Go to what was heard before, and come back after it; return whether it can be had."""
-        if self._playlist and isinstance(self.programme, PlaylistPlayer):
-            return self._playlist.again(heard, self.programme.play)
         return self.loader.again(heard)
 
     def record(self, path: Path, *, new: bool = False) -> None:
@@ -189,25 +227,3 @@ class Sound:
             self._reader.do(name, errand)
         else:
             errand()
-
-    def _take_over(self, player: StreamPlayer) -> None:
-        """Let the player pull the programme, faded in from the prelude."""
-        prelude = player.feed
-
-        def first_block(n_frames: int) -> bytes:
-            player.feed = self._feed
-            before = np.frombuffer(prelude(n_frames), np.float32).reshape(-1, CHANNELS)
-            angle = np.linspace(0.0, np.pi / 2, n_frames, dtype=np.float32)[:, np.newaxis]
-            return (before * np.cos(angle) + self._block(n_frames) * np.sin(angle)).tobytes()
-
-        player.is_paused = lambda: self._mixer.wished_paused
-        player.watch_device(lambda present: self._mixer.hold(not present))
-        player.feed = first_block
-
-    def _feed(self, n_frames: int) -> bytes:
-        return self._block(n_frames).tobytes()
-
-    def _block(self, n_frames: int) -> Samples:
-        block = self._mixer.read(n_frames)
-        self.recorder.take(block)
-        return block

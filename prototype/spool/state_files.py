@@ -20,17 +20,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from base.files import open_safely, read_safely, replace_safely
+from base.workers import Later, at_once
 from music.segment import Recipe
 
 log = logging.getLogger(__name__)
 
 Known = list[tuple[str, Recipe]]
-Later = Callable[[str, Callable[[], None]], None]
-
-
-def at_once(_name: str, errand: Callable[[], None]) -> None:
-    """Do it here and now, for who may wait for the disk."""
-    errand()
 
 
 class JobsFile:

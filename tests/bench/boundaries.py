@@ -20,7 +20,7 @@ from typing import Final
 import soundfile
 
 from bench.material import album, fill_spool, joined
-from builtin.engine import Bed
+from builtin.bed import Bed
 from listening.alignment import Comparison, compare
 from listening.listening import (
     RATE_HZ,
@@ -33,6 +33,7 @@ from listening.listening import (
     silences,
 )
 from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
+from programme.voice import frames_of
 
 FILE_S: Final = 6.0
 CROSSFADE_S: Final = 2.0
@@ -69,7 +70,7 @@ def measure(count: int, *, busy: bool) -> dict[str, Boundaries | None]:
         files = album(room.folder, count, FILE_S)
         material = joined(files)
         own = _own(material)
-        with_bed = _own(material, Bed().read(10 * RATE_HZ))  # it may be heard at the start, and is sharper
+        with_bed = _own(material, frames_of(Bed(), 10 * RATE_HZ))  # it may be heard at the start, and is sharper
         seconds = count * FILE_S + TAIL_S
         found: dict[str, Boundaries | None] = {}
         found["stream"] = _stream(room, files, count * FILE_S, with_bed)

@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 
 from bench.material import CUE_DBFS, marker
-from builtin.engine import Bed
+from builtin.bed import Bed
 from listening.listening import RATE_HZ, Stretch, blocks, dbfs, levels, loudness_lufs, neighbour_jumps, quiet_stretches
 from music.analysis import analyse, to_piece
 from music.decoding import decode
 from music.segment import Piece, Samples, Source
-from programme.mixer import Mixer, Started
+from programme.mixer import Mixer
+from programme.programme import Started
 
 TARGET_LUFS: Final = -23.0
 BLOCK_FRAMES: Final = 4096

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
-from builtin.engine import Bed, numpy_cast, perform, render
+from builtin.engine import numpy_cast, perform, render
 from builtin.harmony import MAJOR, MINOR, parse_key
 from builtin.score import Drum, Note, Role, Score, amplitude, velocity_of
 from builtin.studio import Convolver
@@ -497,39 +497,3 @@ def test_the_room_is_convolution_however_the_sound_is_cut() -> None:
     room = Convolver(heard)
     parts = [room.process(part) for part in np.split(sound, (7, 1000, 1001, 4000), axis=1)]
     assert np.allclose(np.concatenate(parts, axis=1), expected, atol=1e-3)
-
-
-# -- the bed ----------------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(0, 5000), min_size=1, max_size=30), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
-def test_the_bed_does_not_depend_on_the_block_size(splits: list[int], seed: int) -> None:
-    """Any split of the reading gives the same samples."""
-    whole, parts = Bed(seed), Bed(seed)
-    expected = whole.read(sum(splits))
-    got = np.concatenate([parts.read(n) for n in splits])
-    assert got.dtype == np.float32 and got.shape == (sum(splits), 2)
-    assert np.array_equal(got, expected)
-
-
-def test_the_bed_is_soft_steady_and_seamless() -> None:
-    """-38 dBFS throughout, no click where a loop closes, no repetition, wider than mono, dull above 4 kHz."""
-    samples = Bed().read(30 * SAMPLE_RATE_HZ)
-    assert 10 * np.log10(float((samples.astype(float) ** 2).mean())) == pytest.approx(-38, abs=0.3)
-    assert np.abs(block_levels_db(samples, 0.5) + 38).max() < 2
-    steps = np.diff(samples, axis=0)
-    assert np.abs(steps).max() < 7 * steps.std()
-    mono = samples[:, 0] + samples[:, 1]
-    spectrum = np.abs(np.fft.rfft(mono, 2 * len(mono))) ** 2
-    repeats = np.fft.irfft(spectrum)[: len(mono)]
-    assert repeats[SAMPLE_RATE_HZ:].max() < 0.6 * repeats[0]
-    assert np.corrcoef(samples[:, 0], samples[:, 1])[0, 1] < 0.8
-    assert spectrum[len(spectrum) // 6 :].sum() < 0.01 * spectrum.sum()
-
-
-def test_the_bed_has_the_level_asked_for() -> None:
-    """The level is a parameter, in dBFS RMS; another seed is another noise."""
-    quiet = Bed(seed=1, level_dbfs=-50).read(SAMPLE_RATE_HZ * 4)
-    assert 20 * np.log10(float(quiet.std())) == pytest.approx(-50, abs=0.5)
-    assert not np.array_equal(Bed(1).read(100), Bed(2).read(100))

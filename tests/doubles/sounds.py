@@ -50,9 +50,9 @@ class QuietBed:
     LEVEL = 0.01
     peak = LEVEL
 
-    def read(self, n_frames: int) -> Samples:
+    def read(self, n_frames: int) -> bytes:
         """Return a constant."""
-        return np.full((n_frames, 2), self.LEVEL, dtype=np.float32)
+        return np.full((n_frames, 2), self.LEVEL, dtype=np.float32).tobytes()
 
 
 def info_for(samples: Samples, prompt: str = "soft keys") -> SegmentInfo:

@@ -45,6 +45,9 @@ class Witness:
             raise SpoolError(f"cannot write {destination}")
         return self.client.download(file, destination, stop)
 
+    def close(self) -> None:
+        """There is nobody to wait for."""
+
     def health(self) -> None:
         """Ask whether it is there."""
         self.client.health()

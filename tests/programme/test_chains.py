@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from doubles.sounds import QuietBed, info
 from music.segment import SAMPLE_RATE_HZ, Continuation, Piece, Samples, Source
-from programme.mixer import Dropped, Left, Mixer, Started
+from programme.mixer import Mixer
+from programme.programme import Dropped, Left, Started
 
 RATE_HZ = 1000
 SCALE = SAMPLE_RATE_HZ // RATE_HZ

@@ -15,7 +15,8 @@ from music import audio_files
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
 from music.stations import Mood, Station
 from programme.mixer import Mixer
-from programme.supplies import BuiltinSupply, Levels, Openings
+from programme.performances import BuiltinSupply, Openings
+from programme.supplies import Levels
 
 LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
 PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
@@ -67,7 +68,7 @@ def test_the_first_piece_of_a_mood_is_there_when_four_seconds_of_it_are() -> Non
     early: list[tuple[int, int, int]] = []
 
     def look(number: int) -> None:
-        if len(engine.begun) == 1 and number >= 2 and (piece := target.take()):
+        if len(engine.begun) == 1 and number >= 2 and (piece := target.next()):
             early.append((number, piece.ready_frames, len(piece.samples)))
             engine.piece_taken = piece  # type: ignore[attr-defined]
 
@@ -87,10 +88,10 @@ def test_the_next_piece_is_made_whole() -> None:
     engine, mood = Engine(), Mood(LOFI)
     target = supply(engine, mood)
     target.step()
-    assert (first := target.take()) is not None
+    assert (first := target.next()) is not None
     assert first.growth is not None
     target.step()
-    assert (second := target.take()) is not None
+    assert (second := target.next()) is not None
     assert second.growth is None
 
 
@@ -106,7 +107,7 @@ def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     engine = Quiet()
     target = supply(engine, Mood(LOFI), growing=False)
     target.step()
-    piece = target.take()
+    piece = target.next()
     assert piece is not None
     assert piece.info is not None
     assert (piece.info.cue_in_frames, piece.info.cue_out_frames) == (0, len(piece.samples))
@@ -126,7 +127,7 @@ def test_pieces_are_of_two_to_four_minutes_and_their_tempo_is_known() -> None:
         target = BuiltinSupply(begin, Mood(station), LEVELS, FakeClock())
         for _ in range(4):
             target.step()
-            assert (piece := target.take()) is not None
+            assert (piece := target.next()) is not None
             assert piece.info is not None
             assert piece.info.recipe.bpm == bpm
     assert all(120 <= recipe.duration_s <= 240 for recipe in asked)
@@ -137,9 +138,9 @@ def test_no_piece_is_made_before_it_is_asked_for() -> None:
     """The one in stock is enough: a third would only fill the memory."""
     target = supply(Engine(), Mood(LOFI))
     target.step()
-    taken = [target.take() is not None]
+    taken = [target.next() is not None]
     wanted = [target.wanted]
-    taken.append(target.take() is not None)
+    taken.append(target.next() is not None)
     wanted.append(target.wanted)
     assert (taken, wanted) == ([True, False], [False, True])
 
@@ -148,7 +149,7 @@ def test_files_are_made_whole() -> None:
     """A list of files has no use for half a piece."""
     target = supply(Engine(), Mood(LOFI), growing=False)
     target.step()
-    assert (piece := target.take()) is not None
+    assert (piece := target.next()) is not None
     assert piece.growth is None
 
 
@@ -164,9 +165,9 @@ def test_a_piece_of_a_mood_that_has_passed_is_not_made_to_its_end() -> None:
     engine.on_stretch = change
     target.step()
     assert engine.made == 4
-    assert target.take() is None
+    assert target.next() is None
     target.step()
-    assert (piece := target.take()) is not None
+    assert (piece := target.next()) is not None
     assert piece.info is not None
     assert piece.info.recipe.station == "piano"
     assert piece.growth is not None
@@ -209,7 +210,7 @@ def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> 
     later = Engine()
     target = supply(later, Mood(LOFI), Openings(path, "v1"))
     at_once: list[Piece | None] = []
-    later.on_stretch = lambda number: at_once.append(target.take()) if number == 0 and not at_once else None
+    later.on_stretch = lambda number: at_once.append(target.next()) if number == 0 and not at_once else None
     target.step()
     assert later.begun[0] == seed
     assert later.begun[1] != seed
@@ -231,7 +232,7 @@ def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: 
     later = Other()
     target = supply(later, Mood(LOFI), Openings(path, "v1"))
     pieces: list[Piece | None] = []
-    later.on_stretch = lambda number: pieces.append(target.take()) if number == 0 and not pieces else None
+    later.on_stretch = lambda number: pieces.append(target.next()) if number == 0 and not pieces else None
     target.step()
     assert pieces[0] is not None
     steps = np.abs(np.diff(pieces[0].samples[:, 0]))
@@ -259,11 +260,11 @@ def test_a_stale_or_broken_opening_is_ignored(tmp_path: Path, change: str) -> No
     target = supply(engine, Mood(station), Openings(path, version))
     target.step()
     assert engine.begun[0] == 11
-    assert target.take() is not None
+    assert target.next() is not None
 
 
 def test_a_disk_that_refuses_costs_nothing(tmp_path: Path) -> None:
     """An opening that cannot be kept is no failure."""
     target = supply(Engine(), Mood(LOFI), Openings(tmp_path / "no" / "such" / "opening.wav", "v1"))
     target.step()
-    assert target.take() is not None
+    assert target.next() is not None

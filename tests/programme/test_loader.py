@@ -14,12 +14,15 @@ from doubles.simulated_time import FakeClock
 from doubles.sounds import QuietBed, info, performed, tone
 from music.segment import SAMPLE_RATE_HZ, Performance, Recipe, Source
 from music.stations import Mood, Station
-from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader
+from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
 from programme.mixer import Mixer
-from programme.supplies import BuiltinSupply, Levels, Library, Pacing, load
+from programme.performances import BuiltinSupply
+from programme.programme import ORDER
+from programme.supplies import Decoded, Levels, Library, Pacing, supplies
 from spool.spool import Spool
 
 LEVELS = Levels(-23.0, -45.0)
+ACESTEP = (Source.FRESH, Source.LIBRARY)
 LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
 PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
 SECONDS = 3.0
@@ -33,7 +36,7 @@ def render(_recipe: Recipe, seed: int) -> Performance:
 class Room:
     """A spool, a loader and a mixer, driven by hand."""
 
-    def __init__(self, folder: Path, engine: str = "auto", no_repeat: int = 2, target: int = 3) -> None:
+    def __init__(self, folder: Path, order: tuple[Source, ...] = ORDER, no_repeat: int = 2) -> None:
         self.clock = FakeClock()
         self.notices = Notices(self.clock)
         self.spool = Spool(folder, 1024, self.notices, self.clock)
@@ -41,10 +44,9 @@ class Room:
         self.mood = Mood(LOFI)
         self.mixer = Mixer(QuietBed(), crossfade_s=0.5)
         self.builtin = BuiltinSupply(render, self.mood, LEVELS, self.clock)
-        self.loader = Loader(
-            self.mixer, self.spool, self.mood, self.builtin, self.notices, self.clock,
-            levels=LEVELS, engine=engine, target=target, no_repeat=no_repeat,
-        )  # fmt: skip
+        self.reader = Reader(Decoded(LEVELS), self.notices, self.clock)
+        sources = supplies(order, self.spool, self.mood, self.builtin, no_repeat)
+        self.loader = Loader(self.mixer, sources, self.reader, self.spool, self.mood, self.notices, self.clock)
         self.heard: list[tuple[Source, str]] = []
 
     def add(self, name: str, *, station: str = "lofi", shelf: str = "ready") -> str:
@@ -104,7 +106,7 @@ def test_two_are_decoded_ahead_and_stay_ready_on_disk(room: Room) -> None:
 def hang(room: Room) -> list[Callable[[], None]]:
     """Let the disk hang: what is to be read waits in the list that is returned."""
     waiting: list[Callable[[], None]] = []
-    room.loader._later = lambda _, errand: waiting.append(errand)
+    room.reader.later = lambda _, errand: waiting.append(errand)
     return waiting
 
 
@@ -195,7 +197,7 @@ def test_two_library_pieces_are_mixed_with_builtin_music(room: Room) -> None:
 
 def test_acestep_only_repeats_rather_than_falls_to_noise(tmp_path: Path) -> None:
     """ENGINE=acestep has no built-in music: the one library piece plays again and again."""
-    room = Room(tmp_path, engine="acestep")
+    room = Room(tmp_path, order=ACESTEP)
     key = room.add("only", shelf="played")
     room.play(12)
     assert set(room.keys(Source.LIBRARY)) == {key}
@@ -204,7 +206,7 @@ def test_acestep_only_repeats_rather_than_falls_to_noise(tmp_path: Path) -> None
 
 def test_builtin_only_leaves_the_queue_alone(tmp_path: Path) -> None:
     """ENGINE=builtin plays neither the queue nor the library."""
-    room = Room(tmp_path, engine="builtin")
+    room = Room(tmp_path, order=(Source.BUILTIN,))
     room.add("fresh")
     room.play(8)
     assert {source for source, _ in room.heard} <= {Source.BUILTIN, Source.BED}
@@ -217,12 +219,12 @@ def test_liked_pieces_come_before_played_ones(tmp_path: Path) -> None:
     room.add("played", shelf="played")
     kept = room.add("kept", shelf="played")
     room.spool.keep(kept)
-    assert Library(room.spool, room.mood, 2, "auto").pick([]) == room.spool.get(kept)
+    assert Library(room.spool, room.mood, 2).next([]) == room.spool.get(kept)
 
 
 def test_play_library_plays_only_what_was_liked(tmp_path: Path) -> None:
     """--play-library: the likes, again and again, and nothing that was merely played."""
-    room = Room(tmp_path, engine="library")
+    room = Room(tmp_path, order=(Source.LIBRARY,))
     room.add("played", shelf="played")
     liked = room.add("liked", station="piano", shelf="played")
     room.spool.keep(liked)
@@ -282,9 +284,9 @@ def test_builtin_music_of_the_old_mood_is_thrown_away(room: Room) -> None:
     """A built-in piece that was rendered for the old mood is not used for the new one."""
     room.builtin.step()
     room.mood.change(PIANO)
-    assert room.builtin.take() is None
+    assert room.builtin.next() is None
     room.builtin.step()
-    piece = room.builtin.take()
+    piece = room.builtin.next()
     assert piece is not None
     assert piece.info is not None
     assert piece.info.recipe.station == "piano"
@@ -305,20 +307,20 @@ def test_waiting_time_and_queue_depth_are_logged(room: Room, caplog: pytest.LogC
 @pytest.mark.parametrize(("factor", "fresh_share"), [(0.5, 1.0), (1.0, 1.0), (2.0, 0.5), (1.5, 2 / 3), (3.0, 1 / 3)])
 def test_scarce_fresh_music_is_spread(factor: float, fresh_share: float) -> None:
     """With generation f times slower than playback, one in f pieces is fresh."""
-    pacing, heard = Pacing(), []
+    pacing, heard = Pacing(lambda: factor), []
     for _ in range(120):
         source = Source.LIBRARY if pacing.library_first else Source.FRESH
-        pacing.heard(source, factor, queue_full=False)
+        pacing.heard(source, 0)
         heard.append(source)
     assert heard.count(Source.FRESH) / 120 == pytest.approx(fresh_share, abs=0.02)
 
 
 def test_a_full_queue_ends_the_spreading() -> None:
     """Nothing is held back when the queue is full."""
-    pacing = Pacing()
-    pacing.heard(Source.FRESH, 3.0, queue_full=False)
+    pacing = Pacing(lambda: 3.0, target=2)
+    pacing.heard(Source.FRESH, 1)
     assert pacing.library_first
-    pacing.heard(Source.LIBRARY, 3.0, queue_full=True)
+    pacing.heard(Source.LIBRARY, 2)
     assert not pacing.library_first
 
 
@@ -330,7 +332,7 @@ def test_a_listeners_cut_file_is_played_and_said_once(room: Room, tmp_path: Path
     whole = (tmp_path / "kept" / "mine.aiff").read_bytes()
     (tmp_path / "kept" / "mine.aiff").write_bytes(whole[: len(whole) // 2])
     room.spool.close()
-    again = Room(tmp_path, engine="library", no_repeat=0)
+    again = Room(tmp_path, order=(Source.LIBRARY,), no_repeat=0)
     again.play(3, builtin=False)
     again.notices.say("spool.writable")
     again.play(3, builtin=False)
@@ -348,7 +350,7 @@ def test_a_listeners_own_file_is_measured_and_played(room: Room, tmp_path: Path)
     room.spool.close()
     again = Room(tmp_path)
     entry = again.spool.library()[0]
-    piece = load(entry, LEVELS, Source.LIBRARY, pytest.fail)
+    piece = Decoded(LEVELS).prepare(entry, Source.LIBRARY, pytest.fail)
     assert piece.info is None
     assert abs(piece.samples).max() < 0.2
     again.play(1)

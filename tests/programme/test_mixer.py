@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from doubles.sounds import QuietBed, info, piece, tone
 from music.segment import SAMPLE_RATE_HZ, Piece, Recipe, Samples, Source
 from programme.crossfade import PEAK_LIMIT, Overlap, angles, gains, moving_frames
-from programme.mixer import Dropped, Mixer, Started
+from programme.mixer import Mixer
+from programme.programme import Dropped, Started
 
 RATE_HZ = 1000
 FADE_S = 0.4

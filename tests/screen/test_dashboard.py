@@ -25,14 +25,15 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from base.notices import Notice
-from builtin.engine import Bed
+from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import piece
 from generation.jobs import GeneratorSnapshot, JobView, ServerState
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import Station
 from programme.history import Heard
-from programme.mixer import Mixer, MixerSnapshot, PlayingView
+from programme.mixer import Mixer
+from programme.programme import MixerSnapshot, PlayingView
 from screen.dashboard import FRAME_S, WHOLE_S, Dashboard, render
 from screen.plain_lines import PlainLog
 from screen.view import ControlsView, Mode, Snapshot, TimerView

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from music.segment import SAMPLE_RATE_HZ, Source
-from programme.mixer import MixerSnapshot
+from programme.programme import MixerSnapshot
 from screen.plain_lines import stats_dict, summary_lines
 from screen.view import Snapshot
 from tools.screens import afternoon

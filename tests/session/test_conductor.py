@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import config
-from builtin.engine import Bed
+from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, piece, tone
 from music.segment import SAMPLE_RATE_HZ, Growth, Source

@@ -18,7 +18,7 @@ from doubles.sounds import info
 from music.segment import Source
 from music.stations import builtin_stations
 from programme.history import Heard
-from programme.mixer import MixerSnapshot, PlayingView
+from programme.programme import MixerSnapshot, PlayingView
 from screen.controls import Act, Command, Set, VolumeTo
 from screen.view import Snapshot
 from session import mpris

@@ -12,7 +12,7 @@ from generation.jobs import GeneratorSnapshot, JobView, ServerState
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import builtin_stations
 from programme.history import Heard
-from programme.mixer import MixerSnapshot, PlayingView
+from programme.programme import MixerSnapshot, PlayingView
 from screen.view import ControlsView, Mode, Snapshot, TimerView
 from spool.spool import SpoolSnapshot
 

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from base.notices import Notices
-from builtin.engine import Bed
+from builtin.bed import Bed
 from doubles.fake_audio import good_wav
 from doubles.simulated_time import FakeClock
 from doubles.sounds import performed
 from music.analysis import decode, ingest
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import Mood, builtin_stations
-from programme.loader import Loader
+from programme.loader import Loader, Reader
 from programme.mixer import Mixer
-from programme.supplies import BuiltinSupply, Levels
+from programme.performances import BuiltinSupply
+from programme.supplies import Decoded, Levels, supplies
 from spool.spool import Spool
 
 STATM: Final = Path("/proc/self/statm")
@@ -54,9 +55,9 @@ class Chain:
         builtin = BuiltinSupply(lambda recipe, seed: performed(decode(folder / "none")), mood, self._levels, clock)
         self.spool = Spool(folder, SPOOL_MB, notices, clock)
         self.mixer = Mixer(Bed())
-        self.loader = Loader(
-            self.mixer, self.spool, mood, builtin, notices, clock, levels=self._levels, engine="acestep"
-        )
+        sources = supplies((Source.FRESH, Source.LIBRARY), self.spool, mood, builtin)
+        reader = Reader(Decoded(self._levels), notices, clock)
+        self.loader = Loader(self.mixer, sources, reader, self.spool, mood, notices, clock)
         self._number = 0
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from base.notices import Notices
 from base.workers import Worker
@@ -25,19 +25,21 @@ from doubles.scripted_server import GOOD, ScriptedServer
 from doubles.simulated_time import SimClock
 from doubles.sounds import performed
 from doubles.witnesses import Witness, WitnessedSpool
-from generation.calls import Client, Run
-from generator_loop import GeneratorLoop
+from generation.calls import Client
 from music.analysis import Segment
 from music.segment import Performance, Recipe, Source
 from music.stations import Mood, Station, builtin_stations
-from programme.loader import Loader
+from output.vlc_library import LibVlc
 from programme.mixer import Mixer
-from programme.supplies import ENGINE_SOURCES, BuiltinSupply, Levels
+from screen import controls
 from server.replies import JobState
-from spool.state_files import JobsFile
+from session.opening import Opening
+from session.session import Session
+from session.sound import Sound
 from whole.heard import Heard
 from whole.scales import TINY, Scale
 
+NO_LIBVLC: Final = cast("LibVlc", None)
 SETTINGS: Final = replace(Settings(), engine="auto", spool_max_mb=4.0)
 STATIONS: Final = builtin_stations()
 TICK_S: Final = 0.25
@@ -68,17 +70,15 @@ class Programme:
         """`client` is what reaches `server`, which listens already; a ScriptedServer is its own client."""
         self.clock = SimClock(seed)
         self.folder = folder
-        self.settings = settings
+        self.settings = replace(settings, spool_dir=folder / "spool", given=settings.given | {"volume"})
         self.scale = scale
         self.tick_s = tick_s
         self.threads = threads
-        self.stop = threading.Event()
         self.never = threading.Event()
         self.files = files or FaultyFiles()
         self.server = server or ScriptedServer(lambda: 0.0, seed=seed)
         self.server_offset_s = 0.0
         self.server.now = lambda: self.clock.time_s + self.server_offset_s
-        self.notices = Notices(self.clock, limit=5_000)
         self.failures: list[tuple[str, str]] = []
         self.remarks: list[str] = []
         """What a fault found wrong by itself."""
@@ -93,24 +93,24 @@ class Programme:
         self._build(random.Random(seed))
 
     def _build(self, rng: random.Random) -> None:
-        settings, clock, notices, scale = self.settings, self.clock, self.notices, self.scale
-        levels = Levels(settings.target_lufs, settings.cue_dbfs)
-        self.mood = Mood(next((one for one in STATIONS if one.key == settings.station), STATIONS[0]))
-        self.builtin = BuiltinSupply(self._seam("render"), self.mood, levels, clock)
-        self.spool = WitnessedSpool(self.folder / "spool", settings.spool_max_mb, notices, clock, self.files)
-        self.generator = GeneratorLoop(
-            settings, self.witness, self.spool, self, Run(clock, self.stop, rng, self.on_failure), notices,
-            ingest=self._seam("ingest"),
-            jobs_file=JobsFile(self.folder / "spool" / "jobs.json", settings.acestep_api_url),
-        )  # fmt: skip
-        self.mixer = Mixer(scale.bed(), crossfade_s=settings.crossfade_seconds, rate_hz=scale.rate_hz)
-        self.loader = Loader(
-            self.mixer, self.spool, self.mood, self.builtin, notices, clock,
-            levels=levels, engine=settings.engine, target=settings.prefetch_target,
-            no_repeat=settings.library_no_repeat,
-        )  # fmt: skip
-        self.loader.factor = lambda: self.generator.snapshot().factor
-        self.has_builtin = Source.BUILTIN in ENGINE_SOURCES[settings.engine]
+        """Have all parts made and wired as the program does it."""
+        settings, clock, scale = self.settings, self.clock, self.scale
+        opening = Opening(settings, NO_LIBVLC, clock, scale.bed())
+        self.notices = opening.notices = Notices(clock, limit=5_000)
+        vars(opening)["on_thread_failure"] = self.on_failure
+        self.stop = opening.stop_event
+        self.spool = WitnessedSpool(settings.spool_dir, settings.spool_max_mb, self.notices, clock, self.files)
+        station = next((one for one in STATIONS if one.key == settings.station), STATIONS[0])
+        self.sound = Sound(
+            opening, station, spool=self.spool, begin=self._seam("render"), rate_hz=scale.rate_hz, rng=rng
+        )
+        self.mood, self.builtin, self.loader = self.sound.mood, self.sound.builtin, self.sound.loader
+        vars(self.mood)["next_recipe"] = self._seam("next_recipe")
+        self.session = Session(self.sound, STATIONS, self.witness, ingest=self._seam("ingest"), rng=rng)
+        self.generator, self.conductor = self.session.generator, self.session.conductor
+        assert isinstance(self.sound.programme, Mixer)
+        self.mixer = self.sound.programme
+        self.has_builtin = Source.BUILTIN in self.sound.order
         no_repeat = settings.library_no_repeat if self.has_builtin else 0  # without, the library is all there is
         self.heard = Heard(scale.rate_hz, no_repeat, scale.rest_s)
 
@@ -132,11 +132,7 @@ class Programme:
 
     def next_recipe(self, duration_s: float) -> Recipe:
         """Say what the next segment is to be."""
-        return self.mood.next_recipe(duration_s)
-
-    def token(self) -> int:
-        """Count the changes of mood."""
-        return self.mood.token()
+        return Mood.next_recipe(self.mood, duration_s)
 
     def on_failure(self, name: str, error: BaseException) -> None:
         """Note, and say as the program does, that a thread failed."""
@@ -157,7 +153,7 @@ class Programme:
             for name, body in bodies.items():
                 worker = Worker(name, body, self.stop, self.clock, self.on_failure)
                 self.clock.start(worker.start)
-        if self.settings.engine != "builtin":
+        if Source.FRESH in self.sound.order:
             self.clock.start(self.generator.start, threads=2)
         return self
 
@@ -209,8 +205,9 @@ class Programme:
 
     def pause(self, paused: bool) -> None:
         """Pause or resume, as the listener does."""
-        self.paused = paused
-        self.mixer.pause(paused)
+        if paused != self.paused:
+            self.paused = paused
+            self.conductor.obey(controls.Act.PAUSE)
 
     def hold(self, held: bool) -> None:
         """Lose the sound device, or find it again, as the player tells the mixer."""
@@ -218,24 +215,16 @@ class Programme:
         self.mixer.hold(held)
 
     def change_station(self, station: Station) -> None:
-        """Wish for another mood, as the conductor passes it on."""
-        if self.mood.change(station):
-            self.loader.change_mood()
+        """Wish for another mood."""
+        self.conductor.obey(controls.Station(station.key))
 
     def like(self) -> None:
         """Keep what is heard, or take that back."""
-        piece = self.mixer.playing_piece()
-        if piece is not None and self.spool.is_kept(piece.key):
-            self.spool.unkeep(piece.key)
-        elif piece is not None:
-            self.spool.keep(piece.key, piece.samples, piece.info)
+        self.conductor.obey(controls.Act.LIKE)
 
     def dislike(self) -> None:
         """Never hear again what is heard."""
-        piece = self.mixer.playing_piece()
-        if piece is not None:
-            self.mixer.leave(piece.key)
-            self.spool.discard(piece.key, "disliked")
+        self.conductor.obey(controls.Act.DISLIKE)
 
     def forget_calls(self) -> None:
         """Drop what the doubles have written down of every call: over a day it is more than the program's own."""

@@ -10,12 +10,11 @@ from typing import Final
 import numpy as np
 
 from base.errors import CorruptSegment
-from builtin.engine import Bed
+from builtin.bed import Bed
 from doubles.fake_audio import chord
 from generation.fetching import Ingest
 from music.analysis import Analysis, Segment, ingest
-from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
-from programme.mixer import Endless
+from music.segment import SAMPLE_RATE_HZ, Endless, Recipe, Samples
 
 TINY_HZ: Final = 200
 STEADY: Final = 0.1  # samples at TINY scale: always positive, so that no two of them cancel out in a crossfade
@@ -37,9 +36,9 @@ class SteadyBed:
 
     peak = 10 ** (-38 / 20)
 
-    def read(self, n_frames: int) -> Samples:
+    def read(self, n_frames: int) -> bytes:
         """Return the next frames."""
-        return np.full((n_frames, 2), self.peak, np.float32)
+        return np.full((n_frames, 2), self.peak, np.float32).tobytes()
 
 
 def steady(seconds: float) -> Samples:

@@ -36,7 +36,7 @@ def dies(programme: Programme) -> None:
 ROWS = (
     Fault(AREA, "server away and disk full", together(server_down, disk(full=True)), "server.down", 180.0),
     Fault(AREA, "server away, disk read-only, built-in engine broken",
-          together(server_down, disk(read_only=True), raising("", "render", BUG)), "thread.failed", 180.0,
+          together(server_down, disk(read_only=True), raising("", "render", BUG)), "thread.failed", 400.0,
           thread="builtin", plays=Source.BED),
     Fault(AREA, "server killed every 25 s, one job in five fails, one call in ten too",
           together(every(25.0, dies), server(fail_rate=0.2, error_rate=0.1)), "job.lost", 300.0),

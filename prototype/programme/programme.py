@@ -1,0 +1,207 @@
+"""What a programme is, whoever plays it: what it is fed with and told, and what can be seen of it.
+
+Two keep this contract: the mixer, and VLC's list of files. Whoever feeds or commands one of them knows no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from music.segment import Piece, SegmentInfo, Source
+
+ORDER: Final = (Source.FRESH, Source.LIBRARY, Source.BUILTIN)
+LIBRARY_FIRST: Final = (Source.LIBRARY, Source.FRESH, Source.BUILTIN)
+
+Unwanted = Callable[[Piece], bool]
+
+
+@dataclass(frozen=True)
+class PlayingView:
+    """What is heard now; `asked`: because the listener went back to it."""
+
+    source: Source
+    key: str = ""
+    info: SegmentInfo | None = None
+    elapsed_s: float = 0.0
+    total_s: float | None = None
+    asked: bool = False
+
+
+@dataclass(frozen=True)
+class MixerSnapshot:
+    """The programme at one moment. The counters are frames since the start.
+
+    `levels_db` holds recent block levels (RMS, dBFS, oldest first) for a meter.
+    """
+
+    playing: PlayingView = PlayingView(Source.BED)
+    fading: bool = False
+    paused: bool = False
+    resting: bool = False
+    muted: bool = False
+    volume: float = 1.0
+    stock: dict[Source, int] = field(default_factory=dict)
+    frames: dict[Source, int] = field(default_factory=dict)
+    paused_frames: int = 0
+    silent_frames: int = 0
+    longest_silence_s: float = 0.0
+    levels_db: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """A piece began to be heard."""
+
+    piece: Piece
+
+
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """A piece left the stock unheard."""
+
+    piece: Piece
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """The listener has skipped what was heard: the piece does not go on."""
+
+    piece: Piece
+
+
+Event = Started | Dropped | Left
+
+
+class Programme(Protocol):
+    """Pieces in, one endless programme out. Nothing here waits; a command takes effect soon, and none is lost.
+
+    Threads: any.
+    """
+
+    def offer(self, piece: Piece) -> None:
+        """Put a piece in stock."""
+        ...
+
+    def withdraw(self, unwanted: Unwanted) -> None:
+        """Drop the pieces in stock that are `unwanted`: their mood has passed, or the listener dislikes them."""
+        ...
+
+    def change_soon(self) -> None:
+        """Go to the next piece that comes into stock without waiting for the end of this one."""
+        ...
+
+    def prefer_library(self, prefer: bool) -> None:
+        """Let a library piece go first at the next transitions, to spread scarce fresh ones."""
+        ...
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, oldest first."""
+        ...
+
+    def skip(self) -> None:
+        """Go to the next piece, or as soon as one is in stock; twice: to the one after it."""
+        ...
+
+    def leave(self, key: str) -> None:
+        """Skip the piece `key` if it is heard and not on its way out already: the listener dislikes it."""
+        ...
+
+    def play(self, piece: Piece) -> None:
+        """Go to `piece` now, and come back to what is heard when it has ended."""
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Stop, or go on where it stands; while paused nothing is used up."""
+        ...
+
+    def rest(self, resting: bool) -> None:
+        """Let the music rest (a break), or go on; apart from `pause`: the two add up."""
+        ...
+
+    def set_volume(self, volume: float) -> None:
+        """Set the volume (0..1, linear gain)."""
+        ...
+
+    def mute(self, muted: bool) -> None:
+        """Mute or unmute; the programme goes on."""
+        ...
+
+    def fade_out(self, seconds: float) -> None:
+        """Fade the whole programme to nothing, for the end of a session."""
+        ...
+
+    def fade_in(self) -> None:
+        """Take `fade_out` back: the end was put off."""
+        ...
+
+    def snapshot(self) -> MixerSnapshot:
+        """Return the state as of a moment ago; cheap."""
+        ...
+
+    def playing_piece(self) -> Piece | None:
+        """Return the piece that is heard, None when there is none."""
+        ...
+
+
+class Stock:
+    """The pieces that may be heard next: those that were asked for (`again`), then by source, in `order`.
+
+    Threads: one.
+    """
+
+    def __init__(self) -> None:
+        self.order = ORDER
+        self.again: list[Piece] = []
+        self._pieces: dict[Source, list[Piece]] = {source: [] for source in ORDER}
+
+    def __len__(self) -> int:
+        return sum(map(len, (self.again, *self._pieces.values())))
+
+    def put(self, piece: Piece) -> None:
+        """Add a piece behind those of its source."""
+        self._pieces[piece.source].append(piece)
+
+    def put_first(self, piece: Piece, left: Piece | None) -> list[Event]:
+        """Have `piece` heard next, and then again what was `left` for it; return what leaves the stock for that."""
+        dropped = self.drop(lambda other: other.key == piece.key)
+        if left and left.key not in {piece.key, *(other.key for other in self.again)}:
+            self.again.insert(0, replace(left, source=Source.LIBRARY) if left.source is Source.FRESH else left)
+        self.again.insert(0, piece)
+        return dropped
+
+    def put_back(self, piece: Piece, *, asked: bool) -> None:
+        """Undo `take`."""
+        (self.again if asked else self._pieces[piece.source]).insert(0, piece)
+
+    def first(self) -> Piece | None:
+        """Return the piece whose turn it is, if there is one."""
+        shelves = (self.again, *(self._pieces[source] for source in self.order))
+        return next((shelf[0] for shelf in shelves if shelf), None)
+
+    def of(self, source: Source) -> Sequence[Piece]:
+        """Return what there is of a source, in its order."""
+        return self._pieces[source]
+
+    def beside(self, piece: Piece | None) -> Sequence[Piece]:
+        """Return what waits together with a piece."""
+        if piece is None:
+            return ()
+        return self.again if piece in self.again else self._pieces[piece.source]
+
+    def take(self, piece: Piece) -> None:
+        """Take a piece out."""
+        (self.again if piece in self.again else self._pieces[piece.source]).remove(piece)
+
+    def drop(self, unwanted: Unwanted, *, asked: bool = True) -> list[Event]:
+        """Take out what is `unwanted`; not `asked`: but nothing that was asked for."""
+        dropped = [piece for pieces in self._pieces.values() for piece in pieces if unwanted(piece)]
+        self.again = [piece for piece in self.again if not (asked and unwanted(piece))]
+        for source, pieces in self._pieces.items():
+            self._pieces[source] = [piece for piece in pieces if piece not in dropped]
+        return [Dropped(piece) for piece in dropped]
+
+    def counts(self) -> dict[Source, int]:
+        """Return how many there are of each source."""
+        return {source: len(pieces) for source, pieces in self._pieces.items()}
