@@ -100,8 +100,9 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
 def window_title(snapshot: Snapshot, language: str) -> str:
     """Return what plays, for the terminal's title."""
     playing = snapshot.mixer.playing
-    name, station = piece_title(snapshot, playing.source, playing.info, language), snapshot.station.title(language)
-    return ("‖ " if snapshot.mixer.paused else "♪ ") + clean(name) + (f" – {clean(station)}" if station else "")
+    name = piece_title(snapshot, playing.source, playing.info, language)
+    station = clean(snapshot.station.title(language))
+    return ("‖ " if snapshot.mixer.paused else "♪ ") + name + (f" – {station}" if station not in name else "")
 
 
 def why_unheard(snapshot: Snapshot, language: str) -> str:
@@ -233,8 +234,8 @@ def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 
 def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
     """Return what was heard before behind its label, in exactly `height` lines."""
-    lines = past(snapshot, width - LABEL_CELLS, height, language)
-    lines += [Text()] * (height - len(lines))
+    lines = past(snapshot, width - LABEL_CELLS, height, language) or [Text(say(language, "ui.history.none"), "dim")]
+    lines = (lines + [Text()] * height)[:height]
     label = [pad(say(language, "ui.label.heard"), LABEL_CELLS), *[" " * LABEL_CELLS] * height]
     return [Text.assemble((before, "dim"), line) for before, line in zip(label, lines, strict=False)]
 

@@ -688,3 +688,24 @@ def test_the_screen_claims_no_more_than_is_heard(
     assert (away in picture) == (server in ("connecting", "down", "restarting", "refused"))
     plain = "\n".join(PlainLog(language).lines(snapshot, 0.0, "14:02"))
     assert (unheard in plain) == (not heard)
+
+
+def test_the_windows_title_says_what_plays(terminal: tuple[int, TextIO]) -> None:
+    """Kept at the start, told when it changes, harmless, given back at the end; none on a console or in a pipe."""
+    one = afternoon()
+    playing = PlayingView(Source.FRESH, "k", segment("rain \x1b]2;x\x07 on tin"), 1.0, 2.0)
+    other = replace(one, mixer=replace(one.mixer, playing=playing, paused=True))
+    first, still, changed = watched(terminal, [one, one, other], nothing)
+    assert "\x1b[22;2t" in first
+    assert "\x1b]2;♪ vibraphone · distant rain on a window – Lo-fi beats\a" in first
+    assert still == ""
+    assert "\x1b]2;‖ rain on tin – Lo-fi beats\a" in changed
+    assert "\x1b]2;\a\x1b[23;2t" in shown(terminal[0])
+
+
+def test_a_console_has_no_title(terminal: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's own console has no window."""
+    monkeypatch.setenv("TERM", "linux")
+    (seen,) = watched(terminal, [afternoon()], nothing)
+    assert "vibraphone" in seen
+    assert "\x1b]2" not in seen + shown(terminal[0])
