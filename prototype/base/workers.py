@@ -1,7 +1,7 @@
 """Threads that survive their own mistakes.
 
-A `Worker` repeats a body until the program stops. An exception that the body lets through is a bug or an
-unforeseen fault: it is logged with its traceback, counted, and the body starts again after a back-off.
+An exception that a `Worker`'s body lets through is a bug or an unforeseen fault: it is logged with its traceback,
+counted, and the body starts again after a back-off. A body that returns has finished.
 
 Time that only goes forward, and waiting for it.
 """
@@ -147,12 +147,13 @@ class Worker:
                 log.exception("the failure of thread %s could not be told", self.name)
 
     def run(self) -> None:
-        """Repeat the body until the stop event is set."""
+        """Run the body, again and again while it fails, until the stop event is set; one that returns has finished."""
         backoff_s = FIRST_BACKOFF_S
         while not self._stop.is_set():
             began_at = self._clock.now()
             try:
                 self._body(self._stop)
+                return
             except Exception as error:  # the sound outlives every thread: log, count, go on
                 self.failures += 1
                 log.exception("thread %s failed, starts again in %.1f s", self.name, backoff_s)

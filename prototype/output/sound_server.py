@@ -125,7 +125,6 @@ class SoundServer:
             import pulsectl  # slow, and not needed for the first sound
         except (ImportError, OSError):
             log.info("no PulseAudio here: whether it mutes us is not known")
-            stop.wait()
             return
         while not stop.is_set():
             try:

@@ -227,7 +227,6 @@ class Dashboard:
                 self._draw_frames(stop, self._outlet)
         except _ScreenGone as error:
             log.warning("the screen is gone (%s); the music plays on", error)
-            self._clock.wait(stop, threading.TIMEOUT_MAX)
         finally:
             self._leave()
 

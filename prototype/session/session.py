@@ -180,7 +180,6 @@ class Session:
             dashboard.refresh()
             if command is not None:
                 self.conductor.obey(command)
-        self._clock.wait(stop, threading.TIMEOUT_MAX)
 
     def _watch_sound(self) -> None:
         """Note when the programme was last silent; say once when libVLC waits for a dead sound server."""

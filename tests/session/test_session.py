@@ -1,0 +1,247 @@
+"""The session: what starts and stops in which order, the pace it makes music at, and what the screen is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import soundfile as sf
+
+import config
+from doubles.fake_vlc import FakeVlc
+from doubles.scripted_server import ScriptedServer
+from doubles.simulated_time import FakeClock
+from doubles.sounds import info, performed, tone
+from music.segment import SAMPLE_RATE_HZ, Source
+from music.stations import builtin_stations
+from output.vlc_library import LibVlc
+from player import PlaylistPlayer
+from screen import controls
+from screen.dashboard import Dashboard
+from screen.keyboard import Keyboard
+from session.opening import Opening
+from session.session import Session
+from session.sound import Sound
+from whole.harness import Programme
+
+STATIONS = builtin_stations()
+
+
+class Client(ScriptedServer):
+    """A server that notes that nobody asks it any more."""
+
+    def __init__(self, noted: list[str]) -> None:
+        super().__init__(lambda: 0.0)
+        self.noted = noted
+
+    def close(self) -> None:
+        """Note it."""
+        self.noted.append("close client")
+
+
+class Evening:
+    """A session with VLC's list, driven by hand: the loader, the built-in engine and VLC's owner take turns."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        settings = config.load(["--spool-dir", str(folder), "--volume", "100", *arguments], {}, folder / "no.env")
+        self.clock = FakeClock()
+        self.folder = folder
+        self.vlc = FakeVlc(self.clock)
+        self.noted: list[str] = []
+        opening = Opening(settings, cast("LibVlc", self.vlc), self.clock)
+        self.sound = Sound(opening, STATIONS[0], begin=lambda _recipe, _seed: performed(tone(20)))
+        self.sound.spool.open()
+        self.session = Session(self.sound, STATIONS, Client(self.noted))
+        if isinstance(self.sound.player, PlaylistPlayer):
+            self.sound.player.begin()
+
+    def listen(self, seconds: float) -> None:
+        """Let time pass."""
+        assert isinstance(self.sound.player, PlaylistPlayer)
+        for _ in range(round(seconds * 5)):
+            self.clock.time_s += 0.2
+            self.sound.loader.step()
+            if self.sound.builtin.wanted:
+                self.sound.builtin.step()
+            self.sound.player.step()
+            self.session.conductor.tick()
+
+    def obey(self, command: controls.Command) -> None:
+        """Press a key."""
+        self.session.conductor.obey(command)
+
+    @property
+    def source(self) -> Source:
+        """The source of what plays."""
+        return self.sound.programme.snapshot().playing.source
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Evening:
+    """An evening with VLC's list."""
+    return Evening(tmp_path, "--player", "playlist")
+
+
+def test_a_liked_builtin_piece_of_the_list_is_really_written(files: Evening) -> None:
+    """With its whole sound, also after its own file has been deleted; a file of the spool only changes its shelf."""
+    files.listen(3)
+    assert files.source is Source.BUILTIN
+    files.obey(controls.Act.LIKE)
+    files.sound.spool.add(tone(20), info(key="fresh"))
+    files.listen(25)
+    assert files.source is Source.FRESH
+    files.obey(controls.Act.LIKE)
+    kept = sorted((files.folder / "kept").glob("*.wav"))
+    assert [sf.info(str(path)).frames for path in kept] == [20 * SAMPLE_RATE_HZ] * 2
+
+
+def test_the_list_leaves_no_builtin_files_behind(files: Evening) -> None:
+    """However long it plays: what was heard is deleted, and what waits is in no more than two files."""
+    files.listen(200)
+    assert files.sound.loader.started[Source.BUILTIN] >= 9
+    assert len(list((files.folder / "incoming").iterdir())) <= 2
+    cast("PlaylistPlayer", files.sound.player).end()
+    assert list((files.folder / "incoming").iterdir()) == []
+
+
+def test_another_mood_is_heard_soon_in_the_list_too(files: Evening) -> None:
+    """The piece that plays gives way as soon as there is one of the new mood; nothing of the old one comes."""
+    for name in "abc":
+        files.sound.spool.add(tone(20), info(key=name))
+    files.listen(3)
+    files.obey(controls.Station("piano"))
+    files.listen(2)
+    assert files.sound.spool.ready() == ()
+    piece = files.sound.programme.playing_piece()
+    assert piece is not None
+    assert piece.info is not None
+    assert piece.info.recipe.station == "piano"
+
+
+def test_a_disliked_piece_is_left_and_never_comes_again(files: Evening) -> None:
+    """The next one plays."""
+    bad, good = (files.sound.spool.add(tone(20), info(key=name)).key for name in ("bad", "good"))
+    files.listen(3)
+    files.obey(controls.Act.DISLIKE)
+    files.listen(1)
+    assert files.sound.programme.snapshot().playing.key == good
+    assert files.sound.spool.get(bad) is None
+
+
+def test_back_leads_to_what_was_heard_in_the_list_too(files: Evening) -> None:
+    """To the piece before, and from there to the one that was left."""
+    keys = [files.sound.spool.add(tone(20), info(key=name)).key for name in "abc"]
+    files.listen(23)
+    for expected in (keys[1], keys[0]):
+        assert files.sound.programme.snapshot().playing.key == expected
+        files.obey(controls.Act.BACK)
+        files.listen(1)
+    files.listen(20)
+    assert files.sound.programme.snapshot().playing.key == keys[1]
+
+
+def test_the_log_has_its_three_figures_in_the_list_too(files: Evening, caplog: pytest.LogCaptureFixture) -> None:
+    """Generation time, waiting time and queue depth of each segment that begins."""
+    caplog.set_level(logging.INFO)
+    files.sound.spool.add(tone(20), info(key="a"))
+    files.sound.spool.add(tone(20), info(key="b"))
+    files.listen(1)
+    assert "(fresh): generation - s, at the server - s, on the shelf 0.4 s, queue depth 1" in caplog.text
+    assert files.session.snapshot().generator.last_wait_s is not None
+
+
+def test_a_break_rests_in_the_list_too(tmp_path: Path) -> None:
+    """The music stands, nothing is used up, and then goes on."""
+    files = Evening(tmp_path, "--player", "playlist", "--pomodoro", "25/5")
+    files.listen(10)
+    files.clock.time_s = 25 * 60.0
+    files.listen(60)
+    before = files.session.snapshot().mixer
+    assert before.resting
+    files.listen(200)
+    assert files.session.snapshot().mixer.playing.elapsed_s == before.playing.elapsed_s
+    files.listen(60)
+    assert not files.session.snapshot().mixer.resting
+
+
+@pytest.mark.parametrize("arguments", [["--play-library"], ["--engine", "builtin"], ["--engine", "acestep"], []])
+def test_one_order_of_sources_serves_all(tmp_path: Path, arguments: list[str]) -> None:
+    """What is played, and whether music is asked for, follows from one tuple."""
+    order = {
+        "--play-library": (Source.LIBRARY,),
+        "builtin": (Source.BUILTIN,),
+        "acestep": (Source.FRESH, Source.LIBRARY),
+    }
+    evening = Evening(tmp_path, *arguments)
+    assert evening.sound.order == (
+        order[arguments[-1]] if arguments else (Source.FRESH, Source.LIBRARY, Source.BUILTIN)
+    )
+
+
+def test_the_pace_is_that_of_what_has_been_learned(tmp_path: Path) -> None:
+    """Generation seconds per second of programme: of the audible part, a crossfade of which the next piece shares."""
+    with Programme(tmp_path) as programme:
+        assert programme.sound.pacing.factor() is None
+        programme.play_until_fresh()
+        programme.play(120)
+        speed = programme.generator._speed
+        heard_s = speed.audible_share * programme.generator.snapshot().duration_s
+        assert speed.factor is not None
+        expected = speed.factor * heard_s / (heard_s - programme.settings.crossfade_seconds)
+        assert programme.sound.pacing.factor() == pytest.approx(expected)
+
+
+def test_the_screen_is_told_what_is_wished_at_once(tmp_path: Path) -> None:
+    """Pause, volume and mute as the listener wished them, whether the sound has followed or not; the rest as it is."""
+    evening = Evening(tmp_path)
+    for command in (controls.Act.PAUSE, controls.Act.MUTE, controls.Volume(-30), controls.Station("piano")):
+        evening.obey(command)
+    told = evening.session.snapshot()
+    assert (told.mixer.paused, told.mixer.muted, told.mixer.volume) == (True, True, 0.7)
+    assert told.station.key == "piano"
+    assert (told.player_state, told.liked, told.recording) == ("starting", False, "")
+    evening.clock.time_s = 7.0
+    assert (evening.session.snapshot().uptime_s, evening.session.snapshot().uninterrupted_s) == (7.0, 7.0)
+
+
+def test_parts_are_started_down_and_stopped_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that wait are ended first, then the terminal is given back, then each thread is waited for, last first."""
+    evening = Evening(tmp_path, "--engine", "builtin")
+    noted = evening.noted
+
+    class Noted:
+        """A thread that only notes."""
+
+        def __init__(self, name: str, *_: Any) -> None:
+            self.name = name
+
+        def start(self) -> None:
+            noted.append(f"start {self.name}")
+
+        def join(self, _patience_s: float) -> None:
+            noted.append(f"join {self.name}")
+
+    def part(name: str) -> Any:
+        class Part:
+            """A part of the terminal."""
+
+            def __getattr__(self, what: str) -> Callable[..., None]:
+                return lambda *_: noted.append(f"{what} {name}")
+
+        return Part()
+
+    monkeypatch.setattr("session.session.Worker", Noted)
+    monkeypatch.setattr("session.session.handle_suspension", lambda *_: None)
+    evening.clock.at(3.0, evening.sound.stop_event.set)
+    last = evening.session.run(cast("Keyboard", part("keyboard")), cast("Dashboard", part("dashboard")))
+    begun = [line.removeprefix("start ") for line in noted if line.startswith("start ")]
+    assert begun[:2] == ["input", "dashboard"]
+    assert noted == [
+        *(f"start {name}" for name in begun),
+        "close client", "close keyboard", "close dashboard",
+        *(f"join {name}" for name in reversed(begun)),
+    ]  # fmt: skip
+    assert last.uptime_s == 3.0
