@@ -136,6 +136,9 @@ class Settings:
         DURATION, None, LISTENING, "fade out and stop after this time", flags=("--for",), example="50m")
     pomodoro: tuple[float, float] | None = setting(
         POMODORO, None, LISTENING, "work with music, rest with soft noise, in turn", example="25/5")
+    announce: str = setting(
+        choice("off", "bell", "notification"), "off", LISTENING,
+        "what tells a break's begin and end besides the screen: the terminal's bell, or the desktop (Linux)")
     plain: bool = setting(YES_NO, "false", LISTENING, "print plain lines instead of the dashboard")
     lang: str = setting(
         choice("auto", "en", "ja"), "auto", LISTENING, "language shown; auto follows LANG", env="UI_LANG")

@@ -89,6 +89,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "pomodoro": None,
         "render": (),
         "ctl": (),
+        "announce": "off",
         "output": None,
         "stats_json": None,
         **dict.fromkeys(("list_stations", "library", "play_library", "check", "serve"), False),

@@ -217,6 +217,7 @@ class Dashboard:
         self._closed = False
         self._suspended = False
         self._wake = threading.Event()
+        self._bell = False
 
     def run(self, stop: threading.Event) -> None:
         """Show until `stop`. The terminal is given back at the end, whatever happens."""
@@ -232,6 +233,11 @@ class Dashboard:
 
     def refresh(self) -> None:
         """Draw soon: a key was pressed, or the program stops."""
+        self._wake.set()
+
+    def ring(self) -> None:
+        """Ring the terminal's bell as soon as something is written to it."""
+        self._bell = True
         self._wake.set()
 
     def suspend(self) -> None:
@@ -260,9 +266,14 @@ class Dashboard:
             wall = datetime.datetime.now().strftime("%H:%M")
             lines = plain_log.lines(self._get_snapshot(), self._clock.now(), wall)
             with _writing():
-                self._stream.writelines(line + "\n" for line in lines)
+                bell = self._take_bell() if self._stream.isatty() else ""
+                self._stream.writelines([bell, *(line + "\n" for line in lines)])
                 self._stream.flush()
             self._clock.wait(stop, PLAIN_LOOK_S)
+
+    def _take_bell(self) -> str:
+        bell, self._bell = self._bell, False
+        return "\a" if bell else ""
 
     def _draw_frames(self, stop: threading.Event, outlet: Outlet) -> None:
         """Draw until `stop`; nothing while the shell has us in the background."""
@@ -277,6 +288,7 @@ class Dashboard:
                 else:
                     if asked or outlet.stuck or self._clock.now() >= self._whole_at:
                         self._seen = None
+                    outlet.write(self._take_bell())
                     outlet.flush()
                     if not outlet.stuck:
                         self._draw(frame)

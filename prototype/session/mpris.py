@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +33,8 @@ PATH: Final = "/org/mpris/MediaPlayer2"
 ROOT: Final = "org.mpris.MediaPlayer2"
 PLAYER: Final = "org.mpris.MediaPlayer2.Player"
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
+NOTES: Final = "org.freedesktop.Notifications"
+NOTES_PATH: Final = "/org/freedesktop/Notifications"
 ERROR: Final = "org.freedesktop.DBus.Error."
 NO_TRACK: Final = "/org/mpris/MediaPlayer2/TrackList/NoTrack"
 
@@ -125,6 +128,11 @@ class Mpris:
         self._clock = clock
         self._track = Track()
         self._told: Properties = {}
+        self._to_show: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def notify(self, words: str) -> None:
+        """Have the desktop show a notification, if there is one to show it. Threads: any."""
+        self._to_show.put(words)
 
     def run(self, stop: threading.Event) -> None:
         """Stand at the session bus until `stop`."""
@@ -154,6 +162,7 @@ class Mpris:
                 break
         while not stop.is_set():
             self._tell(bus)
+            self._show(bus)
             with suppress(TimeoutError):
                 self._answer(bus, bus.receive(timeout=LOOK_S))
                 self._clock.wait(stop, PACE_S)
@@ -174,6 +183,17 @@ class Mpris:
         if jumped and self._told:
             bus.send(new_signal(DBusAddress(PATH, interface=PLAYER), "Seeked", "x", (position[1],)))
         self._told = properties
+
+    def _show(self, bus: DBusConnection) -> None:
+        """Hand over what is to be shown, without waiting for an answer."""
+        from jeepney import DBusAddress, MessageFlag, new_method_call
+
+        while not self._to_show.empty():
+            words = _plain(self._to_show.get())
+            body: tuple[Any, ...] = ("sagyō-on", 0, "", "作業音 · sagyō-on", words, [], {}, -1)
+            call = new_method_call(DBusAddress(NOTES_PATH, NOTES, NOTES), "Notify", "susssasa{sv}i", body)
+            call.header.flags |= MessageFlag.no_reply_expected
+            bus.send(call)
 
     def _answer(self, bus: DBusConnection, message: Message) -> None:
         """Answer a call; anything else that comes is none of ours."""

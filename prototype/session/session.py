@@ -6,10 +6,11 @@ import dataclasses
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from ace_client import AceClient, Timeouts
+from base.texts import text
 from base.workers import Worker
 from config import Settings
 from generation.calls import Client, Run
@@ -93,9 +94,16 @@ class Session:
         )
         self._stations = tuple(stations)
         self.conductor = Conductor(
-            sound, stations, self._timer, quit_=sound.stop_event.set, set_resting=self.generator.set_resting
+            sound,
+            stations,
+            self._timer,
+            quit_=sound.stop_event.set,
+            set_resting=self.generator.set_resting,
+            announce=self._announce,
         )
         answering = Answering(self.conductor.obey, self.snapshot, stations, settings.language)
+        self._mpris = Mpris(self.conductor.obey, self.snapshot, settings.language, self._clock)
+        self._ring: Callable[[], None] = lambda: None
         self._control = ControlServer(settings.spool_dir, answering, self._clock)
         self._began_at = self._silence_at = self._clock.now()
         self._silent_frames = 0
@@ -114,11 +122,12 @@ class Session:
             dashboard.resume()
 
         handle_suspension(leave_terminal, take_terminal)
+        self._ring = dashboard.ring
         bodies = {
             "input": lambda stop: self._listen(keyboard, dashboard, stop),
             "dashboard": dashboard.run,
             "control": self._control.run,
-            "mpris": Mpris(self.conductor.obey, self.snapshot, self._settings.language, self._clock).run,
+            "mpris": self._mpris.run,
         }
         workers = [
             Worker(name, body, stop, self._clock, self._sound.on_thread_failure) for name, body in bodies.items()
@@ -189,3 +198,10 @@ class Session:
         if self._sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
             self._late_said = True
             self._sound.notices.say("player.no_device", "warning")
+
+    def _announce(self, key: str) -> None:
+        """Tell a break's begin or end as the listener wants it."""
+        if self._settings.announce == "bell":
+            self._ring()
+        elif self._settings.announce == "notification":
+            self._mpris.notify(text(self._settings.language, key))

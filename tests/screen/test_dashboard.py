@@ -613,6 +613,18 @@ def test_a_frozen_terminal_holds_nothing_up(terminal: tuple[int, TextIO]) -> Non
     assert shown(person).startswith("\x1b[?1049h")
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_bell_rings_once(terminal: tuple[int, TextIO], plain: bool) -> None:
+    """On the screen and beside plain lines; not where no terminal would hear it."""
+    person, stream = terminal
+    stop, clock = threading.Event(), FakeClock()
+    dashboard = Dashboard(afternoon, clock, stream, "en", plain)
+    dashboard.ring()
+    clock.at(5.0, stop.set)
+    dashboard.run(stop)
+    assert re.sub(r"\x1b\][^\a]*\a", "", shown(person)).count("\a") == 1
+
+
 class Pipe(io.StringIO):
     """An output that is no terminal, and may be closed by its reader."""
 

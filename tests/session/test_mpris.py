@@ -72,7 +72,7 @@ def test_what_cannot_be_done_is_refused_by_name() -> None:
     desk = Desk()
     assert call(desk, PLAYER, "Seek", 5_000_000) is None
     assert call(desk, ROOT, "Raise") is None
-    for arguments, error in {
+    wrong: dict[tuple[Any, ...], str] = {
         (PLAYER, "OpenUri", "file:///x"): "NotSupported",
         (PLAYER, "Explode"): "UnknownMethod",
         (ROOT, "Next"): "UnknownMethod",
@@ -83,7 +83,8 @@ def test_what_cannot_be_done_is_refused_by_name() -> None:
         (PROPERTIES, "Set", PLAYER, "Volume", ("s", "loud")): "InvalidArgs",
         (PROPERTIES, "Set", PLAYER, "Volume", ("d", float("nan"))): "InvalidArgs",
         (PROPERTIES, "Set", PLAYER, "Volume"): "InvalidArgs",
-    }.items():
+    }
+    for arguments, error in wrong.items():
         assert call(desk, *arguments) == error, arguments
     assert desk.obeyed == []
 
@@ -130,7 +131,8 @@ def test_seeked_is_told_for_jumps_alone() -> None:
         track.follow(key, position_s, now, status)
         for now, key, position_s, status in [
             (0.0, "a", 0.2, "Playing"), (5.0, "a", 5.4, "Playing"), (6.0, "a", 6.0, "Paused"),
-            (90.0, "a", 6.0, "Paused"), (91.0, "a", 6.1, "Playing"), (95.0, "b", 0.3, "Playing"), (96.0, "b", 20.0, "Playing"),
+            (90.0, "a", 6.0, "Paused"), (91.0, "a", 6.1, "Playing"), (95.0, "b", 0.3, "Playing"),
+            (96.0, "b", 20.0, "Playing"),
             (97.0, "b", 21.0, "Stopped"), (99.0, "b", 21.0, "Playing"), (100.0, "", 5.0, "Playing"),
         ]
     ]  # fmt: skip
@@ -230,3 +232,28 @@ def test_a_bus_that_dies_is_found_again(bus: Callable[[], subprocess.Popen[bytes
     thread.join(10)
     daemon.send_signal(18)
     assert not thread.is_alive()
+
+
+@pytest.mark.realtime
+def test_a_notification_reaches_the_desktop(bus: Callable[[], subprocess.Popen[bytes]]) -> None:
+    """Whoever shows notifications is called once, with the words."""
+    from jeepney import HeaderFields
+    from jeepney.bus_messages import message_bus
+    from jeepney.io.blocking import open_dbus_connection
+
+    bus()
+    until(lambda: Path(session_bus().removeprefix("unix:path=")).exists())
+    desk = Desk()
+    with open_dbus_connection(session_bus()) as desktop:
+        assert desktop.send_and_get_reply(message_bus.RequestName("org.freedesktop.Notifications"), timeout=5).body == (
+            1,
+        )
+        thread = threading.Thread(target=desk.mpris.run, args=(desk.stop,))
+        thread.start()
+        desk.mpris.notify("time for a break")
+        message = desktop.receive(timeout=10)
+        while message.header.fields.get(HeaderFields.member) != "Notify":
+            message = desktop.receive(timeout=10)
+        assert message.body[3:5] == ("作業音 · sagyō-on", "time for a break")
+    desk.stop.set()
+    thread.join(10)
