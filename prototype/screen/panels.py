@@ -185,7 +185,7 @@ def _coming(snapshot: Snapshot, index: int, width: int, language: str) -> Text:
 
 
 def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return the queue as slots (ready, in the making, empty), how long it lasts, and the titles behind the next.
+    """Return the titles behind the next, the queue as slots (ready, in the making, empty), and how long it lasts.
 
     As many rows as segments are wanted, filled or not, so that what is below stays where it is.
     """
@@ -198,8 +198,8 @@ def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     history = sparkline(snapshot.depth_history, min(20, width - line.cell_len - 3), "green", 0.0, float(max(1, target)))
     later = [_coming(snapshot, index, width, language) if index < depth else Text() for index in range(1, target)]
     return [
+        *(Row(Rank.MORE_NEXT, title) for title in later[:_MOST_NEXT]),
         Row(Rank.BUFFER, two_ends(line, history, width)),
-        *(Row(Rank.MORE_NEXT, line) for line in later[:_MOST_NEXT]),
     ]
 
 
