@@ -400,3 +400,24 @@ def test_a_mood_that_was_asked_for_is_not_mixed_with_others(room: Room, asked_fo
     other = room.add("other", station="koto", shelf="played")
     room.play(8.0)
     assert (other in room.keys(Source.LIBRARY)) is not asked_for
+
+
+def test_what_was_heard_plays_again_from_the_disk_or_made_once_more(room: Room) -> None:
+    """A file from its shelf, a built-in piece from its seed; what was left comes after it, what is gone cannot be had."""
+    room.play(2)
+    (builtin,) = room.keys(Source.BUILTIN)[:1]
+    key = room.add("a")
+    room.play(2)
+    assert room.mixer.snapshot().playing.key == key
+    before = room.loader.history.back(key)
+    assert before is not None
+    assert room.loader.again(before)
+    room.play(1.5)
+    assert room.mixer.snapshot().playing.key == builtin == before.key
+    room.mixer.skip()
+    room.play(1)
+    assert (room.mixer.snapshot().playing.key, room.mixer.snapshot().playing.asked) == (key, True)
+    gone = room.loader.history.find(key)
+    assert gone is not None
+    room.spool.discard(key, "disliked")
+    assert not room.loader.again(gone)
