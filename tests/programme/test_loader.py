@@ -403,7 +403,7 @@ def test_a_mood_that_was_asked_for_is_not_mixed_with_others(room: Room, asked_fo
 
 
 def test_what_was_heard_plays_again_from_the_disk_or_made_once_more(room: Room) -> None:
-    """A file from its shelf, a built-in piece from its seed; what was left comes after it, what is gone cannot be had."""
+    """A file from its shelf, a built-in piece from its seed; what was left comes after it, what is gone cannot be."""
     room.play(2)
     (builtin,) = room.keys(Source.BUILTIN)[:1]
     key = room.add("a")
