@@ -106,3 +106,9 @@ def test_a_notice_is_told_once_until_another_comes() -> None:
 def test_text_fills_in_fields_without_reading_them() -> None:
     """Braces in a value are not a template."""
     assert "{oops}" in text("ja", "server.down", url="{oops}")
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 pieces"), (1, "1 piece"), (1234, "1,234 pieces")])
+def test_one_is_singular(count: int, words: str) -> None:
+    """A figure brings its own number of the noun."""
+    assert text("en", "ui.made.produced", count=count) == words
