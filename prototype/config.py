@@ -94,6 +94,10 @@ class Settings:
     stations_file: Path | None = setting(
         READABLE, None, MUSIC, "TOML file with stations of your own", example="my_stations.toml")
     volume: int = setting(whole(0, 100), "100", MUSIC, "volume in percent; left alone, the last one is remembered")
+    ambience: str = setting(
+        choice("off", "rain", "vinyl", "cafe", "waves", "brown"), "off", MUSIC,
+        "quiet sounds under the music; left alone, the last ones are remembered")
+    ambience_volume: int = setting(whole(0, 100), "40", MUSIC, "their volume in percent; remembered too")
 
     engine: str = setting(
         choice("auto", "acestep", "builtin"), "auto", GENERATION, "auto plays built-in music until acestep-api answers")
@@ -318,6 +322,8 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
         else:
             values["crossfade_seconds"] = segment_s / 3
             warnings.append(f"CROSSFADE_SECONDS={crossfade_s:g} (not set) {why}, and was lowered to a third of it")
+    if values.get("player") == "playlist" and values.get("ambience", "off") != "off":
+        warnings.append(f"AMBIENCE={values['ambience']} is not heard with PLAYER=playlist; give PLAYER=stream for it")
     return list(dict.fromkeys(faults))
 
 

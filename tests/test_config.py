@@ -76,6 +76,8 @@ def test_defaults_are_the_documented_ones() -> None:
         "target_lufs": -23.0,
         "cue_dbfs": -45.0,
         "volume": 100,
+        "ambience": "off",
+        "ambience_volume": 40,
         "spool_dir": kinds.PROJECT_ROOT / "spool",
         "spool_max_mb": 1024.0,
         "library_no_repeat": 8,

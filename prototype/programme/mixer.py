@@ -34,6 +34,7 @@ from programme.programme import (
     Stock,
     Unwanted,
 )
+from programme.underlay import Underlay
 from programme.voice import Voice, frames_of
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Mixer:
         self._gate = Ramp(1.0, self._frames(GATE_S))
         self._volume = Ramp(volume, self._frames(GATE_S))
         self._end = Ramp(1.0, self._frames(GATE_S))
+        self._underlay = Underlay(rate_hz)
         self._meter = Meter(rate_hz)
         self._heard_frames = dict.fromkeys(Source, 0)
         self._paused_frames = 0
@@ -143,6 +145,10 @@ class Mixer:
     def mute(self, muted: bool) -> None:
         """Move to or from volume 0 along a ramp; the programme goes on."""
         self._inbox.append(lambda: self._set_volume(muted=muted))
+
+    def lay_under(self, sound: Endless | None, gain: float) -> None:
+        """Have `sound` at `gain` (linear) under all that plays, the bed of a break too; None: nothing."""
+        self._inbox.append(lambda: self._underlay.lay(sound, gain))
 
     def fade_out(self, seconds: float) -> None:
         """Fade the whole programme to nothing, for the end of a session."""
@@ -210,6 +216,7 @@ class Mixer:
                 self._paused_frames += n_frames - done
                 break
             block = out[done : done + self._fill(out[done:])]
+            self._underlay.add_to(block)
             self._meter.watch(block)
             self._gate.apply(block)
             done += len(block)

@@ -29,6 +29,7 @@ class Act(enum.Enum):
     SKIP = "fade over to the next piece"
     BACK = "fade over to the piece before, and come back to this one after it"
     MUTE = "mute, or unmute"
+    AMBIENCE = "go to the next sound under the music, or to none"
     LIKE = "keep what is playing, or take that back"
     DISLIKE = "never play again what is playing, and skip it"
     UNDO = "take the last like, dislike or change of mood back"
@@ -58,6 +59,20 @@ class VolumeTo:
     """Set the volume."""
 
     percent: int
+
+
+@dataclass(frozen=True)
+class Ambience:
+    """Have the sound `name` under the music, or "off"; one that there is not changes nothing."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class AmbienceVolume:
+    """Change the volume of the sound under the music by `step` percent points."""
+
+    step: int
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,7 @@ class Extend:
     seconds: float
 
 
-Command = Act | Set | Volume | VolumeTo | Station | Prompt | Replay | PlayFor | Extend
+Command = Act | Set | Volume | VolumeTo | Ambience | AmbienceVolume | Station | Prompt | Replay | PlayFor | Extend
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +132,8 @@ KEYS: Final = (
     Key("previous", "b", {"b": Act.BACK}, 11),
     Key("volume", "+/-", {key: Volume(VOLUME_STEP if key in "+=" else -VOLUME_STEP) for key in "+=-_"}, 5),
     Key("mute", "m", {"m": Act.MUTE}, 8),
+    Key("ambience", "a", {"a": Act.AMBIENCE}, 15),
+    Key("quieter", "</>", {key: AmbienceVolume(VOLUME_STEP if key in ">." else -VOLUME_STEP) for key in "<,>."}, 16),
     Key("stations", "s", {"s": Mode.STATIONS}, 4),
     Key("digits", "1–9", {}),
     Key("prompt", "p", {"p": Mode.PROMPT}, 7),

@@ -84,6 +84,7 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return the first line: the station, and at the right the time of day and whatever is out of the ordinary."""
     mixer, state = snapshot.mixer, snapshot.player_state.replace(" ", "_")
     title = clean(snapshot.station.title(language)) or clean(snapshot.prompt) or say(language, "ui.head.name")
+    under, percent = snapshot.ambience
     known = f"ui.player.{state}" in texts(language)
     signs = [
         Text(say(language, "ui.head.paused"), "bold yellow") if mixer.paused else Text(),
@@ -91,6 +92,7 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
         Text("● " + say(language, "ui.head.recording"), "red") if snapshot.recording else Text(),
         Text(say(language, f"ui.player.{state}"), "yellow") if known else Text(),
         Text("".join(timer_words(snapshot.timer, language)[:1]), "cyan"),
+        Text(say(language, f"ui.ambience.{under}", percent=percent) if under != "off" else "", "dim"),
         Text(say(language, "ui.head.volume", percent=round(100 * mixer.volume)), "dim") if not mixer.muted else Text(),
     ]
     wall = Text(("   " if width >= 30 else " ") + clean(snapshot.wall), "dim") if snapshot.wall else Text()

@@ -62,8 +62,9 @@ class Snapshot:
     """Everything the dashboard shows, taken together.
 
     `player_state` is "starting", "playing", "no device", "suspended", "stream muted", "device muted" or "stopped";
-    `recording` is the file being written, else empty. `target` is in segments, `target_lufs` the loudness of what is
-    played. `history` is what was heard, the latest last, with what plays now; `continuing`: this piece is kept going.
+    `ambience` is the sound under the music and its volume in percent; `recording` is the file being written, else
+    empty. `target` is in segments, `target_lufs` the loudness of what is played. `history` is what was heard, the
+    latest last, with what plays now; `continuing`: this piece is kept going.
     """
 
     mixer: MixerSnapshot = field(default_factory=MixerSnapshot)
@@ -78,6 +79,7 @@ class Snapshot:
     target_lufs: float = -23.0
     crossfade_s: float = 0.0
     player_state: str = "starting"
+    ambience: tuple[str, int] = ("off", 0)
     recording: str = ""
     liked: bool = False
     continuing: bool = False

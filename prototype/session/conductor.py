@@ -15,11 +15,12 @@ from music.stations import Station, custom
 from programme.history import Heard
 from screen import controls
 from screen.controls import Act
+from session.ambience import NAMES, OFF
 from session.sound import Sound
 from session.timers import Phase, SessionTimer
 from spool.folders import PLAYED, READY
 from spool.spool import MOST_DISLIKED
-from spool.state_files import save_volume
+from spool.state_files import remember
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ class Conductor:
                 return self._set(act, not self.wished.muted)
             case Act.RECORD:
                 return self._set(act, self._recorder.path is None)
+            case Act.AMBIENCE:
+                return self._set_ambience(self._sound.ambience.next_name())
             case Act.SKIP:
                 self._programme.skip()
                 return Answer("ctl.next")
@@ -111,18 +114,8 @@ class Conductor:
                 return self._dislike()
             case Act.UNDO:
                 return self._undo.pop()() if self._undo else self._say("undo.nothing", done=False)
-            case Act.BREAK:
-                return (
-                    Answer("timer.break")
-                    if self._timer.begin_break(self._clock.now())
-                    else Answer("timer.is_break", False)
-                )
-            case Act.SKIP_BREAK:
-                return (
-                    Answer("timer.work")
-                    if self._timer.skip_break(self._clock.now())
-                    else Answer("timer.no_break", False)
-                )
+            case Act.BREAK | Act.SKIP_BREAK:
+                return self._break(begin=act is Act.BREAK)
             case Act.QUIT:
                 self._quit()
                 return Answer("ctl.quit")
@@ -136,6 +129,10 @@ class Conductor:
                 return self._set_volume(self.wished.volume_percent + step)
             case controls.VolumeTo(percent):
                 return self._set_volume(percent)
+            case controls.Ambience(name):
+                return self._set_ambience(name)
+            case controls.AmbienceVolume(step):
+                return self._set_ambience(None, self._sound.ambience.view[1] + step)
             case controls.Station(key):
                 return self._change_mood(self._stations[key])
             case controls.Prompt(text):
@@ -192,8 +189,24 @@ class Conductor:
         percent = min(100, max(0, percent))
         self.wished = replace(self.wished, volume_percent=percent)
         self._programme.set_volume(percent / 100)
-        self._later("volume", lambda: save_volume(self._folder, percent))
+        self._later("volume", lambda: remember(self._folder, volume=percent))
         return Answer("ctl.volume", fields=(("percent", percent),))
+
+    def _set_ambience(self, name: str | None, percent: int | None = None) -> Answer:
+        ambience = self._sound.ambience
+        if not ambience.possible:
+            return self._say("ambience.no_stream", done=False)
+        if name not in (None, *NAMES):
+            return Answer("ambience.unknown", False, (("names", ", ".join(NAMES)),))
+        ambience.change(name, percent)
+        name, percent = ambience.view
+        return Answer("ambience.off") if name == OFF else Answer(f"ambience.{name}", fields=(("percent", percent),))
+
+    def _break(self, *, begin: bool) -> Answer:
+        now = self._clock.now()
+        if begin:
+            return Answer("timer.break") if self._timer.begin_break(now) else Answer("timer.is_break", False)
+        return Answer("timer.work") if self._timer.skip_break(now) else Answer("timer.no_break", False)
 
     def _rest(self, resting: bool) -> None:
         if self._resting != resting:

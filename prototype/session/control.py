@@ -61,10 +61,11 @@ PLAIN: Final[dict[str, Command]] = {
     "timer off": controls.PlayFor(None),
     "quit": Act.QUIT,
 }
-NOT_YET: Final = ("ambience", "continue")
+NOT_YET: Final = ("continue",)
 USAGE: Final = (
-    "play, pause, toggle, next, previous, like, dislike, undo, volume N|+N|-N, mute [on|off], station NAME,"
-    " prompt TEXT, timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
+    "play, pause, toggle, next, previous, like, dislike, undo, volume N|+N|-N, mute [on|off],"
+    " ambience NAME|off|+N|-N, station NAME, prompt TEXT,"
+    " timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
 )
 PROMPT: Final = words(LONGEST_PROMPT, "a text", "TEXT")
 
@@ -89,6 +90,8 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
             case "volume" if rest:
                 number = int(rest.removesuffix("%"))
                 return controls.Volume(number) if rest[0] in "+-" else controls.VolumeTo(number)
+            case "ambience" if rest:
+                return controls.AmbienceVolume(int(rest)) if rest[0] in "+-" else controls.Ambience(rest)
             case "station" if rest:
                 return _station(rest, stations)
             case "prompt" if rest:

@@ -21,7 +21,7 @@ from music.segment import Endless
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
 from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
-from spool.state_files import load_volume
+from spool.state_files import load_remembered
 
 JOIN_S: Final = 0.5  # a thread; with the session's all of them stay within 2 s
 PRIMED_S: Final = 0.5
@@ -41,10 +41,10 @@ class Opening:
         self.stop_event = threading.Event()
         self.notices = Notices(clock)
         self.lock = FolderLock(settings.spool_dir)
-        remembered = None
-        if "volume" not in settings.given:
-            remembered = within(DISK_S, lambda: load_volume(settings.spool_dir), None)
-        self.volume = (settings.volume if remembered is None else remembered) / 100
+        nothing: dict[str, int | str] = {}
+        remembered = within(DISK_S, lambda: load_remembered(settings.spool_dir), nothing)
+        self.remembered = {name: value for name, value in remembered.items() if name not in settings.given}
+        self.volume = int(self.remembered.get("volume", settings.volume)) / 100
         self.bed = bed or Bed()
         self.player: StreamPlayer | None = None
         if settings.player == "stream":

@@ -171,6 +171,7 @@ class Session:
             target_lufs=self._settings.target_lufs,
             crossfade_s=self._settings.crossfade_seconds,
             player_state=sound.player_state,
+            ambience=sound.ambience.view,
             recording=str(sound.recorder.path or ""),
             liked=sound.spool.is_kept(mixer.playing.key),
             timer=self._timer.view(now),

@@ -30,6 +30,7 @@ from programme.mixer import Mixer
 from programme.performances import Begin, BuiltinSupply, Openings
 from programme.programme import Programme
 from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
+from session.ambience import Ambience
 from session.opening import Opening
 from spool.spool import Spool
 
@@ -87,6 +88,7 @@ class Sound:
         self.server = SoundServer(self.notices)
         self._levels = Levels(settings.target_lufs, settings.cue_dbfs)
         self.builtin = self._builtin_supply(begin, rng.choice(FIRST_SEEDS))
+        self.ambience = Ambience(settings, opening.remembered, self.later, None)
         self.pacing = Pacing(target=settings.prefetch_target)
         self.programme: Programme
         self.player: StreamPlayer | PlaylistPlayer
@@ -128,6 +130,7 @@ class Sound:
             player.watch_device(lambda present: mixer.hold(not present))
             player.feed = feed
 
+        self.ambience = Ambience(self.settings, opening.remembered, self.later, mixer.lay_under)
         self.programme, self.player, self._begin_playing = mixer, player, take_over
         return Decoded(self._levels)
 
@@ -159,6 +162,7 @@ class Sound:
         if self.settings.recording_path:
             self.record(self.settings.recording_path)
         self._begin_playing()
+        self.ambience.follow()
         self._opening.begin("loader", self.loader.run)
         self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:

@@ -74,24 +74,27 @@ KEEPER_FILE: Final = "server-{port}.lock"
 MOST_BYTES: Final = 4096
 
 
-def load_volume(folder: Path) -> int | None:
-    """Return the last volume in percent, None when there is none."""
+def load_remembered(folder: Path) -> dict[str, int | str]:
+    """Return the last `volume` and `ambience_volume` in percent and `ambience`; whichever can be used."""
     try:
         text = read_safely(folder / FILE)
         import json  # slow to import: not before the first sound, where there is no such file
 
-        volume = json.loads(text)["volume"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return volume if isinstance(volume, int) and 0 <= volume <= 100 else None
+        found = json.loads(text)
+    except (OSError, ValueError):
+        return {}
+    found = found if isinstance(found, dict) else {}
+    percents = {name: found.get(name) for name in ("volume", "ambience_volume")}
+    usable = {name: value for name, value in percents.items() if type(value) is int and 0 <= value <= 100}
+    return usable | ({"ambience": found["ambience"]} if isinstance(found.get("ambience"), str) else {})
 
 
-def save_volume(folder: Path, percent: int) -> None:
-    """Remember the volume, atomically."""
+def remember(folder: Path, **values: int | str) -> None:
+    """Replace some of what `load_remembered` returns, atomically. Threads: one."""
     import json
 
     with contextlib.suppress(OSError):
-        replace_safely(folder / FILE, json.dumps({"volume": percent}))
+        replace_safely(folder / FILE, json.dumps(load_remembered(folder) | values))
 
 
 class KeeperFile:

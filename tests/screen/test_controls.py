@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screen.controls import CHOICE_LABELS, KEYS, TIMERS, Act, Command, Controls, Prompt, Replay, Station, Volume
+from screen.controls import (
+    CHOICE_LABELS,
+    KEYS,
+    TIMERS,
+    Act,
+    AmbienceVolume,
+    Command,
+    Controls,
+    Prompt,
+    Replay,
+    Station,
+    Volume,
+)
 from screen.view import ControlsView, Mode
 
 CHOICES = tuple(f"s{index}" for index in range(12))
@@ -26,6 +38,11 @@ def press(controls: Controls, *keys: str) -> list[Command]:
         ("=", Volume(5)),
         ("-", Volume(-5)),
         ("m", Act.MUTE),
+        ("a", Act.AMBIENCE),
+        (">", AmbienceVolume(5)),
+        ("<", AmbienceVolume(-5)),
+        (",", AmbienceVolume(-5)),
+        ("＞", AmbienceVolume(5)),
         ("l", Act.LIKE),
         ("d", Act.DISLIKE),
         ("r", Act.RECORD),

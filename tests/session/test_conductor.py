@@ -19,6 +19,8 @@ from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
+from screen.controls import Act
+from session.ambience import NAMES
 from session.conductor import Conductor, Wished
 from session.opening import Opening
 from session.sound import Sound
@@ -505,3 +507,27 @@ def test_a_like_can_be_taken_back_while_the_piece_is_made(
     assert not desk.sound.spool.is_kept("growing")
     desk.conductor.obey(controls.Act.LIKE)
     assert desk.sound.spool.is_kept("growing")
+
+
+def test_the_sound_under_the_music_follows_its_keys_and_is_remembered(tmp_path: Path) -> None:
+    """Each sound in its turn, at its own volume; the next session begins with the last one."""
+    desk = Desk(tmp_path)
+    desk.listen(0.1)
+    answers = [desk.conductor.obey(Act.AMBIENCE) for _ in NAMES]
+    assert [answer.key for answer in answers] == [f"ambience.{name}" for name in (*NAMES[1:], "off")]
+    desk.conductor.obey(controls.Ambience("brown"))
+    assert desk.conductor.obey(controls.AmbienceVolume(+15)).fields == (("percent", 55),)
+    assert desk.conductor.obey(controls.Ambience("nowhere")).done is False
+    desk.sound.stop()
+    later = Desk(tmp_path)
+    later.sound.stop()
+    assert later.sound.ambience.view == ("brown", 55)
+    assert Desk(tmp_path, "--ambience", "waves").sound.ambience.view == ("waves", 55)
+
+
+def test_vlcs_list_has_nothing_under_it(tmp_path: Path) -> None:
+    """Where VLC plays files, the listener is told what is needed."""
+    desk = Desk(tmp_path, "--player", "playlist", "--ambience", "rain")
+    assert desk.conductor.obey(Act.AMBIENCE).done is False
+    assert desk.said() == ["ambience.no_stream"]
+    assert desk.sound.ambience.view[0] == "off"

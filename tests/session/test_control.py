@@ -99,6 +99,9 @@ def reply_on(connection: socket.socket) -> dict[str, Any]:
         ("volume +5", controls.Volume(5)),
         ("volume -5", controls.Volume(-5)),
         ("volume 30%", controls.VolumeTo(30)),
+        ("ambience rain", controls.Ambience("rain")),
+        ("ambience off", controls.Ambience("off")),
+        ("ambience +5", controls.AmbienceVolume(5)),
         ("station piano", controls.Station("piano")),
         ("station Piano", controls.Station("piano")),
         ("prompt  warm   tape piano", controls.Prompt("warm tape piano")),
@@ -128,7 +131,7 @@ def test_a_line_that_means_nothing_is_refused(line: str) -> None:
 def test_what_there_is_not_yet_is_said() -> None:
     """It is not possible now, rather than unknown."""
     with pytest.raises(Refused) as refused:
-        parse("ambience rain", STATIONS)
+        parse("continue", STATIONS)
     assert (refused.value.code, refused.value.key) == (1, "ctl.unavailable")
 
 

@@ -16,7 +16,7 @@ from base.files import open_safely, read_safely, replace_safely
 from base.workers import Errands, within
 from music.segment import Recipe
 from spool.folders import LOCK_FILE, Files, FolderLock
-from spool.state_files import FILE, JobsFile, load_volume, save_volume
+from spool.state_files import FILE, JobsFile, load_remembered, remember
 
 PRECIOUS = "not yours"
 
@@ -74,10 +74,10 @@ def test_jobs_are_remembered_past_every_trap(shared: Path, trap: Callable[[Path]
 def test_the_volume_is_remembered_past_every_trap(shared: Path, trap: Callable[[Path], None], name: str) -> None:
     """As for the jobs; reading waits for no FIFO either."""
     trap(shared / name)
-    load_volume(shared)
-    save_volume(shared, 35)
+    load_remembered(shared)
+    remember(shared, volume=35)
     assert (shared / "victim").read_text() == PRECIOUS
-    assert trap is folder or load_volume(shared) == 35
+    assert trap is folder or load_remembered(shared) == {"volume": 35}
 
 
 @pytest.mark.parametrize("trap", [link, fifo, folder])
