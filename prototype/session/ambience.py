@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from base.workers import Later
 from builtin import ambience
 from config import Settings
 from music.segment import Endless
-from spool.state_files import Later, remember
+from spool.state_files import remember
 
 OFF: Final = "off"
 NAMES: Final = (OFF, *ambience.PLACES)
