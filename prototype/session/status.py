@@ -31,6 +31,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
         "source": mixer.playing.source.value,
         "piece": _piece(snapshot, language) if mixer.playing.key else None,
         "volume_percent": round(100 * mixer.volume),
+        "ambience": {"name": snapshot.ambience[0], "volume_percent": snapshot.ambience[1]},
         "muted": mixer.muted,
         "paused": mixer.paused,
         "continuing": snapshot.continuing,

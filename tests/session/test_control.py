@@ -154,9 +154,9 @@ def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixtur
     assert control(config.load([*arguments, "--json"], {}, player.folder / "no.env")) == 0
     status = json.loads(capsys.readouterr().out)
     assert set(status) == {
-        "schema", "state", "player", "station", "prompt", "source", "piece", "volume_percent", "muted", "paused",
-        "continuing", "recording", "timer", "queue", "server", "generation", "library", "uptime_s", "uninterrupted_s",
-        "silent_s", "notices", "history",
+        "schema", "state", "player", "station", "prompt", "source", "piece", "volume_percent", "ambience", "muted",
+        "paused", "continuing", "recording", "timer", "queue", "server", "generation", "library", "uptime_s",
+        "uninterrupted_s", "silent_s", "notices", "history",
     }  # fmt: skip
     assert set(status["queue"]) == {"target", "ready", "ready_s", "making"}
     assert (status["schema"], status["piece"], status["state"]) == (1, None, "unheard")
