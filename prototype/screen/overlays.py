@@ -88,7 +88,7 @@ def _list(
     """Return the rows around the selected one, each with words beside it; without room, those of the selected below."""
     if not rows:
         return [Text(title, "bold"), Text(none, "dim")][: max(0, height)]
-    selected = min(selected, len(rows) - 1)
+    selected = min(max(0, selected), len(rows) - 1)
     widest = max(name.cell_len for name, _ in rows)
     beside = width - widest - 6
     below = beside < min(_LEAST_DESCRIBED_CELLS, max(cell_len(words) for _, words in rows)) and height > 3
