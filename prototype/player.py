@@ -23,7 +23,7 @@ from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output.stream_player import LOOK_AHEAD_S, StreamPlayer
 from output.vlc_library import LibVlc
 from output.vlc_player import VlcPlayer
-from programme.programme import LIBRARY_FIRST, ORDER, Event, MixerSnapshot, PlayingView, Started, Stock, Unwanted
+from programme.programme import Event, MixerSnapshot, PlayingView, Started, Stock, Unwanted
 
 __all__ = ["LOOK_AHEAD_S", "PlaylistPlayer", "StreamPlayer"]
 
@@ -88,7 +88,7 @@ class PlaylistPlayer(VlcPlayer):
 
     def prefer_library(self, prefer: bool) -> None:
         """Let a library piece go first at the next transitions."""
-        self._do(lambda: setattr(self._stock, "order", LIBRARY_FIRST if prefer else ORDER))
+        self._do(lambda: self._stock.prefer_library(prefer))
 
     def take_events(self) -> list[Event]:
         """Return what happened since the last call, oldest first."""

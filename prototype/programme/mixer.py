@@ -5,8 +5,7 @@ sends commands, and whoever plays the sound calls `read(n_frames)`. Offers and c
 take effect at the start of the next `read`, so one thread owns all the state. The same inputs at the same frames
 give the same samples, however the calls are split: every gain is taken from a table or from a frame count.
 
-At every transition the source is chosen once: fresh, library, built-in, bed. The bed alone is infallible: it is
-noise made from memory, and it plays whenever nothing else is there.
+At every transition the source is chosen once: fresh, library, built-in, bed. The bed alone is infallible.
 """
 
 from __future__ import annotations
@@ -22,23 +21,11 @@ import numpy as np
 from music.metering import Meter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
 from programme.crossfade import Crossfade, Handover, Overlap, Ramp, frames_to_phrase, moving_frames, natural_frames
-from programme.programme import (
-    LIBRARY_FIRST,
-    ORDER,
-    Dropped,
-    Event,
-    Left,
-    MixerSnapshot,
-    PlayingView,
-    Started,
-    Stock,
-    Unwanted,
-)
+from programme.programme import Dropped, Event, Left, MixerSnapshot, PlayingView, Started, Stock, Unwanted
 from programme.underlay import Underlay
 from programme.voice import Voice, frames_of
 
 log = logging.getLogger(__name__)
-
 
 SKIP_FADE_S: Final = 0.5
 GATE_S: Final = 0.05  # pause, resume and full-scale volume moves
@@ -123,7 +110,7 @@ class Mixer:
 
     def prefer_library(self, prefer: bool) -> None:
         """Let a library piece go first at the next transitions, to spread scarce fresh ones."""
-        self._inbox.append(lambda: setattr(self._stock, "order", LIBRARY_FIRST if prefer else ORDER))
+        self._inbox.append(lambda: self._stock.prefer_library(prefer))
 
     def pause(self, paused: bool) -> None:
         """Fade to or from silence over GATE_S; while paused nothing is used up."""
@@ -297,20 +284,12 @@ class Mixer:
 
         From the library only where nothing better waits.
         """
-        first = self._stock.first()
-        fresh = self._stock.of(Source.FRESH) if first not in self._stock.again else ()
-        for shelf in (fresh, self._stock.beside(first)):
-            for piece in shelf:
-                after = piece.info.continues if piece.info else None
-                if after is None or current.info is None or after.segment_id != current.info.segment_id:
-                    continue
-                position = current.position_of(self._scaled(after.at_frames))
-                fade_frames = self._scaled(after.fade_frames)
-                if (
-                    position is not None
-                    and self._voice.position_frames <= position <= len(current.samples) - fade_frames
-                ):
-                    return _Plan(piece, fade_frames, position - self._voice.position_frames, joins=True)
+        for piece in self._stock.continuing(current):
+            after = piece.info.continues if piece.info else None
+            position = current.position_of(self._scaled(after.at_frames)) if after else None
+            fade_frames = self._scaled(after.fade_frames) if after else 0
+            if position is not None and self._voice.position_frames <= position <= len(current.samples) - fade_frames:
+                return _Plan(piece, fade_frames, position - self._voice.position_frames, joins=True)
         return None
 
     def _scaled(self, frames: int) -> int:
@@ -391,13 +370,8 @@ class Mixer:
         """Let what is heard not go on: what would continue it leaves the stock."""
         piece = (self._incoming if self._fade else self._voice).piece
         if piece and piece.info:
-            over = piece.info.piece_id
             self._events.append(Left(piece))
-            self._events.extend(
-                self._stock.drop(
-                    lambda other: bool(other.info and other.info.continues and other.info.piece_id == over), asked=False
-                )
-            )
+            self._events.extend(self._stock.drop_rest(piece.info.piece_id))
 
     def _hasten(self, fade_frames: int) -> bool:
         """End a fade that has longer to go within `fade_frames`; return whether there was one."""

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 
 BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
+FIRST_WHOLE_S: Final = 30.0  # it is waited for
 LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
@@ -175,12 +176,15 @@ class BuiltinSupply:
         with self._lock:
             if self._piece is not None and self._piece[0] == token:
                 return
-        first = self._growing and self._begun_mood != token
+        new = self._begun_mood != token
+        first = self._growing and new
         openings = self._openings if first and self._begun_mood is None else None
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
         self._seed = known[0] if known else self._seed + 1
         recipe = _recipe(self._mood.station, self._seed)
+        if new and not self._growing:
+            recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
         performance = self._begin(recipe, self._seed)
         recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
         if first:

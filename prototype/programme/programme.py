@@ -5,7 +5,7 @@ Two keep this contract: the mixer, and VLC's list of files. Whoever feeds or com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -146,13 +146,13 @@ class Programme(Protocol):
 
 
 class Stock:
-    """The pieces that may be heard next: those that were asked for (`again`), then by source, in `order`.
+    """The pieces that may be heard next: those that were asked for (`again`), then by source, in order.
 
     Threads: one.
     """
 
     def __init__(self) -> None:
-        self.order = ORDER
+        self._order = ORDER
         self.again: list[Piece] = []
         self._pieces: dict[Source, list[Piece]] = {source: [] for source in ORDER}
 
@@ -177,27 +177,40 @@ class Stock:
 
     def first(self) -> Piece | None:
         """Return the piece whose turn it is, if there is one."""
-        shelves = (self.again, *(self._pieces[source] for source in self.order))
+        shelves = (self.again, *(self._pieces[source] for source in self._order))
         return next((shelf[0] for shelf in shelves if shelf), None)
 
-    def of(self, source: Source) -> Sequence[Piece]:
-        """Return what there is of a source, in its order."""
-        return self._pieces[source]
+    def prefer_library(self, prefer: bool) -> None:
+        """Let the library go first, or take that back."""
+        self._order = LIBRARY_FIRST if prefer else ORDER
 
-    def beside(self, piece: Piece | None) -> Sequence[Piece]:
-        """Return what waits together with a piece."""
-        if piece is None:
-            return ()
-        return self.again if piece in self.again else self._pieces[piece.source]
+    def continuing(self, piece: Piece) -> list[Piece]:
+        """Return what continues a piece: of what was asked for, else fresh, or what is first anyway."""
+        first = self.first()
+        sources = dict.fromkeys((Source.FRESH, first.source)) if first else {}
+        waiting = self.again or [other for source in sources for other in self._pieces[source]]
+        before = piece.info.segment_id if piece.info else None
+        return [
+            other
+            for other in waiting
+            if other.info and other.info.continues and other.info.continues.segment_id == before
+        ]
+
+    def drop_rest(self, piece_id: str) -> list[Event]:
+        """Take out what goes on with a piece, but for what was asked for."""
+        again, self.again = self.again, []
+        dropped = self.drop(lambda one: bool(one.info and one.info.continues and one.info.piece_id == piece_id))
+        self.again = again
+        return dropped
 
     def take(self, piece: Piece) -> None:
         """Take a piece out."""
         (self.again if piece in self.again else self._pieces[piece.source]).remove(piece)
 
-    def drop(self, unwanted: Unwanted, *, asked: bool = True) -> list[Event]:
-        """Take out what is `unwanted`; not `asked`: but nothing that was asked for."""
+    def drop(self, unwanted: Unwanted) -> list[Event]:
+        """Take out what is `unwanted`."""
         dropped = [piece for pieces in self._pieces.values() for piece in pieces if unwanted(piece)]
-        self.again = [piece for piece in self.again if not (asked and unwanted(piece))]
+        self.again = [piece for piece in self.again if not unwanted(piece)]
         for source, pieces in self._pieces.items():
             self._pieces[source] = [piece for piece in pieces if piece not in dropped]
         return [Dropped(piece) for piece in dropped]

@@ -19,8 +19,8 @@ from session.ambience import NAMES, OFF
 from session.sound import Sound
 from session.timers import Phase, SessionTimer
 from spool.folders import PLAYED, READY
-from spool.spool import MOST_DISLIKED
 from spool.state_files import remember
+from spool.trimming import MOST_DISLIKED
 
 log = logging.getLogger(__name__)
 

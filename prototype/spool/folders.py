@@ -40,6 +40,7 @@ def numbered(name: str, number: int) -> str:
 
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES})
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 READY: Final = "ready"
 PLAYED: Final = "played"

@@ -21,7 +21,7 @@ from base.errors import CorruptSegment
 from music import audio_files
 from music.metering import loudness_lufs, peak_dbfs
 from music.segment import Samples, SegmentInfo
-from spool.folders import AUDIO_SUFFIXES, KEPT, SHELVES, Files, Listed, numbered
+from spool.folders import AUDIO_SUFFIXES, KEPT, PLAYED, READY, SHELVES, Files, Listed, numbered
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,22 @@ def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
 
 
+@dataclass(frozen=True)
+class SpoolSnapshot:
+    """The shelves at one moment: the queue first to play first."""
+
+    ready: tuple[SegmentInfo, ...] = ()
+    played: int = 0
+    kept: int = 0
+    size_mb: float = 0.0
+    writable: bool = True
+
+    @property
+    def ready_s(self) -> float:
+        """Audible seconds that are ready."""
+        return sum(info.audible_s for info in self.ready)
+
+
 STAMP_STEP_S: Final = 1e-3
 
 Change = Callable[[Entry | None], Entry | None]
@@ -195,3 +211,14 @@ class ShelfIndex:
         with self._lock:
             self._latest = max(self._latest + STAMP_STEP_S, self._wall())
             return self._latest
+
+    def snapshot(self, *, writable: bool) -> SpoolSnapshot:
+        """Return the shelves at this moment."""
+        entries = self.on(READY, PLAYED, KEPT)
+        return SpoolSnapshot(
+            ready=tuple(entry.info for entry in entries if entry.shelf == READY and entry.info is not None),
+            played=sum(entry.shelf == PLAYED for entry in entries),
+            kept=sum(entry.shelf == KEPT for entry in entries),
+            size_mb=sum(entry.size_bytes for entry in entries) / 2**20,
+            writable=writable,
+        )

@@ -7,14 +7,13 @@ sound: what the disk refuses stays in memory, and is tried again until the disk 
 
 from __future__ import annotations
 
-import errno
 import logging
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +24,7 @@ from music import audio_files
 from music.segment import Samples, SegmentInfo
 from spool.folders import (
     DISLIKED,
+    FORBIDDEN,
     FULL,
     KEPT,
     PLAYED,
@@ -37,35 +37,15 @@ from spool.folders import (
     Storage,
     tried,
 )
-from spool.shelves import Entry, ShelfIndex, file_name, fitted, scan
+from spool.shelves import Entry, ShelfIndex, SpoolSnapshot, file_name, fitted, scan
+from spool.trimming import Trimmer
 
 log = logging.getLogger(__name__)
 
+__all__ = ["Entry", "Spool", "SpoolSnapshot"]
 
-@dataclass(frozen=True)
-class SpoolSnapshot:
-    """The shelves at one moment: the queue first to play first."""
-
-    ready: tuple[SegmentInfo, ...] = ()
-    played: int = 0
-    kept: int = 0
-    size_mb: float = 0.0
-    writable: bool = True
-
-    @property
-    def ready_s(self) -> float:
-        """Audible seconds that are ready."""
-        return sum(info.audible_s for info in self.ready)
-
-
-__all__ = ["Entry", "Spool"]
-
-
-PLAYED_IN_MEMORY: Final = 8  # 12 MB each for 30 s
 HANGING_S: Final = 3.0
-FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES})
 URGENCY: Final = {KEPT: 0, READY: 1, PLAYED: 2, DISLIKED: 3}
-MOST_DISLIKED: Final = 10
 
 
 class Spool:
@@ -88,11 +68,11 @@ class Spool:
     ) -> None:
         self._files = files or Files()
         self._storage = Storage(root, self._files, notices, lock)
-        self._max_bytes = max_mb * 2**20
         self._notices = notices
         self._clock = clock
         self._index = ShelfIndex(wall)
         self._disk = DiskState(root, notices)
+        self._trimmer = Trimmer(self._index, self._storage, max_mb * 2**20)
         self.opened = threading.Event()
         self._turn = threading.Lock()
         self._changes: queue.SimpleQueue[tuple[str, Entry | None]] = queue.SimpleQueue()
@@ -112,8 +92,8 @@ class Spool:
                 self._disk.refused(error)
             self._index.fill(scan(self._files, self._storage.root))
             for left in scan(self._files, self._storage.root, [DISLIKED]):
-                self._forget_disliked(left)
-            self._trim()
+                self._trimmer.forget_disliked(left)
+            self._trimmer.trim(self._left)
         self.opened.set()
         self._follow()
 
@@ -153,8 +133,6 @@ class Spool:
         """How many pieces are only in memory."""
         return sum(entry.path is None for entry in self._index.on(READY, PLAYED, KEPT))
 
-    # Looking
-
     def ready(self) -> tuple[Entry, ...]:
         """Return the queue, first to play first."""
         return self._index.on(READY)
@@ -175,14 +153,7 @@ class Spool:
 
     def snapshot(self) -> SpoolSnapshot:
         """Return the shelves at this moment."""
-        entries = self._index.on(READY, PLAYED, KEPT)
-        return SpoolSnapshot(
-            ready=tuple(entry.info for entry in entries if entry.shelf == READY and entry.info is not None),
-            played=sum(entry.shelf == PLAYED for entry in entries),
-            kept=sum(entry.shelf == KEPT for entry in entries),
-            size_mb=sum(entry.size_bytes for entry in entries) / 2**20,
-            writable=not self._disk.refusing,
-        )
+        return self._index.snapshot(writable=not self._disk.refusing)
 
     # Bringing in
 
@@ -211,8 +182,6 @@ class Spool:
         added = self._index.add(Entry(file_name(info), shelf, None, info, samples, self._index.next_stamp()))
         self._changed(added.key)
         return self._index.get(added.key) or added
-
-    # Moving on
 
     def mark_played(self, key: str) -> None:
         """Note that a piece is heard now: it leaves the queue, and is the last of the library to be heard again."""
@@ -293,7 +262,7 @@ class Spool:
         """Have the disk follow a change; `spare` is liked instead where the file is gone."""
         self._changes.put((key, spare))
         if self.hanging:
-            self._forget(lambda _: True)
+            self._trimmer.forget_unwritten()
         self._follow()
 
     def _doom(self, key: str, path: Path | None, how: Callable[[Path], None]) -> None:
@@ -328,7 +297,7 @@ class Spool:
         with self._turn:
             self._busy(self._settle)
             for entry in self._index.on(DISLIKED):
-                self._forget_disliked(entry)
+                self._trimmer.forget_disliked(entry)
             self._storage.close()
 
     # With the turn
@@ -349,7 +318,7 @@ class Spool:
             self._place({key: spare for key, spare in self._left.items() if key not in asked}, again=True)
         if (self._left or self._doomed) and late:
             self._retry_at = self._clock.now() + RETRY_S
-        self._trim()
+        self._trimmer.trim(self._left)
 
     def _place(self, wanted: dict[str, Entry | None], *, again: bool, waiting: frozenset[str] = frozenset()) -> bool:
         """Bring pieces to their shelves, most wanted first; return whether a file was written.
@@ -381,11 +350,11 @@ class Spool:
                 path = self._storage.save(data, entry.shelf, name)
                 break
             except OSError as error:
-                if error.errno not in FULL or not self._make_room(len(data)):
+                if error.errno not in FULL or not self._trimmer.make_room(len(data)):
                     self._disk.refused(error)
                     return False
         tried(self._storage.stamp, path, entry.last_heard)
-        self._disk.accepted(self._room)
+        self._disk.accepted(self._trimmer.room)
         self._arrived(entry, path, len(data))
         return True
 
@@ -405,7 +374,7 @@ class Spool:
             return spare is None or spare.samples is None or self._write(spare, spare.samples)
         tried(self._storage.stamp, path, entry.last_heard)
         if path != old:
-            self._disk.accepted(self._room, writing=False)
+            self._disk.accepted(self._trimmer.room, writing=False)
         self._arrived(entry, path, entry.size_bytes)
         return True
 
@@ -418,64 +387,13 @@ class Spool:
         if self._index.change(entry.key, change) is None and not tried(self._storage.remove, path):
             self._doomed.append((self._storage.remove, path))
 
-    def _trim(self) -> None:
-        """Delete played pieces, least recently heard first, until they fit; the latest one stays."""
-        while sum(entry.size_bytes for entry in self._played_files()) > self._max_bytes:
-            if not self._drop_played(spare=1):
-                break
-        for entry in sorted(self._index.on(DISLIKED), key=lambda entry: entry.last_heard)[:-MOST_DISLIKED]:
-            self._forget_disliked(entry)
-        self._forget(lambda entry: entry.key in self._left)
-
-    def _forget_disliked(self, entry: Entry) -> None:
-        """Delete a disliked piece for good; a listener's own file is left where it is."""
-        path = entry.path
-        if path is None or entry.info is None or tried(self._storage.remove, path):
-            self._index.swap(entry, None)
-
-    def _forget(self, refused: Callable[[Entry], bool]) -> None:
-        """Keep no more than PLAYED_IN_MEMORY of the played pieces that the disk refused."""
-        loose = [entry for entry in self._index.on(PLAYED) if entry.path is None and refused(entry)]
-        for entry in sorted(loose, key=lambda entry: entry.last_heard)[:-PLAYED_IN_MEMORY]:
-            self._index.swap(entry, None)
-
-    def _drop_played(self, spare: int = 0) -> bool:
-        """Delete the least recently heard played file; return whether there was one and the disk let it go."""
-        files = sorted(self._played_files(), key=lambda entry: entry.last_heard)
-        for victim in files[: len(files) - spare]:
-            if victim.path is not None and self._index.swap(victim, None):  # else it is liked at this moment
-                if tried(self._storage.remove, victim.path):
-                    return True
-                self._index.restore(victim)
-                return False
-        return False
-
-    def _played_files(self) -> list[Entry]:
-        """Return what may be deleted to make room: disliked pieces too, in their turn."""
-        return [
-            entry for entry in self._index.on(PLAYED, DISLIKED) if entry.path is not None and entry.info is not None
-        ]
-
-    def _room(self) -> int:
-        try:
-            return self._storage.free_bytes()
-        except OSError:
-            return 0
-
-    def _make_room(self, needed: int) -> bool:
-        """Delete one played file, if with all of them there were room enough; return whether that helped."""
-        before = self._room()
-        if before + sum(entry.size_bytes for entry in self._played_files()) < needed:
-            return False
-        return self._drop_played() and (before >= needed or self._room() > before)
-
     def _has_room(self) -> bool:
         """Whether a download fits, with less of what was played if that helps."""
         while self._storage.free_bytes() < ROOM_BYTES:
             if not self._turn.acquire(blocking=False):
                 return False
             try:
-                if not self._make_room(ROOM_BYTES):
+                if not self._trimmer.make_room(ROOM_BYTES):
                     return False
             finally:
                 self._turn.release()

@@ -145,6 +145,24 @@ def test_no_piece_is_made_before_it_is_asked_for() -> None:
     assert (taken, wanted) == ([True, False], [False, True])
 
 
+def test_the_first_file_of_a_mood_is_a_short_one() -> None:
+    """It is heard only when it is whole, and there may be nothing else until then."""
+    asked: list[float] = []
+
+    def begin(recipe: Recipe, seed: int) -> Performance:
+        asked.append(recipe.duration_s)
+        return performed(tone(3.0))
+
+    mood = Mood(LOFI)
+    target = BuiltinSupply(begin, mood, LEVELS, FakeClock(), growing=False)
+    for _ in range(2):
+        target.step()
+        assert target.next() is not None
+    mood.change(PIANO)
+    target.step()
+    assert [seconds <= 30 for seconds in asked] == [True, False, True]
+
+
 def test_files_are_made_whole() -> None:
     """A list of files has no use for half a piece."""
     target = supply(Engine(), Mood(LOFI), growing=False)

@@ -25,7 +25,7 @@ from session.conductor import Conductor, Wished
 from session.opening import Opening
 from session.sound import Sound
 from session.timers import SessionTimer
-from spool.spool import MOST_DISLIKED
+from spool.trimming import MOST_DISLIKED
 
 
 class Desk:

@@ -73,9 +73,8 @@ class Evening:
         """Press a key."""
         self.session.conductor.obey(command)
 
-    @property
     def source(self) -> Source:
-        """The source of what plays."""
+        """Return the source of what plays."""
         return self.sound.programme.snapshot().playing.source
 
 
@@ -88,11 +87,11 @@ def files(tmp_path: Path) -> Evening:
 def test_a_liked_builtin_piece_of_the_list_is_really_written(files: Evening) -> None:
     """With its whole sound, also after its own file has been deleted; a file of the spool only changes its shelf."""
     files.listen(3)
-    assert files.source is Source.BUILTIN
+    assert files.source() is Source.BUILTIN
     files.obey(controls.Act.LIKE)
     files.sound.spool.add(tone(20), info(key="fresh"))
     files.listen(25)
-    assert files.source is Source.FRESH
+    assert files.source() is Source.FRESH
     files.obey(controls.Act.LIKE)
     kept = sorted((files.folder / "kept").glob("*.wav"))
     assert [sf.info(str(path)).frames for path in kept] == [20 * SAMPLE_RATE_HZ] * 2

@@ -1,0 +1,84 @@
+"""What may be deleted from the spool, in which order, so that it stays bounded and there is room for what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from spool.folders import DISLIKED, PLAYED, Storage, tried
+from spool.shelves import Entry, ShelfIndex
+
+PLAYED_IN_MEMORY: Final = 8  # 12 MB each for 30 s
+MOST_DISLIKED: Final = 10
+
+
+class Trimmer:
+    """Bounds `played/` and `disliked/`; what was kept is never touched.
+
+    Threads: who has the spool's turn, but for `forget_unwritten` and `room`, which any may call.
+    """
+
+    def __init__(self, index: ShelfIndex, storage: Storage, max_bytes: float) -> None:
+        self._index = index
+        self._storage = storage
+        self._max_bytes = max_bytes
+
+    def trim(self, refused: Collection[str]) -> None:
+        """Delete played pieces, least recently heard first, until they fit; the latest one stays.
+
+        Of those that the disk `refused` (keys) no more than PLAYED_IN_MEMORY are kept.
+        """
+        while sum(entry.size_bytes for entry in self._played_files()) > self._max_bytes:
+            if not self._drop_played(spare=1):
+                break
+        for entry in sorted(self._index.on(DISLIKED), key=lambda entry: entry.last_heard)[:-MOST_DISLIKED]:
+            self.forget_disliked(entry)
+        self._forget(entry for entry in self._loose() if entry.key in refused)
+
+    def forget_disliked(self, entry: Entry) -> None:
+        """Delete a disliked piece for good; a listener's own file is left where it is."""
+        path = entry.path
+        if path is None or entry.info is None or tried(self._storage.remove, path):
+            self._index.swap(entry, None)
+
+    def forget_unwritten(self) -> None:
+        """Keep no more than PLAYED_IN_MEMORY of the played pieces that are in no file."""
+        self._forget(self._loose())
+
+    def _loose(self) -> list[Entry]:
+        return [entry for entry in self._index.on(PLAYED) if entry.path is None]
+
+    def _forget(self, loose: Iterable[Entry]) -> None:
+        for entry in sorted(loose, key=lambda entry: entry.last_heard)[:-PLAYED_IN_MEMORY]:
+            self._index.swap(entry, None)
+
+    def _drop_played(self, spare: int = 0) -> bool:
+        """Delete the least recently heard played file; return whether there was one and the disk let it go."""
+        files = sorted(self._played_files(), key=lambda entry: entry.last_heard)
+        for victim in files[: len(files) - spare]:
+            if victim.path is not None and self._index.swap(victim, None):  # else it is liked at this moment
+                if tried(self._storage.remove, victim.path):
+                    return True
+                self._index.restore(victim)
+                return False
+        return False
+
+    def _played_files(self) -> list[Entry]:
+        """Return what may be deleted to make room: disliked pieces too, in their turn."""
+        return [
+            entry for entry in self._index.on(PLAYED, DISLIKED) if entry.path is not None and entry.info is not None
+        ]
+
+    def room(self) -> int:
+        """Return how many bytes can still be written, 0 where nobody knows."""
+        try:
+            return self._storage.free_bytes()
+        except OSError:
+            return 0
+
+    def make_room(self, needed: int) -> bool:
+        """Delete one played file, if with all of them there were room enough; return whether that helped."""
+        before = self.room()
+        if before + sum(entry.size_bytes for entry in self._played_files()) < needed:
+            return False
+        return self._drop_played() and (before >= needed or self.room() > before)
