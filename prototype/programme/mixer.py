@@ -1,10 +1,9 @@
 """The programme: pieces in, one endless seamless stream out.
 
-The mixer is pulled. It has no thread, clock, file or VLC in it: the loader offers decoded pieces, `controls`
-sends commands, and whoever plays the sound calls `read(n_frames)`. Offers and commands are put in an inbox and
+The mixer is pulled. It has no thread, clock, file or VLC in it: the loader offers decoded pieces, the conductor
+commands, and whoever plays the sound calls `read(n_frames)`. Offers and commands are put in an inbox and
 take effect at the start of the next `read`, so one thread owns all the state. The same inputs at the same frames
 give the same samples, however the calls are split: every gain is taken from a table or from a frame count.
-
 At every transition the source is chosen once: fresh, library, built-in, bed. The bed alone is infallible.
 """
 
