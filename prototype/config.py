@@ -105,6 +105,12 @@ class Settings:
     segment_max_seconds: float = setting(
         number(10, 600), "60", GENERATION, "seconds asked for while the queue is full and the server fast enough")
     prefetch_target: int = setting(whole(1, 20), "3", GENERATION, "segments kept ready or in the making")
+    continuing: str = setting(
+        choice("off", "on"), "off", GENERATION, "let each piece go on, one segment after another (key c: this one)",
+        env="CONTINUE", flags=("--continue",))
+    context_seconds: float = setting(
+        number(5, 60), "15", GENERATION, "seconds of a segment, in whole bars, that the next one goes on from")
+    piece_minutes: float = setting(number(1, 120), "6", GENERATION, "minutes that a piece goes on")
     batch_size: int = setting(whole(1, 8), "1", GENERATION, "segments made by one job")
     thinking: bool = setting(YES_NO, "true", GENERATION, "let the language model plan each segment")
     lm_model_path: str = setting(

@@ -13,20 +13,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from base.errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError
+from base.errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError, UploadRefused
 from base.notices import Notices
 from base.workers import Worker
 from config import Settings
 from generation import conclusions
 from generation.calls import JOBS, Client, Counts, Run, Stopped
 from generation.connection import POLL
+from generation.continuing import Chain, Other
 from generation.fetching import Fetcher, Ingest, Store
 from generation.jobs import GeneratorSnapshot, Job
 from generation.policy import REMEMBERED, Change, Tries
 from generation.polling import JobServer, Moods
 from generation.prefetch import Prefetch, Slot
 from music.analysis import ingest
-from music.segment import Recipe
+from music.segment import Recipe, SegmentInfo
 from server.replies import JobState
 from spool.spool import Entry
 from spool.state_files import JobsFile
@@ -75,9 +76,10 @@ class GeneratorLoop:
         self._resting = False
         self._workers: list[Worker] = []
         self._counts = Counts()
+        self._chain = Chain(settings, mood.continuing, store, notices)
+        fetcher = Fetcher(store, ingest, notices, settings.cue_dbfs, self._chain.joined)
         self._server = JobServer(
-            settings, client, run, notices, self._counts, Fetcher(store, ingest, notices, settings.cue_dbfs), mood,
-            jobs_file or JobsFile(None, ""),
+            settings, client, run, notices, self._counts, fetcher, mood, jobs_file or JobsFile(None, "")
         )  # fmt: skip
         self._policy, self._speed, self._board = self._server.policy, self._server.speed, self._server.board
         self._prefetch = Prefetch(settings, store.ready, self._board.unawaited)
@@ -149,12 +151,39 @@ class GeneratorLoop:
         slot = None if self._resting else self._reserve()
         if slot is None:
             return []
+        task = self._chain.next()
         try:
-            return self._fill(slot)
+            if isinstance(task, SegmentInfo):
+                return self._continue(slot, task)
+            return self._fill(slot) if task is Other.BEGIN else []
         finally:
+            self._chain.done(task)
             if slot.job is not None:
                 self._server.leave(slot.job)
             self._prefetch.leave(slot)
+
+    def _continue(self, slot: Slot, before: SegmentInfo) -> list[Entry]:
+        """Make the segment that goes on with another, in one try; what fails says nothing of other jobs."""
+        if not self._can_ask(slot):
+            return []
+        asked = self._chain.recipe(before, self._policy.duration_s, self._seed())
+        try:
+            slot.job = self._server.ask(slot, asked[0], False, asked[1]) if asked else None
+            if slot.job is None:
+                return []
+            self._wait_for(slot.job)
+            return self._server.bring_in(slot.job).entries
+        except UploadRefused as error:
+            self._chain.refused(error)
+        except (JobFailed, CorruptSegment) as error:
+            log.info("%s was not continued: %s", before.segment_id, error)
+            self._counts.add(failures=1)
+            self._chain.judged(before, "failed")
+        except (JobLost, ServerError) as error:
+            log.info("a job brought nothing, through no fault of its own: %s", error)
+        except JobStalled as error:
+            self._failed(error)
+        return []
 
     def _fill(self, slot: Slot) -> list[Entry]:
         """Ask for one job after the other until one brings music or the slot is no longer wanted."""
@@ -210,7 +239,7 @@ class GeneratorLoop:
         """Take a slot if ready and in flight leave room for one."""
         share = self._speed.audible_share
         segment_s, usual_s = self._policy.duration_s * share, self._settings.segment_seconds * share
-        return self._prefetch.reserve(self._mood.token(), segment_s, usual_s, self._clock.now())
+        return self._prefetch.reserve(self._mood.token(), segment_s, usual_s, self._clock.now(), self._chain.more)
 
     # One try
 

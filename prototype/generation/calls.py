@@ -72,8 +72,8 @@ class Client(Protocol):
         """Whether the server answers nobody while it makes music."""
         ...
 
-    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
-        """Ask for a job."""
+    def submit(self, recipe: Recipe, *, thinking: bool = True, upload: bytes = b"") -> Submitted:
+        """Ask for a job; one that continues a segment needs the canvas."""
         ...
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:

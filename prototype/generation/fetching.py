@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from generation.calls import Client
 from generation.connection import DOWNLOAD, Connection
 from generation.jobs import Job
 from music.analysis import Analysis, Segment
-from music.segment import Recipe, Samples, SegmentInfo
+from music.segment import Continuation, Recipe, Samples, SegmentInfo
 from server.replies import AudioFile
 from spool.spool import Entry
 
@@ -55,6 +55,7 @@ class Store(Protocol):
 
 Ingest = Callable[[Path, float, float], Segment]
 Download = Callable[[AudioFile, Path], object]
+Join = Callable[[Recipe, Segment, float], tuple[Segment, Continuation | None]]
 
 
 class Downloader:
@@ -101,7 +102,11 @@ class Fetcher:
     Threads: any; it holds nothing that changes.
     """
 
-    def __init__(self, store: Store, ingest: Ingest, notices: Notices, cue_dbfs: float) -> None:
+    def __init__(
+        self, store: Store, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join | None = None
+    ) -> None:
+        """`join` cuts what continues a segment to what is new in it, and tells how the two meet."""
+        self._join = join
         self._store = store
         self._ingest = ingest
         self._notices = notices
@@ -121,7 +126,10 @@ class Fetcher:
                 segment = self._examined(file, job.recipe, download)
                 if segment.missing:
                     self._notices.say("segment.cut_off", "warning", name=segment_id, missing=segment.missing)
-                info = _info(segment_id, job, file, segment.analysis)
+                continues = None
+                if job.recipe.continues and self._join:
+                    segment, continues = self._join(job.recipe, segment, self._cue_dbfs)
+                info = replace(_info(segment_id, job, file, segment.analysis), continues=continues)
                 fetched.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
                 fetched.audible_s += info.audible_s
                 log.info(
@@ -154,7 +162,7 @@ class Fetcher:
         path = self._store.incoming_path(".part", elsewhere=elsewhere)
         try:
             download(file, path)
-            return self._ingest(path, recipe.duration_s, self._cue_dbfs)
+            return self._ingest(path, recipe.canvas_s, self._cue_dbfs)
         finally:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)

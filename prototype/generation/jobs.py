@@ -355,7 +355,7 @@ class Board:
         return job.standing is Standing.ABANDONED and job.asked_at <= self._away_until
 
     def _overdue_reason(self, job: Job, now: float, *, cold: bool) -> str:
-        expected_s = self._expected_s(job.recipe.duration_s)
+        expected_s = self._expected_s(job.recipe.canvas_s)
         return job.overdue_reason(now, self._limits, expected_s, cold=cold) if job.at_server else ""
 
     def _mark_heads(self, now: float) -> None:
@@ -375,7 +375,7 @@ class Board:
             age_s, left_s = now - job.began_at, None
             if job.progress is not None and job.progress > 0.05:
                 left_s = age_s * (1.0 - job.progress) / job.progress
-            elif (expected_s := self._expected_s(job.recipe.duration_s)) is not None:
+            elif (expected_s := self._expected_s(job.recipe.canvas_s)) is not None:
                 left_s = expected_s - age_s
             if left_s is not None and -self._poll_s < left_s < self._poll_s:
                 return max(left_s, self._poll_s / 5)

@@ -33,6 +33,7 @@ from generation.fetching import Downloader, Fetched, Fetcher
 from generation.jobs import Board, Job, Limits, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
+from music.continuing import Continuing
 from music.segment import Recipe
 from server.replies import JobReport, JobState, Submitted
 from spool.state_files import JobsFile, is_kept
@@ -50,6 +51,11 @@ UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
 
 class Moods(Protocol):
     """What is to be made, as `music.stations.Mood` knows it; any thread may ask."""
+
+    @property
+    def continuing(self) -> Continuing:
+        """Which pieces go on."""
+        ...
 
     def next_recipe(self, duration_s: float) -> Recipe:
         """Return what the next segment is to be."""
@@ -156,15 +162,15 @@ class JobServer:
 
     # What one worker does for its slot
 
-    def ask(self, slot: Slot, recipe: Recipe, thinking: bool) -> Job | None:
-        """Submit, unless somebody else does; return the job if the server took it."""
+    def ask(self, slot: Slot, recipe: Recipe, thinking: bool, upload: bytes = b"") -> Job | None:
+        """Submit, unless somebody else does; return the job if the server took it. Raises UploadRefused."""
         began_at = self._clock.now()
         with self._lock:
             if self._is_asking:
                 return None
             self._submit_at = began_at
         try:
-            submitted = self.connection.retrying(SUBMIT)(self._client.submit, recipe, thinking=thinking)
+            submitted = self.connection.retrying(SUBMIT)(self._client.submit, recipe, thinking=thinking, upload=upload)
         except ServerUnreachable as error:
             self.connection.lost(error)
         except ServerRefused as error:
@@ -234,7 +240,7 @@ class JobServer:
         self.connection.note_loading(False)
         if not job.inherited:
             files = len(fetched.entries)
-            self.speed.learn(job.run_s, job.recipe.duration_s, fetched.audible_s, files, cold=cold)
+            self.speed.learn(job.run_s, job.recipe.canvas_s, fetched.audible_s, files, cold=cold)
         for reason in fetched.rejected:
             if not isinstance(reason, ServerUnsupported):  # that one was said of the server
                 self.complain("segment.rejected", "warning", reason)

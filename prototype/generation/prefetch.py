@@ -44,8 +44,11 @@ class Prefetch:
         self._slots: list[Slot] = []
         self._reserved = 0
 
-    def reserve(self, mood: int, segment_s: float, usual_s: float, now: float) -> Slot | None:
-        """Take a slot if one is free. A segment to come lasts `segment_s`, one that was not measured `usual_s`."""
+    def reserve(self, mood: int, segment_s: float, usual_s: float, now: float, more: int = 0) -> Slot | None:
+        """Take a slot if one is free, or `more` than usual.
+
+        A segment to come lasts `segment_s`, one that was not measured `usual_s`.
+        """
         settings = self._settings
         with self._lock:
             # In the music's order, from the server to the shelf: what moves on meanwhile is counted twice, not missed.
@@ -55,7 +58,7 @@ class Prefetch:
             count = len(ready) + settings.batch_size * coming
             ahead_s = ready_s + settings.batch_size * coming * segment_s
             target_s = settings.prefetch_target * settings.segment_seconds * USUAL_SHARE
-            spare = count - settings.prefetch_target
+            spare = count - settings.prefetch_target - more
             if spare > 0 or (spare == 0 and ahead_s >= target_s):
                 return None
             self._reserved += 1

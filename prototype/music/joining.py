@@ -189,7 +189,7 @@ def join(before: SegmentInfo, ours: Samples, recipe: Recipe, result: Samples) ->
         at_frames=at,
         fade_frames=found.fade_frames,
         piece_id=before.piece_id,
-        begins_s=(first.begins_s if first else 0.0) + (at - before.cue_in_frames) / SAMPLE_RATE_HZ,
+        begins_s=before.begins_s + (at - before.cue_in_frames) / SAMPLE_RATE_HZ,
         loudness_lufs=(first or before).loudness_lufs,
         peak_dbfs=(first or before).peak_dbfs,
         gain_db=(first.gain_db if first else 0.0) + 20 * float(np.log10(found.gain)),

@@ -137,6 +137,11 @@ class SegmentInfo:
         return self.continues.piece_id if self.continues else self.segment_id
 
     @property
+    def begins_s(self) -> float:
+        """How long the piece has lasted when this segment of it begins."""
+        return self.continues.begins_s if self.continues else 0.0
+
+    @property
     def audible_s(self) -> float:
         """Seconds between the cue points."""
         return (self.cue_out_frames - self.cue_in_frames) / SAMPLE_RATE_HZ

@@ -41,13 +41,20 @@ from typing import Any, Final
 
 from base.errors import ConfigError
 from base.texts import LONGEST_PROMPT
+from music.continuing import Continuing
 from music.segment import Recipe, SegmentInfo
 
 
 class Mood:
-    """The present station. `token` changes with it, so that work begun for an earlier mood can be told apart."""
+    """The present station. `token` changes with it, so that work begun for an earlier mood can be told apart.
 
-    def __init__(self, station: Station, index: int = 0, *, asked_for: bool = False) -> None:
+    `continuing` says which of its pieces go on.
+    """
+
+    def __init__(
+        self, station: Station, index: int = 0, *, asked_for: bool = False, continuing: Continuing | None = None
+    ) -> None:
+        self.continuing = continuing or Continuing()
         self._lock = threading.Lock()
         self._station = station
         self._index = index

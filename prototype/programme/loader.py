@@ -19,7 +19,7 @@ from base.workers import Clock, Later, at_once
 from music.segment import Piece, Source
 from music.stations import Mood
 from programme.history import Heard, History
-from programme.programme import Event, Programme, Started
+from programme.programme import Event, Left, Programme, Started
 from programme.supplies import Offer, Pacing, Preparer, Supply
 from spool.spool import HANGING_S, Entry, Spool
 
@@ -188,11 +188,15 @@ class Loader:
             self._stocked.pop(event.piece.key, None)
             if isinstance(event, Started):
                 self._on_started(event.piece)
+            elif isinstance(event, Left):
+                self._leave(event.piece)
             else:
                 log.info("%s leaves the stock unheard", event.piece.key)
         self._take_prepared()
         if self._mood_changed:
             self._mood_changed = False
+            if (piece := self._programme.playing_piece()) and not self._mood.matches(piece.info):
+                self._leave(piece)
             for supply in self._supplies:
                 supply.change_mood()
             self._programme.withdraw(lambda piece: not self._mood.matches(piece.info))
@@ -200,6 +204,11 @@ class Loader:
         self._note_source()
         self._fill()
         self._calm = not moved and bool(self._stocked)
+
+    def _leave(self, piece: Piece) -> None:
+        """Let a piece not go on, as the listener turned away from it."""
+        if piece.info:
+            self._mood.continuing.leave(piece.info.piece_id)
 
     def _on_started(self, piece: Piece) -> None:
         for supply in self._supplies:  # first of all: what fails here is heard twice

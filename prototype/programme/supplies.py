@@ -16,6 +16,7 @@ import numpy as np
 from base.errors import CorruptSegment, SpoolError
 from music import audio_files
 from music.analysis import ingest, to_piece
+from music.continuing import continues, play_order
 from music.segment import CHANNELS, Piece, SegmentInfo, Source
 from music.stations import Mood
 from spool.folders import KEPT
@@ -24,18 +25,23 @@ from spool.spool import Entry, Spool
 log = logging.getLogger(__name__)
 
 LONGEST_DEBT: Final = 4.0
+FRESH_AHEAD: Final = 2
 
 Offer = Entry | Piece
 
 
 class Supply(Protocol):
-    """One source of music. `ahead`: how many of its pieces should wait in the programme's stock.
+    """One source of music.
 
     Threads: one, the loader's.
     """
 
     source: Source
-    ahead: int
+
+    @property
+    def ahead(self) -> int:
+        """How many of its pieces should wait in the stock."""
+        ...
 
     def next(self, busy: Collection[str]) -> Offer | None:
         """Return what should be heard next of this source for the present mood, but none whose key is `busy`."""
@@ -55,27 +61,40 @@ class Supply(Protocol):
 
 
 class Fresh:
-    """What stands in the queue for the present mood, in its order; what was queued for another is library."""
+    """What stands in the queue for the present mood, in its order; what was queued for another is library.
+
+    What goes on with the piece that is heard comes first; with one that the listener turned away from, it is library.
+    """
 
     source = Source.FRESH
-    ahead = 2
 
     def __init__(self, spool: Spool, mood: Mood) -> None:
         self._spool = spool
         self._mood = mood
+        self._last = ""
+
+    @property
+    def ahead(self) -> int:
+        """Two, and what goes on with the piece that is heard."""
+        return FRESH_AHEAD + any(continues(entry.info, self._last) for entry in self._spool.ready())
 
     def next(self, busy: Collection[str]) -> Entry | None:
         """Return the first that is not `busy`."""
-        if not all(self._mood.matches(entry.info) for entry in self._spool.ready()):
+        if any(self._is_over(entry) for entry in self._spool.ready()):
             self.change_mood()
-        return next((entry for entry in self._spool.ready() if entry.key not in busy), None)
+        queue = play_order(self._spool.ready(), lambda entry: entry.info, self._last)
+        return next((entry for entry in queue if entry.key not in busy), None)
 
     def heard(self, piece: Piece) -> None:
-        """The library keeps what was heard."""
+        """Note what is heard; the library keeps it."""
+        self._last = piece.info.segment_id if piece.info else ""
 
     def change_mood(self) -> None:
         """Retire what was queued for another mood, whenever."""
-        self._spool.retire_ready(lambda entry: not self._mood.matches(entry.info))
+        self._spool.retire_ready(self._is_over)
+
+    def _is_over(self, entry: Entry) -> bool:
+        return not self._mood.matches(entry.info) or self._mood.continuing.is_left(entry.info)
 
     def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
         """What was heard of it is in the spool, or gone."""
@@ -101,9 +120,11 @@ class Library:
         self._nothing_else = nothing_else
         self._only_kept = only_kept
         self._heard: list[str] = []
+        self._last = ""
 
     def heard(self, piece: Piece) -> None:
         """Note that a piece of the spool is heard: it leaves the queue, and does not come again soon."""
+        self._last = piece.info.segment_id if piece.info else ""
         if piece.source is not Source.BUILTIN:
             self._heard = [*self._heard, piece.key][-self._no_repeat :] if self._no_repeat else []
             self._spool.mark_played(piece.key)
@@ -123,10 +144,16 @@ class Library:
         matching = [entry for entry in free if self._mood.matches(entry.info)]
         if self._mood.asked_for and (matching or not self._nothing_else):
             free = matching
+        if following := next((entry for entry in free if continues(entry.info, self._last)), None):
+            return following
         fit = [entry for entry in free if entry.key not in self._heard]
         if not fit and self._nothing_else:
             fit = free
-        return min(fit, key=lambda entry: (not self._mood.matches(entry.info), entry.shelf != KEPT), default=None)
+        best = min(fit, key=lambda entry: (not self._mood.matches(entry.info), entry.shelf != KEPT), default=None)
+        if best is None or best.info is None:
+            return best
+        piece = [entry for entry in fit if entry.info and entry.info.piece_id == best.info.piece_id]
+        return min(piece, key=lambda entry: entry.info.begins_s if entry.info else 0.0)
 
 
 def supplies(

@@ -30,6 +30,7 @@ class Act(enum.Enum):
     BACK = "fade over to the piece before, and come back to this one after it"
     MUTE = "mute, or unmute"
     AMBIENCE = "go to the next sound under the music, or to none"
+    CONTINUE = "keep this piece going, or let it end"
     LIKE = "keep what is playing, or take that back"
     DISLIKE = "never play again what is playing, and skip it"
     UNDO = "take the last like, dislike or change of mood back"
@@ -139,6 +140,7 @@ KEYS: Final = (
     Key("prompt", "p", {"p": Mode.PROMPT}, 7),
     Key("like", "l", {"l": Act.LIKE}, 6),
     Key("dislike", "d", {"d": Act.DISLIKE}, 9),
+    Key("continue", "c", {"c": Act.CONTINUE}, 15),
     Key("undo", "u", {"u": Act.UNDO}, 12),
     Key("history", "h", {"h": Mode.HISTORY}, 13),
     Key("timer", "t", {"t": Mode.TIMER}, 14),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from music.segment import Growth, Piece
+from music.segment import Growth, Piece, Source
 from music.stations import Station, custom
 from programme.history import Heard
 from screen import controls
@@ -108,10 +108,8 @@ class Conductor:
                 return Answer("ctl.next")
             case Act.BACK:
                 return self._back()
-            case Act.LIKE:
-                return self._like()
-            case Act.DISLIKE:
-                return self._dislike()
+            case Act.CONTINUE | Act.LIKE | Act.DISLIKE:
+                return {Act.CONTINUE: self._continue, Act.LIKE: self._like, Act.DISLIKE: self._dislike}[act]()
             case Act.UNDO:
                 return self._undo.pop()() if self._undo else self._say("undo.nothing", done=False)
             case Act.BREAK | Act.SKIP_BREAK:
@@ -281,6 +279,15 @@ class Conductor:
         self._kept_when_grown.discard(key)
         self._spool.unkeep(key)
         return self._say("like.taken_back")
+
+    def _continue(self) -> Answer:
+        """Keep what is heard going, or let it end."""
+        piece, continuing = self._programme.playing_piece(), self._mood.continuing
+        if piece is None or piece.info is None or piece.source is Source.BUILTIN:
+            return self._say("chain.nothing", done=False)
+        if continuing.toggle(piece.info, piece.source):
+            return self._say("chain.on", "good")
+        return self._say("chain.off") if continuing.possible else self._say("chain.impossible", done=False)
 
     def _dislike(self) -> Answer:
         piece = self._programme.playing_piece()

@@ -174,6 +174,7 @@ class Session:
             ambience=sound.ambience.view,
             recording=str(sound.recorder.path or ""),
             liked=sound.spool.is_kept(mixer.playing.key),
+            continuing=sound.mood.continuing.goes_on(mixer.playing.info, mixer.playing.source),
             timer=self._timer.view(now),
             wall=time.strftime("%H:%M"),
             uptime_s=now - self._began_at,

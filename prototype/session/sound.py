@@ -19,6 +19,7 @@ from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
 from config import Settings
 from music.audio_files import tags_of
+from music.continuing import Continuing
 from music.segment import SAMPLE_RATE_HZ, Source
 from music.stations import Mood, Station
 from output.recorder import Recorder
@@ -80,7 +81,8 @@ class Sound:
         self._recording: Worker | None = None
         self.order = order(settings)
         asked_for = bool(settings.given & {"station", "prompt"})
-        self.mood = Mood(station, rng.randrange(station.variations), asked_for=asked_for)
+        continuing = Continuing(settings.continuing == "on", possible=settings.player == "stream")
+        self.mood = Mood(station, rng.randrange(station.variations), asked_for=asked_for, continuing=continuing)
         self.spool = spool or Spool(
             settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock
         )
@@ -97,6 +99,7 @@ class Sound:
             preparer = self._play_stream(opening, opening.player, rate_hz)
         else:
             preparer = self._play_files(opening)
+        continuing.playing = self.programme.playing_piece
         self.player.hearing = lambda: self.server.hearing
         self.loader = Loader(
             self.programme,

@@ -28,7 +28,7 @@ COARSE: Final = 16
 CODEC_DELAY_FRAMES: Final = 17
 CODEC_NOISE: Final = 10 ** (-20 / 20)
 SOUGHT_S: Final = 6
-EXCERPTS_S: Final = (20.0, 180.0, 100.0, 140.0, 60.0)
+EXCERPTS_S: Final = (20.0, 45.0, 30.0, 60.0, 35.0)
 CHORDS: Final = ((57, 60, 64, 67), (53, 57, 60, 64), (60, 64, 67, 71), (55, 59, 62, 65))  # A minor and C major
 
 HOW: Final = ("newer", "older", "key", "tempo", "quiet", "dying", "silent", "unchanged", "other")
@@ -82,7 +82,9 @@ def place_of(sound: Audio) -> int:
     whole, stretch = _coarse(), _mono_blocks(sound)
     size = 1 << (len(whole) + len(stretch) - 1).bit_length()
     product = np.fft.irfft(np.fft.rfft(whole, size) * np.conj(np.fft.rfft(stretch, size)), size)
-    near = COARSE * int(product[: len(whole) - len(stretch) + 1].argmax())
+    energy = np.concatenate(([0.0], np.cumsum(whole.astype(np.float64) ** 2)))
+    strength = np.sqrt(np.maximum(energy[len(stretch) :] - energy[: -len(stretch)], 1e-9))
+    near = COARSE * int((product[: len(strength)] / strength).argmax())
     music, middle = composition(), len(sound) // 2
     part = sound[middle : middle + RATE_HZ]
     places = [place for place in range(near - 2 * COARSE, near + 2 * COARSE) if place >= 0]
@@ -125,7 +127,7 @@ def continued(upload: Audio, start_s: float, end_s: float, how: str, index: int 
         return _round_trip(np.concatenate([kept, _ended(fresh)]))
     # The model's own version of the context's last moment fades into what it was given.
     fade = np.linspace(0.0, 1.0, 2 * SPLICE_FRAMES, dtype=np.float32)[:, np.newaxis]
-    own = 0.9 * scale * composition()[after - 2 * SPLICE_FRAMES : after]
+    own = scale * composition()[after - 2 * SPLICE_FRAMES : after]
     edge = kept[-2 * SPLICE_FRAMES :] * (1 - fade) + own * fade
     return _normalised(np.concatenate([kept[: -2 * SPLICE_FRAMES], edge, _ended(fresh)]))
 

@@ -164,7 +164,7 @@ class ScriptedServer:
         with self._lock:
             self._take_call("health")
 
-    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
+    def submit(self, recipe: Recipe, *, thinking: bool = True, upload: bytes = b"") -> Submitted:
         """Queue a job."""
         with self._lock:
             late = self._take_call("submit")

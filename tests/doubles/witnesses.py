@@ -29,9 +29,9 @@ class Witness:
         """Whether the server answers nobody while it makes music."""
         return self.client.one_at_a_time
 
-    def submit(self, recipe: Recipe, *, thinking: bool = True) -> Submitted:
+    def submit(self, recipe: Recipe, *, thinking: bool = True, upload: bytes = b"") -> Submitted:
         """Ask for a job, and remember its name."""
-        submitted = self.client.submit(recipe, thinking=thinking)
+        submitted = self.client.submit(recipe, thinking=thinking, upload=upload)
         self.told.add(submitted.task_id)
         return submitted
 

@@ -15,6 +15,7 @@ from doubles.scripted_server import MemoryStore, ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run
 from generator_loop import GeneratorLoop
+from music.continuing import Continuing
 from music.segment import Recipe
 from spool.state_files import JobsFile, KeeperFile
 
@@ -57,6 +58,7 @@ class Session:
         self.keeper = KeeperFile(self.folder, self.settings.acestep_api_url)
         self.store = MemoryStore(self.folder)
         self.recipes = 0
+        self.continuing = Continuing()
         self.silent_s = 0.0
         self.most_ahead = 0
         self.loop = self.new_loop()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from doubles.fake_audio import good_wav
 from music.segment import Source
-from programme.supplies import Fresh
+from programme.supplies import FRESH_AHEAD
 from whole.faults.levers import Inject, calm, delete_spool, disk, meanwhile, once, restart_server, server_down, together
 from whole.faults.table import Fault
 from whole.harness import Programme
@@ -41,7 +41,7 @@ def to_files(shelf: str, change: Callable[[Path], object]) -> Inject:
 
     def act(programme: Programme) -> None:
         for _ in range(60):
-            if shelf == "ready" and len(programme.spool.ready()) <= Fresh.ahead:  # these are read already
+            if shelf == "ready" and len(programme.spool.ready()) <= FRESH_AHEAD:  # these are read already
                 programme.play(1.0)
         programme.spool.excused |= {entry.key for entry in (*programme.spool.ready(), *programme.spool.library())}
         for path in (programme.folder / "spool" / shelf).iterdir():
