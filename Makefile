@@ -39,6 +39,7 @@ faults: .venv/.test .venv/.vlc ## the fault matrix as a table
 	@$(PY) tests/whole/faults/matrix.py $(ARGS)
 
 simulate: .venv/.test ## virtual days with random faults
+	@$(PY) -m pytest -q -m virtual
 	@$(PY) tests/whole/simulate.py $(ARGS)
 
 soak: .venv/.test .venv/.vlc ## real minutes with random faults, recorded and checked (MINUTES=30)

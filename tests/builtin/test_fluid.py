@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from builtin import fluid
-from builtin.engine import numpy_cast, render
+from builtin.engine import numpy_cast, perform, render
 from builtin.fluid import KITS, PATCHES, Font, Orchestra, Unplayable, fonts
 from builtin.kit import KitPlayer
 from builtin.score import Drum, Note
 from builtin.styles import STYLES
 from builtin.synth import VOICES
+from doubles.pieces import STATIONS, piece
 from music.segment import SAMPLE_RATE_HZ, Recipe
-from music.stations import builtin_stations
 
 
 def usable() -> bool:
@@ -30,6 +30,18 @@ def usable() -> bool:
 
 real = pytest.mark.skipif(not usable(), reason="needs FluidSynth and a General MIDI font")
 LOFI = Recipe("lofi", "lo-fi hip hop, vibraphone", 12.0, 80, "C major", "4")
+
+
+@pytest.fixture(scope="module")
+def font() -> Font:
+    """The best font of this machine."""
+    return Font(fonts())
+
+
+@pytest.fixture(scope="module")
+def orchestra() -> Orchestra:
+    """One that loads its font once."""
+    return Orchestra()
 
 
 def level_db(sound: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
@@ -105,9 +117,9 @@ def test_a_piece_is_the_same_whenever_it_is_played() -> None:
 
 @real
 @pytest.mark.parametrize("name", sorted(PATCHES))
-def test_a_real_instrument_is_as_loud_as_its_voice(name: str) -> None:
+def test_a_real_instrument_is_as_loud_as_its_voice(name: str, font: Font) -> None:
     """So that the composer's balance holds with any font; at every force, in every register it plays."""
-    font, patch = Font(fonts()), PATCHES[name]
+    patch = PATCHES[name]
     length = round(fluid.LEVEL_S * SAMPLE_RATE_HZ)
     for pitch, (velocity, apart_db) in itertools.product((50, 62, 74), ((0.4, 2.5), (0.75, 2.0), (1.0, 2.5))):
         wanted = patch.simple(1).play([Note("", pitch, 0.0, fluid.LEVEL_S, velocity)], 0, length)
@@ -118,9 +130,8 @@ def test_a_real_instrument_is_as_loud_as_its_voice(name: str) -> None:
 
 
 @real
-def test_a_softer_note_is_duller() -> None:
+def test_a_softer_note_is_duller(font: Font) -> None:
     """Velocity is more than level: the brightness follows it, also where the font has one sample for all."""
-    font = Font(fonts())
     centroids = []
     for velocity in (0.3, 0.6, 1.0):
         sound = font.note(PATCHES["piano"], 60, velocity, 1.0, 1.0, 0.0).sum(axis=0)
@@ -132,20 +143,21 @@ def test_a_softer_note_is_duller() -> None:
 
 @real
 @pytest.mark.parametrize("station", sorted(KITS))
-def test_every_stroke_of_a_kit_is_heard(station: str) -> None:
+def test_every_stroke_of_a_kit_is_heard(station: str, font: Font) -> None:
     """A drum that the font lacks, or has otherwise, is played by numpy; each as loud as there."""
     score_notes = [Note("drums", drum, 0.0, 0.1, 0.8) for drum in Drum]
-    player = fluid.RealPlayer(Font(fonts()), KITS[station], 0.0, 1, "drums")
+    player = fluid.RealPlayer(font, KITS[station], 0.0, 1, "drums")
     for note in score_notes:
         heard = player.play([note], 0, SAMPLE_RATE_HZ * 2)
         assert level_db(heard) == pytest.approx(level_db(KitPlayer().play([note], 0, SAMPLE_RATE_HZ * 2)), abs=3.0)
 
 
 @real
-@pytest.mark.parametrize("station", [station.key for station in builtin_stations()])
-def test_every_station_stays_below_the_limit_and_keeps_its_loudness(station: str) -> None:
+@pytest.mark.parametrize("station", STATIONS)
+def test_every_station_stays_below_the_limit_and_keeps_its_loudness(station: str, orchestra: Orchestra) -> None:
     """With real instruments or without: the loudness is about the same, the peak below -1 dBFS."""
-    recipe = next(one for one in builtin_stations() if one.key == station).recipe(2, 40.0)
-    plain, played = render(recipe, 2), render(recipe, 2, Orchestra().cast)
+    score, plain = piece(station)
+    bars = itertools.takewhile(lambda bar: score.bar_frame(bar) < 40 * SAMPLE_RATE_HZ, itertools.count())
+    played = np.concatenate([stretch for _, stretch in zip(bars, perform(score, orchestra.cast), strict=False)])
     assert np.abs(played).max() < 10 ** (-1 / 20)
-    assert level_db(played.T) == pytest.approx(level_db(plain.T), abs=3.0)
+    assert level_db(played.T) == pytest.approx(level_db(plain[: len(played)].T), abs=3.0)

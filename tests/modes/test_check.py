@@ -27,7 +27,7 @@ from base.errors import ConfigError, JobStalled, LibVlcMissing
 from base.texts import texts
 from config import Settings
 from doubles.fake_acestep import FakeAcestep
-from doubles.fake_http import Request, text, wrapped
+from doubles.fake_http import Reply, Request, text, wrapped
 from doubles.scripted_server import ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock
 from listening.sound_room import APP, SoundRoom, is_usable
@@ -376,20 +376,20 @@ def test_a_few_failed_polls_do_no_harm(
 
 
 NONSENSE = [None, 5, "x", [], {}, [None], {"status": 7}, [{"task_id": None, "result": "}"}], {"models": 3}]
+REPLIES = (*map(wrapped, NONSENSE), text(200, "<html>"), text(200, "{"), text(500, "oops"), text(404, ""))
 
 
-@pytest.mark.parametrize("nonsense", NONSENSE, ids=repr)
+@pytest.mark.parametrize("reply", REPLIES, ids=[*map(repr, NONSENSE), "a page", "cut off", "status 500", "status 404"])
 def test_replies_that_make_no_sense_are_lines(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, nonsense: Any
+    check: Callable[..., tuple[int, str]], server: FakeAcestep, reply: Reply
 ) -> None:
     """Whatever a route answers, the check ends with lines and an exit code."""
     for route in ("/health", "/v1/stats", "/v1/models", "/release_task", "/query_result", "/v1/audio"):
-        for reply in (wrapped(nonsense), text(200, "<html>"), text(200, "{"), text(500, "oops"), text(404, "")):
-            server.answer_next(reply, 9, route)
-            code, said = check(server.url, first_job_timeout_sec=60.0)
-            assert code in (0, 1)
-            assert "settings" in said
-            server._faults.clear()
+        server.answer_next(reply, 9, route)
+        code, said = check(server.url, first_job_timeout_sec=60.0)
+        assert code in (0, 1)
+        assert "settings" in said
+        server._faults.clear()
 
 
 def test_the_servers_words_cannot_reach_the_terminal(
