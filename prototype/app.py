@@ -114,9 +114,9 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
             from screen.dashboard import Dashboard
             from screen.keyboard import Keyboard
             from screen.plain_lines import summary_lines
-            from session.session import Session, client_of
+            from session.session import Session, clients_of
 
-            session = Session(sound, stations, client_of(settings))
+            session = Session(sound, stations, clients_of(settings))
             process.settle()
             dashboard = Dashboard(session.snapshot, sound.clock, sys.stdout, settings.language, settings.plain)
             last = session.run(Keyboard(), dashboard)

@@ -9,7 +9,8 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -118,9 +119,11 @@ class Settings:
     lm_backend: str = setting(choice("vllm", "pt", "mlx"), "vllm", GENERATION, "what runs the language model")
     max_retry: int = setting(whole(0, 10), "2", GENERATION, "repeats of a failed job before a shorter one is tried")
 
-    acestep_api_url: str = setting(URL, "http://127.0.0.1:8001", SERVER, "where acestep-api listens")
+    acestep_api_url: str = setting(
+        URL, "http://127.0.0.1:8001", SERVER, "where acestep-api listens; several, with commas, share the work")
     acestep_api_key: str = setting(
-        API_KEY, None, SERVER, "the server's key, if it has one", unset="", flags=(), example="the-key")
+        API_KEY, None, SERVER, "the server's key, if it has one; of several in their order", unset="", flags=(),
+        example="the-key")
     acestep_dir: Path | None = setting(
         ANY_FOLDER, None, SERVER, "folder of ACE-Step 1.5 for --serve; else ../ACE-Step-1.5 or ACE-Step-1.5",
         example="../ACE-Step-1.5")
@@ -197,6 +200,16 @@ class Settings:
     def log_path(self) -> Path:
         """Where the log goes."""
         return self.log_file or self.spool_dir / "player.log"
+
+    @property
+    def servers(self) -> tuple[Settings, ...]:
+        """The settings for each server alone: its address, and the key in the same place of the list."""
+        urls = self.acestep_api_url.split(",")
+        keys = self.acestep_api_key.split(",") if len(urls) > 1 else [self.acestep_api_key]
+        return tuple(
+            replace(self, acestep_api_url=url, acestep_api_key=key.strip())
+            for url, key in zip_longest(urls, keys, fillvalue="")
+        )
 
     @property
     def real_device(self) -> bool:
@@ -330,6 +343,9 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
             warnings.append(f"CROSSFADE_SECONDS={crossfade_s:g} (not set) {why}, and was lowered to a third of it")
     if values.get("player") == "playlist" and values.get("ambience", "off") != "off":
         warnings.append(f"AMBIENCE={values['ambience']} is not heard with PLAYER=playlist; give PLAYER=stream for it")
+    addresses, keys = (values.get(f"acestep_api_{name}", "").count(",") for name in ("url", "key"))
+    if addresses and keys > addresses:
+        faults.append("ACESTEP_API_KEY: more keys than servers in ACESTEP_API_URL; give one for each, in their order")
     return list(dict.fromkeys(faults))
 
 
@@ -342,6 +358,8 @@ def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
     if len(modes) > 1:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in modes)
         faults.append(f"{flags}: only one of them at a time; leave the others out")
+    if values.get("serve") and "," in values.get("acestep_api_url", ""):
+        faults.append("--serve: ACESTEP_API_URL names several servers; give the one to start here")
     render, output = values.get("render", ()), values.get("output")
     if render and "output" not in given:
         faults.append("--render: needs a file to write to; add -o FILE.wav")

@@ -1,16 +1,20 @@
 """The making of music ahead of time: a plain `produce_one()`, and the worker threads that repeat it.
 
-A worker takes a free slot of the queue to come, asks the server, waits, and puts what it gets on the shelf. The
+A worker takes a free slot of the queue to come, asks its server, waits, and puts what it gets on the shelf. Two
 workers share one `JobServer`: whoever finds a poll due polls for all, and collects the music of jobs nobody waits
 for. What to ask for after a failure is the `Policy`'s, whether the server can be asked at all the `Connection`'s.
+Several servers fill one queue: a slot goes to the fastest that has a worker to spare, and one that is away, or fails
+whatever it is asked for, keeps no slot from the others.
 """
 
 from __future__ import annotations
 
 import logging
 import statistics
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from base.errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError, UploadRefused
@@ -22,7 +26,7 @@ from generation.calls import JOBS, Client, Counts, Run, Stopped
 from generation.connection import POLL
 from generation.continuing import Chain, Other
 from generation.fetching import Fetcher, Ingest, Store
-from generation.jobs import GeneratorSnapshot, Job
+from generation.jobs import GeneratorSnapshot, Job, ServerState
 from generation.policy import REMEMBERED, Change, Tries
 from generation.polling import JobServer, Moods
 from generation.prefetch import Prefetch, Slot
@@ -36,6 +40,10 @@ log = logging.getLogger(__name__)
 
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
 IDLE_S: Final = 1.0
+BEST_FIRST: Final = (
+    ServerState.UP, ServerState.LOADING, ServerState.UNWELL, ServerState.CONNECTING, ServerState.RESTARTING,
+    ServerState.DOWN, ServerState.REFUSED, ServerState.OFF,
+)  # fmt: skip
 LOADING_AFTER_S: Final = 30.0
 AFTER_DISK_TROUBLE_S: Final = 10.0
 CHANGES: Final = {
@@ -58,7 +66,7 @@ class GeneratorLoop:
     def __init__(
         self,
         settings: Settings,
-        client: Client,
+        clients: Sequence[Client],
         store: Store,
         mood: Moods,
         run: Run,
@@ -67,22 +75,26 @@ class GeneratorLoop:
         ingest: Ingest = ingest,
         jobs_file: JobsFile | None = None,
     ) -> None:
-        """`jobs_file` remembers the jobs at the server from one run to the next."""
+        """`clients` are those of `settings.servers`; `jobs_file` remembers the jobs there from one run to the next."""
         self._settings = settings
-        self._mood = mood
         self._run = run
         self._clock = run.clock
         self._notices = notices
-        self._resting = False
         self._workers: list[Worker] = []
         self._counts = Counts()
-        self._chain = Chain(settings, mood.continuing, store, notices)
-        fetcher = Fetcher(store, ingest, notices, settings.cue_dbfs, self._chain.joined)
-        self._server = JobServer(
-            settings, client, run, notices, self._counts, fetcher, mood, jobs_file or JobsFile(None, "")
-        )  # fmt: skip
-        self._policy, self._speed, self._board = self._server.policy, self._server.speed, self._server.board
-        self._prefetch = Prefetch(settings, store.ready, self._board.unawaited)
+        chain, file = Chain(settings, mood.continuing, store, notices), jobs_file or JobsFile(None)
+        fetcher = Fetcher(store, ingest, notices, settings.cue_dbfs, chain.joined)
+        self._servers = [
+            JobServer(one, client, run, notices, self._counts, fetcher, mood, file)
+            for one, client in zip(settings.servers, clients, strict=True)
+        ]
+        self._prefetch = Prefetch(settings, store.ready, self._unawaited)
+        self._producers = [
+            Producer(settings, server, self._prefetch, chain, mood, run, notices, self._counts)
+            for server in self._servers
+        ]
+        for producer in self._producers:
+            producer.rivals = self._producers
 
     # For the composition root
 
@@ -92,8 +104,8 @@ class GeneratorLoop:
             return
         run = self._run
         self._workers = [
-            Worker(f"generator-{number}", lambda _: self._body(), run.stop, run.clock, run.on_failure)
-            for number in range(1, WORKERS + 1)
+            Worker(f"generator-{number + 1}", partial(self._body, producer), run.stop, run.clock, run.on_failure)
+            for number, producer in enumerate(one for one in self._producers for _ in range(WORKERS))
         ]
         for worker in self._workers:
             worker.start()
@@ -105,21 +117,23 @@ class GeneratorLoop:
 
     def set_resting(self, resting: bool) -> None:
         """While resting no new jobs are asked for; those at the server are still brought in."""
-        self._resting = resting
+        for producer in self._producers:
+            producer.resting = resting
 
     def snapshot(self) -> GeneratorSnapshot:
         """Return how it goes; cheap."""
-        server, detail = self._server.connection.state
-        history, now = self._speed.history_s, self._clock.now()
+        server, detail = self._state()
+        now = self._clock.now()
+        history = tuple(run_s for _, run_s in sorted(one for server in self._servers for one in server.speed.history))
         recent = history[-REMEMBERED:]
         return GeneratorSnapshot(
             server=server,
             server_detail=detail,
-            jobs=self._board.views(now) + self._prefetch.views(now),
+            jobs=tuple(job for one in self._servers for job in one.board.views(now)) + self._prefetch.views(now),
             last_generation_s=history[-1] if history else None,
             median_generation_s=statistics.median(recent) if recent else None,
-            factor=self._speed.factor,
-            duration_s=self._policy.duration_s,
+            factor=self._factor(),
+            duration_s=max(one.policy.duration_s for one in self._servers),
             generation_history_s=history,
             **self._counts.numbers,
         )
@@ -129,37 +143,89 @@ class GeneratorLoop:
 
         Of every segment a crossfade is shared with the next.
         """
-        factor, heard_s = self._speed.factor, self._speed.audible_share * self._policy.duration_s
+        factor, first = self._factor(), self._servers[0]
+        heard_s = first.speed.audible_share * first.policy.duration_s
         return factor and factor * heard_s / max(heard_s - crossfade_s, heard_s / 2)
+
+    def _state(self) -> tuple[ServerState, str]:
+        """Return the state of the server, or of the best of several with how many are up and what one lacks."""
+        states = [server.connection.state for server in self._servers]
+        best = min(states, key=lambda state: BEST_FIRST.index(state[0]))
+        if len(states) == 1:
+            return best
+        lacking = next((detail for _, detail in states if detail), "")
+        up = sum(server.connection.is_up for server in self._servers)
+        return best[0], " · ".join(filter(None, (f"{up}/{len(states)}", lacking)))
+
+    def _factor(self) -> float | None:
+        """Return generation seconds per audible second: what several servers make in a second adds up."""
+        servers = [server for server in self._servers if server.is_promising] or self._servers
+        factors = [server.speed.factor for server in servers]
+        rate = sum(1.0 / factor for factor in factors if factor)
+        return 1.0 / rate if rate else next((factor for factor in factors if factor is not None), None)
+
+    def _unawaited(self, mood: int) -> int:
+        return sum(server.board.unawaited(mood) for server in self._servers if server.is_promising)
 
     # The workers
 
-    def _body(self) -> None:
+    def _body(self, producer: Producer, _stop: threading.Event) -> None:
         try:
             while True:
-                if not self.produce_one():
+                if not producer.produce_one():
                     self._run.pause(IDLE_S)
         except Stopped:
             return
+
+    def produce_one(self) -> list[Entry]:
+        """Make one job's music at the first server; see Producer."""
+        return self._producers[0].produce_one()
+
+
+class Producer:
+    """Makes music at one server, one job after the other.
+
+    Threads: its workers; `_held` is changed in single steps. `rivals` and `resting` are set by anybody.
+    """
+
+    def __init__(
+        self, settings: Settings, server: JobServer, prefetch: Prefetch, chain: Chain, mood: Moods, run: Run,
+        notices: Notices, counts: Counts,
+    ) -> None:  # fmt: skip
+        self.server = server
+        self.resting = False
+        self.rivals: Sequence[Producer] = ()
+        self._usual_s = settings.segment_seconds
+        self._prefetch = prefetch
+        self._chain = chain
+        self._mood = mood
+        self._run = run
+        self._clock = run.clock
+        self._notices = notices
+        self._counts = counts
+        self._policy, self._speed, self._board = server.policy, server.speed, server.board
+        self._held: set[Slot] = set()
 
     def produce_one(self) -> list[Entry]:
         """Make one job's music if there is room for it, trying again for as long as it takes; return the entries.
 
         Returns nothing when the queue is full, or when the job is no longer wanted. Raises Stopped.
         """
-        self._server.tend()
-        slot = None if self._resting else self._reserve()
+        self.server.tend()
+        slot = self._reserve() if self._has_turn() else None
         if slot is None:
             return []
-        task = self._chain.next()
+        task = self._chain.next(self.server)
+        self._held.add(slot)
         try:
             if isinstance(task, SegmentInfo):
                 return self._continue(slot, task)
             return self._fill(slot) if task is Other.BEGIN else []
         finally:
             self._chain.done(task)
+            self._held.discard(slot)
             if slot.job is not None:
-                self._server.leave(slot.job)
+                self.server.leave(slot.job)
             self._prefetch.leave(slot)
 
     def _continue(self, slot: Slot, before: SegmentInfo) -> list[Entry]:
@@ -168,11 +234,11 @@ class GeneratorLoop:
             return []
         asked = self._chain.recipe(before, self._policy.duration_s, self._seed())
         try:
-            slot.job = self._server.ask(slot, asked[0], False, asked[1]) if asked else None
+            slot.job = self.server.ask(slot, asked[0], False, asked[1]) if asked else None
             if slot.job is None:
                 return []
             self._wait_for(slot.job)
-            return self._server.bring_in(slot.job).entries
+            return self.server.bring_in(slot.job).entries
         except UploadRefused as error:
             self._chain.refused(error)
         except (JobFailed, CorruptSegment) as error:
@@ -185,6 +251,23 @@ class GeneratorLoop:
             self._failed(error)
         return []
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a worker looks for something to do, at a server from which it would come."""
+        return self.server.is_promising and len(self._held) < WORKERS
+
+    @property
+    def pace(self) -> float:
+        """Generation seconds for a second asked for; 0 before it is known, so that it gets known."""
+        return self._speed.expected_s(1.0) or 0.0
+
+    def _is_promising(self) -> bool:
+        return self.server.is_promising
+
+    def _has_turn(self) -> bool:
+        """Whether nobody faster is free."""
+        return not self.resting and not any(other.is_free and other.pace < self.pace for other in self.rivals)
+
     def _fill(self, slot: Slot) -> list[Entry]:
         """Ask for one job after the other until one brings music or the slot is no longer wanted."""
         tries, again, recipe, conditions = Tries(), 0, None, None
@@ -194,11 +277,11 @@ class GeneratorLoop:
             self._run.pause(self._policy.claim_turn(self._clock.now()))
             recipe = self._recipe(recipe, conditions.duration_s)
             try:
-                job = slot.job = self._server.ask(slot, recipe, conditions.thinking)
+                job = slot.job = self.server.ask(slot, recipe, conditions.thinking)
                 if job is None:
                     continue
                 self._wait_for(job)
-                fetched = self._server.bring_in(job)
+                fetched = self.server.bring_in(job)
                 before_s = self._policy.duration_s
                 self._tell(self._policy.succeeded(tries, conditions), before_s)
                 if fetched.unstored:
@@ -214,7 +297,7 @@ class GeneratorLoop:
             except JobStalled as error:
                 self._failed(error)
             if slot.job is not None:
-                self._server.leave(slot.job)
+                self.server.leave(slot.job)
                 slot.job = None
             again += 1
             self._run.pause(JOBS.wait_s(again, self._run.rng))
@@ -233,28 +316,30 @@ class GeneratorLoop:
         return self._run.rng.randrange(2**31)  # 0 is no seed to the Gradio app
 
     def _is_wanted(self, slot: Slot) -> bool:
-        return slot.mood == self._mood.token() and not self._resting
+        return slot.mood == self._mood.token() and not self.resting
 
     def _reserve(self) -> Slot | None:
         """Take a slot if ready and in flight leave room for one."""
         share = self._speed.audible_share
-        segment_s, usual_s = self._policy.duration_s * share, self._settings.segment_seconds * share
-        return self._prefetch.reserve(self._mood.token(), segment_s, usual_s, self._clock.now(), self._chain.more)
+        segment_s, usual_s, promising = self._policy.duration_s * share, self._usual_s * share, self._is_promising
+        return self._prefetch.reserve(
+            self._mood.token(), segment_s, usual_s, self._clock.now(), self._chain.more, promising
+        )
 
     # One try
 
     def _can_ask(self, slot: Slot) -> bool:
         """Return when the server can take a job, True if it is still wanted."""
-        self._server.connection.wait_until_up()
-        while self._is_wanted(slot) and not self._server.may_ask:
-            self._server.tend()
+        self.server.connection.wait_until_up()
+        while self._is_wanted(slot) and not self.server.may_ask:
+            self.server.tend()
             self._run.pause(self._board.until_poll_s(self._clock.now()))
         return self._is_wanted(slot)
 
     def _wait_for(self, job: Job) -> None:
         """Return when the job has brought files. Raises JobError."""
         while True:
-            self._server.tend()
+            self.server.tend()
             state, has_files, detail = self._board.outcome(job)
             if state is JobState.SUCCEEDED and has_files:
                 return
@@ -265,22 +350,22 @@ class GeneratorLoop:
             if state is JobState.LOST:
                 raise JobLost("acestep-api does not know the job any more")
             now = self._clock.now()
-            reason = self._board.overdue_reason(job, now, cold=self._server.cold)
+            reason = self._board.overdue_reason(job, now, cold=self.server.cold)
             if reason:
                 self._board.abandon(job)
                 raise JobStalled(reason)
             runs_s = now - job.began_at if job.began_at is not None else 0.0
-            if runs_s > LOADING_AFTER_S and self._server.cold:
-                self._server.connection.note_loading(True)
+            if runs_s > LOADING_AFTER_S and self.server.cold:
+                self.server.connection.note_loading(True)
             self._run.pause(self._board.until_poll_s(now))
 
     def _failed(self, error: AppError) -> None:
         """Count a try that gave no music, and say why; not what was said already: of a file, or where polls fail."""
         self._counts.add(failures=1, retries=1)
-        self._server.connection.note_loading(False)
+        self.server.connection.note_loading(False)
         if isinstance(error, JobFailed):
-            self._server.complain("job.failed", "info", error)
-        elif isinstance(error, JobStalled) and not self._server.connection.is_troubled(POLL):
+            self.server.complain("job.failed", "info", error)
+        elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
             self._notices.say("job.hung", "warning", reason=str(error))
 
     def _tell(self, changes: Iterable[Change], before_s: float) -> None:

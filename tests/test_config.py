@@ -1022,3 +1022,19 @@ def test_dotenv_of_others_is_not_touched(tmp_path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     load(folder=tmp_path)
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("VOLUME=5\n", mode)
+
+
+def test_several_servers_have_their_keys_by_position() -> None:
+    """A comma-separated list; a key that is missing is none, and no key goes to another's server."""
+    settings = load(ACESTEP_API_URL="http://one:8001, https://two.example/ace/", ACESTEP_API_KEY="a,b")
+    assert settings.acestep_api_url == "http://one:8001,https://two.example/ace"
+    assert [(one.acestep_api_url, one.acestep_api_key) for one in settings.servers] == [
+        ("http://one:8001", "a"),
+        ("https://two.example/ace", "b"),
+    ]
+    lonely = load(ACESTEP_API_URL="http://one:8001,http://two:8001", ACESTEP_API_KEY=",b")
+    assert [one.acestep_api_key for one in lonely.servers] == ["", "b"]
+    assert load(ACESTEP_API_KEY="a,b").servers[0].acestep_api_key == "a,b"
+    assert "names one server twice" in faults(ACESTEP_API_URL="http://one:8001,http://one:8001")[0]
+    assert "more keys than servers" in faults(ACESTEP_API_URL="http://a:1,http://b:1", ACESTEP_API_KEY="a,b,c")[0]
+    assert any("several servers" in fault for fault in faults("--serve", ACESTEP_API_URL="http://a:1,http://b:1"))

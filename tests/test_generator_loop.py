@@ -16,13 +16,14 @@ from ace_client import AceClient, JobState
 from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
 from base.notices import Notices
 from doubles.fake_acestep import FakeAcestep
-from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
+from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS, ScriptedServer
 from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run, Stopped
 from generator_loop import GeneratorLoop
 from music.segment import Recipe
 from music.stations import Mood, builtin_stations
 from spool.spool import Spool
+from spool.state_files import JobsFile
 from whole.generator_session import DEFAULTS, Session, session
 
 
@@ -677,7 +678,7 @@ def test_the_real_client_spool_and_ingest_work_together(tmp_path: Path) -> None:
     settings = replace(DEFAULTS, segment_seconds=20.0, prefetch_target=2)
     with FakeAcestep(now=clock.now, speed=0.3) as server:
         client = AceClient(server.url, clock=clock)
-        loop = GeneratorLoop(settings, client, spool, Mood(builtin_stations()[0]), Run(clock), notices)
+        loop = GeneratorLoop(settings, [client], spool, Mood(builtin_stations()[0]), Run(clock), notices)
         for _ in range(4):
             loop.produce_one()
         client.close()
@@ -1068,3 +1069,84 @@ def test_settings_reach_the_policy(make: Make) -> None:
     assert not any(job.thinking for job in run.server.asked)
     assert durations(run) == [30.0, 20.0]
     assert replace(run.settings, thinking=True) != run.settings
+
+
+# Several servers
+
+URLS = "http://one:8001,http://two:8001"
+
+
+def two_servers(tmp_path: Path, **levers: Any) -> tuple[Session, ScriptedServer]:
+    """Start a session with a second server like the first."""
+    other = ScriptedServer(lambda: 0.0, seed=1, speed=levers.get("speed", 0.3))
+    return in_threads(tmp_path, acestep_api_url=URLS, others=[other], segment_max_seconds=30.0, **levers), other
+
+
+def test_two_servers_make_nearly_twice_the_music(tmp_path: Path) -> None:
+    """Where one is too slow, both are kept at work."""
+    made = []
+    for folder, urls in (("one", 1), ("two", 2)):
+        (tmp_path / folder).mkdir()
+        run = (
+            two_servers(tmp_path / folder, speed=2.0)[0]
+            if urls == 2
+            else in_threads(tmp_path / folder, speed=2.0, segment_max_seconds=30.0)
+        )
+        run.listen(7200.0)
+        made.append(sum(entry.info.audible_s for entry in run.store.added if entry.info))
+        finish(run)
+    assert made[1] >= 1.9 * made[0]
+
+
+def test_the_faster_of_two_servers_is_asked_first(tmp_path: Path) -> None:
+    """With time for everything the slow one gets next to nothing; each file is fetched where it was made."""
+    run, slow = two_servers(tmp_path, speed=0.1)
+    slow.speed = 0.5
+    run.listen(3600.0)
+    assert len(slow.asked) < len(run.server.asked) / 4
+    assert all(job.downloads == 1 for server in (run.server, slow) for job in server.asked[:-2])
+    assert run.silent_s == 0.0
+    finish(run)
+
+
+@pytest.mark.parametrize("first_dies", [True, False])
+def test_a_server_that_dies_costs_nothing_but_speed(tmp_path: Path, first_dies: bool) -> None:
+    """The other keeps the queue filled; the dead one is said once, comes back, and takes part again."""
+    run, other = two_servers(tmp_path, prefetch_target=1, speed=0.5)
+    dies, stays = (run.server, other) if first_dies else (other, run.server)
+    run.listen(300.0)
+    dies.away.append((run.clock.now(), run.clock.now() + 1800.0))
+    run.listen(1800.0)
+    assert run.silent_s == 0.0
+    assert run.said("server.down") == 1
+    assert run.loop.snapshot().server == "up"
+    assert run.loop.snapshot().server_detail.startswith("1/2 · ")
+    stays.speed = 3.0
+    before = len(dies.asked)
+    run.listen(600.0)
+    assert len(dies.asked) > before
+    assert run.loop.snapshot().server_detail == "2/2"
+    finish(run)
+
+
+def test_a_server_that_fails_at_everything_keeps_no_slot_from_the_other(tmp_path: Path) -> None:
+    """The queue is filled by the one that works."""
+    run, other = two_servers(tmp_path, prefetch_target=1, speed=0.5)
+    other.fail_rate = 1.0
+    run.listen(5400.0)
+    assert run.loop.snapshot().factor == pytest.approx(0.625, rel=0.2)
+    assert run.silent_s == 0.0
+    finish(run)
+
+
+def test_jobs_are_taken_over_from_the_server_where_they_are(make: Make, tmp_path: Path) -> None:
+    """The file names the server of each job; what is known of one outlives what is written of others."""
+    file = JobsFile(tmp_path / "jobs.json")
+    recipe = Recipe("lofi", "calm", 30.0)
+    file.save("http://one:8001", lambda: [("a", recipe)])
+    file.save("http://two:8001", lambda: [("b", recipe)])
+    again = JobsFile(tmp_path / "jobs.json")
+    assert again.load("http://two:8001") == [("b", recipe)]
+    again.save("http://two:8001", list)
+    assert JobsFile(tmp_path / "jobs.json").load("http://one:8001") == [("a", recipe)]
+    assert JobsFile(tmp_path / "jobs.json").load("http://two:8001") == []

@@ -104,6 +104,11 @@ class Connection:
             return ServerState.LOADING if self._loading else ServerState.UP, ""
 
     @property
+    def is_up(self) -> bool:
+        """Whether the server can be asked for jobs."""
+        return self._state is ServerState.UP
+
+    @property
     def heard_at(self) -> float:
         """When the server last answered a call that tells how it is."""
         return self._heard_at

@@ -11,7 +11,7 @@ import enum
 import logging
 import threading
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from base.errors import CorruptSegment, UploadRefused
 from base.notices import Notices
@@ -36,6 +36,15 @@ class Other(enum.Enum):
     WAIT = "a continuation is being made, and a beginning is there"
 
 
+class Home(Protocol):
+    """A server that pieces are made at."""
+
+    @property
+    def is_promising(self) -> bool:
+        """Whether what is asked for there will come before long."""
+        ...
+
+
 class Chain:
     """Which segment is continued next, and by what.
 
@@ -49,6 +58,7 @@ class Chain:
         self._notices = notices
         self._lock = threading.Lock()
         self._at_work: set[str] = set()
+        self._homes: dict[str, Home] = {}
         self._beginnings = 0
         self._misfits: dict[str, int] = {}
         self._refusals = 0
@@ -58,14 +68,19 @@ class Chain:
         """How many segments more than usual are kept ready: the beginning of the next piece, while one goes on."""
         return int(self._tip() is not None)
 
-    def next(self) -> SegmentInfo | Other:
-        """Return the segment to be continued, or what else to do; who asked must say `done` of it."""
+    def next(self, server: Home) -> SegmentInfo | Other:
+        """Return the segment to be continued, or what else to do; who asked must say `done` of it.
+
+        A piece goes on at the `server` that went on with it before, while music can be had from there.
+        """
         tip = self._tip()
         with self._lock:
             if tip is None:
                 self._beginnings += 1
                 return Other.BEGIN
-            if tip.segment_id not in self._at_work:
+            home = self._homes.get(tip.piece_id, server)
+            if tip.segment_id not in self._at_work and (home is server or not home.is_promising):
+                self._homes = {tip.piece_id: server}
                 self._at_work.add(tip.segment_id)
                 return tip
             waiting = [entry.info for entry in self._shelves.ready() if entry.info and not entry.info.continues]

@@ -137,6 +137,11 @@ class Policy:
         return self.ladder_s[self._rung]
 
     @property
+    def worn_out(self) -> bool:
+        """Whether a job failed at every length, and none has worked since."""
+        return self._worn_out
+
+    @property
     def _rung(self) -> int:
         """The rung below the last one given up."""
         return max((rung + 1 for rung, doubt in enumerate(self._lengths) if doubt.drawn), default=0)
@@ -265,9 +270,11 @@ class Speed:
         self._per_asked_s: deque[float] = deque(maxlen=REMEMBERED)
         self._per_audible_s: deque[float] = deque(maxlen=REMEMBERED)
         self._shares: deque[float] = deque(maxlen=REMEMBERED)
-        self._history_s: deque[float] = deque(maxlen=60)
+        self._history: deque[tuple[float, float]] = deque(maxlen=60)
 
-    def learn(self, run_s: float, asked_s: float, audible_s: float, files: int, *, cold: bool) -> None:
+    def learn(
+        self, run_s: float, asked_s: float, audible_s: float, files: int, *, cold: bool, ended_at: float = 0.0
+    ) -> None:
         """Take in a finished job: `run_s` at work on it, `audible_s` the sum over its `files` files.
 
         A `cold` job (the first of a session: models load, kernels compile) says nothing of the normal speed.
@@ -275,7 +282,7 @@ class Speed:
         if audible_s <= 0.0 or files == 0:
             return
         self._shares.append(audible_s / files / asked_s)
-        self._history_s.append(run_s)
+        self._history.append((ended_at, run_s))
         if not cold:
             self._per_asked_s.append(run_s / asked_s)
             self._per_audible_s.append(run_s / audible_s)
@@ -309,6 +316,6 @@ class Speed:
         return statistics.median(shares) if shares else AUDIBLE_SHARE
 
     @property
-    def history_s(self) -> tuple[float, ...]:
-        """Generation times of the latest jobs, oldest first."""
-        return tuple(self._history_s)
+    def history(self) -> tuple[tuple[float, float], ...]:
+        """When the latest jobs ended, and how long they took, oldest first."""
+        return tuple(self._history)

@@ -85,7 +85,8 @@ class JobServer:
         file: JobsFile,
     ) -> None:
         """`file` remembers the jobs from one run of the program to the next."""
-        url, poll_s = settings.acestep_api_url, settings.poll_interval_sec
+        self.url = url = settings.acestep_api_url
+        poll_s = settings.poll_interval_sec
         limits = Limits(settings.job_timeout_sec, settings.first_job_timeout_sec, settings.stall_sec)
         self.policy = Policy(settings.segment_seconds, settings.max_retry, settings.thinking)
         self.speed = Speed()
@@ -116,6 +117,11 @@ class JobServer:
     def cold(self) -> bool:
         """Whether the server has not finished a job yet since it was started, as far as we know."""
         return self._cold
+
+    @property
+    def is_promising(self) -> bool:
+        """Whether what is asked for here will come before long, as far as we know."""
+        return self.connection.is_up and not self.policy.worn_out
 
     @property
     def may_ask(self) -> bool:
@@ -158,7 +164,7 @@ class JobServer:
         """Leave a job. What was not brought in when the program ends is left for its next run."""
         self.board.leave(job)
         if not self._run.stop.is_set():
-            self._file.save(self.board.persistent)
+            self._file.save(self.url, self.board.persistent)
 
     # What one worker does for its slot
 
@@ -193,11 +199,13 @@ class JobServer:
             self._unsure = 0
         self.connection.answered(SUBMIT, now - began_at)
         asked_at = began_at if submitted.ended else now  # its time passed while it was answered
-        job = Job(submitted.task_id, recipe, asked_at, slot.number, slot.mood, submitted.queue_position)
+        job = Job(
+            submitted.task_id, recipe, asked_at, slot.number, slot.mood, submitted.queue_position, server=self.url
+        )
         self.board.add(job, now)
         if submitted.report is not None:
             self.board.observe({job.task_id: submitted.report}, now)
-        self._file.save(self.board.persistent)
+        self._file.save(self.url, self.board.persistent)
         return job
 
     def _find_out(self, error: ServerTrouble, began_at: float) -> None:
@@ -240,7 +248,9 @@ class JobServer:
         self.connection.note_loading(False)
         if not job.inherited:
             files = len(fetched.entries)
-            self.speed.learn(job.run_s, job.recipe.canvas_s, fetched.audible_s, files, cold=cold)
+            self.speed.learn(
+                job.run_s, job.recipe.canvas_s, fetched.audible_s, files, cold=cold, ended_at=job.ended_at or 0.0
+            )
         for reason in fetched.rejected:
             if not isinstance(reason, ServerUnsupported):  # that one was said of the server
                 self.complain("segment.rejected", "warning", reason)
@@ -339,8 +349,16 @@ class JobServer:
         with self._lock:
             first, self._adopted = not self._adopted, True
         if first:  # take over what an earlier run left there; what the server does not know is forgotten
-            for task_id, recipe in self._file.load():
-                job = Job(task_id, recipe, now, mood=self._mood.token(), standing=Standing.LEFT, inherited=True)
+            for task_id, recipe in self._file.load(self.url):
+                job = Job(
+                    task_id,
+                    recipe,
+                    now,
+                    mood=self._mood.token(),
+                    standing=Standing.LEFT,
+                    inherited=True,
+                    server=self.url,
+                )
                 self.board.add(job, now)
         if ids := self.board.pending_ids():
             self._heard(self._client.poll(ids))

@@ -18,12 +18,14 @@ USUAL_SHARE: Final = 0.75  # audible seconds per second asked for, below which o
 class Slot:
     """One slot of the queue to come: reserved by a worker, who asks for one job after the other until one fills it.
 
-    `mood` is what it was reserved for. Owned by its worker; others only look.
+    `mood` is what it was reserved for. Where `is_promising()` does not hold, others need not wait for it. Owned by its
+    worker; others only look.
     """
 
     number: int
     mood: int
     reserved_at: float
+    is_promising: Callable[[], bool] = lambda: True
     job: Job | None = None
 
 
@@ -44,7 +46,15 @@ class Prefetch:
         self._slots: list[Slot] = []
         self._reserved = 0
 
-    def reserve(self, mood: int, segment_s: float, usual_s: float, now: float, more: int = 0) -> Slot | None:
+    def reserve(
+        self,
+        mood: int,
+        segment_s: float,
+        usual_s: float,
+        now: float,
+        more: int = 0,
+        is_promising: Callable[[], bool] = lambda: True,
+    ) -> Slot | None:
         """Take a slot if one is free, or `more` than usual.
 
         A segment to come lasts `segment_s`, one that was not measured `usual_s`.
@@ -52,7 +62,7 @@ class Prefetch:
         settings = self._settings
         with self._lock:
             # In the music's order, from the server to the shelf: what moves on meanwhile is counted twice, not missed.
-            coming = sum(slot.mood == mood for slot in self._slots) + self._unawaited(mood)
+            coming = self._coming(mood)
             ready = self._ready()
             ready_s = sum(entry.info.audible_s if entry.info else usual_s for entry in ready)
             count = len(ready) + settings.batch_size * coming
@@ -62,7 +72,7 @@ class Prefetch:
             if spare > 0 or (spare == 0 and ahead_s >= target_s):
                 return None
             self._reserved += 1
-            slot = Slot(self._reserved, mood, now)
+            slot = Slot(self._reserved, mood, now, is_promising)
             self._slots.append(slot)
             return slot
 
@@ -73,7 +83,7 @@ class Prefetch:
         """
         settings, ready = self._settings, self._ready()
         with self._lock:
-            coming = sum(slot.mood == mood for slot in self._slots) + self._unawaited(mood)
+            coming = self._coming(mood)
         if len(ready) + settings.batch_size * coming < settings.prefetch_target:
             return 0.0
         ready_s = sum(entry.info.audible_s for entry in ready if entry.info)
@@ -83,6 +93,9 @@ class Prefetch:
         """Give a slot back, filled or not."""
         with self._lock:
             self._slots = [other for other in self._slots if other is not slot]
+
+    def _coming(self, mood: int) -> int:
+        return sum(slot.mood == mood and slot.is_promising() for slot in self._slots) + self._unawaited(mood)
 
     def views(self, now: float) -> tuple[JobView, ...]:
         """Return what the dashboard shows of the slots that have no job yet."""

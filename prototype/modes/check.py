@@ -266,8 +266,9 @@ def check(
             yield from instruments(settings.soundfont)
         yield from disk(settings.spool_dir, settings.spool_max_mb)
         yield from terminal(sys.stdin, stream, os.environ.get("TERM", ""))
-        server = ServerCheck(settings, clock, lambda words: lines.say(Text(words, FAINT)), lines.passing)
-        yield from server.findings(station)
+        for one in settings.servers:
+            server = ServerCheck(one, clock, lambda words: lines.say(Text(words, FAINT)), lines.passing)
+            yield from server.findings(station)
 
     return _report(findings(), lines, settings.language)
 

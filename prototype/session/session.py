@@ -44,16 +44,19 @@ class Connection(Client, Protocol):
         ...
 
 
-def client_of(settings: Settings) -> AceClient:
-    """Return what talks to the server of the settings."""
-    return AceClient(
-        settings.acestep_api_url,
-        settings.acestep_api_key,
-        settings.lm_model_path,
-        settings.lm_backend,
-        settings.batch_size,
-        timeouts=Timeouts(submit_s=settings.first_job_timeout_sec),
-    )
+def clients_of(settings: Settings) -> list[AceClient]:
+    """Return what talks to each of the servers of the settings."""
+    return [
+        AceClient(
+            one.acestep_api_url,
+            one.acestep_api_key,
+            one.lm_model_path,
+            one.lm_backend,
+            one.batch_size,
+            timeouts=Timeouts(submit_s=one.first_job_timeout_sec),
+        )
+        for one in settings.servers
+    ]
 
 
 class Session:
@@ -66,7 +69,7 @@ class Session:
         self,
         sound: Sound,
         stations: Sequence[Station],
-        client: Connection,
+        clients: Sequence[Connection],
         *,
         ingest: Ingest = ingest,
         rng: random.Random | None = None,
@@ -76,16 +79,16 @@ class Session:
         self._sound = sound
         self._settings = settings
         self._clock = sound.clock
-        self._client = client
+        self._clients = clients
         self.generator = GeneratorLoop(
             settings,
-            client,
+            clients,
             sound.spool,
             sound.mood,
             Run(sound.clock, sound.stop_event, rng or random.Random(), sound.on_thread_failure),
             sound.notices,
             ingest=ingest,
-            jobs_file=JobsFile(settings.spool_dir / "jobs.json", settings.acestep_api_url, sound.later),
+            jobs_file=JobsFile(settings.spool_dir / "jobs.json", sound.later),
         )
         sound.pacing.factor = lambda: self.generator.pace(settings.crossfade_seconds)
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
@@ -144,7 +147,8 @@ class Session:
             self._sound.watch()
         self._watch_sound()
         last = self.snapshot()
-        self._client.close()
+        for client in self._clients:
+            client.close()
         keyboard.close()
         dashboard.close()
         for worker in reversed(workers):

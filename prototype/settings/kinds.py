@@ -198,7 +198,14 @@ def _is_label(text: str) -> bool:
     return 0 < len(text) <= LONGEST_LABEL and f"_{bare}".isidentifier() and not {text[0], text[-1]} & {"-"}
 
 
-URL: Final = Kind("the server's address, such as http://127.0.0.1:8001", "URL", _url)
+def _urls(text: str) -> str:
+    urls = [_url(part.strip()) for part in text.split(",")]
+    if len(set(urls)) < len(urls):
+        raise ValueError("names one server twice")
+    return ",".join(urls)
+
+
+URL: Final = Kind("the server's address, such as http://127.0.0.1:8001, or several with commas", "URL", _urls)
 
 
 def _duration_s(text: str) -> float:

@@ -35,36 +35,46 @@ class JobsFile:
     Threads: any; `_lock` guards the file, so that an older list never replaces a newer one.
     """
 
-    def __init__(self, path: Path | None, url: str, later: Later = at_once) -> None:
+    def __init__(self, path: Path | None, later: Later = at_once) -> None:
         self._path = path
-        self._url = url
         self._later = later
         self._lock = threading.Lock()
+        self._jobs: dict[str, Callable[[], Known]] = {}
 
-    def load(self) -> Known:
+    def load(self, url: str) -> Known:
         """Return the jobs that the last run left at this server."""
-        try:
-            content = json.loads(read_safely(self._path)) if self._path else {}
-            if content.get("url") != self._url:
-                return []
-            return [(str(row["task_id"]), Recipe.from_fields(row["recipe"])) for row in content["jobs"]]
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            log.info("the jobs of the last run cannot be read: %s", error)
-            return []
+        with self._lock:
+            return self._read().get(url, [])
 
-    def save(self, jobs: Callable[[], Known]) -> None:
-        """Replace the file with what `jobs` returns."""
+    def save(self, url: str, jobs: Callable[[], Known]) -> None:
+        """Put what `jobs` returns in the place of what is known of this server; the rest stays as it is."""
         path = self._path
         if path is not None:
-            self._later("jobs", lambda: self._write(path, jobs))
+            self._jobs[url] = jobs
+            self._later("jobs", lambda: self._write(path))
 
-    def _write(self, path: Path, jobs: Callable[[], Known]) -> None:
+    def _read(self) -> dict[str, Known]:
+        known: dict[str, Known] = {}
+        try:
+            for row in json.loads(read_safely(self._path))["jobs"] if self._path else ():
+                jobs = known.setdefault(row["url"], [])
+                jobs.append((str(row["task_id"]), Recipe.from_fields(row["recipe"])))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            log.info("the jobs of the last run cannot be read: %s", error)
+        return known
+
+    def _write(self, path: Path) -> None:
         with self._lock:
-            rows = [{"task_id": task_id, "recipe": asdict(recipe)} for task_id, recipe in jobs()]
+            known = self._read() | {url: jobs() for url, jobs in list(self._jobs.items())}
+            rows = [
+                {"url": url, "task_id": task_id, "recipe": asdict(recipe)}
+                for url, jobs in known.items()
+                for task_id, recipe in jobs
+            ]
             try:
-                replace_safely(path, json.dumps({"url": self._url, "jobs": rows}))
+                replace_safely(path, json.dumps({"jobs": rows}))
             except OSError as error:
                 log.info("the jobs at the server cannot be remembered: %s", error)
 

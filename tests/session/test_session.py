@@ -54,7 +54,7 @@ class Evening:
         opening = Opening(settings, cast("LibVlc", self.vlc), self.clock)
         self.sound = Sound(opening, STATIONS[0], begin=lambda _recipe, _seed: performed(tone(20)))
         self.sound.spool.open()
-        self.session = Session(self.sound, STATIONS, Client(self.noted))
+        self.session = Session(self.sound, STATIONS, [Client(self.noted)])
         if isinstance(self.sound.player, PlaylistPlayer):
             self.sound.player.begin()
 
@@ -186,7 +186,7 @@ def test_the_pace_is_that_of_what_has_been_learned(tmp_path: Path) -> None:
         assert programme.sound.pacing.factor() is None
         programme.play_until_fresh()
         programme.play(120)
-        speed = programme.generator._speed
+        speed = programme.generator._servers[0].speed
         heard_s = speed.audible_share * programme.generator.snapshot().duration_s
         assert speed.factor is not None
         expected = speed.factor * heard_s / (heard_s - programme.settings.crossfade_seconds)

@@ -54,7 +54,7 @@ def shared(tmp_path: Path) -> Path:
 
 def save_jobs(shared: Path) -> None:
     """Remember a job."""
-    JobsFile(shared / "jobs.json", "http://x").save(lambda: [("a", Recipe("lofi", "slow", 30.0))])
+    JobsFile(shared / "jobs.json").save("http://x", lambda: [("a", Recipe("lofi", "slow", 30.0))])
 
 
 @each_trap

@@ -50,12 +50,15 @@ class Session:
     mood: int = 0
     jobs_file: Path | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    others: list[ScriptedServer] = field(default_factory=list)
+    """More servers for the same queue, where the settings name them."""
 
     def __post_init__(self) -> None:
-        self.server.now = self.clock.now
-        self.server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
+        for server in (self.server, *self.others):
+            server.now = self.clock.now
+            server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
         self.notices = Heard(self.clock)
-        self.keeper = KeeperFile(self.folder, self.settings.acestep_api_url)
+        self.keeper = KeeperFile(self.folder, self.settings.servers[0].acestep_api_url)
         self.store = MemoryStore(self.folder)
         self.recipes = 0
         self.continuing = Continuing()
@@ -67,13 +70,13 @@ class Session:
         """Make a generator, as the next run of the program would."""
         return GeneratorLoop(
             self.settings,
-            self.server,
+            [self.server, *self.others],
             self.store,
             self,
             Run(self.clock, self.stop, random.Random(self.seed)),
             self.notices,
             ingest=scripted_ingest,
-            jobs_file=JobsFile(self.jobs_file, self.settings.acestep_api_url),
+            jobs_file=JobsFile(self.jobs_file),
         )
 
     def next_recipe(self, duration_s: float) -> Recipe:
@@ -125,10 +128,10 @@ class Session:
 
 
 def session(folder: Path, *, clock: FakeClock | SimClock | None = None, seed: int = 0, **levers: Any) -> Session:
-    """Make a session; each lever is a setting, a lever of the server, or `mood`, `jobs_file` and `stop`."""
+    """Make a session; each lever is a setting, a lever of the server, or `mood`, `jobs_file`, `stop` and `others`."""
     names = set(Settings.__dataclass_fields__)
     settings = replace(DEFAULTS, spool_dir=folder, **{name: value for name, value in levers.items() if name in names})
-    own = {name: value for name, value in levers.items() if name in ("mood", "jobs_file", "stop")}
+    own = {name: value for name, value in levers.items() if name in ("mood", "jobs_file", "stop", "others")}
     rest = {name: value for name, value in levers.items() if name not in names and name not in own}
     server = ScriptedServer(lambda: 0.0, seed=seed, **rest)
     return Session(folder, clock or FakeClock(), settings, server, seed, **own)

@@ -106,7 +106,7 @@ class Programme:
         )
         self.mood, self.builtin, self.loader = self.sound.mood, self.sound.builtin, self.sound.loader
         vars(self.mood)["next_recipe"] = self._seam("next_recipe")
-        self.session = Session(self.sound, STATIONS, self.witness, ingest=self._seam("ingest"), rng=rng)
+        self.session = Session(self.sound, STATIONS, [self.witness], ingest=self._seam("ingest"), rng=rng)
         self.generator, self.conductor = self.session.generator, self.session.conductor
         assert isinstance(self.sound.programme, Mixer)
         self.mixer = self.sound.programme
