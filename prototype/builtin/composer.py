@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 
 from builtin import harmony, styles, writers
-from builtin.harmony import parse_key
 from builtin.score import Chord, Part, Role, Room, Score, Section
 from builtin.styles import LEVELS_DB, PROGRESSIONS
 from builtin.writers import Hand, Sheet
+from music.keys import parse_key
 from music.segment import Recipe
 
 PHRASE_BARS: Final = 4

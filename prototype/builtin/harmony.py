@@ -14,8 +14,6 @@ MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
 MINOR: Final = (0, 2, 3, 5, 7, 8, 10)
 LOWEST: Final = 50  # a voicing leaves what is below to the bass
 
-_TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_KEY_SCALE = re.compile(r"([A-G])([#♯b♭]?)\s*(maj|m$|min)", re.IGNORECASE)
 _NUMERAL = re.compile(r"([b#]?)([iv]+|[IV]+)(.*)")
 _DEGREES = {"i": 0, "ii": 2, "iii": 4, "iv": 5, "v": 7, "vi": 9, "vii": 11}
 _QUALITIES: Final[dict[str, tuple[int, ...]]] = {
@@ -26,15 +24,6 @@ _QUALITIES: Final[dict[str, tuple[int, ...]]] = {
     "7b5": (0, 4, 6, 10),
 }  # fmt: skip
 _RUBS = frozenset({1, 13})
-
-
-def parse_key(key_scale: str) -> tuple[int, str] | None:
-    """Return (pitch class of the tonic, "major" or "minor") of a name such as "F# minor", or None for anything else."""
-    match = _KEY_SCALE.match(key_scale.strip())
-    if match is None:
-        return None
-    shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[match[2].lower()]
-    return (_TONICS[match[1].upper()] + shift) % 12, "major" if match[3].lower() == "maj" else "minor"
 
 
 @functools.cache

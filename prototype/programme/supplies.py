@@ -19,6 +19,7 @@ from music.analysis import ingest, to_piece
 from music.continuing import continues, play_order
 from music.segment import CHANNELS, Piece, SegmentInfo, Source
 from music.stations import Mood
+from programme.following import Following
 from spool.folders import KEPT
 from spool.spool import Entry, Spool
 
@@ -61,7 +62,7 @@ class Supply(Protocol):
 
 
 class Fresh:
-    """What stands in the queue for the present mood, in its order; what was queued for another is library.
+    """What stands in the queue for the present mood, of the oldest what follows well; the rest is library.
 
     What goes on with the piece that is heard comes first; with one that the listener turned away from, it is library.
     """
@@ -72,6 +73,7 @@ class Fresh:
         self._spool = spool
         self._mood = mood
         self._last = ""
+        self._following = Following()
 
     @property
     def ahead(self) -> int:
@@ -79,11 +81,15 @@ class Fresh:
         return FRESH_AHEAD + any(continues(entry.info, self._last) for entry in self._spool.ready())
 
     def next(self, busy: Collection[str]) -> Entry | None:
-        """Return the first that is not `busy`."""
+        """Return what goes on with what is heard, or follows well on the one before; none that is `busy`."""
         if any(self._is_over(entry) for entry in self._spool.ready()):
             self.change_mood()
         queue = play_order(self._spool.ready(), lambda entry: entry.info, self._last)
-        return next((entry for entry in queue if entry.key not in busy), None)
+        free = [entry for entry in queue if entry.key not in busy]
+        entry = next((entry for entry in free if continues(entry.info, self._last)), None)
+        if entry := entry or self._following.choose(free):
+            self._following.after(entry.info)
+        return entry
 
     def heard(self, piece: Piece) -> None:
         """Note what is heard; the library keeps it."""
@@ -102,7 +108,7 @@ class Fresh:
 
 
 class Library:
-    """Chooses what to play again: of the present mood, kept, heard longest ago; in this order.
+    """Chooses what to play again: of the present mood, kept, of those heard longest ago what follows well.
 
     None of the last `no_repeat` pieces comes again, unless there is `nothing_else` to play. `only_kept`: only what the
     listener liked.
@@ -121,10 +127,12 @@ class Library:
         self._only_kept = only_kept
         self._heard: list[str] = []
         self._last = ""
+        self._following = Following()
 
     def heard(self, piece: Piece) -> None:
         """Note that a piece of the spool is heard: it leaves the queue, and does not come again soon."""
         self._last = piece.info.segment_id if piece.info else ""
+        self._following.after(piece.info)
         if piece.source is not Source.BUILTIN:
             self._heard = [*self._heard, piece.key][-self._no_repeat :] if self._no_repeat else []
             self._spool.mark_played(piece.key)
@@ -149,7 +157,9 @@ class Library:
         fit = [entry for entry in free if entry.key not in self._heard]
         if not fit and self._nothing_else:
             fit = free
-        best = min(fit, key=lambda entry: (not self._mood.matches(entry.info), entry.shelf != KEPT), default=None)
+        ranks = [(not self._mood.matches(entry.info), entry.shelf != KEPT) for entry in fit]
+        first = min(ranks, default=None)
+        best = self._following.choose([entry for entry, rank in zip(fit, ranks, strict=True) if rank == first])
         if best is None or best.info is None:
             return best
         piece = [entry for entry in fit if entry.info and entry.info.piece_id == best.info.piece_id]

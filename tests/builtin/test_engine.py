@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
 from builtin.engine import numpy_cast, perform, render
-from builtin.harmony import MAJOR, MINOR, parse_key
+from builtin.harmony import MAJOR, MINOR
 from builtin.score import Drum, Note, Role, Score, amplitude, velocity_of
 from builtin.studio import Convolver
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
@@ -23,6 +23,7 @@ from builtin.synth import VOICES
 from doubles.pieces import STATIONS, piece, recipe
 from listening import musical
 from listening.listening import loudness_lufs
+from music.keys import parse_key
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
 
 BEATS = tuple(name for name, style in STYLES.items() if style.drums)

@@ -1,0 +1,55 @@
+"""Keys and tempi, and how well a piece follows another: what a DJ looks at before a transition."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+from music.segment import Recipe
+
+CLASH_FIFTHS: Final = 2
+"""Keys so far apart on the circle of fifths differ in two notes and more."""
+NEAR_TEMPO: Final = 0.06  # of each other: what a pitch fader can make up for
+UNKNOWN: Final = 1.0  # neither good nor bad
+
+_TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_KEY_SCALE = re.compile(r"([A-G])([#♯b♭]?)\s*(maj|m$|min)", re.IGNORECASE)
+
+
+def parse_key(key_scale: str) -> tuple[int, str] | None:
+    """Return (pitch class of the tonic, "major" or "minor") of a name such as "F# minor", or None for anything else."""
+    match = _KEY_SCALE.match(key_scale.strip())
+    if match is None:
+        return None
+    shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[match[2].lower()]
+    return (_TONICS[match[1].upper()] + shift) % 12, "major" if match[3].lower() == "maj" else "minor"
+
+
+def fifths_apart(one: str, other: str) -> int | None:
+    """Return how many steps two keys are apart on the circle of fifths, 0..6; relatives share a place.
+
+    None where one of them is unknown. The signatures of keys n steps apart differ in n notes.
+    """
+    places = []
+    for key in (parse_key(one), parse_key(other)):
+        if key is None:
+            return None
+        tonic, mode = key
+        places.append(7 * (tonic + (3 if mode == "minor" else 0)) % 12)
+    apart = abs(places[0] - places[1])
+    return min(apart, 12 - apart)
+
+
+def tempo_apart(one: int | None, other: int | None) -> float | None:
+    """Return by what part two tempi differ, half and double time being the same; None where one is unknown."""
+    if not one or not other:
+        return None
+    octaves = math.log2(one / other)
+    return float(2 ** abs(octaves - round(octaves)) - 1)
+
+
+def discord(before: Recipe, after: Recipe) -> float:
+    """Return how ill a piece follows another: a step of fifths counts as much as NEAR_TEMPO."""
+    fifths, tempo = fifths_apart(before.key_scale, after.key_scale), tempo_apart(before.bpm, after.bpm)
+    return (UNKNOWN if fifths is None else fifths) + (UNKNOWN if tempo is None else tempo / NEAR_TEMPO)

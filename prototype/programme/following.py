@@ -1,0 +1,58 @@
+"""Which of the pieces that wait comes next: the one that follows best, but none waits long for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from music.keys import discord
+from music.segment import Recipe, SegmentInfo
+from spool.spool import Entry
+
+LOOKED_AT: Final = 4  # of those that wait longest
+MOST_PASSED: Final = 3  # times that the first of them gives way
+
+
+class Following:
+    """Chooses among the first LOOKED_AT that wait; the first gives way at most MOST_PASSED times.
+
+    A part of a chain stays behind the one that it continues. Threads: one.
+    """
+
+    def __init__(self) -> None:
+        self._before: SegmentInfo | None = None
+        self._first = ""
+        self._passed = 0
+
+    def after(self, info: SegmentInfo | None) -> None:
+        """Note what the next choice is to follow."""
+        self._before = info
+
+    def choose(self, waiting: Sequence[Entry]) -> Entry | None:
+        """Return the best of what waits, longest first; equals in their order; None when nothing does."""
+        looked_at = waiting[:LOOKED_AT]
+        if not looked_at:
+            return None
+        first = looked_at[0]
+        self._passed = self._passed if first.key == self._first else 0
+        self._first = first.key
+        if self._passed >= MOST_PASSED:
+            return first
+        queued = {entry.info.segment_id for entry in looked_at if entry.info}
+        free = [entry for entry in looked_at if _continued(entry) not in queued]
+        chosen = min(free, key=self._discord, default=first)
+        self._passed += chosen is not first
+        return chosen
+
+    def _discord(self, entry: Entry) -> float:
+        before = self._before
+        if before is None or entry.info is None:
+            return 0.0 if before is None else discord(before.recipe, _STRANGER)
+        return -1.0 if _continued(entry) == before.segment_id else discord(before.recipe, entry.info.recipe)
+
+
+_STRANGER: Final = Recipe("", "", 0.0)
+
+
+def _continued(entry: Entry) -> str | None:
+    return entry.info.continues.segment_id if entry.info and entry.info.continues else None
