@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import FrameType
 from typing import Final
 
-PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "pyloudnorm", "requests", "tenacity", "rich", "dotenv")
+PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "requests", "tenacity", "rich", "dotenv")
 OLDEST_PYTHON: Final = (3, 11)
 EXIT_CANNOT_START: Final = 2
 BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -74,6 +74,13 @@ def use_one_blas_thread() -> None:
     """
     for variable in BLAS_THREADS:
         os.environ.setdefault(variable, "1")
+
+
+def give_back() -> None:
+    """Give back to the system what is free in between: after heavy work it is tens of MB, of small blocks."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def return_large_blocks() -> None:

@@ -163,18 +163,27 @@ def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float
 
 
 def to_piece(
-    samples: Samples, measured: Measured, target_lufs: float, source: Source, key: str, info: SegmentInfo | None = None
+    samples: Samples,
+    measured: Measured,
+    target_lufs: float,
+    source: Source,
+    key: str,
+    info: SegmentInfo | None = None,
+    *,
+    own: bool = False,
 ) -> Piece:
     """Cut at the cue points, level, shorten dead rests, and soften the edges by 5 ms so that nothing can click.
 
     What continues another segment is levelled as the first of the piece, and begins as it is: it may be joined.
+    `own`: nobody else needs `samples`, and the piece is made in their place, where ten minutes are 230 MB.
     """
     cue_in = min(max(0, measured.cue_in_frames), len(samples))
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
     before = info.continues if info else None
     level = before or measured
     gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs) + (before.gain_db if before else 0.0)
-    heard = samples[cue_in:cue_out] * np.float32(10 ** (gain / 20))
+    heard = samples[cue_in:cue_out]
+    heard = np.multiply(heard, np.float32(10 ** (gain / 20)), out=heard if own else None)
     limit = 10 ** (PEAK_LIMIT_DBFS / 20)
     for most, blocks in ((limit * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (limit, EASE_BLOCKS)):
         if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:

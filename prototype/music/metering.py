@@ -2,16 +2,18 @@
 
 Loudness and peak of a segment, and the integrated loudness of a programme of any length, measured as it goes by.
 
-The filters and blocks are pyloudnorm's (ITU-R BS.1770-4), but it wants the whole programme in memory. `LoudnessMeter`
-gives it one part after the other, each with a lead-in in which its filters settle; the gates, which need all blocks,
-follow at the end.
+Loudness is that of ITU-R BS.1770-4. Its filters are applied by their frequency response, to one part after the other,
+each with a lead-in in which they settle: a library for it brings scipy along, which takes 70 MB and most of a second.
+The gates, which need all blocks, follow at the end.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -76,13 +78,18 @@ def _is_loud(frame: Samples) -> bool:
 
 STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
 BLOCK_FRAMES: Final = 4 * STEP_FRAMES
-PART_STEPS: Final = 100
+PART_STEPS: Final = 40
 LEAD_IN_STEPS: Final = 10  # the slower filter, a high-pass at 38 Hz, forgets within 0.1 s
+FFT_FRAMES: Final = 2**18
 PART_FRAMES: Final = (LEAD_IN_STEPS + PART_STEPS - 1) * STEP_FRAMES + BLOCK_FRAMES
 ABSOLUTE_GATE_LUFS: Final = -70.0
 RELATIVE_GATE_LU: Final = -10.0
 OFFSET_LU: Final = -0.691
-GATE_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
+# Numerators and denominators at 48 kHz: the head, BS.1770-4 table 1, and the high-pass, table 2.
+K_WEIGHTING: Final = (
+    ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
+    ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
+)
 PEAK_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 1000
 CLICKS: Final = 20  # so many blocks of PEAK_BLOCK_FRAMES may stand out and not count as the peak,
 CLICKS_PART: Final = 0.01  # or so large a part of a short segment
@@ -90,11 +97,9 @@ CLICKS_PART: Final = 0.01  # or so large a part of a short segment
 
 def loudness_lufs(samples: Samples) -> float:
     """Return the integrated loudness (ITU-R BS.1770-4); below its block of 0.4 s, that of the unweighted power."""
-    loudness = -np.inf
-    if len(samples) > GATE_BLOCK_FRAMES:
-        from pyloudnorm import Meter  # takes over half a second to import, most of it scipy: not at the program's start
-
-        loudness = float(Meter(SAMPLE_RATE_HZ).integrated_loudness(samples))
+    meter = LoudnessMeter()
+    meter.feed(samples)
+    loudness = meter.integrated_lufs()
     if not np.isfinite(loudness):
         power = float(np.square(samples, dtype=np.float64).mean()) * CHANNELS
         loudness = OFFSET_LU + 10.0 * float(np.log10(power + 1e-20))
@@ -106,7 +111,11 @@ def peak_dbfs(samples: Samples) -> float:
 
     A click must not decide how loud the music is.
     """
-    peaks = block_peaks(samples, PEAK_BLOCK_FRAMES)
+    return highest_dbfs(block_peaks(samples, PEAK_BLOCK_FRAMES))
+
+
+def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
+    """Return the same of the peaks of blocks of PEAK_BLOCK_FRAMES."""
     clicks = min(CLICKS, int(CLICKS_PART * len(peaks)))
     highest = np.partition(peaks, -1 - clicks)[-1 - clicks] if len(peaks) else 0.0
     return 20.0 * float(np.log10(max(highest, 1e-10)))
@@ -127,26 +136,24 @@ def block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
 class LoudnessMeter:
     """Measures what it is fed.
 
-    Threads: one. About 12 s of samples are held, and one float for each 0.1 s.
+    Threads: one. About 6 s of samples are held, and one float for each 0.1 s.
     """
 
     def __init__(self) -> None:
-        from pyloudnorm import Meter  # takes a second to import
-
-        self._meter: Any = Meter(SAMPLE_RATE_HZ)
         self._waiting: list[Samples] = [np.zeros((LEAD_IN_STEPS * STEP_FRAMES, CHANNELS), np.float32)]
         self._waiting_frames = LEAD_IN_STEPS * STEP_FRAMES
         self._blocks: list[float] = []  # mean squares, summed over the channels
 
     def feed(self, block: Samples) -> None:
         """Take in the next block: float32, shape (n_frames, 2)."""
-        self._waiting.append(block)
-        self._waiting_frames += len(block)
-        while self._waiting_frames >= PART_FRAMES:
-            samples = np.concatenate(self._waiting)
-            self._measure(samples[:PART_FRAMES])
-            rest = samples[PART_STEPS * STEP_FRAMES :]
-            self._waiting, self._waiting_frames = [rest], len(rest)
+        for begin in range(0, len(block), PART_FRAMES):
+            self._waiting.append(block[begin : begin + PART_FRAMES])
+            self._waiting_frames += len(self._waiting[-1])
+            while self._waiting_frames >= PART_FRAMES:
+                samples = np.concatenate(self._waiting)
+                self._measure(samples[:PART_FRAMES])
+                rest = samples[PART_STEPS * STEP_FRAMES :]
+                self._waiting, self._waiting_frames = [rest], len(rest)
 
     def integrated_lufs(self) -> float:
         """Return the loudness of all that was fed; -inf when it was silent or shorter than a block. Ends the feeding.
@@ -164,11 +171,26 @@ class LoudnessMeter:
 
     def _measure(self, samples: Samples) -> None:
         """Note the blocks of `samples` behind their lead-in."""
+        count = round((len(samples) - BLOCK_FRAMES) / STEP_FRAMES) + 1 - LEAD_IN_STEPS
         if len(samples) < LEAD_IN_STEPS * STEP_FRAMES + BLOCK_FRAMES:
             return
-        self._meter.integrated_loudness(samples)
-        lufs = np.array(self._meter.blockwise_loudness[LEAD_IN_STEPS:], dtype=np.float64)
-        self._blocks.extend(10 ** ((lufs - OFFSET_LU) / 10))
+        spectra = np.fft.rfft(samples.T.astype(np.float32), FFT_FRAMES)
+        weighted = np.fft.irfft(spectra * _k_weighting(), FFT_FRAMES)[:, : len(samples)]
+        ends = np.arange(0, PART_FRAMES + 1, STEP_FRAMES)
+        steps = np.array([np.square(weighted[:, a:b]).sum(dtype=np.float64) for a, b in itertools.pairwise(ends)])
+        blocks = np.lib.stride_tricks.sliding_window_view(steps, BLOCK_FRAMES // STEP_FRAMES).sum(axis=1)
+        self._blocks.extend(blocks[LEAD_IN_STEPS:][:count] / BLOCK_FRAMES)
+
+
+@functools.cache
+def _k_weighting() -> npt.NDArray[np.complex64]:
+    """Return the response of the two filters, up to half the sample rate."""
+    back = np.exp(-2j * np.pi * np.arange(FFT_FRAMES // 2 + 1) / FFT_FRAMES)  # a delay of one frame
+    response = np.ones_like(back)
+    for numerator, denominator in K_WEIGHTING:
+        response *= np.polyval(numerator[::-1], back) / np.polyval(denominator[::-1], back)
+    weights: npt.NDArray[np.complex64] = response.astype(np.complex64)
+    return weights
 
 
 def _lufs(mean_squares: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: 
     import numpy.typing as npt
     from _typeshed import DataclassInstance
 
+    from music.packed import Packed
+
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2
 
@@ -203,7 +205,7 @@ class Piece:
     then there may be no `samples`.
     """
 
-    samples: Samples
+    samples: Samples | Packed
     source: Source
     key: str
     info: SegmentInfo | None = None

@@ -14,13 +14,14 @@ from typing import Final
 
 import numpy as np
 
+from base import process
 from base.errors import CorruptSegment
 from base.workers import Clock, Later, at_once, within
 from music import audio_files
 from music.analysis import gain_db
-from music.metering import LoudnessMeter, peak_dbfs
+from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, highest_dbfs
+from music.packed import Packed
 from music.segment import (
-    CHANNELS,
     SAMPLE_RATE_HZ,
     Growth,
     Performance,
@@ -200,16 +201,18 @@ class BuiltinSupply:
 
     def _finish(self, token: int, recipe: Recipe, performance: Performance) -> None:
         """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
-        samples = np.empty((performance.frames, CHANNELS), np.float32)
-        meter, made = LoudnessMeter(), 0
+        samples, meter, peaks, made = Packed(performance.frames), LoudnessMeter(), [], 0
         for stretch in performance.stretches:
             if self._is_over(token) or self._again:
                 return
             samples[made : made + len(stretch)] = stretch
             made += len(stretch)
+            peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
             meter.feed(stretch)
-        info = self._info(recipe, self._seed, made, meter.integrated_lufs(), peak_dbfs(samples))
-        samples *= np.float32(10 ** (gain_db(info.loudness_lufs, info.peak_dbfs, self._levels.target_lufs) / 20))
+        peak_dbfs = highest_dbfs(np.concatenate(peaks))
+        info = self._info(recipe, self._seed, made, meter.integrated_lufs(), peak_dbfs)
+        samples.gain = 10 ** (gain_db(info.loudness_lufs, peak_dbfs, self._levels.target_lufs) / 20)
+        process.give_back()
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info))
 
     def _grow(
@@ -223,11 +226,11 @@ class BuiltinSupply:
         """Give a piece as soon as its opening is there, and make the rest behind what is heard."""
         frames = performance.frames
         gain = gain_db(info.loudness_lufs, info.peak_dbfs, self._levels.target_lufs)
-        growth, known, made = Growth(), 0, 0
-        piece = Piece(np.zeros((frames, CHANNELS), np.float32), Source.BUILTIN, info.segment_id, info, growth)
+        samples, growth, known, made = Packed(frames, 10 ** (gain / 20)), Growth(), 0, 0
+        piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
         if opening is not None:
             known = min(len(opening), frames)
-            piece.samples[:known] = np.float32(10 ** (gain / 20)) * opening[:known]
+            samples[:known] = opening[:known]
             growth.frames = known
             give(piece)
         handed, ahead = opening is not None, AHEAD_FRAMES if self._growing else frames
@@ -235,8 +238,7 @@ class BuiltinSupply:
             for stretch in performance.stretches:
                 if is_over():
                     return
-                stretch = np.float32(10 ** (gain / 20)) * stretch
-                _continue(piece.samples, stretch, made, known)
+                _continue(samples, stretch, made, known)
                 made += len(stretch)
                 growth.frames = max(known, made)
                 if not handed and growth.frames >= min(ahead, frames):
@@ -244,6 +246,7 @@ class BuiltinSupply:
                     give(piece)
         finally:
             growth.ended.set()
+            process.give_back()
 
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
@@ -287,7 +290,7 @@ def _recipe(station: Station, seed: int) -> Recipe:
     return station.recipe(seed, BUILTIN_S[seed % len(BUILTIN_S)])
 
 
-def _continue(samples: Samples, stretch: Samples, at_frame: int, known_frames: int) -> None:
+def _continue(samples: Packed, stretch: Samples, at_frame: int, known_frames: int) -> None:
     """Put a stretch into its place, but leave what is `known_frames` there: only its end is faded over to the stretch.
 
     The two are the same but for the rounding of a file, or where the engine's instruments have changed since.
@@ -297,5 +300,9 @@ def _continue(samples: Samples, stretch: Samples, at_frame: int, known_frames: i
     if end <= begin:
         return
     new = stretch[begin - at_frame :]
-    share = np.clip((np.arange(begin, end, dtype=np.float32) - join) / max(1, known_frames - join), 0, 1)[:, None]
-    samples[begin:end] += share * (new - samples[begin:end]) if begin < known_frames else new
+    if begin < known_frames:
+        share = np.arange(begin, end, dtype=np.float32)[:, None] - np.float32(join)
+        share = np.clip(share / np.float32(max(1, known_frames - join)), 0, 1)
+        before = samples[begin:end] / np.float32(samples.gain)
+        new = before + share * (new - before)
+    samples[begin:end] = new

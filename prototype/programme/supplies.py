@@ -13,10 +13,12 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from base import process
 from base.errors import CorruptSegment, SpoolError
 from music import audio_files
 from music.analysis import ingest, to_piece
 from music.continuing import continues, play_order
+from music.packed import Packed
 from music.segment import CHANNELS, Piece, SegmentInfo, Source
 from music.stations import Mood
 from programme.following import Following
@@ -246,11 +248,18 @@ class Decoded:
             foreign = ingest(offer.path, 0.0, self._levels.cue_dbfs)
             if foreign.missing:
                 cut_off(foreign.missing)
-            return to_piece(foreign.samples, foreign.analysis, target_lufs, source, offer.key)
-        samples = audio_files.read(offer.path) if offer.samples is None and offer.path is not None else offer.samples
+            return _packed(to_piece(foreign.samples, foreign.analysis, target_lufs, source, offer.key, own=True))
+        own = offer.samples is None
+        samples = audio_files.read(offer.path) if own and offer.path is not None else offer.samples
         if samples is None or offer.info is None:
             raise CorruptSegment("samples without metadata" if samples is not None else "neither a file nor samples")
-        return to_piece(samples, offer.info, target_lufs, source, offer.key, offer.info)
+        return _packed(to_piece(samples, offer.info, target_lufs, source, offer.key, offer.info, own=own))
+
+
+def _packed(piece: Piece) -> Piece:
+    packed = replace(piece, samples=Packed.of(piece.samples[:]))
+    process.give_back()
+    return packed
 
 
 class Filed:
@@ -276,7 +285,7 @@ class Filed:
             raise CorruptSegment("neither a file nor samples")
         path = self._spool.incoming_path(".wav")
         try:
-            audio_files.write(path, offer.samples, offer.info)
+            audio_files.write(path, offer.samples[:], offer.info)
         except OSError as error:
             raise SpoolError(error.strerror or str(error)) from error
         return replace(piece, path=path, temporary=True)

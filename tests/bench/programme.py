@@ -60,7 +60,7 @@ def measure_programme(paths: Sequence[Path]) -> tuple[Heard, Heard]:
     parts = [programme[begin : begin + len(piece.samples)] for begin, piece in zip(begins, pieces, strict=True)]
     quiet = _quiet(programme)
     rests = [stretch for stretch in quiet if is_rest(stretch, pieces, begins)]
-    levelled = neighbour_jumps([loudness_lufs(piece.samples) for piece in pieces])
+    levelled = neighbour_jumps([loudness_lufs(piece.samples[:]) for piece in pieces])
     ours = replace(
         _heard(programme, parts, quiet, rests),
         levelled_jumps_lu=levelled,

@@ -284,5 +284,5 @@ def test_real_segments_become_one_level_programme(tmp_path: Path) -> None:
     rests = []
     for path in given:
         found = ingest(path, 0.0, -45.0)
-        rests.append(longest_rest(to_piece(found.samples, found.analysis, -23.0, Source.FRESH, "").samples))
+        rests.append(longest_rest(to_piece(found.samples, found.analysis, -23.0, Source.FRESH, "").samples[:]))
     assert longest_rest(samples) <= max(0.25, *rests)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pyloudnorm import Meter
 
+from doubles.sounds import tone
 from music.metering import LoudnessMeter
 from music.segment import SAMPLE_RATE_HZ, Samples
 
@@ -33,10 +34,15 @@ def measured(samples: Samples, block_frames: int) -> float:
 @pytest.mark.parametrize("seconds", [0.5, 1.37, 9.9, 10.0, 11.4, 43.21])
 @pytest.mark.parametrize("block_frames", [4096, 999_999])
 def test_it_says_what_pyloudnorm_says_of_the_whole(seconds: float, block_frames: int) -> None:
-    """However long the programme is and however it is split, the loudness is that of the whole."""
+    """However long it is and however it is split, the loudness is that of the whole; its filters are 0.043 LU off."""
     samples = restless(seconds)
     whole = Meter(SAMPLE_RATE_HZ).integrated_loudness(samples)
-    assert measured(samples, block_frames) == pytest.approx(whole, abs=0.01)
+    assert measured(samples, block_frames) == pytest.approx(whole + 0.043, abs=0.01)
+
+
+def test_a_tone_is_as_loud_as_the_standard_says() -> None:
+    """BS.1770-4: a sine of 997 Hz at full scale in one channel has -3.01 LKFS, thus in both at -20 dB as many LUFS."""
+    assert measured(tone(5.0, hz=997.0), 9999) == pytest.approx(-20.0, abs=0.002)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 30.0])

@@ -80,7 +80,7 @@ def test_the_first_piece_of_a_mood_is_there_when_four_seconds_of_it_are() -> Non
     assert piece.ready_frames == len(piece.samples)
     assert piece.growth is not None
     assert piece.growth.ended.is_set()
-    np.testing.assert_allclose(piece.samples, gain_of(piece, whole) * whole, atol=1e-6)
+    np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=4e-5)  # 16 bits
 
 
 def test_the_next_piece_is_made_whole() -> None:
@@ -112,7 +112,8 @@ def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     assert piece.info is not None
     assert (piece.info.cue_in_frames, piece.info.cue_out_frames) == (0, len(piece.samples))
     whole = engine.piece(0)
-    np.testing.assert_allclose(piece.samples, np.abs(piece.samples).max() / 0.1 * whole, atol=1e-5)
+    heard = piece.samples[:]
+    np.testing.assert_allclose(heard, np.abs(heard).max() / 0.1 * whole, atol=4e-5)  # 16 bits
 
 
 def test_pieces_are_of_two_to_four_minutes_and_their_tempo_is_known() -> None:
@@ -235,7 +236,7 @@ def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> 
     (piece,) = at_once
     assert piece is not None
     whole = later.piece(seed)
-    np.testing.assert_allclose(piece.samples, gain_of(piece, whole) * whole, atol=2e-4)  # 16 bits
+    np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=2e-4)  # 16 bits
 
 
 def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: 
     later.on_stretch = lambda number: pieces.append(target.next()) if number == 0 and not pieces else None
     target.step()
     assert pieces[0] is not None
-    steps = np.abs(np.diff(pieces[0].samples[:, 0]))
+    steps = np.abs(np.diff(pieces[0].samples[:][:, 0]))
     assert steps.max() <= 1.2 * steps[: SECOND // 2].max()
 
 

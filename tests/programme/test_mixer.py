@@ -36,7 +36,7 @@ def short(seconds: float, source: Source = Source.FRESH, key: str = "one", ampli
 def resting(seconds: float, begin_s: float, rest_s: float, key: str, level_dbfs: float = -23.0) -> Piece:
     """Return a tone of a level (RMS) that rests from `begin_s` on, without a click."""
     made = short(seconds, key=key, amplitude=2**0.5 * 10 ** (level_dbfs / 20))
-    made.samples[round(begin_s * RATE_HZ) : round((begin_s + rest_s) * RATE_HZ)] = 0
+    made.samples[round(begin_s * RATE_HZ) : round((begin_s + rest_s) * RATE_HZ)] *= 0
     return made
 
 
