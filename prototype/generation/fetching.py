@@ -25,8 +25,8 @@ from base.notices import Notices
 from generation.calls import Client
 from generation.connection import DOWNLOAD, Connection
 from generation.jobs import Job
-from music.analysis import Analysis, Segment
-from music.segment import Continuation, Recipe, Samples, SegmentInfo
+from music.analysis import Segment
+from music.segment import Analysis, Continuation, Recipe, Samples, SegmentInfo
 from server.replies import AudioFile
 from spool.spool import Entry
 
@@ -175,11 +175,7 @@ def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis) -> Segmen
         engine="acestep",
         seed=file.seed,
         created_at=datetime.datetime.now(datetime.UTC).isoformat(),
-        length_frames=sound.length_frames,
-        cue_in_frames=sound.cue_in_frames,
-        cue_out_frames=sound.cue_out_frames,
-        loudness_lufs=sound.loudness_lufs,
-        peak_dbfs=sound.peak_dbfs,
+        analysis=sound,
         generation_s=None if job.inherited else round(job.waited_s + job.run_s, 3),
         server_wait_s=None if job.inherited else round(job.waited_s, 3),
     )

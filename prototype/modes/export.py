@@ -73,9 +73,7 @@ def tags_for(entry: Entry, stations: Sequence[Station], language: str) -> dict[s
     if info is None:
         made_at = datetime.datetime.fromtimestamp(max(0.0, entry.stamped)).astimezone()
         return tags_of(harmless(Path(file).stem), harmless(file), made_at)
-    made_at = datetime.datetime.fromtimestamp(0.0).astimezone()
-    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):  # of files, any field can be anything
-        made_at = datetime.datetime.fromisoformat(info.created_at).astimezone()
+    made_at = datetime.datetime.fromisoformat(info.created_at).astimezone()
     titles = {station.key: station.title(language) for station in stations}
     title = titles.get(info.recipe.station) or harmless(info.recipe.station)
     return tags_of(title, harmless(f"{info.recipe.prompt} (seed {info.seed})"), made_at)

@@ -91,8 +91,7 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
         rows = [("engine", text(language, "library.own")), ("duration", seconds)]
     else:
         recipe = info.recipe
-        asked = f"{recipe.duration_s:g}"
-        audible = f"{info.audible_s:.1f}"
+        asked, audible = f"{recipe.duration_s:g}", f"{info.audible_s:.1f}"
         rows = [
             ("prompt", recipe.prompt),
             ("station", recipe.station),
@@ -104,7 +103,7 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
             ("engine", info.engine),
             ("made", _local_time(info)),
         ]
-    return [(text(language, f"ui.library.{name}"), str(words) or NONE) for name, words in rows]
+    return [(text(language, f"ui.library.{name}"), words or NONE) for name, words in rows]
 
 
 def _length(entry: Entry) -> str:
@@ -116,11 +115,8 @@ def _length(entry: Entry) -> str:
 
 
 def _local_time(info: SegmentInfo) -> str:
-    try:
-        return datetime.datetime.fromisoformat(str(info.created_at)).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return str(info.created_at)
+    return datetime.datetime.fromisoformat(info.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _made_at(entry: Entry) -> tuple[str, str]:
-    return str(entry.info.created_at) if entry.info else "", entry.key
+    return entry.info.created_at if entry.info else "", entry.key

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from base.errors import CorruptSegment
 from music.decoding import decode as decode
 from music.decoding import read
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, SegmentInfo, Source
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Analysis, Piece, Samples, SegmentInfo, Source
 
 SILENT_DBFS: Final = -60.0
 SHORTEST_AUDIBLE_S: Final = 1.0
@@ -58,46 +58,6 @@ EDGE_FADE_FRAMES: Final = SAMPLE_RATE_HZ // 200  # 5 ms: no click even without a
 
 Levels = npt.NDArray[np.float64]
 Parts = list[tuple[int, int]]
-
-
-class Measured(Protocol):
-    """What is known of a segment's sound: an `Analysis`, or the `SegmentInfo` of a stored one."""
-
-    @property
-    def cue_in_frames(self) -> int:
-        """First audible frame."""
-        ...
-
-    @property
-    def cue_out_frames(self) -> int:
-        """Frame after the last audible one."""
-        ...
-
-    @property
-    def loudness_lufs(self) -> float:
-        """Integrated loudness."""
-        ...
-
-    @property
-    def peak_dbfs(self) -> float:
-        """Highest sample, without clicks."""
-        ...
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Measurements of a segment; loudness and peak are those of the part between the cue points."""
-
-    length_frames: int
-    cue_in_frames: int
-    cue_out_frames: int
-    loudness_lufs: float
-    peak_dbfs: float
-
-    @property
-    def audible_s(self) -> float:
-        """Seconds between the cue points."""
-        return (self.cue_out_frames - self.cue_in_frames) / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +124,7 @@ def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float
 
 def to_piece(
     samples: Samples,
-    measured: Measured,
+    measured: Analysis,
     target_lufs: float,
     source: Source,
     key: str,

@@ -209,10 +209,9 @@ def read_info(path: Path) -> SegmentInfo | None:
         comment = _comment(raw)
     try:
         info = SegmentInfo.from_json(comment)
-        fits = 0 <= info.cue_in_frames < info.cue_out_frames <= info.length_frames == frames
-        return info if fits and np.isfinite([info.loudness_lufs, info.peak_dbfs]).all() else None
-    except (ValueError, TypeError):
+    except ValueError:
         return None
+    return info if info.analysis.length_frames == frames else None
 
 
 def _missing_bytes(raw: BinaryIO) -> int:

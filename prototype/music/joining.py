@@ -122,10 +122,10 @@ def plan(info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float)
 
     Of what was made as a continuation, the overrun is left out.
     """
-    end = ending_begins(samples, info.cue_out_frames)
+    end = ending_begins(samples, info.analysis.cue_out_frames)
     if info.continues:
         end = min(end, round((GUARD_S + info.recipe.duration_s) * SAMPLE_RATE_HZ))
-    span = context_of(samples, info.cue_in_frames, end, longest_s, info.recipe.bar_s)
+    span = context_of(samples, info.analysis.cue_in_frames, end, longest_s, info.recipe.bar_s)
     if span is None:
         return None
     steps = -(-round((wanted_s + OVERRUN_S) * SAMPLE_RATE_HZ) // LATENT_FRAMES)
@@ -189,9 +189,9 @@ def join(before: SegmentInfo, ours: Samples, recipe: Recipe, result: Samples) ->
         at_frames=at,
         fade_frames=found.fade_frames,
         piece_id=before.piece_id,
-        begins_s=before.begins_s + (at - before.cue_in_frames) / SAMPLE_RATE_HZ,
-        loudness_lufs=(first or before).loudness_lufs,
-        peak_dbfs=(first or before).peak_dbfs,
+        begins_s=before.begins_s + (at - before.analysis.cue_in_frames) / SAMPLE_RATE_HZ,
+        loudness_lufs=(first or before.analysis).loudness_lufs,
+        peak_dbfs=(first or before.analysis).peak_dbfs,
         gain_db=(first.gain_db if first else 0.0) + 20 * float(np.log10(found.gain)),
     )
     return Joined(result[new - early :], continuation, "")

@@ -9,24 +9,30 @@ The form of all audio in the program: what a frame is, and how many there are in
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: not for a name in annotations
     import numpy as np
     import numpy.typing as npt
-    from _typeshed import DataclassInstance
 
     from music.packed import Packed
 
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2
 
+RANGES: Final = {
+    "_frames": (0, 10**10), "_s": (0, 10**9), "_db": (-300, 300), "_dbfs": (-300, 300), "_lufs": (-300, 300),
+    "bpm": (1, 1000), "seed": (-(2**64), 2**64),
+}  # fmt: skip
+"""What a field may hold that comes from outside, by the end of its name."""
+
+T = TypeVar("T")
 Samples: TypeAlias = "npt.NDArray[np.float32]"
 """Audio: float32, shape (n_frames, 2), nominally in [-1, 1], at SAMPLE_RATE_HZ."""
 
@@ -84,12 +90,6 @@ class Recipe:
         """Seconds that the model has to make, which is what a job's time follows."""
         return self.continues.canvas_frames / SAMPLE_RATE_HZ if self.continues else self.duration_s
 
-    @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> Recipe:
-        """Return what `asdict` took apart. Raises TypeError or ValueError on anything else."""
-        context = fields.get("continues")
-        return cls(**{**fields, "continues": Context(**context) if context else None})
-
 
 @dataclass(frozen=True)
 class Continuation:
@@ -112,10 +112,26 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """Measurements of a segment; loudness and peak are those of the part between the cue points."""
+
+    length_frames: int
+    cue_in_frames: int
+    cue_out_frames: int
+    loudness_lufs: float
+    peak_dbfs: float
+
+    @property
+    def audible_s(self) -> float:
+        """Seconds between the cue points."""
+        return (self.cue_out_frames - self.cue_in_frames) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
 class SegmentInfo:
     """All that is known of one segment; stored as JSON inside its WAV file.
 
-    `cue_in_frames` and `cue_out_frames` bound the audible part; `created_at` is ISO 8601 in UTC.
+    `created_at` is ISO 8601 in UTC.
     `generation_s` runs from submit to the result; `server_wait_s` is the part spent queued there.
     """
 
@@ -124,11 +140,7 @@ class SegmentInfo:
     engine: str
     seed: str
     created_at: str
-    length_frames: int
-    cue_in_frames: int
-    cue_out_frames: int
-    loudness_lufs: float
-    peak_dbfs: float
+    analysis: Analysis
     generation_s: float | None = None
     server_wait_s: float | None = None
     continues: Continuation | None = None
@@ -146,46 +158,72 @@ class SegmentInfo:
     @property
     def audible_s(self) -> float:
         """Seconds between the cue points."""
-        return (self.cue_out_frames - self.cue_in_frames) / SAMPLE_RATE_HZ
+        return self.analysis.audible_s
 
     def to_json(self) -> str:
-        """Serialise as one line of ASCII JSON."""
-        return json.dumps(asdict(self), ensure_ascii=True)
+        """Serialise as one line of ASCII JSON; what was measured stands among the other fields."""
+        found = asdict(self)
+        return json.dumps({**found.pop("analysis"), **found}, ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str) -> SegmentInfo:
         """Parse what `to_json` wrote. Raises ValueError on anything else, also on fields of another type."""
         try:
-            read = json.loads(text)
-            before = read.get("continues")
-            recipe, continues = Recipe.from_fields(read["recipe"]), Continuation(**before) if before else None
-            info = cls(**{**read, "recipe": recipe, "continues": continues})
-            _check_types(info)
-        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
-            raise ValueError(f"not the metadata of a segment: {error}") from error
+            found = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("not the metadata of a segment: nested too deeply") from error
+        if isinstance(found, dict):
+            found["analysis"] = {one.name: found.pop(one.name) for one in fields(Analysis) if one.name in found}
+        info = checked(cls, found)
+        _timestamp(info.created_at)
         return info
 
 
-_KINDS: Final[dict[str, tuple[type, ...]]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "int | None": (int, NoneType),
-    "float | None": (int, float, NoneType),
-}
-_LARGEST: Final = 1e12
+def checked(kind: type[T], found: object) -> T:
+    """Return the value that `asdict` took apart and JSON kept. Raises ValueError naming the field that cannot be."""
+    kinds = _kinds(kind)  # type: ignore[arg-type]  # a class is hashable
+    if not isinstance(found, Mapping) or not found.keys() <= kinds.keys():
+        odd = sorted(found.keys() - kinds.keys()) if isinstance(found, Mapping) else found
+        raise ValueError(f"{kind.__name__}: {odd!r:.80} cannot be")
+    try:
+        value = kind(**{name: _field(name, kinds[name], value) for name, value in found.items()})
+    except TypeError as error:  # a field is missing
+        raise ValueError(f"{kind.__name__}: {error}") from error
+    if isinstance(value, Analysis) and not value.cue_in_frames < value.cue_out_frames <= value.length_frames:
+        raise ValueError(f"cue_in_frames, cue_out_frames, length_frames: not in their order in {value}")
+    if isinstance(value, Context) and not 0 < value.length_frames <= value.canvas_frames:
+        raise ValueError(f"begin_frames, end_frames, canvas_frames: not in their order in {value}")
+    return value
 
 
-def _check_types(value: DataclassInstance) -> None:
-    """Raise TypeError where a field is not of its type, ValueError for a figure that cannot be counted with."""
-    for field in fields(value):
-        given = getattr(value, field.name)
-        if is_dataclass(given) and not isinstance(given, type):
-            _check_types(given)
-        elif not isinstance(given, _KINDS.get(str(field.type), (NoneType,))) or isinstance(given, bool):
-            raise TypeError(f"{field.name} = {given!r:.60}")
-        elif isinstance(given, (int, float)) and not -_LARGEST <= given <= _LARGEST:
-            raise ValueError(f"{field.name} is out of range")
+@functools.cache
+def _kinds(kind: Callable[..., object]) -> dict[str, tuple[type, ...]]:
+    return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
+
+
+def _field(name: str, kinds: tuple[type, ...], value: Any) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    if is_dataclass(kinds[0]):
+        return checked(kinds[0], value)
+    if kinds[0] is str and isinstance(value, str):
+        value.encode()  # a lone surrogate can be neither shown nor written
+        return value
+    least, most = next((limits for unit, limits in RANGES.items() if name.endswith(unit)), (0, 0))
+    whole_or_not = (int, float) if kinds[0] is float else (int,)
+    if kinds[0] is str or isinstance(value, bool) or not isinstance(value, whole_or_not) or not least <= value <= most:
+        raise ValueError(f"{name}: {value!r:.80} cannot be")
+    return kinds[0](value)
+
+
+def _timestamp(text: str) -> None:
+    """Raise ValueError unless it is a time that this machine can show."""
+    import datetime
+
+    try:
+        datetime.datetime.fromisoformat(text).astimezone()
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"created_at: {text!r:.80} cannot be shown") from error
 
 
 class Growth:

@@ -153,7 +153,7 @@ def frames_to_phrase(piece: Piece, position_frames: int, rate_hz: int) -> int:
     phrase_s = LONGEST_PHRASE_S
     if recipe and (bar_s := recipe.bar_s):
         phrase_s = min(phrase_s, bar_s * next((bars for bars in (4, 2) if bars * bar_s <= LONGEST_PHRASE_S), 1))
-    cut_frames = piece.info.cue_in_frames * rate_hz // SAMPLE_RATE_HZ if piece.info else 0
+    cut_frames = piece.info.analysis.cue_in_frames * rate_hz // SAMPLE_RATE_HZ if piece.info else 0
     at_frames, phrase_frames = position_frames + cut_frames, phrase_s * rate_hz
     phrases = int(at_frames / phrase_frames)
     return next(

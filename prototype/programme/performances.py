@@ -23,6 +23,7 @@ from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, highes
 from music.packed import Packed
 from music.segment import (
     SAMPLE_RATE_HZ,
+    Analysis,
     Growth,
     Performance,
     Piece,
@@ -211,7 +212,7 @@ class BuiltinSupply:
             meter.feed(stretch)
         peak_dbfs = highest_dbfs(np.concatenate(peaks))
         info = self._info(recipe, self._seed, made, meter.integrated_lufs(), peak_dbfs)
-        samples.gain = 10 ** (gain_db(info.loudness_lufs, peak_dbfs, self._levels.target_lufs) / 20)
+        samples.gain = 10 ** (self._gain_db(info.analysis) / 20)
         process.give_back()
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info))
 
@@ -225,7 +226,7 @@ class BuiltinSupply:
     ) -> None:
         """Give a piece as soon as its opening is there, and make the rest behind what is heard."""
         frames = performance.frames
-        gain = gain_db(info.loudness_lufs, info.peak_dbfs, self._levels.target_lufs)
+        gain = self._gain_db(info.analysis)
         samples, growth, known, made = Packed(frames, 10 ** (gain / 20)), Growth(), 0, 0
         piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
         if opening is not None:
@@ -247,6 +248,9 @@ class BuiltinSupply:
         finally:
             growth.ended.set()
             process.give_back()
+
+    def _gain_db(self, sound: Analysis) -> float:
+        return gain_db(sound.loudness_lufs, sound.peak_dbfs, self._levels.target_lufs)
 
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
@@ -277,11 +281,7 @@ class BuiltinSupply:
             engine="builtin",
             seed=str(seed),
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            length_frames=frames,
-            cue_in_frames=0,
-            cue_out_frames=frames,
-            loudness_lufs=loudness_lufs,
-            peak_dbfs=peak_dbfs,
+            analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs),
         )
 
 

@@ -253,7 +253,7 @@ class Decoded:
         samples = audio_files.read(offer.path) if own and offer.path is not None else offer.samples
         if samples is None or offer.info is None:
             raise CorruptSegment("samples without metadata" if samples is not None else "neither a file nor samples")
-        return _packed(to_piece(samples, offer.info, target_lufs, source, offer.key, offer.info, own=own))
+        return _packed(to_piece(samples, offer.info.analysis, target_lufs, source, offer.key, offer.info, own=own))
 
 
 def _packed(piece: Piece) -> Piece:

@@ -20,7 +20,7 @@ from typing import Final
 from base.errors import CorruptSegment
 from music import audio_files
 from music.metering import loudness_lufs, peak_dbfs
-from music.segment import Samples, SegmentInfo
+from music.segment import Analysis, Samples, SegmentInfo
 from spool.folders import AUDIO_SUFFIXES, KEPT, PLAYED, READY, SHELVES, Files, Listed, numbered
 
 log = logging.getLogger(__name__)
@@ -85,16 +85,10 @@ def scan(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Ent
 
 def fitted(info: SegmentInfo, samples: Samples) -> SegmentInfo:
     """Return `info` with measurements that fit samples which were cut at its cue points and levelled."""
-    if len(samples) == info.length_frames:
+    length = len(samples)
+    if length == info.analysis.length_frames:
         return info
-    return replace(
-        info,
-        length_frames=len(samples),
-        cue_in_frames=0,
-        cue_out_frames=len(samples),
-        loudness_lufs=loudness_lufs(samples),
-        peak_dbfs=peak_dbfs(samples),
-    )
+    return replace(info, analysis=Analysis(length, 0, length, loudness_lufs(samples), peak_dbfs(samples)))
 
 
 def _entry(path: Path, key: str, shelf: str, listed: Listed) -> Entry | None:

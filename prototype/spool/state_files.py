@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from base.files import open_safely, read_safely, replace_safely
 from base.workers import Later, at_once
-from music.segment import Recipe
+from music.segment import Recipe, checked
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class JobsFile:
         try:
             for row in json.loads(read_safely(self._path))["jobs"] if self._path else ():
                 jobs = known.setdefault(row["url"], [])
-                jobs.append((str(row["task_id"]), Recipe.from_fields(row["recipe"])))
+                jobs.append((str(row["task_id"]), checked(Recipe, row["recipe"])))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

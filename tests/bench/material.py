@@ -74,11 +74,7 @@ def fill_spool(root: Path, pieces: Sequence[Samples], shelf: str = "kept") -> Pa
             engine="bench",
             seed=str(index),
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            length_frames=measured.length_frames,
-            cue_in_frames=measured.cue_in_frames,
-            cue_out_frames=measured.cue_out_frames,
-            loudness_lufs=measured.loudness_lufs,
-            peak_dbfs=measured.peak_dbfs,
+            analysis=measured,
         )
         spool.add(samples, info, shelf=shelf)
     spool.close()

@@ -26,8 +26,8 @@ from base.errors import (
     ServerUnreachable,
     SpoolError,
 )
-from music.analysis import Analysis, Segment
-from music.segment import SAMPLE_RATE_HZ, Recipe, Samples, SegmentInfo
+from music.analysis import Segment
+from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, Samples, SegmentInfo
 from spool.spool import Entry
 
 NO_SOUND: Samples = np.zeros((8, 2), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from music.analysis import analyse
-from music.segment import SAMPLE_RATE_HZ, Performance, Piece, Recipe, Samples, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Analysis, Performance, Piece, Recipe, Samples, SegmentInfo, Source
 
 
 def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:
@@ -21,7 +21,9 @@ def info(
     """Return the metadata of a segment that is audible from end to end."""
     frames = round(seconds * SAMPLE_RATE_HZ)
     recipe = Recipe(station, prompt, seconds, 78, "C major", "4")
-    return SegmentInfo(key, recipe, engine, "42", "2026-01-02T03:04:05.678901+00:00", frames, 0, frames, -23.0, -10.0)
+    return SegmentInfo(
+        key, recipe, engine, "42", "2026-01-02T03:04:05.678901+00:00", Analysis(frames, 0, frames, -23.0, -10.0)
+    )
 
 
 def piece(
@@ -64,10 +66,6 @@ def info_for(samples: Samples, prompt: str = "soft keys") -> SegmentInfo:
         engine="acestep",
         seed="42",
         created_at="2026-11-23T13:20:12.123456+00:00",
-        length_frames=len(samples),
-        cue_in_frames=0,
-        cue_out_frames=len(samples),
-        loudness_lufs=-19.5,
-        peak_dbfs=-1.25,
+        analysis=Analysis(len(samples), 0, len(samples), -19.5, -1.25),
         generation_s=8.5,
     )

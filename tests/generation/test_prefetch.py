@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from config import Settings
 from generation.policy import FAILED, SAFE_SHARE, Policy, Speed, Tries
 from generation.prefetch import Prefetch
-from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo
+from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, SegmentInfo
 from spool.spool import Entry
 
 READY = Entry("ready", "ready", None, None, None)
@@ -111,9 +111,8 @@ def test_before_the_speed_is_known_nothing_is_asked_for_at_length() -> None:
 
 def test_only_a_full_queue_is_a_reason_for_more() -> None:
     """What is missing comes as soon as can be."""
-    info = SegmentInfo(
-        "a", Recipe("", "", 30.0), "acestep", "1", "", 30 * SAMPLE_RATE_HZ, 0, 24 * SAMPLE_RATE_HZ, -18.0, -1.0
-    )
+    sound = Analysis(30 * SAMPLE_RATE_HZ, 0, 24 * SAMPLE_RATE_HZ, -18.0, -1.0)
+    info = SegmentInfo("a", Recipe("", "", 30.0), "acestep", "1", "", sound)
     shelf = [Entry("a", "ready", None, info, None)]
     prefetch = new_prefetch(ready=lambda: shelf)
     slot = prefetch.reserve(0, 24.0, 24.0, 0.0)

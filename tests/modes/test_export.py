@@ -14,11 +14,11 @@ from doubles.sounds import tone
 from modes.export import export
 from music import audio_files
 from music.decoding import decode
-from music.segment import Recipe, SegmentInfo
+from music.segment import Analysis, Recipe, SegmentInfo
 from settings.kinds import SOUND_FORMATS
 
 RECIPE = Recipe("lofi", "soft piano", 20.0)
-INFO = SegmentInfo("id", RECIPE, "acestep", "42", "2026-11-26T08:02:03+00:00", 48_000, 0, 48_000, -20.0, -3.0)
+INFO = SegmentInfo("id", RECIPE, "acestep", "42", "2026-11-26T08:02:03+00:00", Analysis(48_000, 0, 48_000, -20.0, -3.0))
 
 
 def keep(tmp_path: Path, name: str, info: SegmentInfo | None = None) -> Path:

@@ -25,7 +25,6 @@ from music.analysis import (
     LEVEL_FRAMES,
     MAX_GAIN_DB,
     RELEASE_DB,
-    Analysis,
     Segment,
     _dead_rests,
     _easing,
@@ -36,7 +35,7 @@ from music.analysis import (
     ingest,
     to_piece,
 )
-from music.segment import SAMPLE_RATE_HZ, Piece, Samples, Source
+from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real segments are not beside this repository")

@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,14 +64,15 @@ def test_metadata_that_do_not_fit_the_sound_count_as_none(tmp_path: Path) -> Non
     """An edited file is not cut at the cue points of what it was."""
     samples = chord(0.5)
     info = info_for(samples)
-    for wrong in (
-        replace(info, length_frames=len(samples) + 1),
-        replace(info, cue_in_frames=len(samples)),
-        replace(info, cue_in_frames=-1),
-        replace(info, loudness_lufs=float("nan")),
-        replace(info, length_frames="many"),  # type: ignore[arg-type]
-    ):
-        audio_files.write(tmp_path / "a.wav", samples, wrong)
+    wrongs: list[dict[str, Any]] = [
+        {"length_frames": len(samples) + 1},
+        {"cue_in_frames": len(samples)},
+        {"cue_in_frames": -1},
+        {"loudness_lufs": float("nan")},
+        {"length_frames": "many"},
+    ]
+    for wrong in wrongs:
+        audio_files.write(tmp_path / "a.wav", samples, replace(info, analysis=replace(info.analysis, **wrong)))
         assert audio_files.read_info(tmp_path / "a.wav") is None
 
 

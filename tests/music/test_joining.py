@@ -80,8 +80,7 @@ def about(samples: Samples, continues: Continuation | None = None) -> SegmentInf
     """What is known of a segment of these samples."""
     recipe = Recipe("lofi", "slow beats", 30.0, composition.BPM, "A minor", "4")
     found = analyse(samples, -45.0)
-    sound = found.length_frames, found.cue_in_frames, found.cue_out_frames, found.loudness_lufs, found.peak_dbfs
-    return SegmentInfo("one", recipe, "acestep", "1", "2026-01-02", *sound, continues=continues)
+    return SegmentInfo("one", recipe, "acestep", "1", "2026-01-02", found, continues=continues)
 
 
 def test_the_canvas_is_the_context_with_silence_behind_it(first: Samples, context: Samples) -> None:
@@ -125,7 +124,7 @@ def test_what_fits_is_cut_to_what_is_new_and_knows_where_it_takes_over(
     assert np.vdot(ours, theirs) / np.vdot(ours, ours) == pytest.approx(1.0, abs=0.02)
     if how == "newer":
         assert np.abs(ours - theirs).max() < 1e-4
-    assert (after.loudness_lufs, after.peak_dbfs) == (before.loudness_lufs, before.peak_dbfs)
+    assert (after.loudness_lufs, after.peak_dbfs) == (before.analysis.loudness_lufs, before.analysis.peak_dbfs)
     again = joining.join(replace(before, continues=after), first, replace(before.recipe, continues=place), result)
     assert again.continues is not None
     assert again.continues.gain_db == pytest.approx(2 * after.gain_db)

@@ -110,7 +110,7 @@ def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     piece = target.next()
     assert piece is not None
     assert piece.info is not None
-    assert (piece.info.cue_in_frames, piece.info.cue_out_frames) == (0, len(piece.samples))
+    assert (piece.info.analysis.cue_in_frames, piece.info.analysis.cue_out_frames) == (0, len(piece.samples))
     whole = engine.piece(0)
     heard = piece.samples[:]
     np.testing.assert_allclose(heard, np.abs(heard).max() / 0.1 * whole, atol=4e-5)  # 16 bits

@@ -526,7 +526,8 @@ def test_a_command_that_fails_costs_no_other() -> None:
 def of_builtin(bpm: int | None, signature: str, cue_in_s: float = 0.0) -> Piece:
     """Return a built-in piece of a minute with a tempo."""
     recipe = Recipe("lofi", "", 60.0, bpm, "", signature)
-    about = replace(info(60.0), recipe=recipe, cue_in_frames=round(cue_in_s * SAMPLE_RATE_HZ))
+    about = replace(info(60.0), recipe=recipe)
+    about = replace(about, analysis=replace(about.analysis, cue_in_frames=round(cue_in_s * SAMPLE_RATE_HZ)))
     return replace(short(60, Source.BUILTIN, "built-in"), info=about)
 
 

@@ -29,7 +29,7 @@ from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import piece
 from generation.jobs import GeneratorSnapshot, JobView, ServerState
-from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, SegmentInfo, Source
 from music.stations import Station
 from programme.history import Heard
 from programme.mixer import Mixer
@@ -144,7 +144,7 @@ ODD_TEXTS = st.one_of(
 ODD_INFOS = st.builds(
     SegmentInfo, ODD_TEXTS,
     st.builds(Recipe, ODD_TEXTS | st.just("lofi"), ODD_TEXTS, FIGURES, st.none() | COUNTS, ODD_TEXTS, ODD_TEXTS),
-    ODD_TEXTS, ODD_TEXTS, ODD_TEXTS, COUNTS, COUNTS, COUNTS, FIGURES, FIGURES, UNKNOWN, UNKNOWN,
+    ODD_TEXTS, ODD_TEXTS, ODD_TEXTS, st.builds(Analysis, COUNTS, COUNTS, COUNTS, FIGURES, FIGURES), UNKNOWN, UNKNOWN,
 )  # fmt: skip
 ODD_STATIONS = st.builds(
     Station, ODD_TEXTS, ODD_TEXTS, ODD_TEXTS, st.lists(ODD_TEXTS, min_size=1, max_size=2).map(tuple)

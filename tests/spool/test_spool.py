@@ -293,12 +293,12 @@ def test_the_like_of_a_cut_and_levelled_piece_keeps_true_measurements(bench: Ben
     """Where the original is gone, what is written is what was heard: it is not cut or levelled a second time."""
     whole = np.concatenate((np.zeros((48_000, 2), np.float32), chord(5.0), np.zeros((96_000, 2), np.float32)))
     found = analyse(whole, -45.0)
-    measured = replace(info_for(whole), **vars(found))
+    measured = replace(info_for(whole), analysis=found)
     piece = to_piece(whole, found, -23.0, Source.FRESH, "k")
     assert bench.spool.keep("k", piece.samples[:], measured)
     entry = bench.restart().library()[0]
     assert entry.info is not None
-    again = to_piece(samples_of(entry), entry.info, -23.0, Source.LIBRARY, "k")
+    again = to_piece(samples_of(entry), entry.info.analysis, -23.0, Source.LIBRARY, "k")
     assert len(again.samples) == len(piece.samples)
     assert np.abs(again.samples[:] - piece.samples[:])[500:-500].max() < 2e-3
 
@@ -960,8 +960,8 @@ def test_real_segments_pass_through(bench: Bench) -> None:
     """From a server's bytes to the shelf and back to a piece: cue points and loudness are those measured at first."""
     for path in sorted(REAL.glob("*.wav"))[:3]:
         found = ingest(path, 30.0, -45.0)
-        entry = bench.spool.add(found.samples, replace(bench.info(found.samples), **vars(found.analysis)))
+        entry = bench.spool.add(found.samples, replace(bench.info(found.samples), analysis=found.analysis))
         assert entry.info is not None
         first = to_piece(found.samples, found.analysis, -23.0, Source.FRESH, "k")
-        second = to_piece(samples_of(entry), entry.info, -23.0, Source.FRESH, "k")
+        second = to_piece(samples_of(entry), entry.info.analysis, -23.0, Source.FRESH, "k")
         assert np.abs(first.samples[:] - second.samples[:]).max() < 1e-3

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from base.notices import Notice
 from generation.jobs import GeneratorSnapshot, JobView, ServerState
-from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, SegmentInfo, Source
 from music.stations import builtin_stations
 from programme.history import Heard
 from programme.programme import MixerSnapshot, PlayingView
@@ -26,8 +26,8 @@ def segment(prompt: str, number: int = 1, audible_s: float = 27.4) -> SegmentInf
     cue_out_frames = int(audible_s * SAMPLE_RATE_HZ)
     created_at = "2025-06-03T13:40:12+00:00"
     return SegmentInfo(
-        f"s{number}", recipe, "acestep", str(3141592653 + number), created_at, length_frames, 0, cue_out_frames,
-        -16.2, -1.0, 9.84, 1.2,
+        f"s{number}", recipe, "acestep", str(3141592653 + number), created_at,
+        Analysis(length_frames, 0, cue_out_frames, -16.2, -1.0), 9.84, 1.2,
     )  # fmt: skip
 
 

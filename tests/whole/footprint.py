@@ -78,13 +78,11 @@ class Chain:
         path.write_bytes(good_wav(self._number, SEGMENT_S))
         sound = ingest(path, SEGMENT_S, self._levels.cue_dbfs)
         path.unlink()
-        analysis = sound.analysis
         self.spool.add(
             sound.samples,
             SegmentInfo(
-                f"segment-{self._number}", Recipe("lofi", "a chord", SEGMENT_S), "acestep", str(self._number), "",
-                analysis.length_frames, analysis.cue_in_frames, analysis.cue_out_frames,
-                analysis.loudness_lufs, analysis.peak_dbfs,
+                f"segment-{self._number}", Recipe("lofi", "a chord", SEGMENT_S), "acestep", str(self._number),
+                "2026-01-02T03:04:05+00:00", sound.analysis,
             ),
         )  # fmt: skip
 

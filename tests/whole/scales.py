@@ -13,8 +13,8 @@ from base.errors import CorruptSegment
 from builtin.bed import Bed
 from doubles.fake_audio import chord
 from generation.fetching import Ingest
-from music.analysis import Analysis, Segment, ingest
-from music.segment import SAMPLE_RATE_HZ, Endless, Recipe, Samples
+from music.analysis import Segment, ingest
+from music.segment import SAMPLE_RATE_HZ, Analysis, Endless, Recipe, Samples
 
 TINY_HZ: Final = 200
 STEADY: Final = 0.1  # samples at TINY scale: always positive, so that no two of them cancel out in a crossfade
