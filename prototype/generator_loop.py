@@ -19,6 +19,7 @@ from typing import Final
 
 from base.errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError, UploadRefused
 from base.notices import Notices
+from base.texts import said
 from base.workers import Worker
 from config import Settings
 from generation import conclusions
@@ -344,11 +345,11 @@ class Producer:
             if state is JobState.SUCCEEDED and has_files:
                 return
             if state is JobState.SUCCEEDED:
-                raise JobFailed("acestep-api finished the job but saved no file")
+                raise JobFailed(said("unmade.no_file"))
             if state is JobState.FAILED:
-                raise JobFailed(detail or "acestep-api gives no reason, its own log may")
+                raise JobFailed(detail or said("unmade.no_reason"))
             if state is JobState.LOST:
-                raise JobLost("acestep-api does not know the job any more")
+                raise JobLost(said("unmade.unknown"))
             now = self._clock.now()
             reason = self._board.overdue_reason(job, now, cold=self.server.cold)
             if reason:
@@ -366,7 +367,7 @@ class Producer:
         if isinstance(error, JobFailed):
             self.server.complain("job.failed", "info", error)
         elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
-            self._notices.say("job.hung", "warning", reason=str(error))
+            self._notices.say("job.hung", "warning", reason=error)
 
     def _tell(self, changes: Iterable[Change], before_s: float) -> None:
         """Say what turned out; `before_s` is the length asked for until now."""

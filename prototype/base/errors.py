@@ -24,9 +24,17 @@ AppError                    message = the fact and the remedy, fit for a person 
 
 from __future__ import annotations
 
+from base.texts import Said
+
 
 class AppError(Exception):
-    """Base of all errors raised on purpose; `str()` is a sentence for a person."""
+    """Base of all errors raised on purpose, with a sentence for a person or what is `said`; `str()` is English."""
+
+
+def reason_of(error: Exception) -> Said | str:
+    """Return what a notice says of an error: in any language where it can be."""
+    words = error.args[0] if isinstance(error, AppError) and error.args else error
+    return words if isinstance(words, Said) else str(words)
 
 
 def visible(text: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import NamedTuple
 
+from base.errors import reason_of
 from base.workers import Clock
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Notices:
         """Add a notice; `level` is "info", "good", "warning" or "error"."""
         from base.texts import text  # every sentence of the program: not before there is something to say
 
+        fields = {name: reason_of(value) if isinstance(value, Exception) else value for name, value in fields.items()}
         args = tuple(sorted(fields.items()))
         with self._lock:
             if self._last.get(key) == args and self._recent and self._recent[-1].key == key:

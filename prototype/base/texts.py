@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 LANGUAGES: Final = ("en", "ja")
 LONGEST_PROMPT: Final = 511  # the limit of ACE-Step's text encoder
@@ -32,11 +32,34 @@ class _Count(int):
         return f"{int(self):,} {one if self == 1 else many}" if bar else format(int(self), words)
 
 
+class Said(NamedTuple):
+    """A text in no language yet: what an error says, and a notice tells of it. `str()` is English."""
+
+    key: str
+    fields: tuple[tuple[str, object], ...]
+
+    def __str__(self) -> str:
+        return self.words("en")
+
+    def words(self, language: str) -> str:
+        """Return it in a language."""
+        return text(language, self.key, **dict(self.fields))
+
+
+def said(key: str, **fields: object) -> Said:
+    """Return the text of `key` with its fields, for whoever knows the language."""
+    return Said(key, tuple(fields.items()))
+
+
 def text(language: str, key: str, **fields: object) -> str:
     """Return the text of `key` in `language` ("en" or "ja"), with its fields filled in."""
-    return texts(language)[key].format(
-        **{name: _Count(value) if type(value) is int else value for name, value in fields.items()}
-    )
+    return texts(language)[key].format(**{name: _spoken(language, value) for name, value in fields.items()})
+
+
+def _spoken(language: str, value: object) -> object:
+    if isinstance(value, Said):
+        return value.words(language)
+    return _Count(value) if type(value) is int else value
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -312,4 +312,4 @@ class Connection:
         if not known:
             calm = conclusion in (conclusions.ABSENT, conclusions.RESTARTING)
             level = "error" if refused else "info" if calm else "warning"
-            self._notices.say(conclusion.line, level, reason=str(error), url=self._url)
+            self._notices.say(conclusion.line, level, reason=error, url=self._url)

@@ -148,7 +148,7 @@ class Chain:
         log.info("an upload was refused: %s", error)
         if over:
             self._continuing.give_up()
-            self._notices.say("chain.refused", "warning", reason=str(error))
+            self._notices.say("chain.refused", "warning", reason=error)
 
     def _tip(self) -> SegmentInfo | None:
         """Return the segment that is to be continued next, whether somebody is at it or not."""

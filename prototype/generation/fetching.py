@@ -141,7 +141,7 @@ class Fetcher:
                 fetched.rejected.append(error)
             except (SpoolError, OSError) as error:
                 fetched.unstored += 1
-                self._notices.say("segment.unstored", "error", reason=str(error))
+                self._notices.say("segment.unstored", "error", reason=error)
         return fetched
 
     def _has(self, segment_id: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from base.texts import Said, said
 from music.segment import Recipe
 from server.replies import AudioFile, JobReport, JobState
 
@@ -154,24 +155,24 @@ class Job:
         if self.state in ENDED:
             self.ended_at = now
 
-    def overdue_reason(self, now: float, limits: Limits, expected_s: float | None, *, cold: bool) -> str:
-        """Return why the job must be taken for dead, or "". A `cold` server may stand still while it loads."""
+    def overdue_reason(self, now: float, limits: Limits, expected_s: float | None, *, cold: bool) -> Said | None:
+        """Return why the job must be taken for dead, or None. A `cold` server may stand still while it loads."""
         job_s = limits.job_s * max(1.0, self.recipe.duration_s / LIMITED_S)
         longest_s = max(limits.first_job_s, job_s) if cold else job_s
         if now - self.reported_at > longest_s:
-            return f"no word of it for {now - self.reported_at:.0f} s"
+            return said("unmade.no_word", seconds=round(now - self.reported_at))
         if self.began_at is None:
-            return ""
+            return None
         # As the server told it last: while it tells nothing, that is no fault of the job.
         told_at = max(self.reported_at, self.began_at)
         still_s, age_s = told_at - max(self.changed_at, self.began_at), told_at - self.began_at
         if self.state is JobState.QUEUED:
             longest_s *= max(1, self.queue_position or 1)
         elif not cold and self.talks and still_s > limits.stall_s:
-            return f"no progress for {still_s:.0f} s"
+            return said("unmade.no_progress", seconds=round(still_s))
         elif not cold and not self.talks and expected_s is not None:
             longest_s = min(longest_s, max(limits.stall_s, SLOW_TIMES * expected_s))
-        return f"not done after {age_s:.0f} s" if age_s > longest_s else ""
+        return said("unmade.not_done", seconds=round(age_s)) if age_s > longest_s else None
 
     def view(self, now: float) -> JobView:
         """Return what the dashboard shows."""
@@ -301,8 +302,8 @@ class Board:
             shortest_s = self._poll_s / 5
             return shortest_s if self._polling else max(shortest_s / 4, self._next_poll_at - now)
 
-    def overdue_reason(self, job: Job, now: float, *, cold: bool) -> str:
-        """Return why the job must be taken for dead, or ""."""
+    def overdue_reason(self, job: Job, now: float, *, cold: bool) -> Said | None:
+        """Return why the job must be taken for dead, or None."""
         with self._lock:
             return self._overdue_reason(job, now, cold=cold)
 
@@ -355,9 +356,9 @@ class Board:
         """Given up, and from before the server was unreachable: it is hardly in anybody's way any more."""
         return job.standing is Standing.ABANDONED and job.asked_at <= self._away_until
 
-    def _overdue_reason(self, job: Job, now: float, *, cold: bool) -> str:
+    def _overdue_reason(self, job: Job, now: float, *, cold: bool) -> Said | None:
         expected_s = self._expected_s(job.recipe.canvas_s)
-        return job.overdue_reason(now, self._limits, expected_s, cold=cold) if job.at_server else ""
+        return job.overdue_reason(now, self._limits, expected_s, cold=cold) if job.at_server else None
 
     def _mark_heads(self, now: float) -> None:
         """Start the time of the jobs whose turn it is, in the order in which they were asked for."""

@@ -143,7 +143,7 @@ class JobServer:
         if known:
             log.info("again: %s", reason)
         else:
-            self._notices.say(key, level, reason=str(reason))
+            self._notices.say(key, level, reason=reason)
 
     # What either worker does for all jobs
 

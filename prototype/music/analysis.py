@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from base.errors import CorruptSegment
+from base.texts import said
 from music.decoding import decode as decode
 from music.decoding import read
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs
@@ -77,14 +78,24 @@ def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
     found = read(path)
     samples = _without_clicks(found.samples)
     length_s = len(samples) / SAMPLE_RATE_HZ
-    cut_off = f" (truncated: {found.missing})" if found.missing else ""
+    length, missing = f"{length_s:.1f}", found.missing
     if length_s < asked_s / 2:
-        raise CorruptSegment(f"too short: {length_s:.1f} s of the {asked_s:.0f} s asked for{cut_off}")
+        asked = f"{asked_s:.0f}"
+        raise CorruptSegment(
+            said("corrupt.short_of_cut", length=length, asked=asked, missing=missing)
+            if missing
+            else said("corrupt.short_of", length=length, asked=asked)
+        )
     if length_s < SHORTEST_AUDIBLE_S:
-        raise CorruptSegment(f"too short: {length_s:.1f} s{cut_off}, at least {SHORTEST_AUDIBLE_S:.0f} s are needed")
+        least = f"{SHORTEST_AUDIBLE_S:.0f}"
+        raise CorruptSegment(
+            said("corrupt.short_cut", length=length, least=least, missing=missing)
+            if missing
+            else said("corrupt.short", length=length, least=least)
+        )
     analysis = analyse(samples, cue_dbfs)
     if analysis.audible_s < SHORTEST_AUDIBLE_S:
-        raise CorruptSegment(f"almost silent: only {analysis.audible_s:.1f} s can be heard")
+        raise CorruptSegment(said("corrupt.almost_silent", audible=f"{analysis.audible_s:.1f}"))
     return Segment(samples, analysis, found.missing)
 
 
@@ -103,7 +114,7 @@ def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
     """
     levels = _levels_db(samples)
     if not len(levels) or levels.max() < SILENT_DBFS:
-        raise CorruptSegment(f"silent: nothing above {SILENT_DBFS:.0f} dBFS")
+        raise CorruptSegment(said("corrupt.silent", least=f"{SILENT_DBFS:.0f}"))
     gain = gain_db(loudness_lufs(samples), peak_dbfs(samples), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
@@ -260,7 +271,7 @@ def _music(active: npt.NDArray[np.bool_]) -> tuple[int, int]:
     edges = np.flatnonzero(np.diff(np.concatenate(([0], active.astype(np.int8), [0]))))
     runs = [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
     if not runs:
-        raise CorruptSegment("silent: a click at most rises above the noise")
+        raise CorruptSegment(said("corrupt.click"))
     while len(runs) > 1 and _is_island(runs[-1], runs[-1][0] - runs[-2][1]):
         runs.pop()
     while len(runs) > 1 and _is_island(runs[0], runs[1][0] - runs[0][1]):

@@ -22,6 +22,7 @@ import numpy as np
 import soundfile as sf
 
 from base.errors import CorruptSegment
+from base.texts import said
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
 
 FORMATS: Final = {
@@ -195,7 +196,7 @@ def read(path: Path) -> Samples:
             with sf.SoundFile(raw.fileno(), closefd=False) as file:
                 samples: Samples = file.read(dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
-            raise CorruptSegment(f"not audio: {error.error_string}") from error
+            raise CorruptSegment(said("corrupt.not_audio", detail=error.error_string)) from error
     return samples
 
 
@@ -242,16 +243,16 @@ def _own_frames(raw: BinaryIO) -> int:
     """Return the number of frames of a whole WAV file in our format. Raises CorruptSegment for any other."""
     missing = _missing_bytes(raw)
     if missing:
-        raise CorruptSegment(f"truncated: {missing} bytes of sound are missing")
+        raise CorruptSegment(said("corrupt.truncated", missing=missing))
     form = b""
     for name, length in _chunks(raw):
         if name == b"fmt ":
             form = raw.read(16)
         if name == b"data":
             if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
-                raise CorruptSegment("not a 16-bit WAV file at 48 kHz in stereo")
+                raise CorruptSegment(said("corrupt.not_ours"))
             return length // FRAME_BYTES
-    raise CorruptSegment("not a WAV file")
+    raise CorruptSegment(said("corrupt.not_wav"))
 
 
 def _comment(raw: BinaryIO) -> str:

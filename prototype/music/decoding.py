@@ -16,6 +16,7 @@ import soundfile as sf
 import soxr
 
 from base.errors import CorruptSegment
+from base.texts import said
 from music.containers import Promise, views
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
@@ -67,13 +68,13 @@ def read(path: Path) -> Decoded:
     with path.open("rb", buffering=0) as raw:
         size = os.fstat(raw.fileno()).st_size
         if size == 0:
-            raise CorruptSegment("empty file")
+            raise CorruptSegment(said("corrupt.empty"))
         if size > MAX_FILE_BYTES:
-            raise CorruptSegment(f"too big: {size / 2**20:.0f} MB, the limit is {MAX_FILE_BYTES / 2**20:.0f} MB")
+            raise CorruptSegment(said("corrupt.too_big", size=round(size / 2**20), limit=round(MAX_FILE_BYTES / 2**20)))
         decoded = _joined(raw)
     samples = decoded.samples
     if not float(np.max(np.abs(samples), initial=0.0)) <= MAX_SAMPLE:  # true for NaN too
-        raise CorruptSegment("the samples are no sound (NaN, infinite or beyond all measure)")
+        raise CorruptSegment(said("corrupt.no_sound"))
     offset = samples.mean(axis=0, dtype=np.float64)
     if np.abs(offset).max() > LARGEST_OFFSET:
         samples = samples - offset.astype(np.float32)
@@ -84,16 +85,16 @@ def read(path: Path) -> Decoded:
 def _joined(raw: BinaryIO) -> Decoded:
     """Decode all parts of a file, mostly one; one that is broken inside is left out when others are not."""
     parts: list[Decoded] = []
-    failure, so_far_s = "no sound in it", 0.0
+    failure, so_far_s = said("corrupt.nothing"), 0.0
     for view, promise in views(raw):
         try:
             with Stream(view) as file:
                 parts.append(_pull(file, promise, MAX_LENGTH_S - so_far_s))
                 so_far_s += len(parts[-1].samples) / SAMPLE_RATE_HZ
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
-            failure = f"not audio, or broken: {getattr(error, 'error_string', error)}"
+            failure = said("corrupt.broken", detail=str(getattr(error, "error_string", error)))
     if not any(len(part.samples) for part in parts):
-        raise CorruptSegment("empty: no sound in it" if parts else failure)
+        raise CorruptSegment(said("corrupt.nothing") if parts else failure)
     missing = [part.missing_s for part in parts if part.missing_s is not None]
     return Decoded(np.concatenate([part.samples for part in parts]), sum(missing) if missing else None)
 
@@ -110,9 +111,9 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
     """Decode until the data end, whatever the header says."""
     rate, channels = file.samplerate, file.channels
     if rate not in RATES_HZ:
-        raise CorruptSegment(f"cannot use a rate of {rate} Hz: {RATES_HZ[0]} to {RATES_HZ[-1]} Hz can be played")
+        raise CorruptSegment(said("corrupt.rate", rate=rate, least=RATES_HZ[0], most=RATES_HZ[-1]))
     if channels > MAX_SOURCE_CHANNELS:
-        raise CorruptSegment(f"cannot use {channels} channels: at most {MAX_SOURCE_CHANNELS} can be played")
+        raise CorruptSegment(said("corrupt.channels", channels=channels, most=MAX_SOURCE_CHANNELS))
     limit = min(int(longest_s * rate), MAX_SOURCE_FRAMES)
     blocks: list[Samples] = []
     frames, broken = 0, False
@@ -126,7 +127,7 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
             break
         frames += len(blocks[-1])
         if frames > limit:
-            raise CorruptSegment(f"too long: the limit is {limit / rate / 60:.0f} minutes at {rate} Hz")
+            raise CorruptSegment(said("corrupt.too_long", minutes=round(limit / rate / 60), rate=rate))
     samples = np.concatenate(blocks)
     missing_s = _missing_s(promise, frames, rate, broken, exact=file.format == "FLAC")
     if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:

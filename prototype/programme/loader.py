@@ -64,7 +64,12 @@ class Reader:
             try:
                 play(self._prepared(offer, source))
             except (CorruptSegment, OSError, SpoolError) as error:
-                self._notices.say("loader.corrupt", "warning", name=offer.key, reason=str(error))
+                self._notices.say(
+                    "loader.corrupt",
+                    "warning",
+                    name=offer.key,
+                    reason=error,
+                )
 
         self._do(f"again {offer.key}", offer, prepare)
 
@@ -295,7 +300,12 @@ class Loader:
     def _reject(self, entry: Entry, error: Exception) -> None:
         now = self._spool.get(entry.key)
         if isinstance(error, CorruptSegment):
-            self._notices.say("loader.corrupt", "warning", name=entry.key, reason=str(error))
+            self._notices.say(
+                "loader.corrupt",
+                "warning",
+                name=entry.key,
+                reason=error,
+            )
         elif now is not None and now.path != entry.path:
             return  # it was moved meanwhile, and is tried again
         self._spool.reject(entry.key, str(error))

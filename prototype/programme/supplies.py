@@ -15,6 +15,7 @@ import numpy as np
 
 from base import process
 from base.errors import CorruptSegment, SpoolError
+from base.texts import said
 from music import audio_files
 from music.analysis import ingest, to_piece
 from music.continuing import continues, play_order
@@ -252,7 +253,7 @@ class Decoded:
         own = offer.samples is None
         samples = audio_files.read(offer.path) if own and offer.path is not None else offer.samples
         if samples is None or offer.info is None:
-            raise CorruptSegment("samples without metadata" if samples is not None else "neither a file nor samples")
+            raise CorruptSegment(said("corrupt.no_file") if samples is None else said("corrupt.no_metadata"))
         return _packed(to_piece(samples, offer.info.analysis, target_lufs, source, offer.key, offer.info, own=own))
 
 
@@ -282,7 +283,7 @@ class Filed:
         if piece.path is not None:
             return piece
         if offer.samples is None:
-            raise CorruptSegment("neither a file nor samples")
+            raise CorruptSegment(said("corrupt.no_file"))
         path = self._spool.incoming_path(".wav")
         try:
             audio_files.write(path, offer.samples[:], offer.info)

@@ -99,7 +99,7 @@ def speed(language: str, factor: float) -> str:
 
 def sentence(language: str, key: str, args: Iterable[tuple[str, object]] = ()) -> str:
     """Return a notice's text, cleaned; a text that does not exist or does not fit shows what is known."""
-    fields = {name: value if isinstance(value, int) else clean(str(value)) for name, value in args}
+    fields = {name: value if isinstance(value, int | texts.Said) else clean(str(value)) for name, value in args}
     try:
         return clean(texts.text(language, key, **fields))
     except (KeyError, IndexError, ValueError, TypeError, AttributeError):

@@ -104,7 +104,7 @@ class Spool:
             try:
                 self._busy(self.open)
             except SpoolBusy as error:
-                self._notices.say("spool.busy", "warning", reason=str(error))
+                self._notices.say("spool.busy", "warning", reason=error)
                 if self._clock.wait(stop, RETRY_S):
                     return
         while not stop.is_set():

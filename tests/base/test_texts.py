@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from base.errors import CorruptSegment
 from base.notices import Notices
-from base.texts import text, texts
+from base.texts import said, text, texts
 from doubles.simulated_time import FakeClock
-from screen.widgets import LABEL_CELLS
+from screen.widgets import LABEL_CELLS, sentence
 
 ENGLISH, JAPANESE = texts("en"), texts("ja")
 PROTOTYPE = Path(__file__).resolve().parents[2] / "prototype"
@@ -60,7 +61,7 @@ def test_labels_fit_their_column(key: str) -> None:
     assert max(cell_len(words) for words in (ENGLISH[key], JAPANESE[key])) < LABEL_CELLS
 
 
-def said() -> list[tuple[str, str, set[str] | None]]:
+def all_said() -> list[tuple[str, str, set[str] | None]]:
     """Return every literal key that the program says: where, the key, and the fields given (None: not literal)."""
     found = []
     for path in PROTOTYPE.rglob("*.py"):
@@ -70,7 +71,7 @@ def said() -> list[tuple[str, str, set[str] | None]]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
             keys = [word for word in literals if "." in word and " " not in word]
-            if name not in ("say", "text") or not keys:
+            if name not in ("say", "said", "text") or not keys:
                 continue
             names = [keyword.arg for keyword in node.keywords]
             fields = None if None in names else {name for name in names if name is not None} - {"level"}
@@ -82,11 +83,11 @@ def test_everything_said_is_written_down() -> None:
     """No module says a key that has no text, or gives it other fields than the text takes."""
     wrong = [
         (where, key, fields)
-        for where, key, fields in said()
+        for where, key, fields in all_said()
         if key not in ENGLISH or (fields is not None and fields != fields_of(ENGLISH[key]))
     ]
     assert wrong == []
-    assert len(said()) > 30
+    assert len(all_said()) > 30
 
 
 def test_a_notice_is_told_once_until_another_comes() -> None:
@@ -112,3 +113,20 @@ def test_text_fills_in_fields_without_reading_them() -> None:
 def test_one_is_singular(count: int, words: str) -> None:
     """A figure brings its own number of the noun."""
     assert text("en", "ui.made.produced", count=count) == words
+
+
+REASONS = [key for key in ENGLISH if key.startswith(("corrupt.", "unmade."))]
+
+
+@pytest.mark.parametrize("key", REASONS)
+def test_a_reason_is_in_the_language_of_its_notice(key: str) -> None:
+    """An error that a notice holds is told in the language that is shown, and logged in English."""
+    reason = said(key, **dict.fromkeys(fields_of(ENGLISH[key]), 7))
+    notices = Notices(FakeClock(7.0))
+    for error in (CorruptSegment(reason), CorruptSegment(reason)):
+        assert str(error) == str(reason) == text("en", key, **dict(reason.fields))
+        notices.say("segment.rejected", reason=error)
+    (notice,) = notices.recent()
+    assert reason.words("ja") in sentence("ja", notice.key, notice.args)
+    assert str(reason) not in sentence("ja", notice.key, notice.args)
+    assert str(reason) in sentence("en", notice.key, notice.args)
