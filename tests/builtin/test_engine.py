@@ -101,7 +101,7 @@ def test_no_click_at_the_edges_or_inside(station: str) -> None:
 @each_station
 def test_the_sides_and_the_top(station: str) -> None:
     """Mono loses at most 1.5 dB and bass is mono; there is air above 8 kHz, less than half a percent of the energy."""
-    samples = piece(station)[1]
+    samples = piece(station)[1][: 1 << 21]  # 44 s: a spectrum of any other length takes ten times longer
     assert musical.mono_loss_db(samples) <= 1.5
     assert musical.low_width_db(samples) < -15
     assert -60 < musical.air_db(samples) < -23
@@ -405,7 +405,7 @@ def test_key_names(name: str, expected: tuple[int, str] | None) -> None:
 
 
 @given(recipes.filter(lambda asked: asked.duration_s < 8), st.integers())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_any_recipe_renders(asked: Recipe, seed: int) -> None:
     """Whatever the recipe, down to no duration at all: at least a bar, finite, below full scale."""
     samples = render(asked, seed)
