@@ -101,7 +101,7 @@ def test_no_click_at_the_edges_or_inside(station: str) -> None:
 @each_station
 def test_the_sides_and_the_top(station: str) -> None:
     """Mono loses at most 1.5 dB and bass is mono; there is air above 8 kHz, less than half a percent of the energy."""
-    samples = piece(station)[1][: 1 << 21]  # 44 s: a spectrum of any other length takes ten times longer
+    samples = piece(station)[1][: 1 << 21]  # 44 s, a length of which a spectrum is quick
     assert musical.mono_loss_db(samples) <= 1.5
     assert musical.low_width_db(samples) < -15
     assert -60 < musical.air_db(samples) < -23
