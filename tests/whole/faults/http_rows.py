@@ -102,7 +102,7 @@ ROWS = (
     Fault(AREA, "ten polls in a row are dropped", drops("/query_result", 10), "server.unwell", http=True),
     Fault(AREA, "polls are taken and never answered", stalls("/query_result", 3), "", http=True),
     Fault(AREA, "submits are taken and never answered", stalls("/release_task", 2), "", http=True),
-    Fault(AREA, "downloads break off in the middle", halves("/v1/audio", 5), "server.unwell", http=True),
+    Fault(AREA, "downloads break off in the middle", halves("/v1/audio", 8), "server.unwell", http=True),
     Fault(AREA, "files vanished before the download (404)", once(lambda programme: fake(programme).plan("vanished")),
           "segment.rejected", http=True),
     Fault(AREA, "one request in five fails, health included", server(error_rate=0.2), "", 200.0, http=True),
