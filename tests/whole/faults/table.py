@@ -103,11 +103,8 @@ class Fault:
         return replace(outcome, took_s=time.monotonic() - began_at)
 
     def _programme(self, folder: Path) -> Programme:
-        chosen = {
-            "segment_seconds": 20.0,
-            **self.settings,
-        }  # never longer: a larger stock would hide the fault for minutes
-        # Never longer: a larger stock would hide the fault for minutes.
+        # Never longer pieces: a larger stock would hide the fault for minutes.
+        chosen = {"segment_seconds": 20.0, **self.settings}
         settings = replace(SETTINGS, **{"segment_max_seconds": chosen["segment_seconds"], **chosen})
         if not self.http:
             server = ScriptedServer(lambda: 0.0, **self.server)
