@@ -8,8 +8,6 @@ from typing import Final
 
 from music.segment import Recipe
 
-CLASH_FIFTHS: Final = 2
-"""Keys so far apart on the circle of fifths differ in two notes and more."""
 NEAR_TEMPO: Final = 0.06  # of each other: what a pitch fader can make up for
 UNKNOWN: Final = 1.0  # neither good nor bad
 
