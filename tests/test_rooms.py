@@ -48,11 +48,6 @@ ONLY_IN = {
     "tenacity": {"generation"},
 }
 
-# Longer than a room's modules should be, or built from too much: this list may only shrink.
-NOT_YET = {
-    "builtin.synth",
-}
-
 # A broad except is the last line of defence: of a thread, of the program, of the sound itself.
 BROAD_EXCEPT_ALLOWED = {"base.workers", "app", "programme.mixer", "output.stream_player", "server.transport"}
 
@@ -149,7 +144,7 @@ def test_modules_and_functions_have_a_human_size(path: Path) -> None:
             taken = len(node.args.args) - 1 + len(node.args.kwonlyargs)
             if node.name == "__init__" and taken > 8:
                 faults.append(f"{NAMES[path]}:{node.lineno} takes {taken} parameters")
-    assert bool(faults) == (NAMES[path] in NOT_YET), faults
+    assert not faults
 
 
 @pytest.mark.parametrize(

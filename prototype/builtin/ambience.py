@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Floats
-from builtin.synth import Shape, around, band, fade, seconds, shaped_noise
+from builtin.signals import Shape, around, band, fade, seconds, shaped_noise
 from music.metering import loudness_lufs as loudness_of
 from music.segment import SAMPLE_RATE_HZ, Samples
 

@@ -19,8 +19,9 @@ import numpy as np
 from builtin import kit, synth
 from builtin.composer import compose
 from builtin.score import Floats, Note, Player, Role, Score
+from builtin.signals import fade
 from builtin.studio import Bus, Convolver, response, tape
-from music.segment import SAMPLE_RATE_HZ, Performance, Recipe, Samples
+from music.segment import Performance, Recipe, Samples
 
 PEAK_MAX: Final = 0.84  # -1.5 dBFS
 LOUDNESS_LUFS: Final = -22.0  # of a usual piece
@@ -72,14 +73,14 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     """
     desk, bus = _Desk(score, cast(score)), Bus(PEAK_MAX)
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
-    starts = [round(note.start_s * SAMPLE_RATE_HZ) for note in score.notes]
+    starts = [note.frame for note in score.notes]
     for first, end in itertools.pairwise(edges):
         begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
         mixed = bus.process(desk.play(begun, first, end - first))
         if first == 0:
-            synth.fade(mixed, EDGE_S, 0.0)
+            fade(mixed, EDGE_S, 0.0)
         if end == score.frames:
-            synth.fade(mixed, 0.0, EDGE_S)
+            fade(mixed, 0.0, EDGE_S)
         yield np.ascontiguousarray(mixed.T)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from builtin import kit, synth
 from builtin.score import Articulation, Drum, Floats, Note, Part, Player, Role, Score, amplitude
-from builtin.synth import fade, hertz
+from builtin.signals import Ringing, fade, hertz
 from music.segment import SAMPLE_RATE_HZ
 
 log = logging.getLogger(__name__)
@@ -366,21 +366,15 @@ class RealPlayer:
         self._simple = patch.simple(seed)
         self._stand_in, self._stands_in = patch.simple(seed), False
         self._rng = np.random.default_rng((seed % 2**64, zlib.crc32(name.encode())))
-        self._ringing = np.zeros((2, 0), np.float32)
+        self._ringing = Ringing()
         ratio = 0.0 if patch.blend_db is None else 10 ** (patch.blend_db / 20)
         self._own, self._beside = (np.float32(share / np.hypot(1, ratio)) for share in (1, ratio))
 
     def play(self, notes: Sequence[Note], first_frame: int, n_frames: int) -> Floats:
         """Return the next `n_frames` with what begins in them, and keep what rings on."""
         real = [note for note in notes if self._is_meant(note) and self._font.can_play(self._patch, note)]
-        sounds = [(max(0, round(note.start_s * SAMPLE_RATE_HZ) - first_frame), self._sound(note)) for note in real]
-        size = max([n_frames, self._ringing.shape[1], *(at + sound.shape[1] for at, sound in sounds)])
-        bus = np.zeros((2, size), np.float32)
-        bus[:, : self._ringing.shape[1]] = self._ringing
-        for at, sound in sounds:
-            bus[:, at : at + sound.shape[1]] += sound
-        self._ringing = bus[:, n_frames:].copy()
-        heard: Floats = self._own * bus[:, :n_frames]
+        sounds = [(max(0, note.frame - first_frame), self._sound(note)) for note in real]
+        heard: Floats = self._own * self._ringing.add(sounds, n_frames)
         if self._beside:
             heard += self._beside * self._simple.play(real, first_frame, n_frames)
         self._stands_in |= len(real) < len(notes)

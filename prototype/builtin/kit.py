@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Drum, Floats, Note, amplitude
-from builtin.synth import around, band, fade, seconds, shaped_noise
+from builtin.signals import Ringing, around, band, fade, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
 
 SOFT, LOUD = 0.4, 0.75  # between these velocities a drum is struck as usual
@@ -78,22 +78,17 @@ class KitPlayer:
     """
 
     def __init__(self) -> None:
-        self._ringing = np.zeros((2, 0), np.float32)
+        self._ringing = Ringing()
         self._strokes = 0
 
     def play(self, notes: Sequence[Note], first_frame: int, n_frames: int) -> Floats:
         """Return the next `n_frames` with what is struck in them, and keep what rings on."""
-        longest = round(max(skin.length_s for skin in _SKINS.values()) * SAMPLE_RATE_HZ)
-        bus = np.zeros((2, n_frames + longest), np.float32)
-        bus[:, : self._ringing.shape[1]] = self._ringing
-        for note in notes:
-            self._strokes += 1
-            force = 0.7 if note.velocity < SOFT else 1.0 if note.velocity < LOUD else 1.25
-            sound = stroke(Drum(note.pitch), force, self._strokes % VARIATIONS)
-            at = max(0, round(note.start_s * SAMPLE_RATE_HZ) - first_frame)
-            bus[:, at : at + sound.shape[1]] += np.float32(amplitude(note.velocity)) * sound
-        self._ringing = bus[:, n_frames:].copy()
-        return bus[:, :n_frames]
+        return self._ringing.add([(max(0, note.frame - first_frame), self._sound(note)) for note in notes], n_frames)
+
+    def _sound(self, note: Note) -> Floats:
+        self._strokes += 1
+        force = 0.7 if note.velocity < SOFT else 1.0 if note.velocity < LOUD else 1.25
+        return np.float32(amplitude(note.velocity)) * stroke(Drum(note.pitch), force, self._strokes % VARIATIONS)
 
 
 @functools.lru_cache(maxsize=2)

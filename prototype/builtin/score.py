@@ -68,6 +68,11 @@ class Note:
     velocity: float
     articulation: Articulation = Articulation.NORMAL
 
+    @property
+    def frame(self) -> int:
+        """The frame it begins at."""
+        return round(self.start_s * SAMPLE_RATE_HZ)
+
 
 @dataclass(frozen=True)
 class Part:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from builtin.score import Floats, Room
-from builtin.synth import band, fade, seconds, shaped_noise
+from builtin.signals import Ringing, band, fade, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
 
 ROOM_LOW_HZ: Final = 180.0  # below, a room only blurs, and bass stays in the middle
@@ -61,7 +61,7 @@ class Convolver:
     def __init__(self, response: Floats) -> None:
         self._response = response
         self._spectra: dict[int, npt.NDArray[np.complexfloating]] = {}
-        self._ringing = np.zeros((2, 0), np.float32)
+        self._ringing = Ringing()
 
     def process(self, sound: Floats) -> Floats:
         """Return `sound` as the room answers it, of the same length."""
@@ -69,12 +69,8 @@ class Convolver:
         size = _fast_size(n_frames + self._response.shape[1] - 1)
         if size not in self._spectra:
             self._spectra = {size: np.fft.rfft(self._response, size)}
-        heard = np.fft.irfft(np.fft.rfft(sound, size) * self._spectra[size], size)
-        bus = np.zeros((2, max(size, self._ringing.shape[1])), np.float32)
-        bus[:, :size] = heard
-        bus[:, : self._ringing.shape[1]] += self._ringing
-        self._ringing = bus[:, n_frames:].copy()
-        return bus[:, :n_frames]
+        heard = np.asarray(np.fft.irfft(np.fft.rfft(sound, size) * self._spectra[size], size), np.float32)
+        return self._ringing.add([(0, heard[:, : n_frames + self._response.shape[1] - 1])], n_frames)
 
 
 def _fast_size(least: int) -> int:

@@ -19,7 +19,7 @@ from builtin.harmony import MAJOR, MINOR
 from builtin.score import Drum, Note, Role, Score, amplitude, velocity_of
 from builtin.studio import Convolver
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
-from builtin.synth import VOICES
+from builtin.voices import VOICES, Choir, Solo, Struck
 from doubles.pieces import STATIONS, piece, recipe
 from listening import musical
 from listening.listening import loudness_lufs
@@ -446,9 +446,9 @@ def test_every_instrument_is_as_loud_as_the_others(name: str) -> None:
     """A note of full velocity has an RMS of about 0.1 over its first 0.4 s (after the attack of what swells)."""
     voice, rng = VOICES[name], np.random.default_rng(0)
     for pitch in (33, 60, 84):
-        if isinstance(voice, synth.Struck):
+        if isinstance(voice, Struck):
             sound = synth.struck(voice, pitch, 1.0, SAMPLE_RATE_HZ, rng)
-        elif isinstance(voice, synth.Choir):
+        elif isinstance(voice, Choir):
             sound = synth.choir(voice, pitch, SAMPLE_RATE_HZ, rng)
         else:
             sound = synth.solo(voice, pitch, 1.0, SAMPLE_RATE_HZ, rng)
@@ -456,11 +456,11 @@ def test_every_instrument_is_as_loud_as_the_others(name: str) -> None:
         assert np.isfinite(sound).all() and 0.05 < level < 0.2, pitch
 
 
-@pytest.mark.parametrize("name", [name for name, voice in VOICES.items() if isinstance(voice, synth.Solo)])
+@pytest.mark.parametrize("name", [name for name, voice in VOICES.items() if isinstance(voice, Solo)])
 def test_a_held_tone_does_not_wobble(name: str) -> None:
     """The level of a solo voice moves by less than 3 dB while it is held."""
     voice = VOICES[name]
-    assert isinstance(voice, synth.Solo)
+    assert isinstance(voice, Solo)
     sound = synth.solo(voice, 67, 0.7, 3 * SAMPLE_RATE_HZ, np.random.default_rng(0))
     levels = musical.level_curve(sound.T, SAMPLE_RATE_HZ // 10)
     assert levels.max() - levels.min() < 3

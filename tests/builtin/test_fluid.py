@@ -14,7 +14,7 @@ from builtin.fluid import KITS, PATCHES, Font, Orchestra, Unplayable, fonts
 from builtin.kit import KitPlayer
 from builtin.score import Drum, Note
 from builtin.styles import STYLES
-from builtin.synth import VOICES
+from builtin.voices import VOICES
 from doubles.pieces import STATIONS, piece
 from music.segment import SAMPLE_RATE_HZ, Recipe
 
