@@ -26,7 +26,7 @@ from base.journal import Journal, standard_error_into_log
 from base.workers import SystemClock, within
 from config import Settings
 from output.vlc_library import LibVlc
-from session.opening import Opening
+from session.build import Stages, Surroundings, build
 
 if TYPE_CHECKING:
     from music.stations import Station
@@ -92,38 +92,23 @@ def write_figures(path: Path, last: Snapshot, kept: Path) -> str:
 
 def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
     """Play until asked to stop, then tell how it was."""
-    if settings.given & {"station", "stations_file"}:  # what was left alone cannot be wrong, and can wait
-        choose_station(settings)
+    station, stations = choose_station(settings)
     os.umask(OWN_UMASK)
+    stop = threading.Event()
     with standard_error_into_log():
         libvlc.connect()
         libvlc.load()
-        opening = Opening(settings, libvlc, SystemClock())
-        process.heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: opening.stop_event.set())
-        opening.start()
-        opening.wait()
-        journal.begin(settings.log_path)
-        from session.sound import Sound
-
-        station, stations = choose_station(settings)
-        sound = Sound(opening, station)
-        sound.start()
-        sound.wait()
-        try:
-            from base.texts import text
-            from screen.dashboard import Dashboard
-            from screen.keyboard import Keyboard
-            from screen.plain_lines import summary_lines
-            from session.session import Session, clients_of
-
-            session = Session(sound, stations, clients_of(settings))
+        process.heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stop.set())
+        around = Surroundings(libvlc, SystemClock(), sys.stdout, journal.begin, stop)
+        with Stages() as stages:
+            session = build(settings, station, stations, around, stages.enter)
             process.settle()
-            dashboard = Dashboard(session.snapshot, sound.clock, sys.stdout, settings.language, settings.plain)
-            last = session.run(Keyboard(), dashboard)
-        finally:
-            sound.stop()
+            last = session.run()
+    from base.texts import text
+    from screen.plain_lines import summary_lines
+
     kept = settings.spool_dir / "kept"
-    lost = sound.lost()
+    lost = session.sound.lost()
     if settings.stats_json and (reason := write_figures(settings.stats_json, last, kept)):
         lost.append(("stats.unwritten", {"path": settings.stats_json, "reason": reason}))
     lines = summary_lines(last, kept, settings.language)

@@ -1,28 +1,24 @@
-"""Everything around the sound: the making of music, the screen, the keys and the timer."""
+"""Everything around the sound but the terminal: the making of music, commands from elsewhere, and the timer."""
 
 from __future__ import annotations
 
 import dataclasses
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from ace_client import AceClient, Timeouts
 from base.texts import text
-from base.workers import Worker
 from config import Settings
 from generation.calls import Client, Run
 from generation.fetching import Ingest
 from generator_loop import GeneratorLoop
-from music.analysis import ingest
+from music import analysis
 from music.segment import Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
 from screen.controls import Controls
-from screen.dashboard import Dashboard
-from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
 from session.conductor import Conductor
 from session.control import Answering, ControlServer
@@ -71,12 +67,12 @@ class Session:
         stations: Sequence[Station],
         clients: Sequence[Connection],
         *,
-        ingest: Ingest = ingest,
+        ingest: Ingest | None = None,
         rng: random.Random | None = None,
     ) -> None:
         """`ingest` reads what the server made."""
         settings = sound.settings
-        self._sound = sound
+        self.sound = sound
         self._settings = settings
         self._clock = sound.clock
         self._clients = clients
@@ -87,12 +83,12 @@ class Session:
             sound.mood,
             Run(sound.clock, sound.stop_event, rng or random.Random(), sound.on_thread_failure),
             sound.notices,
-            ingest=ingest,
+            ingest=ingest or analysis.ingest,
             jobs_file=JobsFile(settings.spool_dir / "jobs.json", sound.later),
         )
         sound.pacing.factor = lambda: self.generator.pace(settings.crossfade_seconds)
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
-        self._controls = Controls(
+        self.controls = Controls(
             [station.key for station in stations], heard=lambda: [one.key for one in reversed(sound.history.heard)]
         )
         self._stations = tuple(stations)
@@ -106,59 +102,44 @@ class Session:
         )
         answering = Answering(self.conductor.obey, self.snapshot, stations, settings.language)
         self._mpris = Mpris(self.conductor.obey, self.snapshot, settings.language, self._clock)
-        self._ring: Callable[[], None] = lambda: None
+        self.ring: Callable[[], None] = lambda: None
+        """Rings the terminal's bell."""
         self._control = ControlServer(settings.spool_dir, answering, self._clock)
         self._began_at = self._silence_at = self._clock.now()
         self._silent_frames = 0
         self._late_said = False
 
-    def run(self, keyboard: Keyboard, dashboard: Dashboard) -> Snapshot:
-        """Make music and obey until it is time to stop; return the last snapshot."""
-        stop = self._sound.stop_event
-
-        def leave_terminal() -> None:
-            dashboard.suspend()
-            keyboard.suspend()
-
-        def take_terminal() -> None:
-            keyboard.resume()
-            dashboard.resume()
-
-        handle_suspension(leave_terminal, take_terminal)
-        self._ring = dashboard.ring
-        bodies = {
-            "input": lambda stop: self._listen(keyboard, dashboard, stop),
-            "dashboard": dashboard.run,
-            "control": self._control.run,
-            "mpris": self._mpris.run,
-        }
-        workers = [
-            Worker(name, body, stop, self._clock, self._sound.on_thread_failure) for name, body in bodies.items()
-        ]
-        for worker in workers:
-            worker.start()
-        if Source.FRESH in self._sound.order:
-            self.generator.start()
+    def start(self) -> None:
+        """Make music, and obey who is not at the keyboard."""
         for sentence in self._settings.warnings:
-            self._sound.notices.say("config.warning", "warning", sentence=sentence)
-        while not self._clock.wait(stop, min(TICK_S, self._timer.next_s(self._clock.now()))):
+            self.sound.notices.say("config.warning", "warning", sentence=sentence)
+        if Source.FRESH in self.sound.order:
+            self.generator.start()
+        self.sound.begin("control", self._control.run)
+        self.sound.begin("mpris", self._mpris.run)
+
+    def wait(self) -> None:
+        """Nothing is waited for: there is music already."""
+
+    def run(self) -> Snapshot:
+        """Follow the timer and the sound until it is time to stop; return the last snapshot."""
+        while not self._clock.wait(self.sound.stop_event, min(TICK_S, self._timer.next_s(self._clock.now()))):
             self.conductor.tick()
             self._watch_sound()
-            self._sound.watch()
+            self.sound.watch()
         self._watch_sound()
-        last = self.snapshot()
+        return self.snapshot()
+
+    def stop(self) -> None:
+        """Let calls that wait fail, and end."""
+        self.sound.stop_event.set()
         for client in self._clients:
             client.close()
-        keyboard.close()
-        dashboard.close()
-        for worker in reversed(workers):
-            worker.join(JOIN_S)
         self.generator.join(JOIN_S)
-        return last
 
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
-        sound, now = self._sound, self._clock.now()
+        sound, now = self.sound, self._clock.now()
         wished, station = self.conductor.wished, sound.mood.station
         mixer = dataclasses.replace(
             sound.programme.snapshot(), paused=wished.paused, muted=wished.muted, volume=wished.volume_percent / 100
@@ -167,7 +148,7 @@ class Session:
             mixer=mixer,
             generator=dataclasses.replace(self.generator.snapshot(), last_wait_s=sound.loader.last_wait_s),
             spool=sound.spool.snapshot(),
-            controls=self._controls.view,
+            controls=self.controls.view,
             station=station,
             stations=self._stations,
             prompt=mixer.playing.info.recipe.prompt if mixer.playing.info else station.captions[0],
@@ -188,26 +169,18 @@ class Session:
             depth_history=tuple(sound.loader.depth_history),
         )
 
-    def _listen(self, keyboard: Keyboard, dashboard: Dashboard, stop: threading.Event) -> None:
-        """Body of the input thread: keys become commands."""
-        for key in keyboard.keys(stop):
-            command = self._controls.key(key, self._sound.mood.station.key)
-            dashboard.refresh()
-            if command is not None:
-                self.conductor.obey(command)
-
     def _watch_sound(self) -> None:
         """Note when the programme was last silent; say once when libVLC waits for a dead sound server."""
-        now, mixer = self._clock.now(), self._sound.programme.snapshot()
-        if mixer.silent_frames != self._silent_frames or self._sound.player_state in UNHEARD:
+        now, mixer = self._clock.now(), self.sound.programme.snapshot()
+        if mixer.silent_frames != self._silent_frames or self.sound.player_state in UNHEARD:
             self._silent_frames, self._silence_at = mixer.silent_frames, now
-        if self._sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
+        if self.sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
             self._late_said = True
-            self._sound.notices.say("player.no_device", "warning")
+            self.sound.notices.say("player.no_device", "warning")
 
     def _announce(self, key: str) -> None:
         """Tell a break's begin or end as the listener wants it."""
         if self._settings.announce == "bell":
-            self._ring()
+            self.ring()
         elif self._settings.announce == "notification":
             self._mpris.notify(text(self._settings.language, key))

@@ -75,6 +75,7 @@ class Sound:
         settings = self.settings = opening.settings
         self.clock, self.notices, self.stop_event = opening.clock, opening.notices, opening.stop_event
         self.on_thread_failure = opening.on_thread_failure
+        self.begin = opening.begin
         self._opening = opening
         self._errands, self._reader = Errands(), Errands()
         self._started = self._hanging = False
@@ -156,20 +157,20 @@ class Sound:
     def start(self) -> None:
         """Read the spool, and play what is there. A disk that hangs is waited for elsewhere."""
         self._started = True
-        self._opening.begin("errands", self._errands.run, awaited=False)
-        self._opening.begin("reader", self._reader.run, awaited=False)
-        self._opening.begin("spool", self.spool.run, awaited=False)
+        self.begin("errands", self._errands.run, awaited=False)
+        self.begin("reader", self._reader.run, awaited=False)
+        self.begin("spool", self.spool.run, awaited=False)
         if Source.BUILTIN in self.order:
-            self._opening.begin("builtin", self.builtin.run, awaited=False)  # in the middle of a piece, holding nothing
+            self.begin("builtin", self.builtin.run, awaited=False)  # in the middle of a piece, holding nothing
         self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
             self.record(self.settings.recording_path)
         self._begin_playing()
         self.ambience.follow()
-        self._opening.begin("loader", self.loader.run)
-        self._recording = self._opening.begin("recorder", self.recorder.run, awaited=False)
+        self.begin("loader", self.loader.run)
+        self._recording = self.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:
-            self._opening.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
+            self.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
 
     def wait(self) -> None:
         """Return when there is music, or after MUSIC_S: what is imported meanwhile would only delay it."""
@@ -182,7 +183,6 @@ class Sound:
         ends_at = self.clock.now() + DISK_END_S
         self.player.close()
         self.spool.close()
-        self._opening.stop()
         if self._recording is not None:
             self._recording.join(max(0.0, ends_at - self.clock.now()))
         self.spool.close(max(0.0, ends_at - self.clock.now()))

@@ -1,11 +1,10 @@
-"""The session: what starts and stops in which order, the pace it makes music at, and what the screen is told."""
+"""The session: the pace it makes music at, and what the screen is told."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import soundfile as sf
@@ -20,26 +19,12 @@ from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from player import PlaylistPlayer
 from screen import controls
-from screen.dashboard import Dashboard
-from screen.keyboard import Keyboard
 from session.opening import Opening
 from session.session import Session
 from session.sound import Sound
 from whole.harness import Programme
 
 STATIONS = builtin_stations()
-
-
-class Client(ScriptedServer):
-    """A server that notes that nobody asks it any more."""
-
-    def __init__(self, noted: list[str]) -> None:
-        super().__init__(lambda: 0.0)
-        self.noted = noted
-
-    def close(self) -> None:
-        """Note it."""
-        self.noted.append("close client")
 
 
 class Evening:
@@ -50,11 +35,10 @@ class Evening:
         self.clock = FakeClock()
         self.folder = folder
         self.vlc = FakeVlc(self.clock)
-        self.noted: list[str] = []
         opening = Opening(settings, cast("LibVlc", self.vlc), self.clock)
         self.sound = Sound(opening, STATIONS[0], begin=lambda _recipe, _seed: performed(tone(20)))
         self.sound.spool.open()
-        self.session = Session(self.sound, STATIONS, [Client(self.noted)])
+        self.session = Session(self.sound, STATIONS, [ScriptedServer(lambda: 0.0)])
         if isinstance(self.sound.player, PlaylistPlayer):
             self.sound.player.begin()
 
@@ -204,43 +188,3 @@ def test_the_screen_is_told_what_is_wished_at_once(tmp_path: Path) -> None:
     assert (told.player_state, told.liked, told.recording) == ("starting", False, "")
     evening.clock.time_s = 7.0
     assert (evening.session.snapshot().uptime_s, evening.session.snapshot().uninterrupted_s) == (7.0, 7.0)
-
-
-def test_parts_are_started_down_and_stopped_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that wait are ended first, then the terminal is given back, then each thread is waited for, last first."""
-    evening = Evening(tmp_path, "--engine", "builtin")
-    noted = evening.noted
-
-    class Noted:
-        """A thread that only notes."""
-
-        def __init__(self, name: str, *_: Any) -> None:
-            self.name = name
-
-        def start(self) -> None:
-            noted.append(f"start {self.name}")
-
-        def join(self, _patience_s: float) -> None:
-            noted.append(f"join {self.name}")
-
-    def part(name: str) -> Any:
-        class Part:
-            """A part of the terminal."""
-
-            def __getattr__(self, what: str) -> Callable[..., None]:
-                return lambda *_: noted.append(f"{what} {name}")
-
-        return Part()
-
-    monkeypatch.setattr("session.session.Worker", Noted)
-    monkeypatch.setattr("session.session.handle_suspension", lambda *_: None)
-    evening.clock.at(3.0, evening.sound.stop_event.set)
-    last = evening.session.run(cast("Keyboard", part("keyboard")), cast("Dashboard", part("dashboard")))
-    begun = [line.removeprefix("start ") for line in noted if line.startswith("start ")]
-    assert begun[:2] == ["input", "dashboard"]
-    assert noted == [
-        *(f"start {name}" for name in begun),
-        "close client", "close keyboard", "close dashboard",
-        *(f"join {name}" for name in reversed(begun)),
-    ]  # fmt: skip
-    assert last.uptime_s == 3.0

@@ -33,9 +33,8 @@ from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
 from server.replies import JobState
+from session.build import S, Surroundings, build
 from session.opening import Opening
-from session.session import Session
-from session.sound import Sound
 from whole.heard import Heard
 from whole.scales import TINY, Scale
 
@@ -95,24 +94,30 @@ class Programme:
     def _build(self, rng: random.Random) -> None:
         """Have all parts made and wired as the program does it."""
         settings, clock, scale = self.settings, self.clock, self.scale
-        opening = Opening(settings, NO_LIBVLC, clock, scale.bed())
-        self.notices = opening.notices = Notices(clock, limit=5_000)
-        vars(opening)["on_thread_failure"] = self.on_failure
-        self.stop = opening.stop_event
+        self.notices, self.stop = Notices(clock, limit=5_000), threading.Event()
         self.spool = WitnessedSpool(settings.spool_dir, settings.spool_max_mb, self.notices, clock, self.files)
         station = next((one for one in STATIONS if one.key == settings.station), STATIONS[0])
-        self.sound = Sound(
-            opening, station, spool=self.spool, begin=self._seam("render"), rate_hz=scale.rate_hz, rng=rng
-        )
+        around = Surroundings(
+            NO_LIBVLC, clock, None, stop=self.stop, notices=self.notices, bed=scale.bed(), spool=self.spool,
+            begin_piece=self._seam("render"), rate_hz=scale.rate_hz, clients=[self.witness],
+            ingest=self._seam("ingest"), rng=rng,
+        )  # fmt: skip
+        self.session = build(settings, station, STATIONS, around, self._adopt)
+        self.sound = self.session.sound
         self.mood, self.builtin, self.loader = self.sound.mood, self.sound.builtin, self.sound.loader
         vars(self.mood)["next_recipe"] = self._seam("next_recipe")
-        self.session = Session(self.sound, STATIONS, [self.witness], ingest=self._seam("ingest"), rng=rng)
         self.generator, self.conductor = self.session.generator, self.session.conductor
         assert isinstance(self.sound.programme, Mixer)
         self.mixer = self.sound.programme
         self.has_builtin = Source.BUILTIN in self.sound.order
         no_repeat = settings.library_no_repeat if self.has_builtin else 0  # without, the library is all there is
         self.heard = Heard(scale.rate_hz, no_repeat, scale.rest_s)
+
+    def _adopt(self, stage: S) -> S:
+        """Not start a stage: its steps are done one by one."""
+        if isinstance(stage, Opening):
+            vars(stage)["on_thread_failure"] = self.on_failure
+        return stage
 
     # Seams at which a test breaks what is inside, while it runs
 
