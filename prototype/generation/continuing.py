@@ -169,8 +169,7 @@ class Chain:
     def _find(self, segment_id: str) -> tuple[SegmentInfo, Samples] | None:
         """Return a segment from any shelf, None where it is gone or cannot be read."""
         for _ in range(LOOKS):
-            shelves = (*self._shelves.ready(), *self._shelves.library())
-            entry = next((entry for entry in shelves if entry.info and entry.info.segment_id == segment_id), None)
+            entry = self._shelves.find(segment_id)
             if entry is None or entry.info is None:
                 return None
             try:

@@ -48,8 +48,8 @@ class Store(Protocol):
         """Return the queue."""
         ...
 
-    def library(self) -> Sequence[Entry]:
-        """Return what was played or kept."""
+    def find(self, segment_id: str) -> Entry | None:
+        """Return a segment, whatever shelf it is on."""
         ...
 
 
@@ -120,7 +120,7 @@ class Fetcher:
         fetched = Fetched()
         for index, file in enumerate(job.files):
             segment_id = f"{re.sub(r'[^A-Za-z0-9]+', '-', job.task_id)[:48].strip('-')}-{index}"
-            if job.inherited and self._has(segment_id):
+            if job.inherited and self._store.find(segment_id):
                 continue  # killed between storing it and forgetting its job
             try:
                 segment = self._examined(file, job.recipe, download)
@@ -143,10 +143,6 @@ class Fetcher:
                 fetched.unstored += 1
                 self._notices.say("segment.unstored", "error", reason=error)
         return fetched
-
-    def _has(self, segment_id: str) -> bool:
-        shelves = (*self._store.ready(), *self._store.library())
-        return any(entry.info is not None and entry.info.segment_id == segment_id for entry in shelves)
 
     def _examined(self, file: AudioFile, recipe: Recipe, download: Download) -> Segment:
         """Download and examine; when the spool's disk refuses, once more to another place."""

@@ -96,10 +96,18 @@ class Mood:
 
     def matches(self, info: SegmentInfo | None) -> bool:
         """Return whether a segment was made for the present mood."""
+        return info is not None and mood_name(info.recipe.station, info.recipe.prompt) == self.name
+
+    @property
+    def name(self) -> str:
+        """The name that all segments of the present mood share."""
         station = self.station
-        if info is None or info.recipe.station != station.key:
-            return False
-        return station.key != CUSTOM_KEY or info.recipe.prompt in station.captions
+        return mood_name(station.key, station.captions[0])
+
+
+def mood_name(station_key: str, prompt: str) -> str:
+    """Return what the segments of one mood share: the key of their station, with the prompt if it is the listener's."""
+    return f"{CUSTOM_KEY} {prompt}" if station_key == CUSTOM_KEY else station_key
 
 
 BPM_MIN: Final = 30

@@ -22,8 +22,8 @@ from music.continuing import continues, play_order
 from music.packed import Packed
 from music.segment import CHANNELS, Piece, SegmentInfo, Source
 from music.stations import Mood
-from programme.following import Following
-from spool.folders import KEPT
+from programme.following import LOOKED_AT, Following
+from spool.folders import KEPT, PLAYED
 from spool.spool import Entry, Spool
 
 log = logging.getLogger(__name__)
@@ -127,14 +127,14 @@ class Library:
         self._mood = mood
         self._no_repeat = no_repeat
         self._nothing_else = nothing_else
-        self._only_kept = only_kept
+        self._shelves = (KEPT,) if only_kept else (KEPT, PLAYED)
         self._heard: list[str] = []
-        self._last = ""
+        self._last: SegmentInfo | None = None
         self._following = Following()
 
     def heard(self, piece: Piece) -> None:
         """Note that a piece of the spool is heard: it leaves the queue, and does not come again soon."""
-        self._last = piece.info.segment_id if piece.info else ""
+        self._last = piece.info
         self._following.after(piece.info)
         if piece.source is not Source.BUILTIN:
             self._heard = [*self._heard, piece.key][-self._no_repeat :] if self._no_repeat else []
@@ -148,25 +148,38 @@ class Library:
         return False
 
     def next(self, busy: Collection[str]) -> Entry | None:
-        """Return the best piece that is not `busy`, if there is one."""
-        free = [entry for entry in self._spool.library() if entry.key not in busy]
-        if self._only_kept:
-            free = [entry for entry in free if entry.shelf == KEPT]
-        matching = [entry for entry in free if self._mood.matches(entry.info)]
-        if self._mood.asked_for and (matching or not self._nothing_else):
-            free = matching
-        if following := next((entry for entry in free if continues(entry.info, self._last)), None):
-            return following
-        fit = [entry for entry in free if entry.key not in self._heard]
+        """Return the best piece that is not `busy`, if there is one; however many there are, few are looked at."""
+        moods = self._moods(busy)
+        if self._last and (rest := self._parts(self._last, moods, busy)):
+            last_id = self._last.segment_id
+            if following := next((entry for entry in rest if continues(entry.info, last_id)), None):
+                return following
+        but = {*busy, *self._heard}
+        fit = self._oldest(moods, but)
         if not fit and self._nothing_else:
-            fit = free
-        ranks = [(not self._mood.matches(entry.info), entry.shelf != KEPT) for entry in fit]
-        first = min(ranks, default=None)
-        best = self._following.choose([entry for entry, rank in zip(fit, ranks, strict=True) if rank == first])
-        if best is None or best.info is None:
-            return best
-        piece = [entry for entry in fit if entry.info and entry.info.piece_id == best.info.piece_id]
-        return min(piece, key=lambda entry: entry.info.begins_s if entry.info else 0.0)
+            but = set(busy)
+            fit = self._oldest(moods, but)
+        best = self._following.choose(fit)
+        return best and next(iter(self._parts(best.info, moods, but)), best)
+
+    def _moods(self, busy: Collection[str]) -> tuple[str | None, ...]:
+        """Return the moods that may be heard, best first; None stands for all others too."""
+        mine = self._mood.name
+        others = self._nothing_else and self._spool.is_read and not self._spool.library(self._shelves, mine, busy, 1)
+        return (mine, None) if others or not self._mood.asked_for else (mine,)
+
+    def _oldest(self, moods: Collection[str | None], but: Collection[str]) -> tuple[Entry, ...]:
+        """Return what was heard longest ago of the best that there is: of the mood, and liked."""
+        ranks = ((shelf, mood) for mood in moods for shelf in self._shelves)
+        found = (self._spool.library((shelf,), mood, but, LOOKED_AT) for shelf, mood in ranks)
+        return next(filter(None, found), ())
+
+    def _parts(self, info: SegmentInfo | None, moods: Collection[str | None], but: Collection[str]) -> list[Entry]:
+        """Return what may be heard of the piece that a segment belongs to, from its beginning."""
+        parts = self._spool.piece(info.piece_id) if info else ()
+        fit = [one for one in parts if one.shelf in self._shelves and one.key not in but]
+        fit = [one for one in fit if None in moods or self._mood.matches(one.info)]
+        return sorted(fit, key=lambda entry: entry.info.begins_s if entry.info else 0.0)
 
 
 def supplies(

@@ -106,7 +106,7 @@ class Opening:
 
         folder, language = self.settings.spool_dir / KEPT, self.settings.language
         try:
-            if any(Path(file.name).suffix.lower() in AUDIO_SUFFIXES for file in Files().listing(folder)):
+            if any(Path(file.name).suffix.lower() in AUDIO_SUFFIXES for file in Files().each(folder)):
                 return
         except FileNotFoundError:
             pass

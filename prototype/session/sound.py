@@ -85,7 +85,7 @@ class Sound:
         continuing = Continuing(settings.continuing == "on", possible=settings.player == "stream")
         self.mood = Mood(station, rng.randrange(station.variations), asked_for=asked_for, continuing=continuing)
         self.spool = spool or Spool(
-            settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock
+            settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock, station=station.key
         )
         self.recorder = Recorder(self.notices)
         self.server = SoundServer(self.notices)

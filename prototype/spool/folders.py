@@ -21,7 +21,7 @@ import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, ParamSpec
@@ -67,13 +67,15 @@ class Files:
 
     def listing(self, path: Path) -> list[Listed]:
         """Return the regular files in `path` (no links, no hidden ones), sorted by name."""
-        found = []
+        return sorted(self.each(path), key=lambda listed: listed.name)
+
+    def each(self, path: Path) -> Iterator[Listed]:
+        """Yield the same one by one, in no order, for who wants to know of a few."""
         with os.scandir(path) as entries:
             for entry in entries:
                 if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
                     status = entry.stat()
-                    found.append(Listed(entry.name, status.st_size, status.st_mtime_ns))
-        return sorted(found, key=lambda listed: listed.name)
+                    yield Listed(entry.name, status.st_size, status.st_mtime_ns)
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a new file and wait until the disk has it."""
@@ -278,6 +280,10 @@ class Storage:
             return None
         self._remake()
         return self._move(path, shelf)
+
+    def exists(self, path: Path) -> bool:
+        """Return whether anything has that name."""
+        return self._files.exists(path)
 
     def remove(self, path: Path) -> None:
         """Delete a file; fine when it is gone already."""

@@ -8,20 +8,24 @@ alone. In `kept/` every audio file counts, so that a listener may put music of t
 
 from __future__ import annotations
 
+import bisect
 import datetime
+import itertools
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from base.errors import CorruptSegment
 from music import audio_files
 from music.metering import loudness_lufs, peak_dbfs
 from music.segment import Analysis, Samples, SegmentInfo
-from spool.folders import AUDIO_SUFFIXES, KEPT, PLAYED, READY, SHELVES, Files, Listed, numbered
+from music.stations import mood_name
+from spool.folders import AUDIO_SUFFIXES, DISLIKED, KEPT, PLAYED, READY, SHELVES, Files, numbered
 
 log = logging.getLogger(__name__)
 
@@ -66,21 +70,49 @@ def file_name(info: SegmentInfo | None) -> str:
     return "_".join(word for word in words if word) + ".wav"
 
 
-def scan(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Entry]:
-    """Return what stands on the shelves, in the order of the files' times: ready pieces in that of their coming."""
-    entries: dict[str, Entry] = {}
+class Unread(NamedTuple):
+    """A file that stands on a shelf, and whose metadata have not been looked at."""
+
+    heard_s: float
+    key: str
+    shelf: str
+    path: Path
+    size_bytes: int
+
+
+def listed(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Unread]:
+    """Return the files on the shelves, in the order of their times: ready pieces in that of their coming."""
+    found: dict[str, Unread] = {}
     for shelf in shelves:
         try:
             listing = files.listing(root / shelf)
         except OSError as error:
             log.warning("cannot list the spool's folder %s: %s", shelf, error)
             continue
-        for listed in listing:
-            key = listed.name if listed.name not in entries else f"{shelf}/{listed.name}"
-            entry = _entry(root / shelf / listed.name, key, shelf, listed)
-            if entry is not None:
-                entries[key] = entry
-    return sorted(entries.values(), key=lambda entry: (entry.last_heard, entry.key))
+        for one in listing:
+            path = root / shelf / one.name
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                key = one.name if one.name not in found else f"{shelf}/{one.name}"
+                found[key] = Unread(min(one.modified_ns / 1e9, LATEST_S), key, shelf, path, one.size_bytes)
+    return sorted(found.values())
+
+
+def read(one: Unread) -> Entry | None:
+    """Return the entry of a file by the metadata inside, None when it is not for us to play."""
+    info = None
+    if one.path.suffix.lower() == ".wav":  # only these can be ours, and only their headers are quick to read
+        try:
+            info = audio_files.read_info(one.path)
+        except (CorruptSegment, OSError) as error:
+            log.info("%s/%s is none of our files: %s", one.shelf, one.path.name, error)
+    if info is None and one.shelf != KEPT:
+        return None
+    return Entry(one.key, one.shelf, one.path, info, None, one.heard_s, one.size_bytes, one.heard_s)
+
+
+def scan(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Entry]:
+    """Return what stands on the shelves, in the order of the files' times."""
+    return [entry for one in listed(files, root, shelves) if (entry := read(one)) is not None]
 
 
 def fitted(info: SegmentInfo, samples: Samples) -> SegmentInfo:
@@ -89,21 +121,6 @@ def fitted(info: SegmentInfo, samples: Samples) -> SegmentInfo:
     if length == info.analysis.length_frames:
         return info
     return replace(info, analysis=Analysis(length, 0, length, loudness_lufs(samples), peak_dbfs(samples)))
-
-
-def _entry(path: Path, key: str, shelf: str, listed: Listed) -> Entry | None:
-    if path.suffix.lower() not in AUDIO_SUFFIXES:
-        return None
-    info = None
-    if path.suffix.lower() == ".wav":  # only these can be ours, and only their headers are quick to read
-        try:
-            info = audio_files.read_info(path)
-        except (CorruptSegment, OSError) as error:
-            log.info("%s/%s is none of our files: %s", shelf, listed.name, error)
-    if info is None and shelf != KEPT:
-        return None
-    heard = min(listed.modified_ns / 1e9, LATEST_S)
-    return Entry(key, shelf, path, info, None, heard, listed.size_bytes, heard)
 
 
 def _plain(text: str) -> str:
@@ -128,12 +145,48 @@ class SpoolSnapshot:
 
 
 STAMP_STEP_S: Final = 1e-3
+UNSAVED: Final = "in no file"
+PASSING: Final = "may be deleted"
 
 Change = Callable[[Entry | None], Entry | None]
+Name = tuple[str, ...]
+
+
+def of_segment(segment_id: str) -> Name:
+    """Return the name of the group that is, mostly, one segment."""
+    return "segment", segment_id
+
+
+def of_piece(piece_id: str) -> Name:
+    """Return the name of the group of what goes on with a segment."""
+    return "piece", piece_id
+
+
+def _names(entry: Entry) -> Iterator[Name]:
+    """Yield the groups of an entry: all that entries are looked for by."""
+    info = entry.info
+    yield (entry.shelf,)
+    if entry.path is None:
+        yield UNSAVED, entry.shelf
+    elif info is not None and entry.shelf in (PLAYED, DISLIKED):
+        yield (PASSING,)
+    if info is not None and entry.shelf != DISLIKED:
+        yield entry.shelf, mood_name(info.recipe.station, info.recipe.prompt)
+        yield of_segment(info.segment_id)
+        if info.continues is not None:
+            yield of_piece(info.piece_id)
+
+
+@dataclass
+class _Group:
+    """Keys by when they were heard last, and what their files take."""
+
+    order: list[tuple[float, str]] = field(default_factory=list)
+    size_bytes: int = 0
 
 
 class ShelfIndex:
-    """Entries by key, in the order they came.
+    """Entries by key, and in groups, so that nothing that is asked of many files takes longer than of few.
 
     Threads: any; `_lock` guards all fields, and nothing is waited for under it.
     """
@@ -142,24 +195,38 @@ class ShelfIndex:
         self._wall = wall
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
+        self._groups: defaultdict[Name, _Group] = defaultdict(_Group)
         self._latest = 0.0
 
-    def fill(self, entries: Iterable[Entry]) -> None:
-        """Put these entries before those that are there already."""
+    def later_than(self, times: Iterable[float]) -> None:
+        """Let every further stamp be later than these times, but for those that are nonsense."""
         with self._lock:
-            self._entries = {entry.key: entry for entry in entries} | self._entries
-            times = (entry.last_heard for entry in self._entries.values() if entry.last_heard < LATEST_S)
-            self._latest = max(times, default=0.0)
+            self._latest = max((time for time in times if time < LATEST_S), default=self._latest)
+
+    def fill(self, entries: Iterable[Entry]) -> None:
+        """Enter these entries, but for those whose key is there already."""
+        with self._lock:
+            for entry in entries:
+                if entry.key not in self._entries:
+                    self._enter(None, entry)
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of `key`."""
         with self._lock:
             return self._entries.get(key)
 
-    def on(self, *shelves: str) -> tuple[Entry, ...]:
-        """Return what stands on the shelves."""
+    def group(self, *name: str, but: Collection[str] = (), most: int | None = None) -> tuple[Entry, ...]:
+        """Return a group, least recently heard first: no more than `most`, and without the keys in `but`."""
         with self._lock:
-            return tuple(entry for entry in self._entries.values() if entry.shelf in shelves)
+            group = self._groups.get(name)
+            keys = (key for _, key in group.order if key not in but) if group else ()
+            return tuple(self._entries[key] for key in itertools.islice(keys, most))
+
+    def measure(self, *name: str) -> tuple[int, int]:
+        """Return how many entries are in a group, and the bytes of their files."""
+        with self._lock:
+            group = self._groups.get(name)
+            return (len(group.order), group.size_bytes) if group else (0, 0)
 
     def add(self, entry: Entry) -> Entry:
         """Enter a new piece, under a key that nobody has; return it."""
@@ -167,7 +234,8 @@ class ShelfIndex:
             number = 1
             while (key := numbered(entry.key, number)) in self._entries:
                 number += 1
-            added = self._entries[key] = replace(entry, key=key)
+            added = replace(entry, key=key)
+            self._enter(None, added)
             return added
 
     def change(self, key: str, change: Change) -> Entry | None:
@@ -177,28 +245,16 @@ class ShelfIndex:
         """
         with self._lock:
             before = self._entries.get(key)
-            after = change(before)
-            if after is None:
-                self._entries.pop(key, None)
-            else:
-                self._entries[key] = after
+            self._enter(before, change(before))
             return before
 
     def swap(self, before: Entry, after: Entry | None) -> bool:
         """Enter `after` in the place of `before`, unless that has changed; return whether it was done."""
         with self._lock:
-            if self._entries.get(before.key) is not before:
-                return False
-            if after is None:
-                del self._entries[before.key]
-            else:
-                self._entries[before.key] = after
-            return True
-
-    def restore(self, entry: Entry) -> None:
-        """Enter what was taken out, unless its key was given away."""
-        with self._lock:
-            self._entries.setdefault(entry.key, entry)
+            is_there = self._entries.get(before.key) is before
+            if is_there:
+                self._enter(before, after)
+            return is_there
 
     def next_stamp(self) -> float:
         """Return a time later than any before, in this run and (by the files' times) in earlier ones."""
@@ -208,11 +264,28 @@ class ShelfIndex:
 
     def snapshot(self, *, writable: bool) -> SpoolSnapshot:
         """Return the shelves at this moment."""
-        entries = self.on(READY, PLAYED, KEPT)
+        sizes = {shelf: self.measure(shelf) for shelf in SHELVES}
         return SpoolSnapshot(
-            ready=tuple(entry.info for entry in entries if entry.shelf == READY and entry.info is not None),
-            played=sum(entry.shelf == PLAYED for entry in entries),
-            kept=sum(entry.shelf == KEPT for entry in entries),
-            size_mb=sum(entry.size_bytes for entry in entries) / 2**20,
+            ready=tuple(entry.info for entry in self.group(READY) if entry.info is not None),
+            played=sizes[PLAYED][0],
+            kept=sizes[KEPT][0],
+            size_mb=sum(size_bytes for _, size_bytes in sizes.values()) / 2**20,
             writable=writable,
         )
+
+    def _enter(self, before: Entry | None, after: Entry | None) -> None:
+        """Put `after` in the place of `before`. With the lock."""
+        if before is not None:
+            del self._entries[before.key]
+            for name in _names(before):
+                group = self._groups[name]
+                del group.order[bisect.bisect_left(group.order, (before.last_heard, before.key))]
+                group.size_bytes -= before.size_bytes
+                if not group.order:
+                    del self._groups[name]
+        if after is not None:
+            self._entries[after.key] = after
+            for name in _names(after):
+                group = self._groups[name]
+                bisect.insort(group.order, (after.last_heard, after.key))
+                group.size_bytes += after.size_bytes

@@ -1,18 +1,19 @@
 """The directory queue: `incoming/` (partial) → `ready/` → `played/` or `kept/`.
 
 A state is a folder and a change is one rename, so that a kill at any moment leaves every segment on exactly one shelf.
-The index in memory says what is wished, at once; the disk follows. It is listed at `open` only. Nothing here stops the
-sound: what the disk refuses stays in memory, and is tried again until the disk takes it.
+The index in memory says what is wished, at once; the disk follows. It is listed at the start only, and what files say
+inside is read bit by bit behind that. Nothing here stops the sound: what the disk refuses stays in memory, and is tried
+again until the disk takes it.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,24 +21,35 @@ from typing import Final
 from base.errors import SpoolBusy, SpoolError
 from base.notices import Notices
 from base.workers import Clock
-from music import audio_files
 from music.segment import Samples, SegmentInfo
 from spool.folders import (
     DISLIKED,
-    FORBIDDEN,
-    FULL,
     KEPT,
     PLAYED,
     READY,
     RETRY_S,
     ROOM_BYTES,
+    SHELVES,
     DiskState,
     Files,
     FolderLock,
     Storage,
-    tried,
 )
-from spool.shelves import Entry, ShelfIndex, SpoolSnapshot, file_name, fitted, scan
+from spool.settling import Settler
+from spool.shelves import (
+    UNSAVED,
+    Entry,
+    ShelfIndex,
+    SpoolSnapshot,
+    Unread,
+    file_name,
+    fitted,
+    listed,
+    of_piece,
+    of_segment,
+    read,
+    scan,
+)
 from spool.trimming import Trimmer
 
 log = logging.getLogger(__name__)
@@ -45,15 +57,16 @@ log = logging.getLogger(__name__)
 __all__ = ["Entry", "Spool", "SpoolSnapshot"]
 
 HANGING_S: Final = 3.0
-URGENCY: Final = {KEPT: 0, READY: 1, PLAYED: 2, DISLIKED: 3}
+READ_AT_ONCE: Final = 50  # files looked into, for 5 ms
+READ_PAUSE_S: Final = 0.015  # after that, so that the rest of the start is hardly slower
 
 
 class Spool:
     """The shelves and what stands on them. No method raises but `open` (SpoolBusy) and `incoming_path` (SpoolError).
 
     Threads: any number of them call any method. They change the index only, which never waits; one of them at a time,
-    who has `_turn`, makes the disk follow: the thread of `run` if there is one, else (in tests) the caller. Who has the
-    turn owns `_left`; `_changes` and `_doomed` are queues.
+    who has `_turn`, makes the disk follow: the thread of `run` if there is one, else (in tests) the caller. Who opens
+    it owns `_unread`.
     """
 
     def __init__(
@@ -65,7 +78,9 @@ class Spool:
         files: Files | None = None,
         wall: Callable[[], float] = time.time,
         lock: FolderLock | None = None,
+        station: str = "",
     ) -> None:
+        """Of the library, what was made for `station` is read first."""
         self._files = files or Files()
         self._storage = Storage(root, self._files, notices, lock)
         self._notices = notices
@@ -75,26 +90,18 @@ class Spool:
         self._trimmer = Trimmer(self._index, self._storage, max_mb * 2**20)
         self.opened = threading.Event()
         self._turn = threading.Lock()
-        self._changes: queue.SimpleQueue[tuple[str, Entry | None]] = queue.SimpleQueue()
-        self._doomed: deque[tuple[Callable[[Path], None], Path]] = deque()
-        self._left: dict[str, Entry | None] = {}
-        self._retry_at = 0.0
+        self._settler = Settler(self._index, self._storage, self._trimmer, self._disk, notices, clock)
+        self._station = station
+        self._unread: deque[Unread] = deque()
         self._busy_since: float | None = None
         self._work: threading.Event | None = None
         self._closed = threading.Event()
 
     def open(self) -> None:
         """Lock the folder, delete what was left half done, and read the shelves. Raises SpoolBusy."""
-        with self._turn:
-            try:
-                self._storage.open()
-            except OSError as error:
-                self._disk.refused(error)
-            self._index.fill(scan(self._files, self._storage.root))
-            for left in scan(self._files, self._storage.root, [DISLIKED]):
-                self._trimmer.forget_disliked(left)
-            self._trimmer.trim(self._left)
-        self.opened.set()
+        self._open()
+        while self._unread:
+            self._read_on()
         self._follow()
 
     def run(self, stop: threading.Event) -> None:
@@ -102,15 +109,17 @@ class Spool:
         self._work = self._work or threading.Event()
         while not self.opened.is_set():
             try:
-                self._busy(self.open)
+                self._busy(self._open)
             except SpoolBusy as error:
                 self._notices.say("spool.busy", "warning", reason=error)
                 if self._clock.wait(stop, RETRY_S):
                     return
         while not stop.is_set():
-            self._clock.wait(self._work, RETRY_S)
+            self._clock.wait(self._work, READ_PAUSE_S if self._unread else RETRY_S)
             self._work.clear()
             self._follow(by_owner=True)
+            if self._unread:
+                self._busy(self._read_on)
         self._close()
         self._closed.set()
 
@@ -131,15 +140,36 @@ class Spool:
     @property
     def unsaved(self) -> int:
         """How many pieces are only in memory."""
-        return sum(entry.path is None for entry in self._index.on(READY, PLAYED, KEPT))
+        return sum(self._index.measure(UNSAVED, shelf)[0] for shelf in SHELVES)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all that stands on the shelves is known."""
+        return self.opened.is_set() and not self._unread
 
     def ready(self) -> tuple[Entry, ...]:
         """Return the queue, first to play first."""
-        return self._index.on(READY)
+        return self._index.group(READY)
 
-    def library(self) -> tuple[Entry, ...]:
-        """Return kept and played pieces, least recently heard first."""
-        return tuple(sorted(self._index.on(KEPT, PLAYED), key=lambda entry: entry.last_heard))
+    def library(
+        self,
+        shelves: Collection[str] = (KEPT, PLAYED),
+        mood: str | None = None,
+        but: Collection[str] = (),
+        most: int | None = None,
+    ) -> tuple[Entry, ...]:
+        """Return kept and played pieces, least recently heard first: `most` of them, of a mood, without some keys."""
+        name = () if mood is None else (mood,)
+        found = [entry for shelf in shelves for entry in self._index.group(shelf, *name, but=but, most=most)]
+        return tuple(sorted(found, key=lambda entry: entry.last_heard)[:most])
+
+    def find(self, segment_id: str) -> Entry | None:
+        """Return the entry of a segment, whatever shelf it is on; None where it is gone."""
+        return next(iter(self._index.group(*of_segment(segment_id))), None)
+
+    def piece(self, piece_id: str) -> tuple[Entry, ...]:
+        """Return the segments that a piece consists of, whatever shelf they are on."""
+        return self._index.group(*of_segment(piece_id)) + self._index.group(*of_piece(piece_id))
 
     def get(self, key: str) -> Entry | None:
         """Return the entry as it stands now (every change makes a new one), None when it is gone or disliked."""
@@ -254,36 +284,29 @@ class Spool:
         entry = self._index.change(key, lambda entry: entry if entry and entry.shelf == DISLIKED else None)
         if entry is not None and entry.shelf != DISLIKED:
             log.warning("cannot play %s: %s", key, reason)
-            self._doom(key, entry.path if entry.shelf != KEPT else None, self._storage.remove)
+            if entry.path is not None and entry.shelf != KEPT:
+                self._settler.doom(entry.path)
+            self._changed(key)
 
     # The disk follows
 
     def _changed(self, key: str, spare: Entry | None = None) -> None:
         """Have the disk follow a change; `spare` is liked instead where the file is gone."""
-        self._changes.put((key, spare))
+        self._settler.ask(key, spare)
         if self.hanging:
             self._trimmer.forget_unwritten()
         self._follow()
-
-    def _doom(self, key: str, path: Path | None, how: Callable[[Path], None]) -> None:
-        if path is not None:
-            self._doomed.append((how, path))
-        self._changed(key)
 
     def _follow(self, *, by_owner: bool = False) -> None:
         """Make the disk follow: in the thread of `run`, or here where there is none and nobody else is at it."""
         if self._work is not None and not by_owner:
             self._work.set()
             return
-        while self._is_due() and self._turn.acquire(blocking=False):
+        while self.opened.is_set() and self._settler.is_due and self._turn.acquire(blocking=False):
             try:
                 self._busy(self._settle)
             finally:
                 self._turn.release()
-
-    def _is_due(self) -> bool:
-        late = bool(self._left or self._doomed) and self._clock.now() >= self._retry_at
-        return self.opened.is_set() and (late or not self._changes.empty())
 
     def _busy(self, work: Callable[[], None]) -> None:
         self._busy_since = self._clock.now()
@@ -293,99 +316,45 @@ class Spool:
             self._busy_since = None
 
     def _close(self) -> None:
-        self._retry_at = 0.0
         with self._turn:
+            self._settler.retry_at = 0.0
             self._busy(self._settle)
-            for entry in self._index.on(DISLIKED):
+            for entry in self._index.group(DISLIKED):
                 self._trimmer.forget_disliked(entry)
             self._storage.close()
 
     # With the turn
 
     def _settle(self) -> None:
-        """Do what was asked for since, then what was left before: when its time has come, or the disk writes again."""
-        for _ in range(len(self._doomed)):
-            how, path = self._doomed.popleft()
-            if not tried(how, path) and self._files.exists(path):
-                self._doomed.append((how, path))
-        asked: dict[str, Entry | None] = {}
-        while not self._changes.empty():
-            key, spare = self._changes.get_nowait()
-            asked[key] = spare or asked.get(key)
-        late = self._clock.now() >= self._retry_at
-        wrote = self._place(asked, again=False, waiting=frozenset() if late else frozenset(self._left))
-        if self._left and (late or wrote):
-            self._place({key: spare for key, spare in self._left.items() if key not in asked}, again=True)
-        if (self._left or self._doomed) and late:
-            self._retry_at = self._clock.now() + RETRY_S
-        self._trimmer.trim(self._left)
+        self._settler.settle()
+        if self.is_read:
+            self._trimmer.trim(self._settler.left)
 
-    def _place(self, wanted: dict[str, Entry | None], *, again: bool, waiting: frozenset[str] = frozenset()) -> bool:
-        """Bring pieces to their shelves, most wanted first; return whether a file was written.
-
-        What is `waiting` was refused a moment ago and is not written now.
-        """
-        found = [(entry, spare) for key, spare in wanted.items() if (entry := self._index.get(key)) is not None]
-        wrote = refused = False
-        for key in wanted:
-            self._left.pop(key, None)
-        for entry, spare in sorted(found, key=lambda one: URGENCY[one[0].shelf]):
-            if entry.samples is not None and entry.shelf != DISLIKED:
-                placed = not refused and entry.key not in waiting and self._write(entry, entry.samples)
-                refused, wrote = refused or not placed, wrote or placed
-            else:
-                placed = entry.path is None or entry.in_place or self._move(entry, entry.path, spare, again=again)
-            if not placed:
-                self._left[entry.key] = spare
-                if entry.shelf == KEPT and not again:
-                    self._notices.say("spool.keep_failed", "warning")
-        return wrote
-
-    def _write(self, entry: Entry, samples: Samples) -> bool:
-        """Put an entry's samples into a file; return whether the disk took it."""
-        data = audio_files.encode(samples, entry.info)
-        name = Path(entry.key).name if entry.key.endswith(".wav") else file_name(entry.info)
-        while True:
+    def _open(self) -> None:
+        """List the shelves, and look into the queue and a first part of the library."""
+        with self._turn:
             try:
-                path = self._storage.save(data, entry.shelf, name)
-                break
+                self._storage.open()
             except OSError as error:
-                if error.errno not in FULL or not self._trimmer.make_room(len(data)):
-                    self._disk.refused(error)
-                    return False
-        tried(self._storage.stamp, path, entry.last_heard)
-        self._disk.accepted(self._trimmer.room)
-        self._arrived(entry, path, len(data))
-        return True
+                self._disk.refused(error)
+            unread = listed(self._files, self._storage.root)
+        self._index.later_than(one.heard_s for one in unread)
+        unread.sort(key=lambda one: (one.shelf != READY, f"_{self._station}_" not in one.path.name))
+        self._unread = deque(unread)
+        self._read_on(sum(one.shelf == READY for one in unread))
+        self.opened.set()
 
-    def _move(self, entry: Entry, old: Path, spare: Entry | None, *, again: bool) -> bool:
-        """Bring a file to the entry's shelf, and note in it when it was heard; return whether the disk did that."""
-        try:
-            path = self._storage.move(old, entry.shelf)
-        except OSError as error:
-            if not again:
-                log.warning("%s cannot be moved to %s/: %s", old, entry.shelf, error)
-            if error.errno not in FORBIDDEN:  # else it is this file's or folder's own trouble, not the disk's
-                self._disk.refused(error, writing=False)
-            return False
-        if path is None:
-            log.warning("%s vanished from the spool", old)
-            self._index.swap(entry, spare)
-            return spare is None or spare.samples is None or self._write(spare, spare.samples)
-        tried(self._storage.stamp, path, entry.last_heard)
-        if path != old:
-            self._disk.accepted(self._trimmer.room, writing=False)
-        self._arrived(entry, path, entry.size_bytes)
-        return True
-
-    def _arrived(self, entry: Entry, path: Path, size_bytes: int) -> None:
-        """Note where the file of an entry is; it was perhaps not wanted any more."""
-
-        def change(now: Entry | None) -> Entry | None:
-            return now and replace(now, path=path, samples=None, size_bytes=size_bytes, stamped=entry.last_heard)
-
-        if self._index.change(entry.key, change) is None and not tried(self._storage.remove, path):
-            self._doomed.append((self._storage.remove, path))
+    def _read_on(self, more: int = 0) -> None:
+        """Look into the next files; trim when all are known."""
+        some = list(itertools.islice(self._unread, READ_AT_ONCE + more))
+        self._index.fill([entry for one in some if (entry := read(one)) is not None])
+        for _ in some:
+            self._unread.popleft()
+        if not self._unread:
+            with self._turn:
+                for left in scan(self._files, self._storage.root, [DISLIKED]):
+                    self._trimmer.forget_disliked(left)
+                self._trimmer.trim(self._settler.left)
 
     def _has_room(self) -> bool:
         """Whether a download fits, with less of what was played if that helps."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from spool.folders import DISLIKED, PLAYED, Storage, tried
-from spool.shelves import Entry, ShelfIndex
+from spool.shelves import PASSING, UNSAVED, Entry, ShelfIndex
 
 PLAYED_IN_MEMORY: Final = 8  # 12 MB each for 30 s
 MOST_DISLIKED: Final = 10
@@ -28,10 +28,10 @@ class Trimmer:
 
         Of those that the disk `refused` (keys) no more than PLAYED_IN_MEMORY are kept.
         """
-        while sum(entry.size_bytes for entry in self._played_files()) > self._max_bytes:
+        while self._index.measure(PASSING)[1] > self._max_bytes:
             if not self._drop_played(spare=1):
                 break
-        for entry in sorted(self._index.on(DISLIKED), key=lambda entry: entry.last_heard)[:-MOST_DISLIKED]:
+        for entry in self._index.group(DISLIKED)[:-MOST_DISLIKED]:
             self.forget_disliked(entry)
         self._forget(entry for entry in self._loose() if entry.key in refused)
 
@@ -45,29 +45,23 @@ class Trimmer:
         """Keep no more than PLAYED_IN_MEMORY of the played pieces that are in no file."""
         self._forget(self._loose())
 
-    def _loose(self) -> list[Entry]:
-        return [entry for entry in self._index.on(PLAYED) if entry.path is None]
+    def _loose(self) -> tuple[Entry, ...]:
+        return self._index.group(UNSAVED, PLAYED)
 
     def _forget(self, loose: Iterable[Entry]) -> None:
-        for entry in sorted(loose, key=lambda entry: entry.last_heard)[:-PLAYED_IN_MEMORY]:
+        for entry in list(loose)[:-PLAYED_IN_MEMORY]:
             self._index.swap(entry, None)
 
     def _drop_played(self, spare: int = 0) -> bool:
-        """Delete the least recently heard played file; return whether there was one and the disk let it go."""
-        files = sorted(self._played_files(), key=lambda entry: entry.last_heard)
-        for victim in files[: len(files) - spare]:
+        """Delete the least recently heard played file, or disliked one; return whether there was one and it went."""
+        while len(files := self._index.group(PASSING, most=1 + spare)) > spare:
+            victim = files[0]
             if victim.path is not None and self._index.swap(victim, None):  # else it is liked at this moment
-                if tried(self._storage.remove, victim.path):
-                    return True
-                self._index.restore(victim)
-                return False
+                gone = tried(self._storage.remove, victim.path)
+                if not gone:
+                    self._index.fill([victim])
+                return gone
         return False
-
-    def _played_files(self) -> list[Entry]:
-        """Return what may be deleted to make room: disliked pieces too, in their turn."""
-        return [
-            entry for entry in self._index.on(PLAYED, DISLIKED) if entry.path is not None and entry.info is not None
-        ]
 
     def room(self) -> int:
         """Return how many bytes can still be written, 0 where nobody knows."""
@@ -79,6 +73,6 @@ class Trimmer:
     def make_room(self, needed: int) -> bool:
         """Delete one played file, if with all of them there were room enough; return whether that helped."""
         before = self.room()
-        if before + sum(entry.size_bytes for entry in self._played_files()) < needed:
+        if before + self._index.measure(PASSING)[1] < needed:
             return False
         return self._drop_played() and (before >= needed or self.room() > before)

@@ -366,10 +366,10 @@ class MemoryStore:
         with self._lock:
             return tuple(self._ready)
 
-    def library(self) -> tuple[Entry, ...]:
-        """Return what was played."""
+    def find(self, segment_id: str) -> Entry | None:
+        """Return a segment, whatever shelf it is on."""
         with self._lock:
-            return tuple(self._played)
+            return next((entry for entry in (*self._ready, *self._played) if entry.key == segment_id), None)
 
     def play(self) -> Entry | None:
         """Take the head of the queue, None when it is empty."""
