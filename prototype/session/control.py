@@ -51,6 +51,7 @@ PLAIN: Final[dict[str, Command]] = {
     "like": Act.LIKE,
     "dislike": Act.DISLIKE,
     "undo": Act.UNDO,
+    "continue": Act.CONTINUE,
     "mute": Act.MUTE,
     "mute on": Set(Act.MUTE, on=True),
     "mute off": Set(Act.MUTE, on=False),
@@ -61,9 +62,8 @@ PLAIN: Final[dict[str, Command]] = {
     "timer off": controls.PlayFor(None),
     "quit": Act.QUIT,
 }
-NOT_YET: Final = ("continue",)
 USAGE: Final = (
-    "play, pause, toggle, next, previous, like, dislike, undo, volume N|+N|-N, mute [on|off],"
+    "play, pause, toggle, next, previous, like, dislike, undo, continue, volume N|+N|-N, mute [on|off],"
     " ambience NAME|off|+N|-N, station NAME, prompt TEXT,"
     " timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
 )
@@ -105,8 +105,6 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
         raise Refused("ctl.bad_value", value=rest[:40], command=name, usage=USAGE) from error
     if line.split() == ["help"]:
         raise Refused("ctl.help", code=DONE, usage=USAGE)
-    if name in NOT_YET:
-        raise Refused("ctl.unavailable", code=NOT_NOW, command=name)
     raise Refused("ctl.unknown", usage=USAGE)
 
 

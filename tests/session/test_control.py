@@ -128,11 +128,10 @@ def test_a_line_that_means_nothing_is_refused(line: str) -> None:
     assert refused.value.code == 2
 
 
-def test_what_there_is_not_yet_is_said() -> None:
-    """It is not possible now, rather than unknown."""
-    with pytest.raises(Refused) as refused:
-        parse("continue", STATIONS)
-    assert (refused.value.code, refused.value.key) == (1, "ctl.unavailable")
+def test_whatever_a_key_does_can_be_said() -> None:
+    """Under one word or more; the sound under the music is named instead of being the next one."""
+    said = {command.act if isinstance(command, controls.Set) else command for command in PLAIN.values()}
+    assert set(controls.Act) - said == {controls.Act.AMBIENCE}
 
 
 @pytest.mark.parametrize("done", [True, False])
