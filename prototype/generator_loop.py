@@ -17,7 +17,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from base.errors import AppError, CorruptSegment, JobFailed, JobLost, JobStalled, ServerError, UploadRefused
+from base.errors import (
+    AppError,
+    CorruptSegment,
+    JobError,
+    JobFailed,
+    JobLost,
+    JobStalled,
+    ServerError,
+    UploadRefused,
+)  # fmt: skip
 from base.notices import Notices
 from base.texts import said
 from base.workers import Worker
@@ -25,12 +34,13 @@ from config import Settings
 from generation import conclusions
 from generation.calls import JOBS, Client, Counts, Run, Stopped
 from generation.connection import POLL
-from generation.continuing import Chain, Other
+from generation.continuing import Chain, Joints, Other
 from generation.fetching import Fetcher, Ingest, Store
 from generation.jobs import GeneratorSnapshot, Job, ServerState
 from generation.policy import REMEMBERED, Change, Tries
 from generation.polling import JobServer, Moods
 from generation.prefetch import Prefetch, Slot
+from music import joining
 from music.analysis import ingest
 from music.segment import Recipe, SegmentInfo
 from server.replies import JobState
@@ -74,6 +84,7 @@ class GeneratorLoop:
         notices: Notices,
         *,
         ingest: Ingest = ingest,
+        joints: Joints = joining,
         jobs_file: JobsFile | None = None,
     ) -> None:
         """`clients` are those of `settings.servers`; `jobs_file` remembers the jobs there from one run to the next."""
@@ -83,12 +94,13 @@ class GeneratorLoop:
         self._notices = notices
         self._workers: list[Worker] = []
         self._counts = Counts()
-        chain, file = Chain(settings, mood.continuing, store, notices), jobs_file or JobsFile(None)
+        chain, file = Chain(settings, mood.continuing, store, notices, joints), jobs_file or JobsFile(None)
         fetcher = Fetcher(store, ingest, notices, settings.cue_dbfs, chain.joined)
         self._servers = [
             JobServer(one, client, run, notices, self._counts, fetcher, mood, file)
             for one, client in zip(settings.servers, clients, strict=True)
         ]
+        chain.homes = self._servers
         self._prefetch = Prefetch(settings, store.ready, self._unawaited)
         self._producers = [
             Producer(settings, server, self._prefetch, chain, mood, run, notices, self._counts)
@@ -239,23 +251,23 @@ class Producer:
             if slot.job is None:
                 return []
             self._wait_for(slot.job)
-            return self.server.bring_in(slot.job).entries
-        except UploadRefused as error:
-            self._chain.refused(error)
-        except (JobFailed, CorruptSegment) as error:
-            log.info("%s was not continued: %s", before.segment_id, error)
-            self._counts.add(failures=1)
-            self._chain.judged(before, "failed")
-        except (JobLost, ServerError) as error:
+            entries = self.server.bring_in(slot.job).entries
+            self._chain.worked(self.server, before)
+            return entries
+        except (JobError, CorruptSegment, UploadRefused) as error:
+            self._chain.failed(self.server, before, error)
+            if isinstance(error, JobStalled):
+                self._failed(error)
+            elif isinstance(error, JobFailed | CorruptSegment):
+                self._counts.add(failures=1)
+        except ServerError as error:
             log.info("a job brought nothing, through no fault of its own: %s", error)
-        except JobStalled as error:
-            self._failed(error)
         return []
 
     @property
     def is_free(self) -> bool:
-        """Whether a worker looks for something to do, at a server from which it would come."""
-        return self.server.is_promising and len(self._held) < WORKERS
+        """Whether a worker looks for something to do, at a server from which it would come, and finds it."""
+        return self.server.is_promising and len(self._held) < WORKERS and not self._chain.waits(self.server)
 
     @property
     def pace(self) -> float:
@@ -284,12 +296,14 @@ class Producer:
                 self._wait_for(job)
                 fetched = self.server.bring_in(job)
                 before_s = self._policy.duration_s
+                self._chain.worked(self.server, Other.BEGIN)
                 self._tell(self._policy.succeeded(tries, conditions), before_s)
                 if fetched.unstored:
                     self._run.pause(AFTER_DISK_TROUBLE_S)
                 return fetched.entries
             except (JobFailed, CorruptSegment) as error:
                 before_s = self._policy.duration_s
+                self._chain.failed(self.server, Other.BEGIN, error)
                 self._failed(error)
                 self._tell(self._policy.failed(tries, conditions, self._clock.now()), before_s)
                 recipe, conditions = replace(recipe, seed=self._seed()), None

@@ -10,23 +10,27 @@ from __future__ import annotations
 import enum
 import logging
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
-from base.errors import CorruptSegment, UploadRefused
+from base.errors import AppError, CorruptSegment, JobLost, UploadRefused
 from base.notices import Notices
 from config import Settings
 from generation.fetching import Store
 from music import audio_files, joining
-from music.analysis import Segment, analyse
+from music.analysis import Segment
 from music.continuing import Continuing, play_order
-from music.segment import Continuation, Piece, Recipe, Samples, SegmentInfo, Source
+from music.joining import Joined
+from music.segment import Context, Continuation, Piece, Recipe, Samples, SegmentInfo, Source
 
 log = logging.getLogger(__name__)
 
 MISFITS: Final = 2
 LOOKS: Final = 3  # a file that moves to another shelf just now is found there
 REFUSALS: Final = 2  # of a server that fails at an upload, which may have another reason
+FAILURES: Final = 3  # of what it was to continue
 
 
 class Other(enum.Enum):
@@ -37,7 +41,9 @@ class Other(enum.Enum):
 
 
 class Home(Protocol):
-    """A server that pieces are made at."""
+    """A server that pieces are made at, and its address."""
+
+    url: str
 
     @property
     def is_promising(self) -> bool:
@@ -45,23 +51,50 @@ class Home(Protocol):
         ...
 
 
-class Chain:
-    """Which segment is continued next, and by what.
+class Joints(Protocol):
+    """How segments are joined: `music.joining`."""
 
-    Threads: any; `_lock` guards every field but those given.
+    def plan(self, info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float, /) -> Context | None:
+        """Return what of a segment to give to the model."""
+        ...
+
+    def canvas(self, samples: Samples, context: Context, /) -> bytes:
+        """Return that as a file, with the room for what is new."""
+        ...
+
+    def join(
+        self, found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segment, cue_dbfs: float, /
+    ) -> Joined:
+        """Cut what was made to what is new, and find how it goes on."""
+        ...
+
+
+class Chain:
+    """Which segment is continued next, where, and by what.
+
+    A context is uploaded, so that any of the servers can go on with it. One that takes no upload is asked for none any
+    more in this session, and so is one at which FAILURES continuations in a row came to nothing while the jobs between
+    them brought music.
+
+    Threads: any; `_lock` guards every field but those given. `homes` are given once, before anybody asks.
     """
 
-    def __init__(self, settings: Settings, continuing: Continuing, shelves: Store, notices: Notices) -> None:
+    def __init__(
+        self, settings: Settings, continuing: Continuing, shelves: Store, notices: Notices, joints: Joints = joining
+    ) -> None:
+        self.homes: Sequence[Home] = ()
         self._settings = settings
         self._continuing = continuing
         self._shelves = shelves
         self._notices = notices
+        self._joints = joints
         self._lock = threading.Lock()
         self._at_work: set[str] = set()
-        self._homes: dict[str, Home] = {}
         self._beginnings = 0
         self._misfits: dict[str, int] = {}
-        self._refusals = 0
+        self._failures: Counter[str] = Counter()
+        self._proved: set[str] = set()
+        self._unable: set[str] = set()
 
     @property
     def more(self) -> int:
@@ -69,25 +102,32 @@ class Chain:
         return int(self._tip() is not None)
 
     def next(self, server: Home) -> SegmentInfo | Other:
-        """Return the segment to be continued, or what else to do; who asked must say `done` of it.
-
-        A piece goes on at the `server` that went on with it before, while music can be had from there.
-        """
+        """Return the segment to be continued there, or what else to do; who asked must say `done` of it."""
         tip = self._tip()
         with self._lock:
-            if tip is None:
+            task = self._task(tip, server)
+            if task is Other.BEGIN:
                 self._beginnings += 1
-                return Other.BEGIN
-            home = self._homes.get(tip.piece_id, server)
-            if tip.segment_id not in self._at_work and (home is server or not home.is_promising):
-                self._homes = {tip.piece_id: server}
-                self._at_work.add(tip.segment_id)
-                return tip
-            waiting = [entry.info for entry in self._shelves.ready() if entry.info and not entry.info.continues]
-            if self._beginnings or any(info.segment_id != tip.piece_id for info in waiting):
-                return Other.WAIT
-            self._beginnings += 1
+            elif isinstance(task, SegmentInfo):
+                self._at_work.add(task.segment_id)
+            return task
+
+    def waits(self, server: Home) -> bool:
+        """Return whether there is nothing to do there just now."""
+        tip = self._tip()
+        with self._lock:
+            return self._task(tip, server) is Other.WAIT
+
+    def _task(self, tip: SegmentInfo | None, server: Home) -> SegmentInfo | Other:
+        """Called under the lock."""
+        able = [home for home in self.homes if home.url not in self._unable]
+        if tip is None or not any(home.is_promising for home in able):
             return Other.BEGIN
+        if server in able and tip.segment_id not in self._at_work:
+            return tip
+        waiting = [entry.info for entry in self._shelves.ready() if entry.info and not entry.info.continues]
+        is_there = self._beginnings or any(info.segment_id != tip.piece_id for info in waiting)
+        return Other.WAIT if is_there else Other.BEGIN
 
     def done(self, task: SegmentInfo | Other) -> None:
         """Note that what `next` gave was done, or given up."""
@@ -100,55 +140,74 @@ class Chain:
     def recipe(self, before: SegmentInfo, wanted_s: float, seed: int) -> tuple[Recipe, bytes] | None:
         """Return what to ask for and what to upload; None where the segment cannot be continued: its piece ends."""
         found = self._find(before.segment_id)
-        context = found and joining.plan(before, found[1], self._settings.context_seconds, wanted_s)
+        context = found and self._joints.plan(before, found[1], self._settings.context_seconds, wanted_s)
         if not found or not context:
             log.info("%s cannot be continued", before.segment_id)
             self._continuing.end(before.piece_id)
             return None
         recipe = replace(before.recipe, duration_s=wanted_s, seed=seed, continues=context)
-        return recipe, joining.to_flac(joining.canvas(found[1], context))
+        return recipe, self._joints.canvas(found[1], context)
 
     def joined(self, recipe: Recipe, segment: Segment, cue_dbfs: float) -> tuple[Segment, Continuation | None]:
         """Cut a result to what is new in it, and find how it is joined; None: it is a piece of its own.
 
         Raises CorruptSegment when nothing in it can be heard.
         """
-        context = recipe.continues
-        if context is None:
+        if recipe.continues is None:
             return segment, None
-        found = self._find(context.segment_id)
-        if found is None:  # lost meanwhile: nothing to compare with
-            fresh = segment.samples[context.length_frames :]
-            return Segment(fresh, analyse(fresh, cue_dbfs), segment.missing), None
-        result = joining.join(found[0], found[1], recipe, segment.samples)
-        self.judged(found[0], result.misfit)
-        analysis = analyse(result.samples, cue_dbfs)
-        if result.continues:
-            analysis = replace(analysis, cue_in_frames=0)
-        return Segment(result.samples, analysis, segment.missing), result.continues
+        found = self._find(recipe.continues.segment_id)
+        result = self._joints.join(found, recipe, segment, cue_dbfs)
+        if found:
+            self._judge(found[0], result.misfit)
+        return result.segment, result.continues
 
-    def judged(self, before: SegmentInfo, misfit: str) -> None:
-        """Count what did not fit ("failed": there was no result), and say so; "" for what did."""
-        piece_id = before.piece_id
+    def worked(self, server: Home, task: SegmentInfo | Other) -> None:
+        """Note that a job brought music there."""
         with self._lock:
-            self._refusals = 0
+            if task is Other.BEGIN:
+                self._proved.add(server.url)
+            else:
+                self._failures.pop(server.url, None)
+
+    def failed(self, server: Home, task: SegmentInfo | Other, error: AppError) -> None:
+        """Draw from a job that failed there what it shows: where all jobs fail, nothing of those that continue."""
+        url, refused = server.url, isinstance(error, UploadRefused)
+        if not isinstance(task, SegmentInfo):
+            with self._lock:
+                self._failures.pop(url, None)
+            return
+        log.info("%s was not continued: %s", task.segment_id, error)
+        is_final = isinstance(error, UploadRefused) and error.is_final
+        if not is_final and not isinstance(error, JobLost):
+            self._judge(task, "refused" if refused else "failed")
+        with self._lock:
+            self._failures[url] += is_final or not self._failures[url] or url in self._proved
+            self._proved.discard(url)
+            most = 1 if is_final else REFUSALS if refused else FAILURES
+            over = self._failures[url] >= most and url not in self._unable
+            if over:
+                self._unable.add(url)
+            nobody = all(home.url in self._unable for home in self.homes)
+        if over:
+            self._notices.say("chain.refused" if refused else "chain.unable", "warning", url=url, reason=error)
+        if nobody:
+            self._continuing.give_up()
+
+    def _judge(self, before: SegmentInfo, misfit: str) -> None:
+        """Count what did not fit ("failed": there was no result), and say so; "" for what did.
+
+        An upload that was "refused" is said when that is sure.
+        """
+        piece_id, is_told = before.piece_id, misfit != "refused"
+        with self._lock:
             number = self._misfits.get(piece_id, 0) + 1 if misfit else 0
             self._misfits = {piece_id: number}
-        if misfit:
+        if misfit and is_told:
             self._notices.say(f"chain.{misfit}")
         if number >= MISFITS:
             self._continuing.end(piece_id)
-            self._notices.say("chain.ended")
-
-    def refused(self, error: UploadRefused) -> None:
-        """Let nothing go on where the server takes no upload; one that only failed at it is asked once more."""
-        with self._lock:
-            self._refusals += 1
-            over = error.is_final or self._refusals >= REFUSALS
-        log.info("an upload was refused: %s", error)
-        if over:
-            self._continuing.give_up()
-            self._notices.say("chain.refused", "warning", reason=error)
+            if is_told:
+                self._notices.say("chain.ended")
 
     def _tip(self) -> SegmentInfo | None:
         """Return the segment that is to be continued next, whether somebody is at it or not."""

@@ -18,13 +18,14 @@ PULSE_LEAST, one 12 % faster in 95 % by less.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from music.analysis import Segment, analyse
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Context, Continuation, Recipe, Samples, SegmentInfo
 
 LATENT_FRAMES: Final = 1920  # the model works in steps of 40 ms: a context of whole steps is masked exactly
@@ -83,7 +84,7 @@ class Joined:
     `misfit` is "unlike" (not our music at all), "level", "harmony", "pulse" or "ending" (too early); "" for none.
     """
 
-    samples: Samples
+    segment: Segment
     continues: Continuation | None
     misfit: str
 
@@ -132,16 +133,16 @@ def plan(info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float)
     return Context(info.segment_id, *span, span[1] - span[0] + steps * LATENT_FRAMES)
 
 
-def canvas(samples: Samples, context: Context) -> Samples:
-    """Return the context, with silence behind it for the music wanted and the overrun: whole steps of the model."""
-    silence = np.zeros((context.canvas_frames - context.length_frames, CHANNELS), np.float32)
-    return np.concatenate([samples[context.begin_frames : context.end_frames], silence])
+def canvas(samples: Samples, context: Context) -> bytes:
+    """Return the context, with silence behind it for the music wanted and the overrun: whole steps of the model.
 
-
-def to_flac(samples: Samples) -> bytes:
-    """Return the bytes of a FLAC file of 24 bits, which holds what a segment's 16 bits hold exactly."""
+    It is a FLAC file of 24 bits, which holds what a segment's 16 bits hold exactly.
+    """
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_24")
+    with soundfile.SoundFile(buffer, "w", SAMPLE_RATE_HZ, CHANNELS, "PCM_24", format="FLAC") as file:
+        file.write(samples[context.begin_frames : context.end_frames])
+        for left in range(context.canvas_frames - context.length_frames, 0, -SAMPLE_RATE_HZ):
+            file.write(np.zeros((min(left, SAMPLE_RATE_HZ), CHANNELS), np.float32))
     return buffer.getvalue()
 
 
@@ -164,24 +165,38 @@ def match(context: Samples, result: Samples) -> Match:
     return Match(first + place - begin, both / other, both / (own * other) ** 0.5)
 
 
-def join(before: SegmentInfo, ours: Samples, recipe: Recipe, result: Samples) -> Joined:
-    """Cut a result to what is new in it, and find how it goes on with the segment that it continues.
+def join(found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segment, cue_dbfs: float) -> Joined:
+    """Cut what was made by a recipe to what is new in it, and find how it goes on with the segment that it continues.
 
-    `ours` are the samples of `before`, and `recipe` is what the result was made by.
+    That one was `found`, with its samples; None: it was lost meanwhile, and there is nothing to go on with.
+    Raises CorruptSegment when nothing new can be heard.
     """
     place = recipe.continues
     if place is None:
         raise ValueError("a recipe that continues nothing")
+    samples, continues, why = made.samples[place.length_frames :], None, ""
+    if found is not None:
+        samples, continues, why = _joined(*found, place, recipe.duration_s, made.samples)
+    analysis = analyse(samples, cue_dbfs)
+    if continues:
+        analysis = replace(analysis, cue_in_frames=0)
+    return Joined(Segment(samples, analysis, made.missing), continues, why)
+
+
+def _joined(
+    before: SegmentInfo, ours: Samples, place: Context, wanted_s: float, result: Samples
+) -> tuple[Samples, Continuation | None, str]:
+    """Return what is new, how it goes on with what was `before` (its samples are `ours`), or why it does not fit."""
     context = ours[place.begin_frames : place.end_frames]
     found = match(context, result)
     if not found.fits:
-        return Joined(result[place.length_frames :], None, "unlike")
+        return result[place.length_frames :], None, "unlike"
     new = place.length_frames + found.lag_frames
     why = misfit(context, result[new:] * np.float32(found.gain))
-    if not why and ending_begins(result[new:], len(result)) < recipe.duration_s / 2 * SAMPLE_RATE_HZ:
+    if not why and ending_begins(result[new:], len(result)) < wanted_s / 2 * SAMPLE_RATE_HZ:
         why = "ending"
     if why:
-        return Joined(result[new:], None, why)
+        return result[new:], None, why
     early = round(GUARD_S * SAMPLE_RATE_HZ) + found.fade_frames
     at, first = place.end_frames - early, before.continues
     continuation = Continuation(
@@ -194,7 +209,7 @@ def join(before: SegmentInfo, ours: Samples, recipe: Recipe, result: Samples) ->
         peak_dbfs=(first or before.analysis).peak_dbfs,
         gain_db=(first.gain_db if first else 0.0) + 20 * float(np.log10(found.gain)),
     )
-    return Joined(result[new - early :], continuation, "")
+    return result[new - early :], continuation, ""
 
 
 def misfit(before: Samples, after: Samples) -> str:

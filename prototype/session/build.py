@@ -22,6 +22,7 @@ from output.vlc_library import LibVlc
 from session.opening import Opening
 
 if TYPE_CHECKING:
+    from generation.continuing import Joints
     from generation.fetching import Ingest
     from music.stations import Station
     from programme.performances import Begin
@@ -86,6 +87,7 @@ class Surroundings:
     rate_hz: int = SAMPLE_RATE_HZ
     clients: Sequence[Connection] | None = None
     ingest: Ingest | None = None
+    joints: Joints | None = None
     rng: random.Random | None = None
 
 
@@ -107,7 +109,7 @@ def build(
     from session.session import Session, clients_of
 
     clients = clients_of(settings) if around.clients is None else around.clients
-    session = Session(sound, stations, clients, ingest=around.ingest, rng=around.rng)
+    session = Session(sound, stations, clients, ingest=around.ingest, joints=around.joints, rng=around.rng)
     enter(session)
 
     if around.terminal is not None:

@@ -12,9 +12,10 @@ from ace_client import AceClient, Timeouts
 from base.texts import text
 from config import Settings
 from generation.calls import Client, Run
+from generation.continuing import Joints
 from generation.fetching import Ingest
 from generator_loop import GeneratorLoop
-from music import analysis
+from music import analysis, joining
 from music.segment import Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
@@ -68,9 +69,10 @@ class Session:
         clients: Sequence[Connection],
         *,
         ingest: Ingest | None = None,
+        joints: Joints | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """`ingest` reads what the server made."""
+        """`ingest` reads what the server made, and `joints` join it."""
         settings = sound.settings
         self.sound = sound
         self._settings = settings
@@ -84,6 +86,7 @@ class Session:
             Run(sound.clock, sound.stop_event, rng or random.Random(), sound.on_thread_failure),
             sound.notices,
             ingest=ingest or analysis.ingest,
+            joints=joints or joining,
             jobs_file=JobsFile(settings.spool_dir / "jobs.json", sound.later),
         )
         sound.pacing.factor = lambda: self.generator.pace(settings.crossfade_seconds)

@@ -32,9 +32,8 @@ def given() -> tuple[Samples, Recipe, bytes]:
     begin = 4 * SAMPLE_RATE_HZ
     new = round((WANTED_S + joining.OVERRUN_S) * SAMPLE_RATE_HZ)
     place = Context("first", begin, begin + len(context), len(context) + new)
-    canvas = joining.canvas(first, place)
     recipe = Recipe("lofi", "slow beats", WANTED_S, 96, "A minor", "4", seed=7, continues=place)
-    return context, recipe, joining.to_flac(canvas)
+    return context, recipe, joining.canvas(first, place)
 
 
 def fake_model(asked: dict[str, Any], _number: int) -> bytes:
@@ -121,6 +120,7 @@ def test_what_is_uploaded_is_what_is_on_disk() -> None:
     """The FLAC file holds the samples of a segment's 16 bits exactly."""
     context, _, _ = given()
     stored = np.round(context * 32768) / 32768
-    read, rate_hz = soundfile.read(io.BytesIO(joining.to_flac(stored.astype(np.float32))), always_2d=True)
+    all_of_it = Context("one", 0, len(stored), len(stored))
+    read, rate_hz = soundfile.read(io.BytesIO(joining.canvas(stored.astype(np.float32), all_of_it)), always_2d=True)
     assert rate_hz == SAMPLE_RATE_HZ
     assert np.array_equal(read, stored)

@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import soxr
-from scipy.signal import oaconvolve
 
 from doubles.fake_audio import RATE_HZ
 
@@ -172,7 +171,9 @@ def _round_trip(music: Audio) -> Audio:
     hz = np.fft.rfftfreq(1024, 1 / RATE_HZ)
     angle = 0.4 * np.sin(2 * np.pi * hz / 3000) - 2 * np.pi * hz * CODEC_DELAY_FRAMES / RATE_HZ
     kernel = np.fft.irfft(10 ** (0.02 * np.cos(2 * np.pi * hz / 4000)) * np.exp(1j * angle), 1024)
-    coded = oaconvolve(music, np.roll(kernel, 512)[:, np.newaxis], "full", axes=0)[512 : 512 + len(music)]
+    size = 1 << (len(music) + 1024).bit_length()
+    response = np.fft.rfft(np.roll(kernel, 512), size)[:, np.newaxis]
+    coded = np.fft.irfft(np.fft.rfft(music, size, axis=0) * response, size, axis=0)[512 : 512 + len(music)]
     noise = np.random.default_rng(len(music)).standard_normal(coded.shape, np.float32)
     level = CODEC_NOISE * np.sqrt(np.mean(coded**2))
     return np.asarray(np.clip(coded + level * noise, -1, 1), np.float32)

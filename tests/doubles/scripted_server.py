@@ -25,6 +25,7 @@ from base.errors import (
     ServerTrouble,
     ServerUnreachable,
     SpoolError,
+    UploadRefused,
 )
 from music.analysis import Segment
 from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, Samples, SegmentInfo
@@ -78,6 +79,10 @@ class ScriptedServer:
     error_rate: float = 0.0
     """Share of calls answered by an error; half of them after having had their effect."""
     forgets_at_once: bool = False
+    repaints_fail: bool = False
+    """What continues a segment fails, and all else works."""
+    refuse_uploads: int = 0
+    """The HTTP status that meets every upload."""
     refuses: int | None = None
     """HTTP status of every call but /health."""
     busy: bool = False
@@ -152,6 +157,10 @@ class ScriptedServer:
         """Ids of jobs that were lost."""
         return {job.task_id for job in self.asked if job.task_id not in self._known or job.stale}
 
+    def files_of(self, job: Asked) -> int:
+        """How many files a job brings: what continues a segment, one."""
+        return 1 if job.recipe.continues else self.files_per_job
+
     def times_of(self, name: str) -> list[float]:
         """When a method was called."""
         return [at for at, called in self.calls if called == name]
@@ -170,7 +179,9 @@ class ScriptedServer:
             late = self._take_call("submit")
             if self.busy:
                 raise ServerTrouble("the queue is full (HTTP 429)", arrived=False)
-            needs_s = self.speed * recipe.duration_s + (0.0 if self._warm else self.first_job_extra_s)
+            if recipe.continues and self.refuse_uploads:
+                raise UploadRefused(f"HTTP {self.refuse_uploads}", is_final=self.refuse_uploads != 500)
+            needs_s = self.speed * recipe.canvas_s + (0.0 if self._warm else self.first_job_extra_s)
             self._warm = True
             number = len(self.asked) + 1
             job = Asked(f"task-{number}", recipe, thinking, self.now(), self._fate(recipe, thinking), needs_s)
@@ -212,8 +223,8 @@ class ScriptedServer:
                 raise ServerRefused("no such file (HTTP 404)", status=404)
             job.downloads += 1
             good = job.fate != CORRUPT
-            audible_s = max(1.5, job.recipe.duration_s - self.tail_s)
-        return destination.write_bytes(f"{job.recipe.duration_s} {audible_s}".encode() if good else b"<html>")
+            length_s = job.recipe.canvas_s
+        return destination.write_bytes(f"{length_s} {max(1.5, length_s - self.tail_s)}".encode() if good else b"<html>")
 
     def stats(self) -> ServerStats:
         """Count jobs."""
@@ -273,7 +284,9 @@ class ScriptedServer:
         return None
 
     def _fate(self, recipe: Recipe, thinking: bool) -> str:
-        if (self.lm_init_fails and thinking) or recipe.duration_s > self.fails_above_s:
+        if (self.lm_init_fails and thinking) or recipe.canvas_s > self.fails_above_s:
+            return FAILS
+        if recipe.continues and self.repaints_fail:
             return FAILS
         if self._fates:
             return self._fates.popleft()
@@ -305,7 +318,7 @@ class ScriptedServer:
         if job is None:
             return JobReport(task_id, JobState.LOST)
         if job.state is JobState.SUCCEEDED:
-            count = 0 if job.fate == EMPTY else self.files_per_job
+            count = 0 if job.fate == EMPTY else self.files_of(job)
             return JobReport(
                 task_id, job.state, files=tuple(AudioFile(f"{task_id}#{index}", "42") for index in range(count))
             )

@@ -66,11 +66,14 @@ class WitnessedSpool(Spool):
         self.brought: dict[str, str] = {}
         """Segment id -> the key of its entry."""
         self.excused: set[str] = set()
+        self.continued = 0
+        """How many segments go on with another."""
 
     def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
         """Put a segment on a shelf."""
         entry = super().add(samples, info, shelf=shelf)
         self.brought[info.segment_id] = entry.key
+        self.continued += info.continues is not None
         if shelf != "ready":
             self.excused.add(entry.key)
         return entry

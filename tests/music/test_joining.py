@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import soundfile
 
 from doubles import composition
 from music import joining
-from music.analysis import analyse
+from music.analysis import Segment, analyse
 from music.segment import SAMPLE_RATE_HZ, Context, Continuation, Recipe, Samples, SegmentInfo
 
 RATE = SAMPLE_RATE_HZ
@@ -83,13 +84,25 @@ def about(samples: Samples, continues: Continuation | None = None) -> SegmentInf
     return SegmentInfo("one", recipe, "acestep", "1", "2026-01-02", found, continues=continues)
 
 
+def decoded(data: bytes) -> Samples:
+    """Read what is uploaded."""
+    samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    return np.asarray(samples, np.float32)
+
+
+def joined_as(before: SegmentInfo, ours: Samples, place: Context, result: Samples) -> joining.Joined:
+    """Join what came back for a context."""
+    made = Segment(result, analyse(result, -45.0))
+    return joining.join((before, ours), replace(before.recipe, continues=place), made, -45.0)
+
+
 def test_the_canvas_is_the_context_with_silence_behind_it(first: Samples, context: Samples) -> None:
     """As much as is wanted and the overrun, in steps of the model."""
     place = joining.plan(about(first), first, 15.0, 30.0)
     assert place is not None
-    canvas = joining.canvas(first, place)
+    canvas = decoded(joining.canvas(first, place))
     assert len(canvas) == place.canvas_frames
-    assert np.array_equal(canvas[: place.length_frames], context)
+    assert np.allclose(canvas[: place.length_frames], context, atol=2**-23)
     assert not canvas[place.length_frames :].any()
     assert len(canvas) % joining.LATENT_FRAMES == 0
     assert (len(canvas) - len(context)) / RATE == pytest.approx(30.0 + joining.OVERRUN_S, abs=0.04)
@@ -113,19 +126,22 @@ def test_what_fits_is_cut_to_what_is_new_and_knows_where_it_takes_over(
     before = about(first)
     place = joining.plan(before, first, 15.0, 30.0)
     assert place is not None
-    canvas = joining.canvas(first, place)
+    canvas = decoded(joining.canvas(first, place))
     result = composition.continued(canvas, place.length_frames / RATE, len(canvas) / RATE, how)
-    joined = joining.join(before, first, replace(before.recipe, continues=place), result)
+    joined = joined_as(before, first, place, result)
     after = joined.continues
     assert after is not None
     assert (after.segment_id, after.piece_id, joined.misfit) == ("one", "one", "")
     assert after.begins_s == pytest.approx(after.at_frames / RATE, abs=0.1)
-    ours, theirs = first[after.at_frames :][:2300], joined.samples[:2300] * np.float32(10 ** (after.gain_db / 20))
+    ours, theirs = (
+        first[after.at_frames :][:2300],
+        joined.segment.samples[:2300] * np.float32(10 ** (after.gain_db / 20)),
+    )
     assert np.vdot(ours, theirs) / np.vdot(ours, ours) == pytest.approx(1.0, abs=0.02)
     if how == "newer":
         assert np.abs(ours - theirs).max() < 1e-4
     assert (after.loudness_lufs, after.peak_dbfs) == (before.analysis.loudness_lufs, before.analysis.peak_dbfs)
-    again = joining.join(replace(before, continues=after), first, replace(before.recipe, continues=place), result)
+    again = joined_as(replace(before, continues=after), first, place, result)
     assert again.continues is not None
     assert again.continues.gain_db == pytest.approx(2 * after.gain_db)
     assert again.continues.begins_s > 1.5 * after.begins_s
@@ -136,17 +152,17 @@ def test_what_ends_too_early_is_a_piece_of_its_own(first: Samples) -> None:
     before = about(first)
     place = joining.plan(before, first, 15.0, 30.0)
     assert place is not None
-    canvas = joining.canvas(first, place)
+    canvas = decoded(joining.canvas(first, place))
     result = composition.continued(canvas, place.length_frames / RATE, len(canvas) / RATE, "newer")
     result[place.length_frames + 9 * RATE :] *= np.float32(1e-3)
-    joined = joining.join(before, first, replace(before.recipe, continues=place), result)
+    joined = joined_as(before, first, place, result)
     assert (joined.continues, joined.misfit) == (None, "ending")
-    assert len(joined.samples) == len(result) - place.length_frames
+    assert len(joined.segment.samples) == len(result) - place.length_frames
 
 
 def repainted(context: Samples, how: str) -> Samples:
     """What a server gives back."""
-    canvas = joining.canvas(context, Context("one", 0, len(context), len(context) + 42 * RATE))
+    canvas = decoded(joining.canvas(context, Context("one", 0, len(context), len(context) + 42 * RATE)))
     return composition.continued(canvas, len(context) / RATE, len(canvas) / RATE, how)
 
 

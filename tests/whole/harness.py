@@ -100,7 +100,7 @@ class Programme:
         around = Surroundings(
             NO_LIBVLC, clock, None, stop=self.stop, notices=self.notices, bed=scale.bed(), spool=self.spool,
             begin_piece=self._seam("render"), rate_hz=scale.rate_hz, clients=[self.witness],
-            ingest=self._seam("ingest"), rng=rng,
+            ingest=self._seam("ingest"), joints=scale.joints, rng=rng,
         )  # fmt: skip
         self.session = build(settings, station, STATIONS, around, self._adopt)
         self.sound = self.session.sound
@@ -231,6 +231,10 @@ class Programme:
         """Never hear again what is heard."""
         self.conductor.obey(controls.Act.DISLIKE)
 
+    def continue_(self) -> None:
+        """Keep what is heard going, or let it end."""
+        self.conductor.obey(controls.Act.CONTINUE)
+
     def forget_calls(self) -> None:
         """Drop what the doubles have written down of every call: over a day it is more than the program's own."""
         self.files.calls.clear()
@@ -262,5 +266,5 @@ class Programme:
         told, server = self.witness.told, self.server
         if isinstance(server, ScriptedServer):
             done = [job for job in server.asked if server.at_work >= 0 and job.state is JobState.SUCCEEDED]
-            return {job.task_id: server.files_per_job for job in done if job.fate == GOOD and job.task_id in told}
+            return {job.task_id: server.files_of(job) for job in done if job.fate == GOOD and job.task_id in told}
         return {job.task_id: 1 for job in server.jobs("succeeded") if job.fate == "ok" and job.task_id in told}

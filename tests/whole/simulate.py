@@ -92,6 +92,7 @@ class Day:
     stuck: bool
     faults: int
     made: int
+    continued: int
     grown_mb: float
     took_s: float
     digest: str
@@ -149,6 +150,7 @@ class Weather:
             "skip again": programme.mixer.skip,
             "like": programme.like,
             "dislike": programme.dislike,
+            "continue": programme.continue_,
             "mood": lambda: programme.change_station(rng.choice(STATIONS[:3])),
             "volume": lambda: programme.mixer.set_volume(rng.uniform(0.5, 1.0)),
         }
@@ -180,6 +182,7 @@ def live(seed: int, hours: float) -> Day:
             stuck,
             weather.faults,
             len(programme.spool.brought),
+            programme.spool.continued,
             grown_mb,
             time.monotonic() - began_at,
             hashlib.sha256(times.encode()).hexdigest()[:8],
@@ -194,6 +197,8 @@ def _programme(seed: int, rng: random.Random) -> Iterator[Programme]:
         segment_seconds=rng.choice((20.0, 30.0, 60.0)),
         prefetch_target=rng.choice((1, 2, 3, 3, 5)),
         library_no_repeat=rng.choice((2, 8, 8)),
+        continuing=rng.choice(("off", "on")),
+        piece_minutes=rng.choice((1.0, 6.0, 6.0)),
     )
     fake = ScriptedServer(
         lambda: 0.0,
@@ -202,6 +207,8 @@ def _programme(seed: int, rng: random.Random) -> Iterator[Programme]:
         speed=rng.choice((0.05, 0.3, 0.3, 0.9)),
         first_job_extra_s=rng.choice((0.0, 120.0)),
         files_per_job=rng.choice((1, 1, 2)),
+        repaints_fail=rng.random() < 0.1,
+        refuse_uploads=rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 415, 500)),
     )
     settings = replace(settings, batch_size=fake.files_per_job)
     with (
@@ -216,13 +223,13 @@ def line(day: Day) -> str:
     shares = "".join(f"{100 * share:9.2f}" for share in day.shares.values())
     return (
         f"{day.seed:5}{day.hours:6.1f}{shares}{1000 * day.longest_silence_s:11.0f}{day.repeats:9}{day.lost:6}"
-        f"{day.made:10}{day.faults:8}{day.grown_mb:+8.1f}{day.took_s:7.0f}  {day.digest}"
+        f"{day.made:10}{day.continued:10}{day.faults:8}{day.grown_mb:+8.1f}{day.took_s:7.0f}  {day.digest}"
         + ("" if day.good else "  FAILED" + (": no fresh music any more" if day.stuck else ""))
     )
 
 
 HEAD: Final = (
-    " seed hours  fresh %library %built-in    bed %  silence ms repeats  lost  segments  faults"
+    " seed hours  fresh %library %built-in    bed %  silence ms repeats  lost  segments continued  faults"
     "   MB +/-  took s  digest"
 )
 
