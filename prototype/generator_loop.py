@@ -252,7 +252,7 @@ class Producer:
                 return []
             self._wait_for(slot.job)
             entries = self.server.bring_in(slot.job).entries
-            self._chain.worked(self.server, before)
+            self._chain.trust(self.server)
             return entries
         except (JobError, CorruptSegment, UploadRefused) as error:
             self._chain.failed(self.server, before, error)
@@ -296,14 +296,12 @@ class Producer:
                 self._wait_for(job)
                 fetched = self.server.bring_in(job)
                 before_s = self._policy.duration_s
-                self._chain.worked(self.server, Other.BEGIN)
                 self._tell(self._policy.succeeded(tries, conditions), before_s)
                 if fetched.unstored:
                     self._run.pause(AFTER_DISK_TROUBLE_S)
                 return fetched.entries
             except (JobFailed, CorruptSegment) as error:
                 before_s = self._policy.duration_s
-                self._chain.failed(self.server, Other.BEGIN, error)
                 self._failed(error)
                 self._tell(self._policy.failed(tries, conditions, self._clock.now()), before_s)
                 recipe, conditions = replace(recipe, seed=self._seed()), None

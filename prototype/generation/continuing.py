@@ -2,7 +2,7 @@
 
 The last segment of the piece that is heard, or of the next one where that has ended, is continued; one at a time, as
 each needs the one before. Meanwhile one beginning of another piece is made, to have something when the piece ends, or
-when a continuation is late. A result that does not fit is a piece of its own; two in a row end the piece.
+when a continuation is late; one more for each that failed in a row, before the next is tried. A result that does not fit is a piece of its own; two in a row end the piece.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Chain:
     """Which segment is continued next, where, and by what.
 
     A context is uploaded, so that any of the servers can go on with it. One that takes no upload is asked for none any
-    more in this session, and so is one at which FAILURES continuations in a row came to nothing while the jobs between
-    them brought music.
+    more in this session, and so is one at which FAILURES continuations in a row came to nothing while what was asked for
+    between them was made.
 
     Threads: any; `_lock` guards every field but those given. `homes` are given once, before anybody asks.
     """
@@ -93,7 +93,6 @@ class Chain:
         self._beginnings = 0
         self._misfits: dict[str, int] = {}
         self._failures: Counter[str] = Counter()
-        self._proved: set[str] = set()
         self._unable: set[str] = set()
 
     @property
@@ -123,11 +122,13 @@ class Chain:
         able = [home for home in self.homes if home.url not in self._unable]
         if tip is None or not any(home.is_promising for home in able):
             return Other.BEGIN
-        if server in able and tip.segment_id not in self._at_work:
-            return tip
         waiting = [entry.info for entry in self._shelves.ready() if entry.info and not entry.info.continues]
-        is_there = self._beginnings or any(info.segment_id != tip.piece_id for info in waiting)
-        return Other.WAIT if is_there else Other.BEGIN
+        beginnings = self._beginnings + sum(info.segment_id != tip.piece_id for info in waiting)
+        doubts = self._failures[server.url]
+        has_enough = beginnings >= min(1 + doubts, self._settings.prefetch_target)
+        if server in able and tip.segment_id not in self._at_work and (has_enough or not doubts):
+            return tip
+        return Other.WAIT if has_enough else Other.BEGIN
 
     def done(self, task: SegmentInfo | Other) -> None:
         """Note that what `next` gave was done, or given up."""
@@ -161,30 +162,22 @@ class Chain:
             self._judge(found[0], result.misfit)
         return result.segment, result.continues
 
-    def worked(self, server: Home, task: SegmentInfo | Other) -> None:
-        """Note that a job brought music there."""
+    def trust(self, server: Home) -> None:
+        """Count its failures anew: a continuation worked there."""
         with self._lock:
-            if task is Other.BEGIN:
-                self._proved.add(server.url)
-            else:
-                self._failures.pop(server.url, None)
+            self._failures.pop(server.url, None)
 
-    def failed(self, server: Home, task: SegmentInfo | Other, error: AppError) -> None:
-        """Draw from a job that failed there what it shows: where all jobs fail, nothing of those that continue."""
+    def failed(self, server: Home, before: SegmentInfo, error: AppError) -> None:
+        """Count a segment that was not continued, for its piece and for the server."""
         url, refused = server.url, isinstance(error, UploadRefused)
-        if not isinstance(task, SegmentInfo):
-            with self._lock:
-                self._failures.pop(url, None)
-            return
-        log.info("%s was not continued: %s", task.segment_id, error)
+        log.info("%s was not continued: %s", before.segment_id, error)
         is_final = isinstance(error, UploadRefused) and error.is_final
         if not is_final and not isinstance(error, JobLost):
-            self._judge(task, "refused" if refused else "failed")
+            self._judge(before, "refused" if refused else "failed")
         with self._lock:
-            self._failures[url] += is_final or not self._failures[url] or url in self._proved
-            self._proved.discard(url)
-            most = 1 if is_final else REFUSALS if refused else FAILURES
-            over = self._failures[url] >= most and url not in self._unable
+            self._failures[url] += 1
+            over = is_final or self._failures[url] >= (REFUSALS if refused else FAILURES)
+            over = over and url not in self._unable
             if over:
                 self._unable.add(url)
             nobody = all(home.url in self._unable for home in self.homes)

@@ -113,12 +113,11 @@ class Fresh:
 class Library:
     """Chooses what to play again: of the present mood, kept, of those heard longest ago what follows well.
 
-    None of the last `no_repeat` pieces comes again, unless there is `nothing_else` to play. `only_kept`: only what the
-    listener liked.
+    A piece of several segments is played whole. None of which a segment was among the last `no_repeat` comes again,
+    unless there is `nothing_else` to play. `only_kept`: only what the listener liked.
     """
 
     source = Source.LIBRARY
-    ahead = 1
 
     def __init__(
         self, spool: Spool, mood: Mood, no_repeat: int, *, nothing_else: bool = False, only_kept: bool = False
@@ -128,16 +127,22 @@ class Library:
         self._no_repeat = no_repeat
         self._nothing_else = nothing_else
         self._shelves = (KEPT,) if only_kept else (KEPT, PLAYED)
-        self._heard: list[str] = []
+        self._heard: list[tuple[str, str]] = []
         self._last: SegmentInfo | None = None
         self._following = Following()
+
+    @property
+    def ahead(self) -> int:
+        """One, and what goes on with the piece that is heard: a skip leads to another one."""
+        return 1 + (self._rest((None,), ()) is not None)
 
     def heard(self, piece: Piece) -> None:
         """Note that a piece of the spool is heard: it leaves the queue, and does not come again soon."""
         self._last = piece.info
         self._following.after(piece.info)
         if piece.source is not Source.BUILTIN:
-            self._heard = [*self._heard, piece.key][-self._no_repeat :] if self._no_repeat else []
+            heard = (piece.key, piece.info.piece_id if piece.info else "")
+            self._heard = [*self._heard, heard][-self._no_repeat :] if self._no_repeat else []
             self._spool.mark_played(piece.key)
 
     def change_mood(self) -> None:
@@ -150,11 +155,9 @@ class Library:
     def next(self, busy: Collection[str]) -> Entry | None:
         """Return the best piece that is not `busy`, if there is one; however many there are, few are looked at."""
         moods = self._moods(busy)
-        if self._last and (rest := self._parts(self._last, moods, busy)):
-            last_id = self._last.segment_id
-            if following := next((entry for entry in rest if continues(entry.info, last_id)), None):
-                return following
-        but = {*busy, *self._heard}
+        if following := self._rest(moods, busy):
+            return following
+        but = {*busy, *(key for key, piece_id in self._heard for key in (key, *self._keys(piece_id)))}
         fit = self._oldest(moods, but)
         if not fit and self._nothing_else:
             but = set(busy)
@@ -180,6 +183,14 @@ class Library:
         fit = [one for one in parts if one.shelf in self._shelves and one.key not in but]
         fit = [one for one in fit if None in moods or self._mood.matches(one.info)]
         return sorted(fit, key=lambda entry: entry.info.begins_s if entry.info else 0.0)
+
+    def _rest(self, moods: Collection[str | None], but: Collection[str]) -> Entry | None:
+        """Return what goes on with what is heard."""
+        last_id = self._last.segment_id if self._last else ""
+        return next((one for one in self._parts(self._last, moods, but) if continues(one.info, last_id)), None)
+
+    def _keys(self, piece_id: str) -> list[str]:
+        return [entry.key for entry in self._spool.piece(piece_id)]
 
 
 def supplies(

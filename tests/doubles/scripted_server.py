@@ -28,6 +28,7 @@ from base.errors import (
     UploadRefused,
 )
 from music.analysis import Segment
+from music.continuing import play_order
 from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, Samples, SegmentInfo
 from spool.spool import Entry
 
@@ -385,9 +386,12 @@ class MemoryStore:
             return next((entry for entry in (*self._ready, *self._played) if entry.key == segment_id), None)
 
     def play(self) -> Entry | None:
-        """Take the head of the queue, None when it is empty."""
+        """Take the head of the queue, or what goes on with the last; None when it is empty."""
         with self._lock:
-            if not self._ready:
+            last = self._played[-1].info if self._played else None
+            queue = play_order(self._ready, lambda entry: entry.info, last.segment_id if last else "")
+            if not queue:
                 return None
-            self._played.append(self._ready.pop(0))
-            return self._played[-1]
+            self._ready.remove(queue[0])
+            self._played.append(queue[0])
+            return queue[0]

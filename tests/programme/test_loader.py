@@ -13,7 +13,7 @@ import pytest
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from doubles.sounds import QuietBed, info, performed, tone
-from music.segment import SAMPLE_RATE_HZ, Performance, Recipe, Source
+from music.segment import SAMPLE_RATE_HZ, Continuation, Performance, Recipe, Source
 from music.stations import Mood, Station
 from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
 from programme.mixer import Mixer
@@ -422,3 +422,83 @@ def test_what_was_heard_plays_again_from_the_disk_or_made_once_more(room: Room) 
     assert gone is not None
     room.spool.discard(key, "disliked")
     assert not room.loader.again(gone)
+
+
+# Pieces of several segments
+
+
+def add_chain(room: Room, name: str, parts: int, *, shelf: str = "ready") -> list[str]:
+    """Put a piece of several segments on a shelf, each joined to the one before after 2 s; return their keys."""
+    keys = []
+    for number in range(parts):
+        about = info(SECONDS, key=f"{name}{number}", prompt=name)
+        if number:
+            at = 2 * SAMPLE_RATE_HZ
+            before = Continuation(f"{name}{number - 1}", at, 0, f"{name}0", 2.0 * number, -23.0, -10.0, 0.0)
+            about = replace(about, continues=before)
+        keys.append(room.spool.add(tone(SECONDS, hz=440), about, shelf=shelf).key)
+    return keys
+
+
+@pytest.mark.parametrize("missing", [None, 0, 1, 2])
+def test_the_library_plays_a_piece_whole_and_in_order(room: Room, missing: int | None) -> None:
+    """Whatever order its parts were heard in last; one that was trimmed or disliked is left out."""
+    keys = add_chain(room, "a", 7, shelf="played")
+    for number in (6, 4, 5, 3, 2, 0, 1):
+        room.spool.mark_played(keys[number])
+    if missing is not None:
+        room.spool.discard(keys[missing], "disliked")
+    room.play(22)
+    left = [key for number, key in enumerate(keys) if number != missing]
+    heard = room.keys(Source.LIBRARY)
+    assert [key for key in heard if key in left] == heard
+    begun = heard[: len(left)]
+    if missing is None:
+        assert begun == left
+    else:  # what follows the gap is a piece to be chosen by itself
+        assert begun == sorted(begun, key=left.index)
+
+
+def test_a_piece_comes_again_only_after_others_however_long_it_is(tmp_path: Path) -> None:
+    """None of its parts: a piece just heard does not begin anew while others wait their turn."""
+    room = Room(tmp_path, no_repeat=2)
+    chain = add_chain(room, "a", 5)
+    others = [room.add(name, shelf="played") for name in "bcd"]
+    room.play(5 * 2 + 3 + 3 * 3)
+    assert room.keys(Source.FRESH) == chain
+    assert set(room.keys(Source.LIBRARY)[:3]) == set(others)
+    room.spool.close()
+
+
+def test_what_the_listener_left_does_not_go_on_from_the_library(room: Room) -> None:
+    """After a skip the rest of the piece waits its turn like others."""
+    first, rest = add_chain(room, "a", 2, shelf="played")
+    other = room.add("b", shelf="played")
+    room.spool.mark_played(rest)
+    room.play(1)
+    assert room.keys(Source.LIBRARY) == [first]
+    room.mixer.skip()
+    room.play(2)
+    assert room.keys(Source.LIBRARY) == [first, other]
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_a_restart_joins_a_piece_again(tmp_path: Path, how: str) -> None:
+    """What continues what, the place, the fade and the gain are in the files."""
+    before = Room(tmp_path)
+    add_chain(before, "a", 3)
+    told = [entry.info for entry in before.spool.ready()]
+    if how == "close":
+        before.spool.close()
+    else:
+        before.spool._storage.close()  # only the lock is given back
+    again = Room(tmp_path)
+    assert [entry.info for entry in again.spool.ready()] == told
+    begins_s = []
+    for tenth in range(65):
+        again.play(0.1)
+        if len(again.keys(Source.FRESH)) > len(begins_s):
+            begins_s.append(tenth / 10)
+    assert again.keys(Source.FRESH) == [entry.key for entry in again.spool.library()]
+    assert np.diff(begins_s) == pytest.approx([2.0, 2.0], abs=0.11)  # a crossfade would begin 0.5 s before 3 s
+    again.spool.close()

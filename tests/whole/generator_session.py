@@ -11,13 +11,14 @@ from typing import Any
 
 from base.notices import Notices
 from config import Settings
-from doubles.scripted_server import MemoryStore, ScriptedServer, scripted_ingest
+from doubles.scripted_server import NO_SOUND, MemoryStore, ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run
 from generator_loop import GeneratorLoop
 from music.continuing import Continuing
-from music.segment import Recipe
+from music.segment import Piece, Recipe, Source
 from spool.state_files import JobsFile, KeeperFile
+from whole.scales import TinyJoints
 
 DEFAULTS = replace(Settings(), engine="acestep")
 
@@ -61,7 +62,9 @@ class Session:
         self.keeper = KeeperFile(self.folder, self.settings.servers[0].acestep_api_url)
         self.store = MemoryStore(self.folder)
         self.recipes = 0
-        self.continuing = Continuing()
+        self.continuing = Continuing(self.settings.continuing == "on")
+        self.playing: Piece | None = None
+        self.continuing.playing = lambda: self.playing
         self.silent_s = 0.0
         self.most_ahead = 0
         self.loop = self.new_loop()
@@ -76,6 +79,7 @@ class Session:
             Run(self.clock, self.stop, random.Random(self.seed)),
             self.notices,
             ingest=scripted_ingest,
+            joints=TinyJoints(),
             jobs_file=JobsFile(self.jobs_file),
         )
 
@@ -108,6 +112,7 @@ class Session:
                 entry = self.store.play()
                 if entry is not None and entry.info is not None:
                     left_s = entry.info.audible_s
+                    self.playing = Piece(NO_SOUND, Source.FRESH, entry.key, entry.info)
                 elif self.store.added:
                     self.silent_s += 1.0
             self.most_ahead = max(self.most_ahead, self.ahead())

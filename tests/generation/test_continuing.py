@@ -1,0 +1,140 @@
+"""Which segments are continued, at which server, and when a server is asked for no more continuations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doubles.scripted_server import Asked, ScriptedServer
+from doubles.simulated_time import SimClock
+from music.segment import SegmentInfo
+from server.replies import JobState
+from whole.generator_session import Session, session
+
+URLS = "http://a:1,http://b:2"
+
+
+def running(folder: Path, servers: int = 1, **levers: Any) -> tuple[Session, list[ScriptedServer]]:
+    """A session in threads in which every piece goes on, with one server or two; levers are those of the first."""
+    others = [ScriptedServer(lambda: 0.0, seed=9, speed=0.3) for _ in range(servers - 1)]
+    urls = {"acestep_api_url": URLS} if others else {}
+    run = session(folder, clock=SimClock(), continuing="on", others=others, **urls, **levers)
+    run.clock.start(run.loop.start, threads=2 * servers)  # type: ignore[union-attr]
+    return run, [run.server, *others]
+
+
+def continued(server: ScriptedServer) -> list[Asked]:
+    """Return the jobs of a server that continue something."""
+    return [job for job in server.asked if job.recipe.continues]
+
+
+def test_a_piece_goes_on_segment_by_segment_and_then_another_begins(tmp_path: Path) -> None:
+    """Each continues the one before it, until PIECE_MINUTES are over; while one goes on, the next has begun."""
+    run, _ = running(tmp_path, piece_minutes=2.0)
+    run.listen(1200.0)
+    assert run.end()
+    pieces: dict[str, list[SegmentInfo]] = {}
+    for entry in run.store.library():
+        assert entry.info is not None
+        pieces.setdefault(entry.info.piece_id, []).append(entry.info)
+    lasted_s = [parts[-1].begins_s + parts[-1].audible_s for parts in pieces.values()]
+    whole = [seconds for seconds in lasted_s[:-1] if seconds >= 120.0]
+    assert len(whole) >= 3
+    assert max(lasted_s) < 120.0 + 60.0
+    for parts in pieces.values():
+        follows = [part.continues.segment_id if part.continues else None for part in parts]
+        assert follows == [None, *(part.segment_id for part in parts[:-1])]
+    assert run.silent_s == 0.0
+
+
+@pytest.mark.parametrize("status", [415, 500])
+def test_a_server_that_takes_no_upload_does_not_keep_the_other_from_it(status: int, tmp_path: Path) -> None:
+    """It is said once, of that server; the other goes on with every piece, and both make music."""
+    run, (refusing, other) = running(tmp_path, servers=2, speed=0.05, refuse_uploads=status)
+    run.listen(1200.0)
+    assert run.end()
+    assert run.said("chain.refused") == 1
+    assert run.continuing.possible
+    assert not continued(refusing)
+    assert len(continued(other)) >= 10
+    assert len(refusing.asked) >= 3
+    assert run.silent_s == 0.0
+
+
+def test_what_no_server_can_do_is_given_up(tmp_path: Path) -> None:
+    """Said of each; nothing goes on in this session."""
+    run, servers = running(tmp_path, servers=2)
+    for server in servers:
+        server.refuse_uploads = 415
+    run.listen(600.0)
+    assert run.end()
+    assert run.said("chain.refused") == 2
+    assert not run.continuing.possible
+    assert run.silent_s == 0.0
+
+
+def test_a_server_that_fails_at_every_continuation_is_asked_for_no_more(tmp_path: Path) -> None:
+    """After a few, between which other jobs worked; the music goes on, and it is said once."""
+    run, _ = running(tmp_path, repaints_fail=True)
+    run.listen(1800.0)
+    assert run.end()
+    assert run.said("chain.unable") == 1
+    assert len(continued(run.server)) <= 6
+    assert not run.continuing.possible
+    assert run.silent_s <= 10.0
+
+
+def test_where_every_job_fails_nothing_is_held_against_continuations(tmp_path: Path) -> None:
+    """After a quarter of an hour without a job that works, pieces go on again."""
+    run, _ = running(tmp_path)
+    run.listen(200.0)
+    run.server.fail_rate = 1.0
+    run.listen(900.0)
+    run.server.fail_rate, before = 0.0, len(continued(run.server))
+    run.listen(1200.0)
+    assert run.end()
+    assert run.said("chain.unable") == 0
+    assert len(continued(run.server)) > before + 5
+
+
+def test_a_server_that_dies_of_every_continuation_is_asked_for_no_more(tmp_path: Path) -> None:
+    """As on a small GPU, where it runs out of memory: the job is lost, and the server comes back without it."""
+    run, _ = running(tmp_path)
+
+    def die() -> None:
+        if any(job.state is JobState.RUNNING and not job.stale for job in continued(run.server)):
+            run.server.restart(10.0)
+
+    run.listen(1800.0, die)
+    assert run.end()
+    assert run.said("chain.unable") == 1
+    assert len(continued(run.server)) <= 8
+
+
+def test_a_piece_goes_on_at_the_other_server_while_one_is_away(tmp_path: Path) -> None:
+    """And at the first again when that is back, though the other was at it meanwhile."""
+    run, (fast, slow) = running(tmp_path, servers=2, speed=0.05)
+    fast.away.append((300.0, 600.0))
+    run.listen(300.0)
+    counts = [(len(continued(fast)), len(continued(slow)))]
+    for _ in range(2):
+        run.listen(300.0)
+        counts.append((len(continued(fast)), len(continued(slow))))
+    assert run.end()
+    assert counts[0][0] >= 3
+    assert counts[1][1] > counts[0][1] + 3
+    assert counts[2][0] > counts[1][0] + 3
+
+
+def test_one_that_could_go_on_but_is_away_keeps_no_slot_from_the_other(tmp_path: Path) -> None:
+    """The queue is filled with pieces of their own meanwhile."""
+    run, (_, other) = running(tmp_path, servers=2, refuse_uploads=415)
+    other.away.append((300.0, 1200.0))
+    depths: list[int] = []
+    run.listen(600.0)
+    run.listen(500.0, lambda: depths.append(len(run.store.ready())))
+    assert run.end()
+    assert sorted(depths)[len(depths) // 2] >= run.settings.prefetch_target
+    assert run.silent_s == 0.0
