@@ -34,14 +34,12 @@ from config import Settings
 from generation import conclusions
 from generation.calls import JOBS, Client, Counts, Run, Stopped
 from generation.connection import POLL
-from generation.continuing import Chain, Joints, Other
-from generation.fetching import Fetcher, Ingest, Store
+from generation.continuing import Chain, Ear, Other
+from generation.fetching import Fetcher, Store
 from generation.jobs import GeneratorSnapshot, Job, ServerState
 from generation.policy import REMEMBERED, Change, Tries
 from generation.polling import JobServer, Moods
 from generation.prefetch import Prefetch, Slot
-from music import joining
-from music.analysis import ingest
 from music.segment import Recipe, SegmentInfo
 from server.replies import JobState
 from spool.spool import Entry
@@ -83,8 +81,7 @@ class GeneratorLoop:
         run: Run,
         notices: Notices,
         *,
-        ingest: Ingest = ingest,
-        joints: Joints = joining,
+        ear: Ear | None = None,
         jobs_file: JobsFile | None = None,
     ) -> None:
         """`clients` are those of `settings.servers`; `jobs_file` remembers the jobs there from one run to the next."""
@@ -94,8 +91,9 @@ class GeneratorLoop:
         self._notices = notices
         self._workers: list[Worker] = []
         self._counts = Counts()
-        chain, file = Chain(settings, mood.continuing, store, notices, joints), jobs_file or JobsFile(None)
-        fetcher = Fetcher(store, ingest, notices, settings.cue_dbfs, chain.joined)
+        ear = ear or Ear()
+        chain, file = Chain(settings, mood.continuing, store, notices, ear.joints), jobs_file or JobsFile(None)
+        fetcher = Fetcher(store, ear.ingest, notices, settings.cue_dbfs, chain.joined)
         self._servers = [
             JobServer(one, client, run, notices, self._counts, fetcher, mood, file)
             for one, client in zip(settings.servers, clients, strict=True)

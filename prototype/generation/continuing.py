@@ -2,7 +2,8 @@
 
 The last segment of the piece that is heard, or of the next one where that has ended, is continued; one at a time, as
 each needs the one before. Meanwhile one beginning of another piece is made, to have something when the piece ends, or
-when a continuation is late; one more for each that failed in a row, before the next is tried. A result that does not fit is a piece of its own; two in a row end the piece.
+when a continuation is late; one more for each that failed in a row, before the next is tried. A result that does not
+fit is a piece of its own; two in a row end the piece.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from base.errors import AppError, CorruptSegment, JobLost, UploadRefused
 from base.notices import Notices
 from config import Settings
-from generation.fetching import Store
+from generation.fetching import Ingest, Store
 from music import audio_files, joining
-from music.analysis import Segment
+from music.analysis import Segment, ingest
 from music.continuing import Continuing, play_order
 from music.joining import Joined
 from music.segment import Context, Continuation, Piece, Recipe, Samples, SegmentInfo, Source
@@ -69,18 +70,26 @@ class Joints(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Ear:
+    """How the program listens to what was made: it reads and measures it, and joins it to what it continues."""
+
+    ingest: Ingest = ingest
+    joints: Joints = joining
+
+
 class Chain:
     """Which segment is continued next, where, and by what.
 
     A context is uploaded, so that any of the servers can go on with it. One that takes no upload is asked for none any
-    more in this session, and so is one at which FAILURES continuations in a row came to nothing while what was asked for
-    between them was made.
+    more in this session, and so is one at which FAILURES continuations in a row came to nothing, while what was asked
+    for between them was made.
 
     Threads: any; `_lock` guards every field but those given. `homes` are given once, before anybody asks.
     """
 
     def __init__(
-        self, settings: Settings, continuing: Continuing, shelves: Store, notices: Notices, joints: Joints = joining
+        self, settings: Settings, continuing: Continuing, shelves: Store, notices: Notices, joints: Joints
     ) -> None:
         self.homes: Sequence[Home] = ()
         self._settings = settings

@@ -22,8 +22,7 @@ from output.vlc_library import LibVlc
 from session.opening import Opening
 
 if TYPE_CHECKING:
-    from generation.continuing import Joints
-    from generation.fetching import Ingest
+    from generation.continuing import Ear
     from music.stations import Station
     from programme.performances import Begin
     from session.session import Connection, Session
@@ -86,8 +85,7 @@ class Surroundings:
     begin_piece: Begin | None = None
     rate_hz: int = SAMPLE_RATE_HZ
     clients: Sequence[Connection] | None = None
-    ingest: Ingest | None = None
-    joints: Joints | None = None
+    ear: Ear | None = None
     rng: random.Random | None = None
 
 
@@ -109,7 +107,7 @@ def build(
     from session.session import Session, clients_of
 
     clients = clients_of(settings) if around.clients is None else around.clients
-    session = Session(sound, stations, clients, ingest=around.ingest, joints=around.joints, rng=around.rng)
+    session = Session(sound, stations, clients, ear=around.ear, rng=around.rng)
     enter(session)
 
     if around.terminal is not None:

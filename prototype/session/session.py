@@ -12,10 +12,8 @@ from ace_client import AceClient, Timeouts
 from base.texts import text
 from config import Settings
 from generation.calls import Client, Run
-from generation.continuing import Joints
-from generation.fetching import Ingest
+from generation.continuing import Ear
 from generator_loop import GeneratorLoop
-from music import analysis, joining
 from music.segment import Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
@@ -68,11 +66,10 @@ class Session:
         stations: Sequence[Station],
         clients: Sequence[Connection],
         *,
-        ingest: Ingest | None = None,
-        joints: Joints | None = None,
+        ear: Ear | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """`ingest` reads what the server made, and `joints` join it."""
+        """`ear` listens to what the server made."""
         settings = sound.settings
         self.sound = sound
         self._settings = settings
@@ -85,8 +82,7 @@ class Session:
             sound.mood,
             Run(sound.clock, sound.stop_event, rng or random.Random(), sound.on_thread_failure),
             sound.notices,
-            ingest=ingest or analysis.ingest,
-            joints=joints or joining,
+            ear=ear,
             jobs_file=JobsFile(settings.spool_dir / "jobs.json", sound.later),
         )
         sound.pacing.factor = lambda: self.generator.pace(settings.crossfade_seconds)

@@ -19,8 +19,9 @@ URLS = "http://a:1,http://b:2"
 def running(folder: Path, servers: int = 1, **levers: Any) -> tuple[Session, list[ScriptedServer]]:
     """A session in threads in which every piece goes on, with one server or two; levers are those of the first."""
     others = [ScriptedServer(lambda: 0.0, seed=9, speed=0.3) for _ in range(servers - 1)]
-    urls = {"acestep_api_url": URLS} if others else {}
-    run = session(folder, clock=SimClock(), continuing="on", others=others, **urls, **levers)
+    if others:
+        levers["acestep_api_url"] = URLS
+    run = session(folder, clock=SimClock(), continuing="on", others=others, **levers)
     run.clock.start(run.loop.start, threads=2 * servers)  # type: ignore[union-attr]
     return run, [run.server, *others]
 
@@ -36,7 +37,7 @@ def test_a_piece_goes_on_segment_by_segment_and_then_another_begins(tmp_path: Pa
     run.listen(1200.0)
     assert run.end()
     pieces: dict[str, list[SegmentInfo]] = {}
-    for entry in run.store.library():
+    for entry in run.store.added:
         assert entry.info is not None
         pieces.setdefault(entry.info.piece_id, []).append(entry.info)
     lasted_s = [parts[-1].begins_s + parts[-1].audible_s for parts in pieces.values()]

@@ -494,7 +494,7 @@ def test_a_restart_joins_a_piece_again(tmp_path: Path, how: str) -> None:
         before.spool._storage.close()  # only the lock is given back
     again = Room(tmp_path)
     assert [entry.info for entry in again.spool.ready()] == told
-    begins_s = []
+    begins_s: list[float] = []
     for tenth in range(65):
         again.play(0.1)
         if len(again.keys(Source.FRESH)) > len(begins_s):

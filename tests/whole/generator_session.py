@@ -14,6 +14,7 @@ from config import Settings
 from doubles.scripted_server import NO_SOUND, MemoryStore, ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run
+from generation.continuing import Ear
 from generator_loop import GeneratorLoop
 from music.continuing import Continuing
 from music.segment import Piece, Recipe, Source
@@ -78,8 +79,7 @@ class Session:
             self,
             Run(self.clock, self.stop, random.Random(self.seed)),
             self.notices,
-            ingest=scripted_ingest,
-            joints=TinyJoints(),
+            ear=Ear(scripted_ingest, TinyJoints()),
             jobs_file=JobsFile(self.jobs_file),
         )
 

@@ -26,6 +26,7 @@ from doubles.simulated_time import SimClock
 from doubles.sounds import performed
 from doubles.witnesses import Witness, WitnessedSpool
 from generation.calls import Client
+from generation.continuing import Ear
 from music.analysis import Segment
 from music.segment import Performance, Recipe, Source
 from music.stations import Mood, Station, builtin_stations
@@ -100,7 +101,7 @@ class Programme:
         around = Surroundings(
             NO_LIBVLC, clock, None, stop=self.stop, notices=self.notices, bed=scale.bed(), spool=self.spool,
             begin_piece=self._seam("render"), rate_hz=scale.rate_hz, clients=[self.witness],
-            ingest=self._seam("ingest"), joints=scale.joints, rng=rng,
+            ear=Ear(self._seam("ingest"), scale.joints), rng=rng,
         )  # fmt: skip
         self.session = build(settings, station, STATIONS, around, self._adopt)
         self.sound = self.session.sound
