@@ -267,6 +267,15 @@ class Piece:
         return None
 
 
+AT_ONCE: Final = 11
+"""Of so many built-in pieces, by their seeds, the last has no intro: it can be the first that is heard."""
+
+
+def begins_at_once(seed: int) -> bool:
+    """Return whether the built-in piece of a seed has no intro."""
+    return seed % AT_ONCE == AT_ONCE - 1
+
+
 @dataclass(frozen=True, eq=False)
 class Performance:
     """A piece that is made while it is heard: `frames` in `stretches`; `opening_frames` are enough to begin with.

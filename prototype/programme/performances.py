@@ -22,6 +22,7 @@ from music.analysis import gain_db
 from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, highest_dbfs
 from music.packed import Packed
 from music.segment import (
+    AT_ONCE,
     SAMPLE_RATE_HZ,
     Analysis,
     Growth,
@@ -183,7 +184,7 @@ class BuiltinSupply:
         openings = self._openings if first and self._begun_mood is None else None
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
-        self._seed = known[0] if known else self._seed + 1
+        self._seed = known[0] if known else _at_once(self._seed + 1) if new else self._seed + 1
         recipe = _recipe(self._mood.station, self._seed)
         if new and not self._growing:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
@@ -254,7 +255,7 @@ class BuiltinSupply:
 
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
-        seed = self._seed * 48271 % 999_983 + 1
+        seed = _at_once(self._seed * 48271 % 999_983)
         recipe = _recipe(self._mood.station, seed)
         performance = self._begin(recipe, seed)
         stretches: list[Samples] = []
@@ -283,6 +284,11 @@ class BuiltinSupply:
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs),
         )
+
+
+def _at_once(seed: int) -> int:
+    """Return the seed, or the next behind it, of a piece without an intro."""
+    return seed + (AT_ONCE - 1 - seed) % AT_ONCE
 
 
 def _recipe(station: Station, seed: int) -> Recipe:
