@@ -27,7 +27,7 @@ from base.errors import CorruptSegment
 from base.texts import said
 from music.decoding import decode as decode
 from music.decoding import read
-from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs
+from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs, step_powers
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Analysis, Piece, Samples, SegmentInfo, Source
 
 SILENT_DBFS: Final = -60.0
@@ -162,7 +162,8 @@ def to_piece(
     start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
     heard, parts = _shortened(heard, target_lufs)
     heard[: len(start)] = start
-    return Piece(heard, source, key, info, parts=tuple((first + cue_in, end + cue_in) for first, end in parts))
+    kept = tuple((first + cue_in, end + cue_in) for first, end in parts)
+    return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard))
 
 
 def _shortened(heard: Samples, target_lufs: float) -> tuple[Samples, Parts]:

@@ -77,14 +77,14 @@ def _is_loud(frame: Samples) -> bool:
 
 
 STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
-BLOCK_FRAMES: Final = 4 * STEP_FRAMES
+BLOCK_STEPS: Final = 4
 PART_STEPS: Final = 40
 LEAD_IN_STEPS: Final = 10  # the slower filter, a high-pass at 38 Hz, forgets within 0.1 s
 FFT_FRAMES: Final = 2**18
-PART_FRAMES: Final = (LEAD_IN_STEPS + PART_STEPS - 1) * STEP_FRAMES + BLOCK_FRAMES
-ABSOLUTE_GATE_LUFS: Final = -70.0
-RELATIVE_GATE_LU: Final = -10.0
+PART_FRAMES: Final = (LEAD_IN_STEPS + PART_STEPS) * STEP_FRAMES
 OFFSET_LU: Final = -0.691
+ABSOLUTE_GATE: Final = 10 ** ((-70.0 - OFFSET_LU) / 10)
+RELATIVE_GATE: Final = 0.1  # -10 LU
 # Numerators and denominators at 48 kHz: the head, BS.1770-4 table 1, and the high-pass, table 2.
 K_WEIGHTING: Final = (
     ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
@@ -133,6 +133,45 @@ def block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
     return np.append(peaks, np.abs(rest).max()) if len(rest) else peaks
 
 
+def step_powers(samples: Samples) -> npt.NDArray[np.float64]:
+    """Return the K-weighted power (mean square, both channels added) of every whole 0.1 s.
+
+    By the power spectrum of each, without what rings over from the one before: within 0.05 dB (measured) for a sixth of
+    the work. One complex transform takes both channels.
+    """
+    steps = len(samples) // STEP_FRAMES
+    shaped = samples[: steps * STEP_FRAMES].reshape(steps, STEP_FRAMES, CHANNELS)
+    powers = np.empty(steps)
+    for first in range(0, steps, 10):
+        some = slice(first, first + 10)
+        spectra = np.fft.fft(shaped[some, :, 0] + 1j * shaped[some, :, 1], axis=1)
+        powers[some] = (spectra.real**2 + spectra.imag**2) @ _step_weights()
+    return powers
+
+
+def gated_lufs(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the integrated loudness of what has some K-weighted powers (mean squares, channels added) in 0.1 s each.
+
+    `powers` may have several rows. Formulas: ITU-R BS.1770-4, equations 4 to 7. -inf where it was silent, or shorter
+    than a block of 0.4 s.
+    """
+    sums = np.cumsum(np.pad(powers, [(0, 0)] * (powers.ndim - 1) + [(1, 0)]), axis=-1)
+    blocks = (sums[..., BLOCK_STEPS:] - sums[..., :-BLOCK_STEPS]) / BLOCK_STEPS
+    audible = blocks >= ABSOLUTE_GATE
+    mean = _mean(blocks, audible)
+    with np.errstate(divide="ignore"):
+        loudness: npt.NDArray[np.float64] = OFFSET_LU + 10 * np.log10(
+            _mean(blocks, audible & (blocks > RELATIVE_GATE * mean[..., None]))
+        )
+    return loudness
+
+
+def _mean(blocks: npt.NDArray[np.float64], which: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return the mean of some blocks of each row, 0 where there is none of them."""
+    mean: npt.NDArray[np.float64] = (blocks * which).sum(axis=-1) / np.maximum(which.sum(axis=-1), 1)
+    return mean
+
+
 class LoudnessMeter:
     """Measures what it is fed.
 
@@ -142,7 +181,7 @@ class LoudnessMeter:
     def __init__(self) -> None:
         self._waiting: list[Samples] = [np.zeros((LEAD_IN_STEPS * STEP_FRAMES, CHANNELS), np.float32)]
         self._waiting_frames = LEAD_IN_STEPS * STEP_FRAMES
-        self._blocks: list[float] = []  # mean squares, summed over the channels
+        self._powers: list[float] = []
 
     def feed(self, block: Samples) -> None:
         """Take in the next block: float32, shape (n_frames, 2)."""
@@ -156,36 +195,29 @@ class LoudnessMeter:
                 self._waiting, self._waiting_frames = [rest], len(rest)
 
     def integrated_lufs(self) -> float:
-        """Return the loudness of all that was fed; -inf when it was silent or shorter than a block. Ends the feeding.
+        """Return the loudness of all that was fed (see `gated_lufs`). Ends the feeding."""
+        return float(gated_lufs(self.powers()))
 
-        Formulas: ITU-R BS.1770-4, equations 4 to 7.
-        """
-        self._measure(np.concatenate(self._waiting))
+    def powers(self) -> npt.NDArray[np.float64]:
+        """Return the powers of every 0.1 s (see `step_powers`). Ends the feeding."""
+        if self._waiting_frames:
+            self._measure(np.concatenate(self._waiting))
         self._waiting, self._waiting_frames = [], 0
-        blocks = np.array(self._blocks)
-        audible = blocks[_lufs(blocks) >= ABSOLUTE_GATE_LUFS]
-        if not len(audible):
-            return -np.inf
-        gate = float(_lufs(audible.mean())) + RELATIVE_GATE_LU
-        return float(_lufs(audible[_lufs(audible) > gate].mean()))
+        return np.array(self._powers)
 
     def _measure(self, samples: Samples) -> None:
-        """Note the blocks of `samples` behind their lead-in."""
-        count = round((len(samples) - BLOCK_FRAMES) / STEP_FRAMES) + 1 - LEAD_IN_STEPS
-        if len(samples) < LEAD_IN_STEPS * STEP_FRAMES + BLOCK_FRAMES:
-            return
+        """Note the powers of `samples` behind their lead-in."""
         spectra = np.fft.rfft(samples.T.astype(np.float32), FFT_FRAMES)
         weighted = np.fft.irfft(spectra * _k_weighting(), FFT_FRAMES)[:, : len(samples)]
         ends = np.arange(0, PART_FRAMES + 1, STEP_FRAMES)
-        steps = np.array([np.square(weighted[:, a:b]).sum(dtype=np.float64) for a, b in itertools.pairwise(ends)])
-        blocks = np.lib.stride_tricks.sliding_window_view(steps, BLOCK_FRAMES // STEP_FRAMES).sum(axis=1)
-        self._blocks.extend(blocks[LEAD_IN_STEPS:][:count] / BLOCK_FRAMES)
+        sums = [np.square(weighted[:, a:b]).sum(dtype=np.float64) for a, b in itertools.pairwise(ends)]
+        self._powers.extend(np.array(sums[LEAD_IN_STEPS : round(len(samples) / STEP_FRAMES)]) / STEP_FRAMES)
 
 
 @functools.cache
-def _k_weighting() -> npt.NDArray[np.complex64]:
-    """Return the response of the two filters, up to half the sample rate."""
-    back = np.exp(-2j * np.pi * np.arange(FFT_FRAMES // 2 + 1) / FFT_FRAMES)  # a delay of one frame
+def _k_weighting(size: int = FFT_FRAMES) -> npt.NDArray[np.complex64]:
+    """Return the response of the two filters, from 0 to half the sample rate, for a transform of `size`."""
+    back = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)  # a delay of one frame
     response = np.ones_like(back)
     for numerator, denominator in K_WEIGHTING:
         response *= np.polyval(numerator[::-1], back) / np.polyval(denominator[::-1], back)
@@ -193,6 +225,8 @@ def _k_weighting() -> npt.NDArray[np.complex64]:
     return weights
 
 
-def _lufs(mean_squares: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    levels: npt.NDArray[np.float64] = OFFSET_LU + 10 * np.log10(np.maximum(mean_squares, 1e-20))
-    return levels
+@functools.cache
+def _step_weights() -> npt.NDArray[np.float32]:
+    """Return by what the power spectrum of a step, of positive and negative frequencies, is to be multiplied."""
+    half = np.abs(_k_weighting(STEP_FRAMES)) ** 2 / STEP_FRAMES**2
+    return np.concatenate((half, half[-2:0:-1]))

@@ -239,8 +239,8 @@ class Piece:
     """Audio ready to mix: cut at its cue points and levelled. Compared by identity.
 
     `key` names the spool entry (or the built-in seed) that it was made from; `parts` are the (first, end) frames of it
-    that are left, () for all. For VLC's own list it is a file: `path`, which is `temporary` where it is nobody else's;
-    then there may be no `samples`.
+    that are left, () for all; `powers` those of `metering.step_powers`, None where they are not known. For VLC's own
+    list it is a file: `path`, which is `temporary` where it is nobody else's; then there may be no `samples`.
     """
 
     samples: Samples | Packed
@@ -249,6 +249,7 @@ class Piece:
     info: SegmentInfo | None = None
     growth: Growth | None = None
     parts: tuple[tuple[int, int], ...] = ()
+    powers: npt.NDArray[np.float64] | None = None
     path: Path | None = None
     temporary: bool = False
 

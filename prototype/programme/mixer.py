@@ -19,7 +19,7 @@ import numpy as np
 
 from music.metering import Meter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
-from programme.crossfade import Crossfade, Handover, Overlap, Ramp, frames_to_phrase, moving_frames, natural_frames
+from programme.crossfade import Crossfade, Handover, Law, Overlap, Ramp, frames_to_phrase, law_for, natural_frames
 from programme.programme import Dropped, Event, Left, MixerSnapshot, PlayingView, Started, Stock, Unwanted
 from programme.underlay import Underlay
 from programme.voice import Voice, frames_of
@@ -259,10 +259,8 @@ class Mixer:
         if current and not (self._resting or self._wanted) and (join := self._join(current)):
             return join
         following = None if self._resting else self._stock.first()
-        longest_frames = (
-            self._crossfade_frames if self._begun else min(self._crossfade_frames, self._frames(SKIP_FADE_S))
-        )
-        arriving_frames = natural_frames(longest_frames, following)
+        longest_frames = self._crossfade_frames if self._begun else self._frames(SKIP_FADE_S)
+        arriving_frames = natural_frames(min(longest_frames, self._crossfade_frames), following)
         if current is None or remaining is None:
             return _Plan(following, arriving_frames, 0) if following else None
         fade_frames = natural_frames(arriving_frames, current)
@@ -311,22 +309,23 @@ class Mixer:
 
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""
-        asked = plan.following in self._stock.again
+        self._incoming = Voice(plan.following, self._bed, asked=plan.following in self._stock.again)
         if plan.following:
             self._stock.take(plan.following)
             self._events.append(Started(plan.following))
             self._begun = True
-        self._incoming = Voice(plan.following, self._bed, asked=asked)
         if plan.joins:
+            self._incoming.gain = self._voice.gain
             self._fade = Handover(plan.fade_frames) if plan.fade_frames else None
             self._voice = self._voice if self._fade else self._incoming
             return
-        frames = moving = max(1, plan.fade_frames)
-        peaks = self._voice.peak(frames), self._incoming.peak(frames)
+        frames = max(1, plan.fade_frames)
+        peaks, law = (self._voice.peak(frames), self._incoming.peak(frames)), Law(frames)
         if (piece := self._voice.piece) and plan.following:
-            overlap = Overlap(piece, self._voice.position_frames, plan.following, frames, peaks)
-            moving = moving_frames(overlap, self._rate_hz)
-        self._fade = Crossfade(frames, peaks, moving)
+            overlap = Overlap(piece, self._voice.position_frames, plan.following, frames, peaks, self._voice.heard)
+            law, self._incoming.heard = law_for(overlap, self._rate_hz)
+            self._incoming.gain = 10 ** (law.level_db / 20)
+        self._fade = Crossfade(frames, peaks, law)
         self._wanted = self._wanted[1:] if plan.following else []
 
     # -- commands as they take effect: the reading thread --------------------------------------------------
@@ -377,7 +376,7 @@ class Mixer:
         fade = self._fade
         if not isinstance(fade, Crossfade) or fade.length_frames - fade.position_frames <= fade_frames:
             return False
-        self._fade = Crossfade(fade_frames, fade.peaks, fade_frames, fade.angle)
+        self._fade = fade.hastened(fade_frames)
         return True
 
     def _want(self, fade_frames: int) -> None:

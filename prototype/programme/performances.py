@@ -19,7 +19,7 @@ from base.errors import CorruptSegment
 from base.workers import Clock, Later, at_once, within
 from music import audio_files
 from music.analysis import gain_db
-from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, highest_dbfs
+from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, gated_lufs, highest_dbfs
 from music.packed import Packed
 from music.segment import (
     AT_ONCE,
@@ -212,10 +212,12 @@ class BuiltinSupply:
             peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
             meter.feed(stretch)
         peak_dbfs = highest_dbfs(np.concatenate(peaks))
-        info = self._info(recipe, self._seed, made, meter.integrated_lufs(), peak_dbfs)
+        powers = meter.powers()
+        info = self._info(recipe, self._seed, made, float(gated_lufs(powers)), peak_dbfs)
         samples.gain = 10 ** (self._gain_db(info.analysis) / 20)
         process.give_back()
-        self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info))
+        powers *= samples.gain**2
+        self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
 
     def _grow(
         self,

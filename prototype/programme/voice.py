@@ -13,11 +13,16 @@ def frames_of(bed: Endless, n_frames: int) -> Samples:
 
 
 class Voice:
-    """A piece, or the bed where `piece` is None, and how far it has been read."""
+    """A piece, or the bed where `piece` is None, and how far it has been read.
+
+    `gain` is at most 1; `heard` are the powers of what is heard meanwhile, None where they are not known.
+    """
 
     def __init__(self, piece: Piece | None, bed: Endless, *, asked: bool = False) -> None:
         self.piece = piece
         self.asked = asked
+        self.gain = 1.0
+        self.heard = piece.powers if piece else None
         self.position_frames = 0
         self._bed = bed
 
@@ -36,7 +41,7 @@ class Voice:
         if not self.piece:
             return self._bed.peak
         ahead = self.piece.samples[self.position_frames : self.position_frames + n_frames]
-        return float(np.abs(ahead).max(initial=0.0))
+        return self.gain * float(np.abs(ahead).max(initial=0.0))
 
     def take(self, n_frames: int) -> Samples:
         """Read on."""
@@ -44,4 +49,5 @@ class Voice:
         self.position_frames += n_frames
         if not self.piece:
             return frames_of(self._bed, n_frames)
-        return self.piece.samples[begin : self.position_frames]
+        samples = self.piece.samples[begin : self.position_frames]
+        return samples if self.gain == 1.0 else samples * np.float32(self.gain)

@@ -112,7 +112,9 @@ def programme_rows(_size: Size) -> Iterator[Row]:
         yield Row(what, "file by file", f"{theirs:.2f} LU")
         met = _met(aim, levelled <= 1)
         yield Row(what, "stream, each piece by itself", f"{levelled:.2f} LU", _ratio(levelled, theirs), aim, met)
-        yield Row(what, "stream, each with its overlaps", f"{mixed:.2f} LU", _ratio(mixed, theirs))
+        yield Row(
+            what, "stream, each with its overlaps", f"{mixed:.2f} LU", _ratio(mixed, theirs), aim, _met(aim, mixed <= 1)
+        )
     yield Row("peak of the programme", "stream", f"{ours.peak_dbfs:.2f} dBFS", "", "<= -1", ours.peak_dbfs <= -0.999)
 
 

@@ -67,6 +67,22 @@ def test_a_chain_is_the_piece_itself(fade_s: float, source: Source) -> None:
     assert started == [f"a{number}.wav" for number in range(PARTS)]
 
 
+def test_one_gain_holds_for_a_piece_and_all_that_continues_it() -> None:
+    """Where the beginning was lowered for what it met, what is joined to it is as low: no step at the join."""
+    powers = np.full(100, 0.02)
+    loud = Piece(10 * whole()[: 10 * RATE_HZ], Source.FRESH, "before", powers=100 * powers)
+    target = Mixer(QuietBed(), crossfade_s=1.2, rate_hz=RATE_HZ)
+    target.offer(loud)
+    target.offer(replace(part(0), powers=powers[:40]))
+    target.offer(replace(part(1), powers=powers[:40]))
+    out = target.read(14 * RATE_HZ)
+    begin = len(loud.samples) - round(1.2 * RATE_HZ)
+    heard, own = out[begin + 2 * RATE_HZ : begin + 5 * RATE_HZ], whole()[2 * RATE_HZ : 5 * RATE_HZ]
+    gain = float(heard[0, 0] / own[0, 0])
+    assert gain < 0.95
+    assert np.allclose(heard, gain * own, atol=1e-6)
+
+
 def test_what_continues_the_piece_goes_before_what_was_there_first() -> None:
     """The beginning of the next piece waits; so does a library that should go first to spread what is fresh."""
     target = programme()

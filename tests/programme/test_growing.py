@@ -12,6 +12,7 @@ import pytest
 from doubles.simulated_time import FakeClock
 from doubles.sounds import QuietBed, performed, tone
 from music import audio_files
+from music.metering import step_powers
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source, begins_at_once
 from music.stations import Mood, Station
 from programme.mixer import Mixer
@@ -105,6 +106,7 @@ def test_the_next_piece_is_made_whole() -> None:
     target.step()
     assert (second := target.next()) is not None
     assert second.growth is None
+    assert second.powers == pytest.approx(step_powers(second.samples[:]), rel=0.01)
 
 
 def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from doubles.sounds import QuietBed, info, piece, tone
 from music.segment import SAMPLE_RATE_HZ, Piece, Recipe, Samples, Source
-from programme.crossfade import PEAK_LIMIT, Overlap, angles, gains, moving_frames
+from programme.crossfade import PEAK_LIMIT, Overlap, angles, gains, law_for
 from programme.mixer import Mixer
 from programme.programme import Dropped, Started
 
@@ -293,8 +293,10 @@ def test_rests_of_both_pieces_leave_the_fade_plain() -> None:
     """Where nothing can be won, or nothing is to be won, the gains move all the time; so they do for a skip."""
     steady, silent = short(8, key="steady"), resting(8, 0, 8, "silent")
     for going, coming in ((steady, steady), (silent, silent)):
-        assert moving_frames(Overlap(going, 6000, coming, 2000, (0.1, 0.1)), RATE_HZ) == 2000
-    assert moving_frames(Overlap(resting(8, 8, 0, "soft", -40), 3000, silent, 500, (0.1, 0.1)), RATE_HZ) == 500
+        assert law_for(Overlap(going, 6000, coming, 2000, (0.1, 0.1)), RATE_HZ)[0].moving_frames == 2000
+    assert (
+        law_for(Overlap(resting(8, 8, 0, "soft", -40), 3000, silent, 500, (0.1, 0.1)), RATE_HZ)[0].moving_frames == 500
+    )
 
 
 @pytest.mark.parametrize(
@@ -307,7 +309,7 @@ def test_rests_of_both_pieces_leave_the_fade_plain() -> None:
 )
 def test_a_rest_is_seen_beyond_the_overlap(going: Piece, coming: Piece) -> None:
     """A rest that lies in the overlap for 0.15 s only is a long one all the same, and is shortened."""
-    assert moving_frames(Overlap(going, 6000, coming, 2000, (0.1, 0.1)), RATE_HZ) == 500
+    assert law_for(Overlap(going, 6000, coming, 2000, (0.1, 0.1)), RATE_HZ)[0].moving_frames == 500
 
 
 @given(st.integers(1, 3000), st.floats(0.01, 1.0), st.floats(0.0, 1.5))
