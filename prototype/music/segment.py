@@ -206,6 +206,8 @@ def _field(name: str, kinds: tuple[type, ...], value: Any) -> Any:
         return None
     if is_dataclass(kinds[0]):
         return checked(kinds[0], value)
+    if kinds[0] is bool and isinstance(value, bool):
+        return value
     if kinds[0] is str and isinstance(value, str):
         value.encode()  # a lone surrogate can be neither shown nor written
         return value

@@ -23,7 +23,7 @@ crossfaded; what rotates is the caption, the leading instrument and the texture.
 
 The longest prompt a station can make must stay below 512 characters, the limit of ACE-Step's text encoder.
 
-What the listener wants to hear now: the station, and how far its rotation has come.
+What the listener wants to hear now: the station, how far its rotation has come, and what of it is liked (`taste`).
 
 Threads: any; `_lock` guards every field.
 """
@@ -31,6 +31,8 @@ Threads: any; `_lock` guards every field.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import re
 import threading
 import tomllib
@@ -43,20 +45,28 @@ from base.errors import ConfigError
 from base.texts import LONGEST_PROMPT
 from music.continuing import Continuing
 from music.segment import Recipe, SegmentInfo
+from music.taste import KINDS, Taste
 
 
 class Mood:
     """The present station. `token` changes with it, so that work begun for an earlier mood can be told apart.
 
-    `continuing` says which of its pieces go on.
+    `continuing` says which of its pieces go on, `taste` what the listener likes.
     """
 
     def __init__(
-        self, station: Station, index: int = 0, *, asked_for: bool = False, continuing: Continuing | None = None
+        self,
+        station: Station,
+        index: int = 0,
+        *,
+        asked_for: bool = False,
+        continuing: Continuing | None = None,
+        taste: Taste | None = None,
     ) -> None:
         self.continuing = continuing or Continuing()
+        self.taste = taste or Taste()
         self._lock = threading.Lock()
-        self._station = station
+        self._station = self._rotation = station
         self._index = index
         self._token = 0
         self._asked_for = asked_for
@@ -88,11 +98,20 @@ class Mood:
             self._asked_for = True
             return True
 
+    @property
+    def rotation(self) -> Station:
+        """The present station, with what is liked more often in its lists."""
+        return self.station.liked(self.taste)
+
     def next_recipe(self, duration_s: float) -> Recipe:
-        """Return the next recipe of the rotation."""
+        """Return the next recipe of the rotation; where opinions have changed it, not with the same caption again."""
         with self._lock:
-            self._index += 1
-            return self._station.recipe(self._index, duration_s)
+            before, self._rotation = self._rotation, self._station.liked(self.taste)
+            last, self._index = before.words(self._index)[0], self._index + 1
+            if not before == self._rotation == self._station and len(set(self._station.captions)) > 1:
+                while self._rotation.words(self._index)[0] == last:
+                    self._index += 1
+            return self._rotation.recipe(self._index, duration_s)
 
     def matches(self, info: SegmentInfo | None) -> bool:
         """Return whether a segment was made for the present mood."""
@@ -146,15 +165,35 @@ class Station:
         """Return what the station is like, in a few words: in English the first caption where nothing is written."""
         return (self.about_ja if language == "ja" else "") or self.about_en or (*self.captions, "")[0]
 
+    def choices(self, prompt: str) -> dict[str, str]:
+        """Return the caption, instrument and texture that a prompt was made of, by kind; none that is not ours."""
+        found, rest = {}, prompt.removesuffix(self._ending)
+        for kind, words in (("texture", self.textures), ("instrument", self.instruments)):
+            if word := max((word for word in words if rest.endswith(f", {word}")), key=len, default=""):
+                found[kind], rest = word, rest.removesuffix(f", {word}")
+        return found | ({"caption": rest} if rest in self.captions else {})
+
+    def makes(self, prompt: str) -> bool:
+        """Return whether it is one of this station's prompts."""
+        return self.choices(prompt).keys() == {kind for kind in KINDS if getattr(self, f"{kind}s")}
+
     def piece_name(self, prompt: str, language: str) -> str:
         """Return what tells a piece from its neighbours: instrument and texture, or the prompt if it has none."""
-        rest, names = prompt.removesuffix(", instrumental"), []
-        for words, words_ja in ((self.textures, self.textures_ja), (self.instruments, self.instruments_ja)):
-            index = next((index for index, word in enumerate(words) if rest.endswith(f", {word}")), None)
-            if index is not None:
-                names.append(words_ja[index] if language == "ja" and words_ja else words[index])
-                rest = rest.removesuffix(f", {words[index]}")
-        return " · ".join(reversed(names)) or prompt
+        found = self.choices(prompt)
+        names = [self.name(kind, found[kind], language) for kind in ("instrument", "texture") if kind in found]
+        return " · ".join(names) or prompt
+
+    def name(self, kind: str, word: str, language: str) -> str:
+        """Return what a language calls one of the choices; of a caption, the beginning that says most."""
+        if kind == "caption":
+            return word.partition(",")[0]
+        names = getattr(self, f"{kind}s_ja") if language == "ja" else ()
+        return str(names[getattr(self, f"{kind}s").index(word)]) if names else word
+
+    def liked(self, taste: Taste) -> Station:
+        """Return the station that asks for what is liked more often, and for what is disliked less."""
+        lists = {f"{kind}s": taste.rotation(self.key, kind, getattr(self, f"{kind}s")) for kind in KINDS}
+        return dataclasses.replace(self, **lists)  # type: ignore[arg-type]  # each is a tuple of texts
 
     @property
     def variations(self) -> int:
@@ -168,25 +207,30 @@ class Station:
         """
         return Recipe(
             station=self.key,
-            prompt=self._prompt(index),
+            prompt=", ".join(filter(None, self.words(index))) + self._ending,
             duration_s=duration_s,
             bpm=self.bpm,
             key_scale=self.key_scales[index // SEGMENTS_PER_KEY % len(self.key_scales)] if self.key_scales else "",
             time_signature=self.time_signature,
         )
 
-    def _prompt(self, index: int) -> str:
-        # A mixed-radix number whose higher digits are shifted by the lower ones: still one-to-one (fix the lower
-        # digits, and the shift is a constant), yet all digits move at every step.
-        instruments, textures = self.instruments or ("",), self.textures or ("",)
-        rest, first = divmod(index, len(instruments))
-        rest_of_rest, second = divmod(rest, len(textures))
-        parts = (
-            self.captions[(rest_of_rest + second + first) % len(self.captions)],
-            instruments[first],
-            textures[(second + first) % len(textures)],
-        )
-        return ", ".join(part for part in parts if part) + ("" if self.key == CUSTOM_KEY else ", instrumental")
+    def words(self, index: int) -> tuple[str, str, str]:
+        """Return caption, instrument and texture of the `index`-th segment, "" where the station has none.
+
+        All lists move on by one at each step, a list by more when those before it have come round: by just as much as
+        makes the combinations of all a single cycle.
+        """
+        chosen, period = [], 1
+        for words in (self.instruments or ("",), self.textures or ("",), self.captions):
+            more = next(step for step in itertools.count() if math.gcd(period + step, len(words)) == 1)
+            chosen.append(words[(index + more * (index // period)) % len(words)])
+            period *= len(words)
+        instrument, texture, caption = chosen
+        return caption, instrument, texture
+
+    @property
+    def _ending(self) -> str:
+        return "" if self.key == CUSTOM_KEY else ", instrumental"
 
     @property
     def longest_prompt_chars(self) -> int:
