@@ -118,7 +118,8 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
 
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing and return the exit code, None when nothing was."""
-    modes = (settings.check, settings.render, settings.list_stations, settings.library, settings.export, settings.serve)
+    listed = settings.list_stations or settings.library or settings.forget_taste
+    modes = (settings.check, settings.render, settings.export, settings.serve, listed)
     if settings.ctl:
         from modes import control
 
@@ -143,11 +144,15 @@ def beside_playing(settings: Settings) -> int | None:
 
         return serve.serve(settings)
     from modes import listing
+
+    if settings.forget_taste:
+        return listing.forget(settings.spool_dir, settings.language)
     from music.stations import load_stations
 
+    stations = load_stations(settings.stations_file or "")
     if settings.list_stations:
-        return listing.list_stations(load_stations(settings.stations_file or ""), settings.language)
-    return listing.list_library(settings.spool_dir, settings.language)
+        return listing.list_stations(stations, settings.language)
+    return listing.list_library(settings.spool_dir, stations, settings.language)
 
 
 def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:

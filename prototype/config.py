@@ -167,6 +167,8 @@ class Settings:
 
     list_stations: bool = setting(YES_NO, "false", MODES, "list the stations", env="")
     library: bool = setting(YES_NO, "false", MODES, "list the segments you liked, with all that repeats them", env="")
+    forget_taste: bool = setting(
+        YES_NO, "false", MODES, "forget what your likes and dislikes ask for more and less often", env="")
     play_library: bool = setting(YES_NO, "false", MODES, "play what you liked; needs no server", env="")
     check: bool = setting(YES_NO, "false", MODES, "examine settings, sound and server, and say what to do", env="")
     render: tuple[Path, ...] = setting(
@@ -351,7 +353,7 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
 
 def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
     faults = []
-    beside = ("list_stations", "library", "play_library", "check", "render", "export", "serve", "ctl")
+    beside = ("list_stations", "library", "forget_taste", "play_library", "check", "render", "export", "serve", "ctl")
     modes = [name for name in beside if values.get(name)]
     if "ctl" in given and not values.get("ctl"):
         faults.append("--ctl: needs a command; give one such as --ctl next, or --ctl help for all of them")

@@ -97,7 +97,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "announce": "off",
         "output": None,
         "stats_json": None,
-        **dict.fromkeys(("list_stations", "library", "play_library", "check", "serve"), False),
+        **dict.fromkeys(("list_stations", "library", "forget_taste", "play_library", "check", "serve"), False),
     }
     settings = load()
     assert settings == Settings()

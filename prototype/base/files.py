@@ -42,10 +42,13 @@ def own_target(path: Path) -> Path:
     return path
 
 
-def read_safely(path: Path) -> str:
-    """Return the text of a small file; a FIFO in its place is not waited for. Raises OSError and ValueError."""
+def read_safely(path: Path, longest: int = -1) -> str:
+    """Return the text of a small file, of a `longest` one its beginning; a FIFO in its place is not waited for.
+
+    Raises OSError and ValueError.
+    """
     with os.fdopen(open_safely(path, os.O_RDONLY), encoding="utf-8") as file:
-        return file.read()
+        return file.read(longest)
 
 
 def replace_safely(path: Path, text: str) -> None:

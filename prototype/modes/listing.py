@@ -1,6 +1,7 @@
-"""`--list-stations` and `--library`: what can be played, and what was liked, with all that repeats it.
+"""`--list-stations`, `--library`, `--forget-taste`: what can be played, what was liked, and what that steers.
 
-Both only read. The library is read from the disk, without the spool's lock: a player may be running.
+The first two only read. The library is read from the disk, without the spool's lock: a player may be running. What
+likes and dislikes ask for is forgotten with it: a player would write it anew.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from base.texts import text
 from music.decoding import decode
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import Station
+from music.taste import EVEN, KINDS, Taste, can_lean
 from screen.plain_lines import FAINT, Lines, column, harmless
-from spool.folders import KEPT, Files
+from spool.folders import KEPT, Files, FolderLock
 from spool.shelves import Entry, scan
+from spool.state_files import forget_taste, read_taste
 
 EXIT_WELL: Final = 0
 EXIT_UNREADABLE: Final = 1
@@ -52,8 +55,11 @@ def list_stations(stations: Sequence[Station], language: str, *, stream: TextIO 
     return EXIT_WELL
 
 
-def list_library(spool_dir: Path, language: str, *, stream: TextIO | None = None) -> int:
-    """Print every liked piece with all that is known of it, latest first; return the exit code."""
+def list_library(spool_dir: Path, stations: Sequence[Station], language: str, *, stream: TextIO | None = None) -> int:
+    """Print every liked piece with all that is known of it, latest first, and what is liked of each station.
+
+    Returns the exit code.
+    """
     lines, folder = Lines(stream or sys.stdout), spool_dir / KEPT
     try:
         entries = sorted(liked(spool_dir), key=_made_at, reverse=True)
@@ -70,7 +76,76 @@ def list_library(spool_dir: Path, language: str, *, stream: TextIO | None = None
         lines.say(text(language, "library.count", count=len(entries), folder=harmless(folder)))
     else:
         lines.say(text(language, "library.empty"))
+    _say_taste(lines, spool_dir, stations, language)
     return EXIT_WELL
+
+
+def _say_taste(lines: Lines, spool_dir: Path, stations: Sequence[Station], language: str) -> None:
+    """Print what comes more and less often in each station, most so first."""
+    try:
+        taste = Taste(read_taste(spool_dir))
+    except (OSError, ValueError):
+        lines.say(text(language, "taste.unlisted"))
+        return
+    labels = column([text(language, f"ui.library.{name}") for name in ("more", "less")])
+    said = False
+    for station in stations:
+        leanings = _leanings(station, taste)
+        if any(leanings):
+            lines.say()
+            lines.say(Text(harmless(station.title(language)), "bold"))
+        for label, choices in zip(labels, leanings, strict=True):
+            if choices:
+                names = ", ".join(station.name(kind, word, language) for kind, word in choices)
+                lines.hang(Text.assemble("  ", (label, FAINT), "  "), harmless(names))
+                said = True
+    if said:
+        lines.say()
+        lines.say(text(language, "taste.hint"))
+
+
+def _leanings(station: Station, taste: Taste) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return which (kind, choice) of a station come more often than they would, and which less."""
+    lists = {kind: words for kind in KINDS if can_lean(kind, words := getattr(station, f"{kind}s"))}
+    turns = {(kind, word): n for (kind, word), n in taste.turns(station.key).items() if word in lists.get(kind, ())}
+    ours = sorted(turns, key=turns.__getitem__)
+    return [one for one in reversed(ours) if turns[one] > EVEN], [one for one in ours if turns[one] < EVEN]
+
+
+def forget(spool_dir: Path, language: str, *, stream: TextIO | None = None) -> int:
+    """Forget what was liked and disliked, but not the liked pieces; say what, and return the exit code.
+
+    Raises SpoolBusy while a player is running.
+    """
+    lines = Lines(stream or sys.stdout)
+    lock = FolderLock(spool_dir)
+    try:
+        lock.take()
+        said = _forget(spool_dir, language)
+    except FileNotFoundError:
+        said = text(language, "taste.nothing")
+    except OSError as error:
+        lines.say(text(language, "library.unreadable", folder=harmless(spool_dir), reason=error.strerror or error))
+        return EXIT_UNREADABLE
+    finally:
+        lock.release()
+    lines.say(said)
+    return EXIT_WELL
+
+
+def _forget(spool_dir: Path, language: str) -> str:
+    """Forget it, and return a sentence that says what."""
+    try:
+        opinions = read_taste(spool_dir)
+    except ValueError:
+        forget_taste(spool_dir)
+        return text(language, "taste.forgotten_unread")
+    forget_taste(spool_dir)
+    if not opinions:
+        return text(language, "taste.nothing")
+    likes = sum(opinion.liked for opinion in opinions)
+    told = {"likes": likes, "dislikes": len(opinions) - likes, "stations": len({one.station for one in opinions})}
+    return text(language, "taste.forgotten", folder=harmless(spool_dir / KEPT), **told)
 
 
 def liked(spool_dir: Path) -> list[Entry]:

@@ -108,9 +108,14 @@ class Taste:
         """
         known = self.turns(station)
         turns = [known.get((kind, word), EVEN) for word in words]
-        if len(set(turns)) < 2 or (kind == "caption" and len(words) == 2):
+        if len(set(turns)) < 2 or not can_lean(kind, words):
             return tuple(words)
         return tuple(words[choice] for choice in spread(turns, random.Random(repr((kind, words)))))
+
+
+def can_lean(kind: str, words: Sequence[str]) -> bool:
+    """Return whether one choice of a list can come more often than another: of two captions none can."""
+    return len(words) > (2 if kind == "caption" else 1)
 
 
 def spread(turns: Sequence[int], rng: random.Random) -> list[int]:

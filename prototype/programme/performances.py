@@ -64,14 +64,16 @@ class Openings:
         self._version = version
         self._later = later
 
-    def load(self, station: Station) -> tuple[int, Samples] | None:
-        """Return the seed and the first frames of a piece for `station`."""
+    def load(self, station: Station) -> tuple[Recipe, int, Samples] | None:
+        """Return recipe, seed and first frames of a piece of `station`, chosen by what was liked when it was made."""
         try:
             info = audio_files.read_info(self._path) if self._path else None
             if self._path is None or info is None or info.engine != self._version:
                 return None
-            seed = int(info.seed)
-            return (seed, audio_files.read(self._path)) if info.recipe == _recipe(station, seed) else None
+            seed, prompt = int(info.seed), info.recipe.prompt
+            if info.recipe != replace(_recipe(station, seed), prompt=prompt) or not station.makes(prompt):
+                return None
+            return info.recipe, seed, audio_files.read(self._path)
         except (OSError, ValueError, CorruptSegment):
             return None
 
@@ -184,8 +186,8 @@ class BuiltinSupply:
         openings = self._openings if first and self._begun_mood is None else None
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
-        self._seed = known[0] if known else _at_once(self._seed + 1) if new else self._seed + 1
-        recipe = _recipe(self._mood.station, self._seed)
+        self._seed = known[1] if known else _at_once(self._seed + 1) if new else self._seed + 1
+        recipe = known[0] if known else _recipe(self._mood.rotation, self._seed)
         if new and not self._growing:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
         performance = self._begin(recipe, self._seed)
@@ -193,7 +195,7 @@ class BuiltinSupply:
         if first:
             self._grow(
                 self._info(recipe, self._seed, performance.frames, performance.loudness_lufs, performance.peak_dbfs),
-                performance, known[1] if known else None,
+                performance, known[2] if known else None,
                 lambda piece: self._hand_over(token, piece), lambda: self._is_over(token),
             )  # fmt: skip
             if openings:
@@ -258,7 +260,7 @@ class BuiltinSupply:
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
         seed = _at_once(self._seed * 48271 % 999_983)
-        recipe = _recipe(self._mood.station, seed)
+        recipe = _recipe(self._mood.rotation, seed)
         performance = self._begin(recipe, seed)
         stretches: list[Samples] = []
         while sum(map(len, stretches)) < performance.opening_frames:

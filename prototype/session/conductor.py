@@ -12,6 +12,7 @@ from typing import Final
 
 from music.segment import Growth, Piece, Source
 from music.stations import Station, custom
+from music.taste import Opinion
 from programme.history import Heard
 from screen import controls
 from screen.controls import Act
@@ -248,14 +249,32 @@ class Conductor:
             self._kept_when_grown.discard(key)
             if self._spool.unkeep(key):
                 return Answer("like.own", False)
-            self._undo.append(lambda: self._kept(self._spool.keep(key), piece))
+            self._note(piece, None, lambda: self._kept(self._spool.keep(key), piece))
             return self._say("like.taken_back")
-        self._undo.append(lambda: self._unlike(key))
+        self._note(piece, True, lambda: self._unlike(key))
         if (growth := piece.growth) and not growth.ended.is_set():
             self._kept_when_grown.add(key)
             self._later(f"like {key}", lambda: self._keep_grown(piece, growth))
             return Answer("like.kept", fields=(("seed", piece.info.seed if piece.info else "?"),))
         return self._keep(piece)
+
+    def _note(self, piece: Piece, liked: bool | None, undo: Callable[[], Answer]) -> None:
+        """Note what the listener thinks of a piece, None: nothing any more; with `undo` that is taken back too."""
+        info = piece.info
+        station = self._stations.get(info.recipe.station) if info else None
+        if info is None or station is None:
+            self._undo.append(undo)
+            return
+        opinion = None
+        if liked is not None:
+            opinion = Opinion(info.segment_id, station.key, liked, **station.choices(info.recipe.prompt))
+        forget = self._mood.taste.note(info.segment_id, opinion)
+
+        def take_back() -> Answer:
+            forget()
+            return undo()
+
+        self._undo.append(take_back)
 
     def _keep_grown(self, piece: Piece, growth: Growth) -> None:
         """Keep a piece when it is made, unless that was taken back meanwhile. Threads: one that may wait."""
@@ -298,7 +317,7 @@ class Conductor:
         if key not in self._disliked:
             entry = self._spool.get(key)
             shelf = PLAYED if entry is None or entry.shelf == READY else entry.shelf
-            self._undo.append(lambda: self._forgive(key, shelf))
+            self._note(piece, False, lambda: self._forgive(key, shelf))
             self._disliked.add(key)
             self._spool.discard(key, "disliked")
         return self._say("like.never_again")

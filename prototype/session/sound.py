@@ -34,6 +34,7 @@ from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplie
 from session.ambience import Ambience
 from session.opening import Opening
 from spool.spool import Spool
+from spool.state_files import TasteFile
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Sound:
         asked_for = bool(settings.given & {"station", "prompt"})
         continuing = Continuing(settings.continuing == "on", possible=settings.player == "stream")
         self.mood = Mood(station, rng.randrange(station.variations), asked_for=asked_for, continuing=continuing)
+        self._taste_file = TasteFile(settings.spool_dir, self.mood.taste, self.notices, self.later)
         self.spool = spool or Spool(
             settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock, station=station.key
         )
@@ -181,6 +183,7 @@ class Sound:
         """End the sound and give the spool free; within DISK_END_S for what is still to be written."""
         self.stop_event.set()
         ends_at = self.clock.now() + DISK_END_S
+        self._taste_file.finish()
         self.player.close()
         self.spool.close()
         if self._recording is not None:

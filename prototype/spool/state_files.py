@@ -1,8 +1,7 @@
-"""The ids of the jobs at the server, kept in a small file, so that the next run of the program finds them again.
+"""What a session leaves to the next, and `--serve` to the player, in small files. Losing one stops nothing.
 
-Without it, a program that is restarted (or killed) would queue its first job behind its own forgotten ones.
-
-What a session leaves to the next, and `--serve` to the player. Losing it is no harm, so no failure is reported.
+The ids of the jobs at the server: without them, a program that is restarted (or killed) would queue its first job
+behind its own forgotten ones. The volume, the ambience. What the listener likes.
 """
 
 from __future__ import annotations
@@ -16,16 +15,26 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from base.files import open_safely, read_safely, replace_safely
-from base.workers import Later, at_once
+from base.notices import Notices
+from base.workers import Later, at_once, within
 from music.segment import Recipe, checked
+from music.taste import Opinion, Taste
 
 log = logging.getLogger(__name__)
 
 Known = list[tuple[str, Recipe]]
+
+
+def _found(path: Path) -> Any:
+    """Return what a JSON file of ours says. Raises OSError, and ValueError where it is none."""
+    try:
+        return json.loads(read_safely(path, LONGEST))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 class JobsFile:
@@ -56,7 +65,7 @@ class JobsFile:
     def _read(self) -> dict[str, Known]:
         known: dict[str, Known] = {}
         try:
-            for row in json.loads(read_safely(self._path))["jobs"] if self._path else ():
+            for row in _found(self._path)["jobs"] if self._path else ():
                 jobs = known.setdefault(row["url"], [])
                 jobs.append((str(row["task_id"]), checked(Recipe, row["recipe"])))
         except FileNotFoundError:
@@ -80,17 +89,19 @@ class JobsFile:
 
 
 FILE: Final = "remembered.json"
+TASTE_FILE: Final = "taste.json"
+TASTE_ASIDE: Final = "taste.unreadable.json"
+TASTE_VERSION: Final = 1
+HANGS_S: Final = 1.0
 KEEPER_FILE: Final = "server-{port}.lock"
 MOST_BYTES: Final = 4096
+LONGEST: Final = 4 * 2**20
 
 
 def load_remembered(folder: Path) -> dict[str, int | str]:
     """Return the last `volume` and `ambience_volume` in percent and `ambience`; whichever can be used."""
     try:
-        text = read_safely(folder / FILE)
-        import json  # slow to import: not before the first sound, where there is no such file
-
-        found = json.loads(text)
+        found = _found(folder / FILE)
     except (OSError, ValueError):
         return {}
     found = found if isinstance(found, dict) else {}
@@ -101,10 +112,78 @@ def load_remembered(folder: Path) -> dict[str, int | str]:
 
 def remember(folder: Path, **values: int | str) -> None:
     """Replace some of what `load_remembered` returns, atomically. Threads: one."""
-    import json
-
     with contextlib.suppress(OSError):
         replace_safely(folder / FILE, json.dumps(load_remembered(folder) | values))
+
+
+class TasteFile:
+    """Fills a taste with what the last session left, and keeps it for the next.
+
+    A file that cannot be read is put aside, and said. What a disk refuses lasts for this session; one that hangs at
+    the start is read when it answers. `later` has it written by somebody who may wait for the disk.
+    Threads: any; `_lock` guards the file and the other fields.
+    """
+
+    def __init__(self, folder: Path, taste: Taste, notices: Notices, later: Later = at_once) -> None:
+        self._folder = folder
+        self._taste = taste
+        self._notices = notices
+        self._later = later
+        self._lock = threading.Lock()
+        self._unwritten = False
+        taste.changed = self._save
+        within(HANGS_S, self._load, None)
+
+    def finish(self) -> None:
+        """Try once more to write what the disk refused."""
+        if self._unwritten:
+            self._save()
+
+    def _save(self) -> None:
+        self._unwritten = True
+        self._later("taste", self._write)
+
+    def _load(self) -> None:
+        with self._lock:
+            path, aside = self._folder / TASTE_FILE, self._folder / TASTE_ASIDE
+            try:
+                self._taste.fill(read_taste(self._folder))
+            except (OSError, ValueError) as error:
+                log.info("%s cannot be read: %s", path, error)
+                with contextlib.suppress(OSError):
+                    path.replace(aside)
+                self._notices.say("taste.unreadable", "warning", path=str(aside))
+
+    def _write(self) -> None:
+        with self._lock:  # the file was read before
+            self._unwritten = False
+            rows = [asdict(opinion) for opinion in self._taste.opinions]
+            try:
+                replace_safely(self._folder / TASTE_FILE, json.dumps({"version": TASTE_VERSION, "opinions": rows}))
+            except OSError as error:
+                self._unwritten = True
+                log.info("likes and dislikes cannot be remembered: %s", error)
+
+
+def read_taste(folder: Path) -> list[Opinion]:
+    """Return the opinions that were kept, oldest first; none where there is no file.
+
+    Raises OSError, and ValueError where it is none of ours, or of a later version.
+    """
+    try:
+        found = _found(folder / TASTE_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    ours = isinstance(found, dict) and found.get("version") == TASTE_VERSION
+    if not ours or not isinstance(found.get("opinions"), list):
+        raise ValueError(f"no opinions of version {TASTE_VERSION}")
+    return [checked(Opinion, row) for row in found["opinions"]]
+
+
+def forget_taste(folder: Path) -> None:
+    """Delete the opinions that were kept, and what was put aside; the spool is locked by the caller. Raises OSError."""
+    for name in (TASTE_FILE, TASTE_ASIDE):
+        (folder / name).unlink(missing_ok=True)
 
 
 class KeeperFile:

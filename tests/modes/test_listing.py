@@ -20,16 +20,19 @@ import app
 import config
 from base.errors import StartupError
 from base.notices import Notices
+from base.texts import text
 from base.workers import SystemClock
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, tone
 from modes import listing
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import Station, builtin_stations
+from music.taste import KINDS, Opinion, Taste
 from output.vlc_library import LibVlc
 from session.opening import Opening
 from spool.folders import FolderLock
 from spool.spool import Spool
+from spool.state_files import TasteFile
 
 APP = Path(app.__file__)
 LANGUAGES = ("en", "ja")
@@ -56,7 +59,7 @@ def liked(spool: Spool, about: SegmentInfo, seconds: float = 2.0) -> Path:
 def library(root: Path, language: str = "en") -> tuple[int, str]:
     """Return the exit code and what is listed."""
     stream = io.StringIO()
-    return listing.list_library(root, language, stream=stream), stream.getvalue()
+    return listing.list_library(root, builtin_stations(), language, stream=stream), stream.getvalue()
 
 
 def stations(which: tuple[Station, ...], language: str = "en") -> list[str]:
@@ -192,6 +195,93 @@ def test_an_unreadable_library_is_one_line(tmp_path: Path) -> None:
     """A folder that cannot be read is named, with the remedy."""
     (tmp_path / "kept").write_text("a file where the folder belongs")
     assert library(tmp_path) == (1, f"cannot read {tmp_path}/kept (Not a directory): check its owner and rights\n")
+
+
+def opinions(root: Path, *liked: tuple[bool, str, int]) -> None:
+    """Have likes and dislikes kept, each of the piece of a station with a number."""
+    root.mkdir(exist_ok=True)
+    by_key = {station.key: station for station in builtin_stations()}
+    taste = Taste()
+    TasteFile(root, taste, Notices(FakeClock()))
+    for number, (like, key, index) in enumerate(liked):
+        made_of = dict(zip(KINDS, by_key[key].words(index), strict=True)) if key in by_key else {"texture": "\x1b[2J"}
+        taste.note(f"p{number}", Opinion(f"p{number}", key, like, **made_of))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_library_tells_what_comes_more_and_less_often(tmp_path: Path, language: str) -> None:
+    """In plain words of the language, station by station; what is as often as the rest is not told."""
+    opinions(tmp_path, *[(True, "piano", 0)] * 2, (True, "lofi", 3), (False, "lofi", 4), (False, "gone", 1))
+    lofi, piano = builtin_stations()[0], builtin_stations()[2]
+    code, said = library(tmp_path, language)
+    more, less = ("more often", "less often") if language == "en" else ("多め", "少なめ")
+    lines = said.splitlines()
+    assert code == 0
+    names = {
+        like: {lofi.name(kind, word, language) for kind, word in zip(KINDS, lofi.words(index), strict=True)}
+        for like, index in ((more, 3), (less, 4))
+    }
+    begin = lines.index(lofi.title(language))
+    for line, label in zip(lines[begin + 1 : begin + 3], (more, less), strict=True):
+        assert line.split()[0] == label.split()[0]
+        assert set(line.split("  ")[-1].split(", ")) == names[label]
+    assert lines.index(piano.title(language)) > begin
+    assert said.count(f"  {less}") == 1
+    assert "--forget-taste" in lines[-1]
+    assert "\x1b" not in said
+    if language == "ja":
+        assert lofi.instruments_ja[3] in said
+
+
+def test_a_record_that_cannot_be_read_is_one_line_of_the_library(tmp_path: Path) -> None:
+    """It is left as it is."""
+    opinions(tmp_path)
+    (tmp_path / "taste.json").write_text("nonsense")
+    code, said = library(tmp_path)
+    assert (code, said.count("\n")) == (0, 2)
+    assert "cannot be read" in said
+    assert (tmp_path / "taste.json").read_text() == "nonsense"
+
+
+def forget(root: Path, language: str = "en") -> tuple[int, str]:
+    """Return the exit code and what is told."""
+    stream = io.StringIO()
+    return listing.forget(root, language, stream=stream), stream.getvalue()
+
+
+def test_forgetting_tells_what_is_forgotten(tmp_path: Path) -> None:
+    """Liked pieces stay; again, there is nothing to forget; a record that cannot be read goes too."""
+    assert forget(tmp_path / "none") == (0, text("en", "taste.nothing") + "\n")
+    assert not (tmp_path / "none").exists()
+    opinions(tmp_path, (True, "piano", 0), (True, "lofi", 3), (False, "lofi", 4))
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "mine.wav").write_bytes(b"")
+    code, said = forget(tmp_path)
+    assert code == 0
+    assert "2 likes and 1 dislike in 2 stations" in said
+    assert str(tmp_path / "kept") in said
+    assert "--forget-taste" not in library(tmp_path)[1]
+    assert (tmp_path / "kept" / "mine.wav").exists()
+    assert forget(tmp_path, "ja") == (0, text("ja", "taste.nothing") + "\n")
+    (tmp_path / "taste.json").write_text("nonsense")
+    assert "could not be read" in forget(tmp_path)[1]
+    assert not (tmp_path / "taste.json").exists()
+    (tmp_path / "file").write_text("")
+    assert forget(tmp_path / "file")[0] == 1
+
+
+def test_nothing_is_forgotten_under_a_player(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would write all anew: who holds the spool is named, with the remedy."""
+    opinions(tmp_path / "spool", (True, "lofi", 3))
+    monkeypatch.setattr(config, "DOTENV_PATH", tmp_path / ".env")
+    arguments = ["--forget-taste", "--spool-dir", str(tmp_path / "spool")]
+    assert app.main(arguments) == 2
+    assert "already plays" in capsys.readouterr().err
+    spool.close()
+    assert app.main(arguments) == 0
+    assert "1 like and 0 dislikes in 1 station" in capsys.readouterr().out
 
 
 def test_playing_an_empty_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

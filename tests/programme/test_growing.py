@@ -14,7 +14,8 @@ from doubles.sounds import QuietBed, performed, tone
 from music import audio_files
 from music.metering import step_powers
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source, begins_at_once
-from music.stations import Mood, Station
+from music.stations import Mood, Station, builtin_stations
+from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
 from programme.performances import BuiltinSupply, Openings
 from programme.supplies import Levels
@@ -270,6 +271,29 @@ def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: 
     assert pieces[0] is not None
     steps = np.abs(np.diff(pieces[0].samples[:][:, 0]))
     assert steps.max() <= 1.2 * steps[: SECOND // 2].max()
+
+
+def test_the_composer_follows_what_is_liked_and_an_opening_outlives_an_opinion(tmp_path: Path) -> None:
+    """What was prepared is heard, although its prompt would be another one by now; the pieces after it are of today."""
+    station = builtin_stations()[0]
+    path, taste, engine = tmp_path / "opening.wav", Taste(), Engine()
+    supply(engine, Mood(station), Openings(path, "v1")).step()
+    for number in range(3):
+        made_of = dict(zip(KINDS, station.words(7), strict=True))
+        taste.note(str(number), Opinion(str(number), "lofi", True, **made_of))
+    later, mood = Engine(), Mood(station, taste=taste)
+    target = supply(later, mood, Openings(path, "v1"))
+    prompts = []
+    for _ in range(3):
+        target.step()
+        piece = target.next()
+        assert piece is not None
+        assert piece.info is not None
+        prompts.append((int(piece.info.seed), piece.info.recipe.prompt))
+    assert later.begun[0] == engine.begun[1]
+    seeds = [seed for seed, _ in prompts]
+    assert prompts[0][1] == station.recipe(seeds[0], 30).prompt != mood.rotation.recipe(seeds[0], 30).prompt
+    assert [prompt for _, prompt in prompts[1:]] == [mood.rotation.recipe(seed, 30).prompt for seed in seeds[1:]]
 
 
 @pytest.mark.parametrize("change", ["version", "station", "prompt", "cut", "garbage", "none"])

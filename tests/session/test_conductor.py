@@ -15,16 +15,18 @@ from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, piece, tone
 from music.segment import SAMPLE_RATE_HZ, Growth, Source
-from music.stations import builtin_stations
+from music.stations import Mood, builtin_stations
 from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
 from screen.controls import Act
 from session.ambience import NAMES
 from session.conductor import Conductor, Wished
+from session.control import PLAIN, Answering
 from session.opening import Opening
 from session.sound import Sound
 from session.timers import SessionTimer
+from spool.state_files import read_taste
 from spool.trimming import MOST_DISLIKED
 
 
@@ -428,6 +430,80 @@ def test_undo_takes_back_a_like_a_dislike_and_a_mood(desk: Desk) -> None:
     assert not desk.sound.spool.is_kept(key)
     assert desk.sound.spool.get(key) is not None
     assert not desk.conductor.obey(controls.Act.UNDO).done
+
+
+def hear_one(desk: Desk, prompt: str, key: str) -> None:
+    """Have a piece of this prompt heard."""
+    about = info(key=key, prompt=prompt)
+    entry = desk.sound.spool.add(tone(20), about, shelf="played")
+    desk.mixer.play(piece(20, source=Source.FRESH, key=entry.key, about=about))
+    desk.listen(2)
+
+
+def asked_for(desk: Desk, kind: str, word: str) -> int:
+    """Return how many of the next jobs will ask for something."""
+    mood = Mood(desk.sound.mood.station, taste=desk.sound.mood.taste)
+    prompts = [mood.next_recipe(30).prompt for _ in range(200)]
+    return sum(mood.station.choices(prompt).get(kind) == word for prompt in prompts)
+
+
+@pytest.mark.parametrize("way", ["keys", "ctl"])
+def test_likes_and_dislikes_steer_what_is_asked_for(desk: Desk, tmp_path: Path, way: str) -> None:
+    """What a liked piece was made of is asked for more often, of a disliked one less; undone, as before."""
+    answering = Answering(desk.conductor.obey, lambda: pytest.fail("asked for its state"), desk.stations, "en")
+
+    def do(command: str) -> None:
+        if way == "ctl":
+            assert answering(command)["code"] == 0
+        else:
+            desk.conductor.obey(PLAIN[command])
+
+    lofi = desk.stations[0]
+    made_of = lofi.choices(lofi.recipe(5, 30).prompt)
+    before = [asked_for(desk, *choice) for choice in made_of.items()]
+    for number in range(3):
+        hear_one(desk, lofi.recipe(5, 30).prompt, f"liked{number}")
+        do("like")
+    liked = [asked_for(desk, *choice) for choice in made_of.items()]
+    assert all(now > then for now, then in zip(liked, before, strict=True))
+    assert [opinion.liked for opinion in read_taste(tmp_path)] == [True] * 3
+    for number in range(6):
+        hear_one(desk, lofi.recipe(5, 30).prompt, f"disliked{number}")
+        do("dislike")
+    disliked = [asked_for(desk, *choice) for choice in made_of.items()]
+    assert all(now < then for now, then in zip(disliked, before, strict=True))
+    for _ in range(6):
+        do("undo")
+    assert [asked_for(desk, *choice) for choice in made_of.items()] == liked
+    for _ in range(3):
+        do("undo")
+    assert [asked_for(desk, *choice) for choice in made_of.items()] == before
+    assert read_taste(tmp_path) == []
+
+
+def test_a_piece_has_one_opinion_the_last(desk: Desk) -> None:
+    """Liked, and liked no more, and that undone; liked and then disliked; disliked twice."""
+    lofi, taste = desk.stations[0], desk.sound.mood.taste
+    hear_one(desk, lofi.recipe(5, 30).prompt, "one")
+    said = []
+    for act in (Act.LIKE, Act.LIKE, Act.UNDO, Act.DISLIKE, Act.DISLIKE, Act.UNDO, Act.UNDO):
+        desk.conductor.obey(act)
+        said.append([opinion.liked for opinion in taste.opinions])
+    assert said == [[True], [], [True], [False], [False], [True], []]
+
+
+def test_what_was_made_of_other_words_steers_nothing(desk: Desk) -> None:
+    """A prompt of one's own, a station that is gone, a listener's own file, words that the station had once."""
+    lofi = desk.stations[0]
+    for number, about in enumerate(
+        (info(key="own", station="custom"), info(key="gone", station="gone"), info(key="once", prompt="x, y"), None)
+    ):
+        desk.mixer.play(piece(20, key=f"k{number}", about=about))
+        desk.listen(2)
+        for act in (Act.LIKE, Act.DISLIKE, Act.UNDO, Act.UNDO):
+            assert desk.conductor.obey(act).done
+        desk.conductor.obey(Act.LIKE)
+    assert lofi.liked(desk.sound.mood.taste) == lofi
 
 
 ANY_COMMAND = st.sampled_from(
