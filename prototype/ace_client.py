@@ -22,6 +22,7 @@ from base.errors import (
     SpoolError,
     UploadRefused,
 )
+from base.texts import reason_of, said
 from base.workers import Clock, SystemClock
 from music.segment import SAMPLE_RATE_HZ, Recipe
 from server import replies
@@ -103,14 +104,14 @@ class AceClient:
         surely has no new job; after any other ServerTrouble it may have one that we cannot name.
         """
         if len(upload) > MAX_UPLOAD_BYTES:
-            raise UploadRefused(f"{len(upload) / 2**20:.0f} MiB to upload are too many for any server", is_final=True)
+            raise UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
         body, longest_s = self._request(recipe, thinking), self._timeouts.submit_s
         try:
             files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
             data = self._http.json("POST", SUBMIT_ROUTE, body, longest_s, longest_s, files)
         except (InternalError, ServerRefused) as error:
             if recipe.continues and not (isinstance(error, ServerRefused) and error.wants_key):
-                raise UploadRefused(str(error), is_final=isinstance(error, ServerRefused)) from error
+                raise UploadRefused(reason_of(error), is_final=isinstance(error, ServerRefused)) from error
             if isinstance(error, ServerRefused):
                 raise
             if not self._one_at_a_time:
@@ -179,9 +180,10 @@ class AceClient:
     def _healthy(self, data: object) -> None:
         """Take in what /health says. Raises ServerTrouble where it says that it is not well."""
         if not isinstance(data, dict) or "status" not in data:
-            raise ServerNonsense(f"{self._http.url} does not answer like acestep-api: check ACESTEP_API_URL")
+            raise ServerNonsense(said("call.unlike", url=self._http.url))
         if str(data["status"]).lower() not in WELL:
-            raise ServerTrouble(f"acestep-api at {self._http.url} says {self._http.clean(data['status'], 60)!r}")
+            words = self._http.clean(str(data["status"]), 60)
+            raise ServerTrouble(said("call.says", url=self._http.url, words=words))
         if "gradio" in str(data.get("service")).lower():
             self._one_at_a_time = True
 
@@ -258,16 +260,16 @@ class AceClient:
         with self._http.open("GET", url, AUDIO_ROUTE, whole_s=self._timeouts.file_s) as response:
             kind = response.headers.get("Content-Type", "").lower()
             if "json" in kind or "html" in kind:
-                raise ServerTrouble(f"acestep-api at {self._http.url} answers with {kind[:40]!r} where music belongs")
+                raise ServerTrouble(said("call.no_music", url=self._http.url, kind=self._http.clean(kind, 40)))
             size = 0
             try:
                 with destination.open("wb") as sink:
                     for chunk in self._http.chunks(response, self._max_file_bytes):
                         if stop.is_set():
-                            raise ServerTrouble("the download was broken off: the program ends")
+                            raise ServerTrouble(said("call.download_ended"))
                         size += sink.write(chunk)
             except OSError as error:
-                raise SpoolError(f"cannot write {destination}: {error.strerror or error}") from error
+                raise SpoolError(said("spool.cannot_write", path=destination, reason=error)) from error
         return size
 
 

@@ -23,6 +23,7 @@ import config
 from base import process
 from base.errors import ConfigError, StartupError
 from base.journal import Journal, standard_error_into_log
+from base.texts import Said, said
 from base.workers import SystemClock, within
 from config import Settings
 from output.vlc_library import LibVlc
@@ -71,23 +72,24 @@ def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
         if station.key == settings.station:
             return station, stations
     names = ", ".join(station.key for station in stations)
-    raise ConfigError([f"STATION: {settings.station!r} is not a station; choose one of {names}"])
+    raise ConfigError([said("fault.no_station", name=settings.station, names=names)])
 
 
-def write_figures(path: Path, last: Snapshot, kept: Path) -> str:
-    """Write the figures for machines; return why that was not possible, "" when it was."""
+def write_figures(path: Path, last: Snapshot, kept: Path) -> Said | None:
+    """Write the figures for machines; return why that was not possible, None when it was."""
     import json
 
     from screen.plain_lines import stats_dict
 
-    def write() -> str:
+    def write() -> Said | None:
         try:
             path.write_text(json.dumps(stats_dict(last, kept), indent=2) + "\n", "utf-8")
         except OSError as error:
-            return error.strerror or str(error)
-        return ""
+            return said("stats.unwritten", path=path, reason=error)
+        return None
 
-    return within(FAREWELL_S, write, "the disk does not answer")
+    unanswered: Said | None = said("stats.no_answer", path=path)
+    return within(FAREWELL_S, write, unanswered)
 
 
 def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
@@ -104,15 +106,14 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
             session = build(settings, station, stations, around, stages.enter)
             process.settle()
             last = session.run()
-    from base.texts import text
     from screen.plain_lines import summary_lines
 
     kept = settings.spool_dir / "kept"
     lost = session.sound.lost()
-    if settings.stats_json and (reason := write_figures(settings.stats_json, last, kept)):
-        lost.append(("stats.unwritten", {"path": settings.stats_json, "reason": reason}))
+    if settings.stats_json and (unwritten := write_figures(settings.stats_json, last, kept)):
+        lost.append(unwritten)
     lines = summary_lines(last, kept, settings.language)
-    say_farewell("\n".join([*lines, *(text(settings.language, key, **fields) for key, fields in lost)]))
+    say_farewell("\n".join([*lines, *(one.words(settings.language) for one in lost)]))
     return EXIT_OK
 
 
@@ -161,8 +162,10 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[journal])
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # nothing may print over the screen
+    language = ""
     try:
         settings = config.load(arguments, os.environ, config.DOTENV_PATH)
+        language = settings.language
         try:
             code = beside_playing(settings)
         except KeyboardInterrupt:
@@ -172,11 +175,11 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
         if "--check" in arguments:
             from modes import check
 
-            return check.check_faulty(error.faults, os.environ)
-        print(error, file=sys.stderr)
+            return check.check_faulty(error.faults, error.language)
+        print(error.words(language or error.language), file=sys.stderr)
         return EXIT_CANNOT_START
     except StartupError as error:
-        print(error, file=sys.stderr)
+        print(error.words(language), file=sys.stderr)
         return EXIT_CANNOT_START
     except KeyboardInterrupt:
         return EXIT_OK

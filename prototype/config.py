@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from base.errors import ConfigError
-from base.texts import LONGEST_PROMPT
+from base.texts import LANGUAGES, LONGEST_PROMPT, Said, said
 from base.workers import within
 from settings import envfile
 from settings.kinds import (
@@ -49,6 +50,8 @@ from settings.options import PREFIXED, Option, make_parser, options_of, read_com
 VERSION: Final = "1.0.0"
 ANSWER_S: Final = 2.0  # of a disk
 DOTENV_PATH: Final = PROJECT_ROOT / ".env"
+COMMAND_LINE: Final = "command_line"
+ENVIRONMENT: Final = "environment"
 SHORTEST_KEY_HIDDEN: Final = 4
 
 MUSIC: Final = "Music"
@@ -88,10 +91,10 @@ class Settings:
 
     # fmt: off
     station: str = setting(
-        words(64, "the name of a station", "NAME"), "lofi", MUSIC, "mood to play (see --list-stations)")
+        words(64, said("accepts.station"), "NAME"), "lofi", MUSIC, "mood to play (see --list-stations)")
     prompt: str = setting(
-        words(LONGEST_PROMPT, "a text", "TEXT"), None, MUSIC, "what to generate instead of a station's prompts",
-        unset="", example='"warm tape piano, soft rain"')
+        words(LONGEST_PROMPT, said("accepts.text"), "TEXT"), None, MUSIC,
+        "what to generate instead of a station's prompts", unset="", example='"warm tape piano, soft rain"')
     stations_file: Path | None = setting(
         READABLE, None, MUSIC, "TOML file with stations of your own", example="my_stations.toml")
     volume: int = setting(whole(0, 100), "100", MUSIC, "volume in percent; left alone, the last one is remembered")
@@ -115,7 +118,7 @@ class Settings:
     batch_size: int = setting(whole(1, 8), "1", GENERATION, "segments made by one job")
     thinking: bool = setting(YES_NO, "true", GENERATION, "let the language model plan each segment")
     lm_model_path: str = setting(
-        words(200, "a name", "NAME"), "acestep-5Hz-lm-0.6B", GENERATION, "language model of the server")
+        words(200, said("accepts.name"), "NAME"), "acestep-5Hz-lm-0.6B", GENERATION, "language model of the server")
     lm_backend: str = setting(choice("vllm", "pt", "mlx"), "vllm", GENERATION, "what runs the language model")
     max_retry: int = setting(whole(0, 10), "2", GENERATION, "repeats of a failed job before a shorter one is tried")
 
@@ -180,7 +183,7 @@ class Settings:
         RESULT_FOLDER, None, MODES, "write what you liked into this folder, as RECORD_FORMAT says", env="")
     serve: bool = setting(YES_NO, "false", MODES, "start ACE-Step's own server and keep it alive (make serve)", env="")
     ctl: tuple[str, ...] = setting(
-        words(LONGEST_PROMPT, "a command", "COMMAND"), None, MODES,
+        words(LONGEST_PROMPT, said("accepts.command"), "COMMAND"), None, MODES,
         "tell the running player what to do, or ask for its status [--json]; last on the line", unset=(), env="",
         many=True, to_end=True)
     stats_json: Path | None = setting(
@@ -188,15 +191,13 @@ class Settings:
     # fmt: on
 
     given: frozenset[str] = frozenset()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Said, ...] = ()
     locale: str = ""
 
     @property
     def language(self) -> str:
         """The language shown: "en" or "ja"."""
-        if self.lang != "auto":
-            return self.lang
-        return "ja" if self.locale.lower().startswith("ja") else "en"
+        return language_of(self.lang, self.locale)
 
     @property
     def log_path(self) -> Path:
@@ -224,6 +225,11 @@ class Settings:
         return Path(self.audio_output.removeprefix("file:")) if self.audio_output.startswith("file:") else None
 
 
+def language_of(lang: str, locale: str) -> str:
+    """Return the language shown, by the setting and the system's locale."""
+    return lang if lang in LANGUAGES else "ja" if locale.lower().startswith("ja") else "en"
+
+
 OPTIONS: Final = options_of(Settings)
 PARSER_TEXTS: Final = {"description": DESCRIPTION, "epilog": EPILOG, "version": f"app.py {VERSION}"}
 
@@ -236,14 +242,14 @@ def load(
     Raises ConfigError with all faults at once; SystemExit(0) for --help and --version.
     """
     environ = os.environ if environ is None else environ
-    faults: list[str] = []
+    faults: list[Said] = []
     parser = make_parser(OPTIONS, **PARSER_TEXTS)
     from_command_line = read_command_line(parser, OPTIONS, sys.argv[1:] if argv is None else argv, faults)
     from_file = envfile.read(dotenv_path, faults)
-    sources = {"command line": from_command_line, "environment": environ, DOTENV_PATH.name: from_file}
+    sources = {COMMAND_LINE: from_command_line, ENVIRONMENT: environ, DOTENV_PATH.name: from_file}
     values: dict[str, Any] = {}
     given: set[str] = set()
-    warnings: list[str] = []
+    warnings: list[Said] = []
     for option in OPTIONS:
         source, raw = _find(option, sources)
         # A line copied from .env.example is no choice of a person's.
@@ -253,20 +259,22 @@ def load(
             try:
                 found = _value(option, text)
             except ValueError as reason:
-                faults.append(_fault(option, source, _without_keys(text, environ, from_file), reason))
+                faults.append(_fault(option, source, _without_keys(text, (environ, from_file)), reason))
             else:
                 values[option.name] = (*values.get(option.name, ()), found) if isinstance(raw, list) else found
     faults += _cross_faults(values, given, warnings) + _mode_faults(values, given)
+    locale = _locale({**from_file, **environ})
+    keyless = functools.partial(_without_keys, sources=(environ, from_file))
     if faults:
-        raise ConfigError([_without_keys(fault, environ, from_file) for fault in faults])
+        raise ConfigError([fault.edited(keyless) for fault in faults], language_of(values.get("lang", ""), locale))
     variables = {option.variable for option in OPTIONS if option.env}
     warnings += envfile.misspelled_variables(environ, variables)
     warnings += envfile.misspelled(from_file, variables | {option.env for option in OPTIONS if option.env})
     return Settings(
         **values,
         given=frozenset(given),
-        warnings=tuple(_without_keys(warning, environ, from_file) for warning in warnings),
-        locale=_locale({**from_file, **environ}),
+        warnings=tuple(warning.edited(keyless) for warning in warnings),
+        locale=locale,
     )
 
 
@@ -276,7 +284,7 @@ def _find(option: Option, sources: Mapping[str, Mapping[str, Any]]) -> tuple[str
     An empty setting is as one that is not there. `.env` may hold a variable's name too, as docker can read it.
     """
     if not option.env:
-        return ("command line", word) if (word := sources["command line"].get(option.name)) is not None else ("", None)
+        return (COMMAND_LINE, word) if (word := sources[COMMAND_LINE].get(option.name)) is not None else ("", None)
     for source, names in zip(sources, ((option.name,), (option.variable,), (option.variable, option.env)), strict=True):
         for name in names:
             raw = sources[source].get(name, "")
@@ -289,23 +297,25 @@ def _find(option: Option, sources: Mapping[str, Mapping[str, Any]]) -> tuple[str
 def _value(option: Option, raw: str) -> Any:
     text = raw.strip()
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError("not UTF-8 text")
+        raise ValueError(said("value.not_utf8"))
     if not text:
-        raise ValueError("empty")
+        raise ValueError(said("value.empty"))
     value = option.kind.parse(text)
     if not within(ANSWER_S, lambda: option.kind.check(value) is None, False):
-        raise ValueError("does not answer: is the disk or the network share still there?")
+        raise ValueError(said("value.no_answer"))
     return value
 
 
-def _fault(option: Option, source: str, raw: str, reason: ValueError) -> str:
+def _fault(option: Option, source: str, raw: str, reason: ValueError) -> Said:
     text = "" if option.kind.secret else shown(raw)
-    if source == "command line" and option.flags:
+    where: Said | str
+    if source == COMMAND_LINE and option.flags:
         where = f"{option.flags[-1]} {text}"
     else:
-        name = option.variable if source == "environment" else option.env
-        where = f"{name}={text} ({source or 'default'})" if text else f"{name} ({source})"
-    return f"{where}: {reason}; give {option.accepted}"
+        name = option.variable if source == ENVIRONMENT else option.env
+        place = DOTENV_PATH.name if source == DOTENV_PATH.name else said(f"fault.{source or 'default'}")
+        where = said("fault.in_place", setting=f"{name}={text}" if text else name, place=place)
+    return said("fault.given", where=where, reason=reason, accepted=option.accepted)
 
 
 # A limit that is shorter than what it limits; the first must not be larger than the second.
@@ -317,7 +327,7 @@ ORDERED: Final = (
 )
 
 
-def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) -> list[str]:
+def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[Said]) -> list[Said]:
     """Return what does not fit together. A default that a chosen limit makes pointless is lowered, which is said."""
     faults = []
     if "segment_max_seconds" not in given and "segment_seconds" in values:
@@ -327,48 +337,47 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[str]) 
             continue
         ours, theirs = (f"{name.upper()}={values[name]:g}" for name in (smaller, larger))
         if smaller in given:
-            default = "" if larger in given else " (not set)"
-            faults.append(
-                f"{ours} is more than {theirs}{default}; "
-                f"give {smaller.upper()} at most {values[larger]:g}, or more for {larger.upper()}"
-            )
+            limit = theirs if larger in given else said("fault.not_set", setting=theirs)
+            names = {"name": smaller.upper(), "other": larger.upper()}
+            faults.append(said("fault.limit", ours=ours, theirs=limit, most=f"{values[larger]:g}", **names))
         else:
-            warnings.append(f"{ours} (not set) is more than {theirs}, and was lowered to that")
+            warnings.append(said("fault.limit_lowered", ours=said("fault.not_set", setting=ours), theirs=theirs))
             values[smaller] = values[larger]
     segment_s, crossfade_s = values.get("segment_seconds"), values.get("crossfade_seconds")
     if segment_s and crossfade_s and crossfade_s > segment_s / 3:
-        why = f"is too long for SEGMENT_SECONDS={segment_s:g}"
+        crossfade, segment = f"CROSSFADE_SECONDS={crossfade_s:g}", f"SEGMENT_SECONDS={segment_s:g}"
         if "crossfade_seconds" in given:
-            faults.append(f"CROSSFADE_SECONDS={crossfade_s:g} {why}; give at most a third of it, {segment_s / 3:.3g}")
+            faults.append(said("fault.crossfade", crossfade=crossfade, segment=segment, most=f"{segment_s / 3:.3g}"))
         else:
             values["crossfade_seconds"] = segment_s / 3
-            warnings.append(f"CROSSFADE_SECONDS={crossfade_s:g} (not set) {why}, and was lowered to a third of it")
+            lowered = said("fault.not_set", setting=crossfade)
+            warnings.append(said("fault.crossfade_lowered", crossfade=lowered, segment=segment))
     if values.get("player") == "playlist" and values.get("ambience", "off") != "off":
-        warnings.append(f"AMBIENCE={values['ambience']} is not heard with PLAYER=playlist; give PLAYER=stream for it")
+        warnings.append(said("fault.ambience_unheard", setting=f"AMBIENCE={values['ambience']}"))
     addresses, keys = (values.get(f"acestep_api_{name}", "").count(",") for name in ("url", "key"))
     if addresses and keys > addresses:
-        faults.append("ACESTEP_API_KEY: more keys than servers in ACESTEP_API_URL; give one for each, in their order")
+        faults.append(said("fault.more_keys"))
     return list(dict.fromkeys(faults))
 
 
-def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[str]:
+def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[Said]:
     faults = []
     beside = ("list_stations", "library", "forget_taste", "play_library", "check", "render", "export", "serve", "ctl")
     modes = [name for name in beside if values.get(name)]
     if "ctl" in given and not values.get("ctl"):
-        faults.append("--ctl: needs a command; give one such as --ctl next, or --ctl help for all of them")
+        faults.append(said("fault.no_command"))
     if len(modes) > 1:
-        flags = " and ".join(f"--{name.replace('_', '-')}" for name in modes)
-        faults.append(f"{flags}: only one of them at a time; leave the others out")
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in modes)
+        faults.append(said("fault.one_mode", flags=flags))
     if values.get("serve") and "," in values.get("acestep_api_url", ""):
-        faults.append("--serve: ACESTEP_API_URL names several servers; give the one to start here")
+        faults.append(said("fault.serve_several"))
     render, output = values.get("render", ()), values.get("output")
     if render and "output" not in given:
-        faults.append("--render: needs a file to write to; add -o FILE.wav")
+        faults.append(said("fault.no_output"))
     if output is not None and "render" not in given:
-        faults.append("-o: is only for --render; add --render FILES…")
+        faults.append(said("fault.output_alone"))
     if output in render:
-        faults.append(f"-o {shown(str(output))}: is one of the files to read; give another one")
+        faults.append(said("fault.output_is_read", path=shown(str(output))))
     return faults
 
 
@@ -377,7 +386,7 @@ def _locale(environ: Mapping[str, str]) -> str:
     return next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
 
 
-def _without_keys(text: str, *sources: Mapping[str, str]) -> str:
+def _without_keys(text: str, sources: Iterable[Mapping[str, str]]) -> str:
     """Take the server's key out of a text, should it have been put into a wrong place too.
 
     Before a text is shortened as well: a part of the key would be left.

@@ -28,7 +28,7 @@ from base.errors import (
     UploadRefused,
 )  # fmt: skip
 from base.notices import Notices
-from base.texts import said
+from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
 from generation import conclusions
@@ -133,13 +133,13 @@ class GeneratorLoop:
 
     def snapshot(self) -> GeneratorSnapshot:
         """Return how it goes; cheap."""
-        server, detail = self._state()
+        server, reason = self._state()
         now = self._clock.now()
         history = tuple(run_s for _, run_s in sorted(one for server in self._servers for one in server.speed.history))
         recent = history[-REMEMBERED:]
         return GeneratorSnapshot(
             server=server,
-            server_detail=detail,
+            server_reason=reason,
             jobs=tuple(job for one in self._servers for job in one.board.views(now)) + self._prefetch.views(now),
             last_generation_s=history[-1] if history else None,
             median_generation_s=statistics.median(recent) if recent else None,
@@ -158,15 +158,16 @@ class GeneratorLoop:
         heard_s = first.speed.audible_share * first.policy.duration_s
         return factor and factor * heard_s / max(heard_s - crossfade_s, heard_s / 2)
 
-    def _state(self) -> tuple[ServerState, str]:
+    def _state(self) -> tuple[ServerState, Said | None]:
         """Return the state of the server, or of the best of several with how many are up and what one lacks."""
         states = [server.connection.state for server in self._servers]
         best = min(states, key=lambda state: BEST_FIRST.index(state[0]))
         if len(states) == 1:
             return best
-        lacking = next((detail for _, detail in states if detail), "")
-        up = sum(server.connection.is_up for server in self._servers)
-        return best[0], " · ".join(filter(None, (f"{up}/{len(states)}", lacking)))
+        up = f"{sum(server.connection.is_up for server in self._servers)}/{len(states)}"
+        for lacking in filter(None, (reason for _, reason in states)):
+            return best[0], said("ui.server.some_up", up=up, lacking=lacking)
+        return best[0], said("ui.server.all_up", up=up)
 
     def _factor(self) -> float | None:
         """Return generation seconds per audible second: what several servers make in a second adds up."""

@@ -308,7 +308,7 @@ def test_what_the_server_says_of_a_failure_is_shown(make: Make) -> None:
     run.server.next_fates(FAILS, FAILS, GOOD, FAILS, GOOD)
     assert run.produce(2) == 2
     told = [dict(notice.args)["reason"] for notice in run.notices.recent() if notice.key == "job.failed"]
-    assert set(told) == {"Insufficient free VRAM: 1.5 GiB"}
+    assert set(map(str, told)) == {"Insufficient free VRAM: 1.5 GiB"}
     assert run.said("job.failed") == 2
 
 
@@ -1120,12 +1120,12 @@ def test_a_server_that_dies_costs_nothing_but_speed(tmp_path: Path, first_dies: 
     assert run.silent_s == 0.0
     assert run.said("server.down") == 1
     assert run.loop.snapshot().server == "up"
-    assert run.loop.snapshot().server_detail.startswith("1/2 · ")
+    assert str(run.loop.snapshot().server_reason).startswith("1/2 · ")
     stays.speed = 3.0
     before = len(dies.asked)
     run.listen(600.0)
     assert len(dies.asked) > before
-    assert run.loop.snapshot().server_detail == "2/2"
+    assert str(run.loop.snapshot().server_reason) == "2/2"
     finish(run)
 
 

@@ -13,11 +13,11 @@ GENERATION = {"server", "spool", "music", "config", "base"}
 # What each room (or face) may import, in the order of the rooms: only what stands above it.
 ROOMS: dict[str, set[str]] = {
     "base": set(),
-    "settings": set(),
+    "settings": {"base"},
     "music": {"base"},
     "server": {"base"},
     "spool": {"music", "base"},
-    "builtin": {"music"},
+    "builtin": {"music", "base"},
     "output": {"music", "base"},
     "config": {"settings", "base"},
     "ace_client": {"server", "music", "base"},

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from base.errors import AppError
+from base.texts import said
 
 SOCKET: Final = "control.sock"
 LONGEST_LINE: Final = 4096
@@ -27,12 +28,7 @@ PATIENCE_S: Final = 5
 
 
 class NotReached(AppError):
-    """No player took the command: the text `key` with its `fields` says why."""
-
-    def __init__(self, key: str, **fields: object) -> None:
-        self.key = key
-        self.fields = fields
-        super().__init__(key)
+    """No player took the command."""
 
 
 def places(folder: Path) -> tuple[Path, Path]:
@@ -60,7 +56,7 @@ def _bound(path: Path) -> socket.socket:
     """Bind beside `path` and rename, so that nobody finds it half made, and a link there is replaced, not followed."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
-            raise OSError(errno.EEXIST, "is no socket", str(path))
+            raise OSError(errno.EEXIST, said("ctl.no_socket", path=path), str(path))
     beside = path.with_name("." + path.name[1:])
     beside.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -96,9 +92,9 @@ def ask(folder: Path, line: str, patience_s: int = PATIENCE_S) -> dict[str, Any]
                 data += part
             reply = json.loads(data)
         except (OSError, ValueError) as error:
-            raise NotReached("ctl.no_answer", folder=folder) from error
+            raise NotReached(said("ctl.no_answer", folder=folder)) from error
     if not isinstance(reply, dict):
-        raise NotReached("ctl.no_answer", folder=folder)
+        raise NotReached(said("ctl.no_answer", folder=folder))
     return reply
 
 
@@ -107,13 +103,13 @@ def _connected(folder: Path, patience_s: int) -> socket.socket:
         try:
             status = path.lstat()
         except PermissionError as error:
-            raise NotReached("ctl.foreign", path=path) from error
+            raise NotReached(said("ctl.foreign", path=path)) from error
         except OSError:
             continue
         if not stat.S_ISSOCK(status.st_mode):
-            raise NotReached("ctl.no_socket", path=path)
+            raise NotReached(said("ctl.no_socket", path=path))
         if os.geteuid() not in (0, status.st_uid):
-            raise NotReached("ctl.foreign", path=path)
+            raise NotReached(said("ctl.foreign", path=path))
         connection = socket.socket(socket.AF_UNIX)
         for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):  # unlike settimeout, a full queue is waited for
             connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", patience_s, 0))
@@ -121,12 +117,12 @@ def _connected(folder: Path, patience_s: int) -> socket.socket:
             connection.connect(str(path))
             if is_ours(connection) or os.geteuid() == 0:
                 return connection
-            raise NotReached("ctl.foreign", path=path)
+            raise NotReached(said("ctl.foreign", path=path))
         except ConnectionRefusedError:  # what a killed player left
             connection.close()
         except PermissionError as error:
-            raise NotReached("ctl.foreign", path=path) from error
+            raise NotReached(said("ctl.foreign", path=path)) from error
         except OSError as error:
             connection.close()
-            raise NotReached("ctl.no_answer", folder=folder) from error
-    raise NotReached("ctl.nobody", folder=folder)
+            raise NotReached(said("ctl.no_answer", folder=folder)) from error
+    raise NotReached(said("ctl.nobody", folder=folder))

@@ -24,39 +24,43 @@ AppError                    message = the fact and the remedy, fit for a person 
 
 from __future__ import annotations
 
-from base.texts import Said
+from collections.abc import Sequence
+
+from base.texts import Said, said, visible
 
 
 class AppError(Exception):
-    """Base of all errors raised on purpose, with a sentence for a person or what is `said`; `str()` is English."""
+    """Base of all errors raised on purpose, with what is `said`; `str()` is English.
 
+    A `str` in it is somebody else's words, and told as a quote.
+    """
 
-def reason_of(error: Exception) -> Said | str:
-    """Return what a notice says of an error: in any language where it can be."""
-    words = error.args[0] if isinstance(error, AppError) and error.args else error
-    return words if isinstance(words, Said) else str(words)
+    def __init__(self, *sentences: Said | str) -> None:
+        super().__init__(*sentences)
 
+    def __str__(self) -> str:
+        return self.words("en")
 
-def visible(text: str) -> str:
-    """Return one line in which nothing can command a terminal: what it would not print stands there as an escape."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    def words(self, language: str) -> str:
+        """Return it in a language, a line a sentence; nothing in it can command a terminal."""
+        sentences = (one if isinstance(one, Said) else said("quote", words=one) for one in self.args)
+        return "\n".join(visible(one.words(language)) for one in sentences)
 
 
 class StartupError(AppError):
     """The program cannot start; a person must change something."""
 
-    def __init__(self, *sentences: str) -> None:
-        super().__init__("\n".join(map(visible, sentences)))
-
 
 class ConfigError(StartupError):
     """One or more settings are wrong.
 
-    `faults` holds one line a setting: field, value and the accepted range.
+    `faults` are a sentence a setting: field, value and the accepted range. `language` is the one that was set, ""
+    where that is known elsewhere.
     """
 
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = tuple(map(visible, faults))
+    def __init__(self, faults: Sequence[Said], language: str = "") -> None:
+        self.faults = tuple(faults)
+        self.language = language
         super().__init__(*faults)
 
 
@@ -76,7 +80,7 @@ class ServerError(AppError):
     """
 
     def __init__(
-        self, message: str, *, arrived: bool = True, is_final: bool = False, retry_after_s: float | None = None
+        self, message: Said | str, *, arrived: bool = True, is_final: bool = False, retry_after_s: float | None = None
     ) -> None:
         self.arrived = arrived
         self.is_final = is_final
@@ -87,7 +91,7 @@ class ServerError(AppError):
 class ServerUnreachable(ServerError):
     """Nothing listens there: the request surely did not arrive."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: Said | str) -> None:
         super().__init__(message, arrived=False)
 
 
@@ -113,7 +117,7 @@ class ServerRefused(ServerError):
     `wants_key`: it is the key that it does not take.
     """
 
-    def __init__(self, message: str, *, status: int, wants_key: bool | None = None) -> None:
+    def __init__(self, message: Said | str, *, status: int, wants_key: bool | None = None) -> None:
         self.status = status
         self.wants_key = status in (401, 403) if wants_key is None else wants_key
         super().__init__(message, is_final=True)
@@ -122,14 +126,14 @@ class ServerRefused(ServerError):
 class ServerUnsupported(ServerRefused):
     """It speaks so differently that no music can be had from it; the message says what it lacks, and the remedy."""
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
+    def __init__(self, message: Said | str, *, status: int = 0) -> None:
         super().__init__(message, status=status, wants_key=False)
 
 
 class UploadRefused(ServerError):
     """The server takes no upload. `is_final` False: it failed at it, which may have had another reason."""
 
-    def __init__(self, message: str, *, is_final: bool) -> None:
+    def __init__(self, message: Said | str, *, is_final: bool) -> None:
         super().__init__(message, arrived=False, is_final=is_final)
 
 

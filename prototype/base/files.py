@@ -1,7 +1,4 @@
-"""What can be seen of the program at one moment: taken by the modules that own the state, shown by the screen.
-
-Frozen, without behaviour; units stand in the names, as in `values`.
-"""
+"""Opening, reading and replacing files where others may have put something else in their place."""
 
 from __future__ import annotations
 
@@ -10,6 +7,8 @@ import errno
 import os
 import stat
 from pathlib import Path
+
+from base.texts import said
 
 
 def open_safely(path: Path, flags: int) -> int:
@@ -22,9 +21,9 @@ def open_safely(path: Path, flags: int) -> int:
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", str(path))
+            raise OSError(errno.EINVAL, said("file.not_regular"), str(path))
         if truncates and status.st_nlink > 1 and status.st_uid != os.geteuid():
-            raise OSError(errno.EMLINK, "is another user's file by a second name", str(path))
+            raise OSError(errno.EMLINK, said("file.second_name"), str(path))
         if truncates:
             os.ftruncate(handle, 0)
     except OSError:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from base.errors import reason_of
+from base.texts import said
 from base.workers import Clock
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,8 @@ class Notices:
 
     def say(self, key: str, level: str = "info", **fields: object) -> None:
         """Add a notice; `level` is "info", "good", "warning" or "error"."""
-        from base.texts import text  # every sentence of the program: not before there is something to say
-
-        fields = {name: reason_of(value) if isinstance(value, Exception) else value for name, value in fields.items()}
-        args = tuple(sorted(fields.items()))
+        words = said(key, **fields)
+        args = tuple(sorted(words.fields))
         with self._lock:
             if self._last.get(key) == args and self._recent and self._recent[-1].key == key:
                 return
@@ -52,7 +50,7 @@ class Notices:
         log.log(
             {"warning": logging.WARNING, "error": logging.ERROR}.get(level, logging.INFO),
             "%s",
-            text("en", key, **fields),
+            words,
         )
 
     def recent(self) -> tuple[Notice, ...]:

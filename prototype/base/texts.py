@@ -1,14 +1,15 @@
 """Every sentence a person reads, in English and Japanese: `texts.en.toml` and `texts.ja.toml`, one file a language.
 
 A text is a `str.format` template, named by its id; both languages of an id take the same fields. Singular and plural
-stand in the format: `{count:piece|pieces}`. A language is read
-when its first sentence is needed: not before the first sound.
+stand in the format: `{count:piece|pieces}`. What others say (a server, a library, the system) is a field of a text of
+ours, between 「 and 」 in Japanese. A language is read when its first sentence is needed: not before the first sound.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -45,10 +46,38 @@ class Said(NamedTuple):
         """Return it in a language."""
         return text(language, self.key, **dict(self.fields))
 
+    def edited(self, edit: Callable[[str], str]) -> Said:
+        """Return it with every text among its fields changed."""
+
+        def changed(value: object) -> object:
+            return value.edited(edit) if isinstance(value, Said) else edit(value) if isinstance(value, str) else value
+
+        return Said(self.key, tuple((name, changed(value)) for name, value in self.fields))
+
 
 def said(key: str, **fields: object) -> Said:
     """Return the text of `key` with its fields, for whoever knows the language."""
-    return Said(key, tuple(fields.items()))
+    return Said(
+        key, tuple((name, reason_of(one) if isinstance(one, Exception) else one) for name, one in fields.items())
+    )
+
+
+def reason_of(error: BaseException) -> Said:
+    """Return what is told of an error: what we say in it, what its number means, or what others say, as a quote."""
+    for words in error.args:
+        if isinstance(words, Said):
+            return words
+    number = error.errno if isinstance(error, OSError) else None
+    known = f"os.{errno.errorcode.get(number or 0)}"
+    if known in texts("en"):
+        return said(known)
+    theirs = getattr(error, "strerror", None) or getattr(error, "error_string", None) or str(error)
+    return said("quote", words=visible(theirs or type(error).__name__))
+
+
+def visible(text: str) -> str:
+    """Return one line in which nothing can command a terminal: what it would not print stands there as an escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def text(language: str, key: str, **fields: object) -> str:
@@ -57,6 +86,8 @@ def text(language: str, key: str, **fields: object) -> str:
 
 
 def _spoken(language: str, value: object) -> object:
+    if isinstance(value, BaseException):
+        value = reason_of(value)
     if isinstance(value, Said):
         return value.words(language)
     return _Count(value) if type(value) is int else value

@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from base.errors import AppError
+from base.texts import reason_of, said
 from builtin import kit, synth
 from builtin.score import Articulation, Drum, Floats, Note, Part, Player, Role, Score, amplitude
 from builtin.signals import Ringing, fade, hertz
@@ -40,11 +42,8 @@ KNOWN: Final = tuple(
     for name in ("generaluser", "fluid.?r3", "muse.?score|ms.?basic", "timgm", r"default(-gm)?\.")
 )
 
-INSTALL: Final = {
-    "linux": "sudo apt-get install libfluidsynth3 timgm6mb-soundfont (Debian, Ubuntu), "
-    "sudo dnf install fluidsynth-libs fluid-soundfont-gm (Fedora) or sudo pacman -S fluidsynth soundfont-fluid (Arch)",
-    "darwin": "brew install fluid-synth, and SOUNDFONT=FILE with a General MIDI font (SF2 or SF3)",
-}.get(sys.platform, "FluidSynth 2, and SOUNDFONT=FILE with a General MIDI font (SF2 or SF3)")
+INSTALLS: Final = {"linux": "instruments.install_linux", "darwin": "instruments.install_macos"}
+INSTALL: Final = said(INSTALLS.get(sys.platform, "instruments.install"))
 STEPS: Final = 8  # forces a note is struck with; its level and brightness follow its velocity exactly
 BLOCK: Final = 64  # frames that FluidSynth makes at once
 REST_BLOCKS: Final = 4  # after which nothing of a note is left
@@ -116,13 +115,8 @@ KITS: Final = {
 OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6, "jazz": -0.5, "bossa": -0.3}
 
 
-class Unplayable(Exception):
-    """There are no real instruments: `key` names a text, `fields` are its fields."""
-
-    def __init__(self, key: str, **fields: object) -> None:
-        super().__init__(key)
-        self.key = key
-        self.fields = fields
+class Unplayable(AppError):
+    """There are no real instruments."""
 
 
 def fonts(folders: Sequence[str] = FOLDERS) -> list[Path]:
@@ -153,19 +147,19 @@ class Font:
     def __init__(self, candidates: Sequence[Path]) -> None:
         """Open the first of the fonts that can be. Raises Unplayable, with what can be done about it."""
         if not candidates:
-            raise Unplayable("instruments.no_font", install=INSTALL)
+            raise Unplayable(said("instruments.no_font", install=INSTALL))
         try:
             fluidsynth = _module()
         except (ImportError, OSError, AttributeError, TypeError) as error:
             log.info("no FluidSynth: %s", error)
-            raise Unplayable("instruments.no_library", install=INSTALL) from None
+            raise Unplayable(said("instruments.no_library", install=INSTALL)) from None
         self._bound = _Bound(fluidsynth)
         for candidate in candidates:
             self._id = self._bound.load(candidate)
             if self._id >= 0:
                 break
         else:
-            raise Unplayable("instruments.broken_font", path=candidates[0])
+            raise Unplayable(said("instruments.broken_font", path=candidates[0]))
         self.path = candidate
         self._levels: dict[tuple[Patch, int, int], tuple[float, float]] = {}
         self._channels: dict[tuple[int, int], int | None] = {}
@@ -254,7 +248,7 @@ class _Bound:
                 raise TypeError("incomplete")
         except (AttributeError, TypeError, ctypes.ArgumentError) as error:
             log.info("FluidSynth cannot be used: %s", error)
-            raise Unplayable("instruments.no_library", install=INSTALL) from None
+            raise Unplayable(said("instruments.no_library", install=INSTALL)) from None
         self._rest = np.zeros((2, REST_BLOCKS * BLOCK), np.float32)
 
     def __del__(self) -> None:
@@ -340,9 +334,10 @@ class Orchestra:
         try:
             font = Font(fonts() if self._candidates is None else self._candidates)
         except Unplayable as reason:
-            log.info("the built-in music plays without real instruments: %s", reason.key)
+            log.info("the built-in music plays without real instruments: %s", reason)
             if self._say:
-                self._say(reason.key, **reason.fields)
+                key, fields = reason_of(reason)
+                self._say(key, **dict(fields))
             self._candidates = []
             return None
         self._candidates = [font.path]

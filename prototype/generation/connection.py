@@ -18,6 +18,7 @@ from tenacity import Retrying
 
 from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
 from base.notices import Notices
+from base.texts import Said, reason_of
 from generation import conclusions
 from generation.calls import FETCHES, PROBES, SUBMITS, Client, Counts, Run, Stopped
 from generation.conclusions import Conclusion
@@ -36,14 +37,14 @@ WHOLE, HEALTH, SUBMIT, POLL, DOWNLOAD = "", "health", "submit", "poll", "downloa
 BUSY_AFTER: Final = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trouble:
     """The calls to one route that failed one after the other: when the first began and the last ended."""
 
     since: float
-    until: float = 0.0
-    detail: str = ""
-    conclusion: Conclusion = conclusions.UNWELL
+    until: float
+    reason: Said
+    conclusion: Conclusion
 
 
 class Connection:
@@ -79,7 +80,7 @@ class Connection:
         self._kept = kept
         self._restarting = False
         self._state = ServerState.OFF if engine == "builtin" else ServerState.CONNECTING
-        self._detail = ""
+        self._reason: Said | None = None
         self._since = self._rests_until = run.clock.now()
         self._probing = False
         self._probes = 0
@@ -91,17 +92,17 @@ class Connection:
         self._owes_good_news = True
 
     @property
-    def state(self) -> tuple[ServerState, str]:
+    def state(self) -> tuple[ServerState, Said | None]:
         """The state and, where it is not well, the reason."""
         with self._lock:
             if self._restarting and self._state in (ServerState.CONNECTING, ServerState.DOWN):
-                return ServerState.RESTARTING, ""
+                return ServerState.RESTARTING, None
             if self._state not in (ServerState.UP, ServerState.UNSURE):
-                return self._state, self._detail
-            lasting = [trouble.detail for trouble in self._troubles.values() if self._lasts(trouble)]
+                return self._state, self._reason
+            lasting = [trouble.reason for trouble in self._troubles.values() if self._lasts(trouble)]
             if lasting or self._state == ServerState.UNSURE:
-                return ServerState.UNWELL, lasting[-1] if lasting else self._detail
-            return ServerState.LOADING if self._loading else ServerState.UP, ""
+                return ServerState.UNWELL, lasting[-1] if lasting else self._reason
+            return ServerState.LOADING if self._loading else ServerState.UP, None
 
     @property
     def is_up(self) -> bool:
@@ -122,13 +123,13 @@ class Connection:
         """Note that a call did not get through."""
         with self._lock:
             if self._state in (ServerState.UP, ServerState.UNSURE):
-                self._enter(ServerState.DOWN, str(error))
+                self._enter(ServerState.DOWN, error)
 
     def refused(self, route: str, error: ServerRefused) -> None:
         """Note that the server said no; nobody calls before it says yes."""
         with self._lock:
             if self._state != ServerState.REFUSED:
-                self._enter(ServerState.REFUSED, str(error))
+                self._enter(ServerState.REFUSED, error)
                 self._rests_until = self._since + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
         self._say(route, error)
 
@@ -136,14 +137,14 @@ class Connection:
         """Note that a submit may have arrived: nobody calls before the server answers and its counts are known."""
         with self._lock:
             if self._state == ServerState.UP:
-                self._enter(ServerState.UNSURE, str(error))
+                self._enter(ServerState.UNSURE, error)
 
     def troubled(self, route: str, error: ServerError, began_at: float) -> None:
         """Note that a call failed which is repeated, and say so once that lasts."""
         with self._lock:
-            trouble = self._troubles.setdefault(route, Trouble(began_at))
-            trouble.until, trouble.detail = self._clock.now(), str(error)
-            trouble.conclusion = conclusions.of_call(error)
+            since = self._troubles[route].since if route in self._troubles else began_at
+            trouble = Trouble(since, self._clock.now(), reason_of(error), conclusions.of_call(error))
+            self._troubles[route] = trouble
             lasts = self._lasts(trouble)
         if lasts:
             self._say(route, error)
@@ -219,9 +220,9 @@ class Connection:
         patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if silent else PATIENCE_S
         return trouble.until - trouble.since >= patience_s
 
-    def _enter(self, state: ServerState, detail: str) -> None:
+    def _enter(self, state: ServerState, error: ServerError) -> None:
         """Change the state to one in which nobody calls. Called under the lock."""
-        self._state, self._detail = state, detail
+        self._state, self._reason = state, reason_of(error)
         self._since, self._probes = self._clock.now(), 0
         self._loading = self._loading_said = False
 
@@ -274,7 +275,7 @@ class Connection:
         """Let everybody go on. A server that was only silent is well again; for the rest each route has to show it."""
         with self._lock:
             was_unsure = self._state == ServerState.UNSURE
-            self._state, self._detail, self._ever_up = ServerState.UP, "", True
+            self._state, self._reason, self._ever_up = ServerState.UP, None, True
             news = False
             for route, trouble in list(self._troubles.items()):
                 if not was_unsure:
@@ -292,8 +293,8 @@ class Connection:
             if self._state == ServerState.REFUSED and not unreachable:
                 return
             if unreachable and self._state in (ServerState.REFUSED, ServerState.UNSURE):
-                self._enter(ServerState.DOWN, str(error))
-            self._detail = str(error)
+                self._enter(ServerState.DOWN, error)
+            self._reason = reason_of(error)
         self._say(WHOLE, error)
 
     def _say(self, route: str, error: ServerError) -> None:

@@ -53,7 +53,7 @@ class GeneratorSnapshot:
     """
 
     server: ServerState = ServerState.CONNECTING
-    server_detail: str = ""
+    server_reason: Said | None = None
     jobs: tuple[JobView, ...] = ()
     produced: int = 0
     retries: int = 0
@@ -117,7 +117,7 @@ class Job:
     progress: float | None = None
     stage: str = ""
     files: tuple[AudioFile, ...] = ()
-    detail: str = ""
+    detail: Said | str = ""
     reported_at: float = field(init=False)
     changed_at: float = field(init=False)
     began_at: float | None = None
@@ -242,7 +242,7 @@ class Board:
             work_s = (self._expected_s(asked) or 0.0 for asked in asked_s)
             return sum(asked_s), sum(max(0.0, work - spent) for work, spent in zip(work_s, spent_s, strict=True))
 
-    def outcome(self, job: Job) -> tuple[JobState, bool, str]:
+    def outcome(self, job: Job) -> tuple[JobState, bool, Said | str]:
         """Return the job's state, whether it brought files, and what the server says of a failure."""
         with self._lock:
             return job.state, bool(job.files), job.detail

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -23,7 +23,7 @@ from rich.text import Text
 
 from base.errors import ConfigError, LibVlcMissing, SpoolBusy
 from base.notices import Notices
-from base.texts import LANGUAGES, text
+from base.texts import Said, reason_of, text
 from base.workers import Clock, SystemClock
 from builtin.fluid import Font, Unplayable, fonts
 from config import Settings
@@ -60,7 +60,7 @@ def sound(audio_output: str, clock: Clock) -> Findings:
         with contextlib.suppress(TimeoutError):
             complaint = play_silence(clock, real_device=used)
     except LibVlcMissing as error:
-        yield found(PROBLEM, "vlc", "check.vlc.missing", reason=error)
+        yield Finding(PROBLEM, "vlc", reason_of(error))
         yield found(WARNING, "sound", "check.sound.without_vlc")
         return
     if not version.startswith(KNOWN_VLC):
@@ -75,10 +75,10 @@ def sound(audio_output: str, clock: Clock) -> Findings:
         yield found(OK, "sound", "check.sound.off", output=audio_output)
     elif complaint in UNHEARD:
         yield found(PROBLEM, "sound", UNHEARD[complaint])
+    elif complaint == NOTHING_PLAYED or "%" in complaint:  # the mere template of a sentence of VLC's
+        yield found(PROBLEM, "sound", "check.sound.none")
     elif complaint:
-        # VLC's words can be the mere template of a sentence, which tells nothing.
-        reason = "" if "%" in complaint else f" ({complaint})"
-        yield found(PROBLEM, "sound", "check.sound.none", reason=reason)
+        yield found(PROBLEM, "sound", "check.sound.complaint", words=complaint)
     else:
         yield found(OK, "sound", "check.sound.ok")
 
@@ -89,7 +89,7 @@ def instruments(soundfont: Path | None) -> Findings:
         path = Font([soundfont] if soundfont else fonts()).path
         yield found(OK, "instruments", "check.instruments.ok", path=path)
     except Unplayable as reason:
-        yield found(WARNING if soundfont else OK, "instruments", reason.key, **reason.fields)
+        yield Finding(WARNING if soundfont else OK, "instruments", reason_of(reason))
 
 
 def disk(folder: Path, max_mb: float) -> Findings:
@@ -101,7 +101,7 @@ def disk(folder: Path, max_mb: float) -> Findings:
                 lock.take()
                 lock.release()
     except SpoolBusy as error:
-        yield found(WARNING, "spool", "check.spool.busy", reason=error)
+        yield Finding(WARNING, "spool", reason_of(error))
     try:
         existing = next(place for place in (folder / INCOMING, folder, *folder.parents) if place.is_dir())
         # Named as a partial file, so that the next start of the player deletes what a kill leaves behind.
@@ -113,7 +113,7 @@ def disk(folder: Path, max_mb: float) -> Findings:
         yield found(OK, "spool", key, folder=folder)
         yield _room(shutil.disk_usage(existing).free, max_mb * 2**20)
     except OSError as error:
-        yield found(PROBLEM, "spool", "check.spool.refused", folder=folder, reason=error.strerror or error)
+        yield found(PROBLEM, "spool", "check.spool.refused", folder=folder, reason=error)
 
 
 def _room(free_bytes: float, wanted_bytes: float) -> Finding:
@@ -156,6 +156,7 @@ def terminal(stdin: TextIO | None, stdout: TextIO, term: str) -> Findings:
 
 SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
 LIMIT_S: Final = 10.0
+NOTHING_PLAYED: Final = "nothing was played"
 
 
 class _Trial(StreamPlayer):
@@ -173,7 +174,7 @@ class _Trial(StreamPlayer):
             ends_at = self._clock.now() + SILENCE_S
             while not self._device_error and not stop.is_set() and self._clock.now() < ends_at:
                 self._serve(0.05)
-            self.complaint = self._device_error or ("" if self._played_buffers() else "nothing was played")
+            self.complaint = self._device_error or ("" if self._played_buffers() else NOTHING_PLAYED)
             hearing = look_once() if self._real_device else Hearing.UNKNOWN
             if not self.complaint and hearing not in (Hearing.UNKNOWN, Hearing.PLAYS):
                 self.complaint = hearing.value
@@ -260,7 +261,7 @@ def check(
         except ConfigError as error:
             yield from _faults(error.faults)
         for sentence in settings.warnings:
-            yield found(WARNING, "settings", "check.settings.warning", sentence=sentence)
+            yield Finding(WARNING, "settings", sentence)
         yield from sound(settings.audio_output, clock)
         if settings.engine != "acestep":
             yield from instruments(settings.soundfont)
@@ -273,12 +274,9 @@ def check(
     return _report(findings(), lines, settings.language)
 
 
-def check_faulty(faults: Sequence[str], environ: Mapping[str, str], *, stream: TextIO | None = None) -> int:
+def check_faulty(faults: Sequence[Said], language: str, *, stream: TextIO | None = None) -> int:
     """Print the `faults` of settings that cannot be used, and examine what does not depend on any; return 1."""
     stream = stream or sys.stdout
-    locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
-    chosen = environ.get("UI_LANG", "").lower()
-    language = chosen if chosen in LANGUAGES else Settings(locale=locale).language
 
     def findings() -> Findings:
         yield from _faults(faults)
@@ -289,8 +287,8 @@ def check_faulty(faults: Sequence[str], environ: Mapping[str, str], *, stream: T
     return _report(findings(), Lines(stream), language)
 
 
-def _faults(faults: Sequence[str]) -> Findings:
-    return (found(PROBLEM, "settings", "check.settings.fault", fault=fault) for fault in faults)
+def _faults(faults: Sequence[Said]) -> Findings:
+    return (Finding(PROBLEM, "settings", fault) for fault in faults)
 
 
 def _report(findings: Findings, lines: Lines, language: str) -> int:
@@ -302,7 +300,7 @@ def _report(findings: Findings, lines: Lines, language: str) -> int:
             counts[one.level] += 1
             level, subject = levels[one.level], subjects[one.subject]
             head = Text.assemble((level, STYLES[one.level]), "  ", (subject, "bold"), "  ")
-            lines.hang(head, harmless(text(language, one.key, **one.fields)))
+            lines.hang(head, harmless(one.said.words(language)))
         lines.say()
         if counts[PROBLEM]:
             lines.say(text(language, "check.done.problems", count=counts[PROBLEM]))

@@ -7,7 +7,6 @@ import sys
 from typing import Final
 
 from base.control_socket import NotReached, ask
-from base.texts import text
 from config import Settings
 from screen.plain_lines import Lines, harmless
 
@@ -20,7 +19,7 @@ def control(settings: Settings) -> int:
     try:
         reply = ask(settings.spool_dir, line)
     except NotReached as reason:
-        Lines(sys.stderr).say(harmless(text(settings.language, reason.key, **reason.fields)))
+        Lines(sys.stderr).say(harmless(reason.words(settings.language)))
         return EXIT_NOT_REACHED
     code = reply.get("code")
     if "status" in reply and "--json" in settings.ctl:

@@ -55,10 +55,9 @@ def export(settings: Settings, *, stream: TextIO | None = None) -> int:
                 written, there = written + new, there + (not new)
             except (CorruptSegment, OSError, sf.SoundFileError) as error:
                 failed += 1
-                reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
-                lines.say(text(language, "export.failed", name=name, reason=harmless(reason)))
+                lines.say(harmless(text(language, "export.failed", name=name, reason=error)))
     except OSError as error:
-        lines.say(text(language, "export.unusable", path=harmless(error.filename), reason=error.strerror or error))
+        lines.say(text(language, "export.unusable", path=harmless(error.filename), reason=error))
         return EXIT_NOT_ALL
     finally:
         lines.close()

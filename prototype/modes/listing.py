@@ -64,7 +64,7 @@ def list_library(spool_dir: Path, stations: Sequence[Station], language: str, *,
     try:
         entries = sorted(liked(spool_dir), key=_made_at, reverse=True)
     except OSError as error:
-        lines.say(text(language, "library.unreadable", folder=harmless(folder), reason=error.strerror or error))
+        lines.say(text(language, "library.unreadable", folder=harmless(folder), reason=error))
         return EXIT_UNREADABLE
     for entry in entries:
         lines.say(Text(harmless(entry.path), "bold"))

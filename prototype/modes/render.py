@@ -20,7 +20,7 @@ import numpy as np
 import soundfile as sf
 
 from base.errors import CorruptSegment, StartupError
-from base.texts import text
+from base.texts import said, text
 from config import Settings
 from music.analysis import ingest, to_piece
 from music.audio_files import FORMATS, Encoder, format_of
@@ -65,7 +65,7 @@ def render(settings: Settings, *, stream: TextIO | None = None) -> int:
     """
     if settings.output is None:
         raise ValueError("no output")
-    target = _checked(settings.output, settings.render, settings.language)
+    target = _checked(settings.output, settings.render)
     lines = Lines(stream or sys.stdout)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     began_at, meter, report = time.monotonic(), LoudnessMeter(), Report()
@@ -78,8 +78,7 @@ def render(settings: Settings, *, stream: TextIO | None = None) -> int:
         if report.frames:
             partial.replace(target)
     except (OSError, sf.SoundFileError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
-        lines.say(text(settings.language, "render.unwritten", path=harmless(target), reason=reason))
+        lines.say(harmless(text(settings.language, "render.unwritten", path=target, reason=error)))
         return EXIT_NOTHING
     finally:
         lines.close()
@@ -132,8 +131,7 @@ def _pieces(settings: Settings, lines: Lines) -> Iterator[Piece]:
         try:
             found = ingest(path, 0.0, settings.cue_dbfs)
         except (CorruptSegment, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
-            lines.say(text(settings.language, "render.left_out", name=name, reason=harmless(reason)))
+            lines.say(harmless(text(settings.language, "render.left_out", name=name, reason=error)))
             continue
         if found.missing:
             lines.say(text(settings.language, "segment.cut_off", name=name, missing=found.missing))
@@ -146,22 +144,20 @@ def _without_end(block: Samples) -> Samples:
     return block[: int(heard[-1]) + 1] if len(heard) else block[:0]
 
 
-def _checked(output: Path, given: Sequence[Path], language: str) -> Path:
+def _checked(output: Path, given: Sequence[Path]) -> Path:
     """Return the file to write, links followed. Raises StartupError when it is one of those to read, or no file."""
     target = output.resolve()
     try:
         format_of(output)
         format_of(target)
     except ValueError as error:
-        raise StartupError(
-            text(language, "render.no_format", path=harmless(output), formats=", ".join(FORMATS))
-        ) from error
+        raise StartupError(said("render.no_format", path=output, formats=", ".join(FORMATS))) from error
     if target.exists() and not target.is_file():
-        raise StartupError(text(language, "render.no_file", path=harmless(output)))
+        raise StartupError(said("render.no_file", path=output))
     for path in given:
         with contextlib.suppress(OSError):
             if target.exists() and target.samefile(path):
-                raise StartupError(text(language, "render.is_read", path=harmless(output)))
+                raise StartupError(said("render.is_read", path=output))
     return target
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from base.texts import Said, said
 
 OK: Final = "ok"
 WARNING: Final = "warning"
@@ -15,13 +17,12 @@ PROBLEM: Final = "problem"
 class Finding:
     """One line: `level` says whether it will play (ok), play with a drawback (warning), or must be mended (problem).
 
-    `subject` names a text `ui.check.…`, `key` one of `check.…`, which takes `fields`.
+    `subject` names a text `ui.check.…`.
     """
 
     level: str
     subject: str
-    key: str
-    fields: Mapping[str, object]
+    said: Said
 
 
 Findings = Iterator[Finding]
@@ -29,4 +30,4 @@ Findings = Iterator[Finding]
 
 def found(level: str, subject: str, key: str, **fields: object) -> Finding:
     """Return a finding."""
-    return Finding(level, subject, key, fields)
+    return Finding(level, subject, said(key, **fields))

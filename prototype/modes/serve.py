@@ -25,13 +25,13 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from ace_client import AceClient, ServerStats, Timeouts
-from base.errors import ServerError, ServerUnreachable, visible
+from base.errors import ServerError, ServerUnreachable
 from base.files import open_safely
 from base.process import heed
-from base.texts import text
+from base.texts import Said, said, visible
 from base.workers import Clock, SystemClock, Worker
 from config import Settings
-from modes.server_plan import PLACES, Plan, Sentence, cards, find_folder, find_uv, planned
+from modes.server_plan import PLACES, Plan, cards, find_folder, find_uv, planned
 from screen.plain_lines import Lines
 from spool.state_files import KeeperFile
 
@@ -79,7 +79,11 @@ class Voice:
 
     def say(self, text_id: str, **fields: object) -> None:
         """Print a text."""
-        self._queue.put(f"{time.strftime('%H:%M')}  {text(self._language, text_id, **fields)}")
+        self.tell(said(text_id, **fields))
+
+    def tell(self, words: Said) -> None:
+        """Print what is said."""
+        self._queue.put(f"{time.strftime('%H:%M')}  {words.words(self._language)}")
 
     def close(self) -> None:
         """Return when all is printed, or the terminal takes nothing."""
@@ -107,13 +111,13 @@ def serve(settings: Settings) -> int:
     folder, uv = find_folder(settings.acestep_dir), find_uv()
     try:
         obstacles = list(in_the_way(settings, client, file, folder, uv))
-        for text_id, fields in obstacles:
-            voice.say(text_id, **fields)
+        for obstacle in obstacles:
+            voice.tell(obstacle)
         if obstacles or folder is None or uv is None:
             return EXIT_CANNOT_START
         plan = planned(settings, uv, folder, cards(), os.environ)
-        for text_id, fields in plan.reasons:
-            voice.say(text_id, **fields)
+        for reason in plan.reasons:
+            voice.tell(reason)
         keeper = Keeper(plan, client, settings, clock, voice.say, hurry)
         # Its own thread: a handler may set an event only while the thread that it interrupts does not wait for that.
         worker = Worker("keeper", keeper.run, stop, clock, lambda _, error: voice.say("serve.failed", reason=error))
@@ -129,33 +133,33 @@ def serve(settings: Settings) -> int:
 
 def in_the_way(
     settings: Settings, client: Server, file: KeeperFile, folder: Path | None, uv: str | None
-) -> Iterator[Sentence]:
+) -> Iterator[Said]:
     """Yield what keeps us from starting a server, with what to do about it."""
     address, url = settings.acestep_api_url, urlsplit(settings.acestep_api_url)
     if url.scheme != "http" or url.path:
-        yield "serve.address", {"url": address}
+        yield said("serve.address", url=address)
         return
     refused = bind_error(settings)
     if refused not in (0, errno.EADDRINUSE):
-        yield "serve.elsewhere", {"url": address, "reason": os.strerror(refused)}
+        yield said("serve.elsewhere", url=address, reason=OSError(refused, os.strerror(refused)))
         return
     try:
         client.health()
-        yield "serve.answers_already", {"url": address}
+        yield said("serve.answers_already", url=address)
         return
     except ServerUnreachable:
         taken = bool(refused)
     except ServerError:
         taken = True
     if taken:
-        yield "serve.port_taken", {"url": address, "port": url.port or 80}
+        yield said("serve.port_taken", url=address, port=str(url.port or 80))
         return
     if folder is None:
-        yield "serve.no_folder", {"folder": settings.acestep_dir or PLACES[0]}
+        yield said("serve.no_folder", folder=settings.acestep_dir or PLACES[0])
     if uv is None:
-        yield "serve.no_uv", {}
+        yield said("serve.no_uv")
     if folder and uv and not file.take():
-        yield "serve.kept_already", {"url": address}
+        yield said("serve.kept_already", url=address)
 
 
 def bind_error(settings: Settings) -> int:
@@ -246,14 +250,14 @@ class Keeper:
     def _live(self, stop: threading.Event) -> bool:
         """Start a server and watch it until it has ended; return whether it made music."""
         if bind_error(self._settings) == errno.EADDRINUSE:
-            self._say("serve.port_taken", url=self._settings.acestep_api_url, port=self._port)
+            self._say("serve.port_taken", url=self._settings.acestep_api_url, port=str(self._port))
             return False
         limits_s = self._settings.first_job_timeout_sec, self._settings.job_timeout_sec
         patience = Patience(*limits_s, self._clock.now())
         try:
             process = self._start()
         except OSError as error:
-            self._say("serve.cannot_start", reason=visible(str(error)))
+            self._say("serve.cannot_start", path=error.filename or self._plan.command[0], reason=error)
             return False
         try:
             self._watch(process, patience, stop)
@@ -322,7 +326,7 @@ class Keeper:
         elif code in KILLED:
             self._say("serve.killed", code=code)
         else:
-            self._say("serve.load_failed" if code == LOAD_FAILED else "serve.died", code=code, last=last)
+            self._say("serve.load_failed" if code == LOAD_FAILED else "serve.died", code=code, words=last)
 
     def _last_words(self) -> str:
         """Return the end of what this process, not one before it, has printed."""

@@ -31,7 +31,7 @@ from base.errors import (
     ServerUnreachable,
     SpoolError,
 )
-from base.texts import text
+from base.texts import reason_of, said, text
 from base.workers import Clock
 from config import Settings
 from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
@@ -86,8 +86,8 @@ def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
     files, took_s, waited = _wait(bench, submitted.task_id, ends_at)
     took_s = answered_s if submitted.ended else took_s
     if not files:
-        raise JobFailed("it succeeded without a file")
-    usable, rejected = 0, CorruptSegment("no file")
+        raise JobFailed(said("unmade.no_file"))
+    usable, rejected = 0, CorruptSegment(said("corrupt.no_file"))
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
         for number, file in enumerate(files):
             path = Path(folder) / f"{number}.part"
@@ -117,7 +117,7 @@ def _submit(bench: Bench, recipe: Recipe, thinking: bool, ends_at: float) -> tup
         silent = True
         bench.watch(bench.clock.now() - began_at)
         bench.clock.wait(threading.Event(), POLL_S)
-    raise JobStalled(f"{bench.longest_s:.0f}")
+    raise JobStalled(said("unmade.not_done", seconds=f"{bench.longest_s:.0f}"))
 
 
 def _wait(bench: Bench, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
@@ -143,13 +143,13 @@ def _wait(bench: Bench, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, 
             return report.files, bench.clock.now() - began_at, began_at > asked_at
         elif report.state is not JobState.RUNNING:
             raise _ending(report)
-    raise JobStalled(f"{bench.longest_s:.0f}")
+    raise JobStalled(said("unmade.not_done", seconds=f"{bench.longest_s:.0f}"))
 
 
 def _ending(report: JobReport) -> AppError:
     if report.state is JobState.LOST:
-        return JobLost("the server forgot the job: was it restarted?")
-    return JobFailed(report.detail or "the job failed, the server does not say why")
+        return JobLost(said("unmade.unknown"))
+    return JobFailed(report.detail or said("unmade.no_reason"))
 
 
 JOB_S: Final = 10.0  # the shortest that acestep-api makes
@@ -184,7 +184,7 @@ class ServerCheck:
             )  # fmt: skip
             client.health()
         except ConfigError as error:
-            yield found(PROBLEM, "server", "check.settings.fault", fault=error)
+            yield Finding(PROBLEM, "server", reason_of(error))
         except ServerError as error:
             if settings.engine == "acestep":
                 yield found(PROBLEM, "server", "check.server.needed", reason=error)
@@ -207,10 +207,10 @@ class ServerCheck:
                 client.models()  # wants the key too; the Gradio app has no counts
             yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
         except ServerRefused as error:
-            key = "check.key.refused" if error.wants_key else "check.key.unknown"  # an older server has no such route
-            yield found(PROBLEM if error.wants_key else OK, "key", key, reason=error)
             if error.wants_key:
+                yield Finding(PROBLEM, "key", reason_of(error))
                 return
+            yield found(OK, "key", "check.key.unknown", reason=error)  # an older server has no such route
         except ServerError as error:
             yield found(WARNING, "key", "check.key.unknown", reason=error)
         if station is not None:

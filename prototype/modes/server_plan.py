@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from base.process import BLAS_THREADS
+from base.texts import Said, said
 from config import DOTENV_PATH, Settings
 from settings import envfile
 from settings.kinds import PROJECT_ROOT
@@ -29,8 +30,6 @@ SMALL_CARD: Final = {
 ASK_S: Final = 10.0
 # PYTHONPATH is of the Makefile; numpy and torch of the server may use all cores.
 NOT_FOR_THE_SERVER: Final = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
-
-Sentence = tuple[str, Mapping[str, object]]  # the id of a text, and its fields
 
 
 class Card(NamedTuple):
@@ -52,7 +51,7 @@ class Plan:
     folder: Path
     command: tuple[str, ...]
     variables: Mapping[str, str]
-    reasons: tuple[Sentence, ...]
+    reasons: tuple[Said, ...]
 
     def with_less_memory(self) -> Plan:
         """Return the plan with all that saves the card's memory; the same when it has that already."""
@@ -117,20 +116,20 @@ def planned(settings: Settings, uv: str, folder: Path, found: Sequence[Card], en
     if settings.acestep_api_key:  # not on the command line, which every user of the machine can read
         firm["ACESTEP_API_KEY"] = settings.acestep_api_key
     card, card_variables = chosen_card(found, environ)
-    reasons: list[Sentence] = [("serve.starts", {"folder": folder})]
+    reasons = [said("serve.starts", folder=folder)]
     if card is None:
-        reasons.append(("serve.no_card", {}))
+        reasons.append(said("serve.no_card"))
     else:
         small = card.memory_mib <= SMALL_CARD_MIB
         wanted |= SMALL_CARD if small else {}
         fields = {"name": card.name, "gb": f"{card.memory_mib / 1024:.0f}"}
-        reasons.append(("serve.small_card" if small else "serve.card", fields))
+        reasons.append(said("serve.small_card" if small else "serve.card", **fields))
         if small and settings.thinking:
-            reasons.append(("serve.thinking", {}))
+            reasons.append(said("serve.thinking"))
     variables = {**wanted, **card_variables, **theirs, **inherited, **firm}
     kept = [name for name in SMALL_CARD if name in wanted and variables[name] != wanted[name]]
     if kept:
-        reasons.append(("serve.kept", {"names": ", ".join(f"{name}={variables[name]}" for name in kept)}))
+        reasons.append(said("serve.kept", names=", ".join(f"{name}={variables[name]}" for name in kept)))
     url = urlsplit(settings.acestep_api_url)
     command = (uv, "run", "acestep-api", "--host", url.hostname or "127.0.0.1", "--port", str(url.port or 80))
     return Plan(folder, command, variables, tuple(reasons))

@@ -44,7 +44,7 @@ def format_of(path: Path, frames: int = 0) -> tuple[str, str]:
     """
     suffix = path.suffix.lower() or ".wav"
     if suffix not in FORMATS:
-        raise ValueError(f"{suffix} cannot be written; give one of {', '.join(FORMATS)}")
+        raise ValueError(said("recorder.no_format", suffix=suffix, formats=", ".join(FORMATS)))
     if suffix == ".wav" and frames > LONGEST_WAV_FRAMES:
         return "RF64", "PCM_16"
     return FORMATS[suffix]
@@ -196,7 +196,7 @@ def read(path: Path) -> Samples:
             with sf.SoundFile(raw.fileno(), closefd=False) as file:
                 samples: Samples = file.read(dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
-            raise CorruptSegment(said("corrupt.not_audio", detail=error.error_string)) from error
+            raise CorruptSegment(said("corrupt.not_audio", words=error.error_string)) from error
     return samples
 
 

@@ -92,7 +92,7 @@ def _joined(raw: BinaryIO) -> Decoded:
                 parts.append(_pull(file, promise, MAX_LENGTH_S - so_far_s))
                 so_far_s += len(parts[-1].samples) / SAMPLE_RATE_HZ
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
-            failure = said("corrupt.broken", detail=str(getattr(error, "error_string", error)))
+            failure = said("corrupt.broken", words=str(getattr(error, "error_string", error)))
     if not any(len(part.samples) for part in parts):
         raise CorruptSegment(said("corrupt.nothing") if parts else failure)
     missing = [part.missing_s for part in parts if part.missing_s is not None]

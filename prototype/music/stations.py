@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from base.errors import ConfigError
-from base.texts import LONGEST_PROMPT
+from base.texts import LONGEST_PROMPT, Said, said
 from music.continuing import Continuing
 from music.segment import Recipe, SegmentInfo
 from music.taste import KINDS, Taste
@@ -262,7 +262,7 @@ def _merge(stations: tuple[Station, ...], path: Path) -> tuple[Station, ...]:
     table = _read(path)
     order = table.pop("order", [])
     merged = {station.key: station for station in stations}
-    faults: list[str] = []
+    faults: list[Said] = []
     for name, fields in table.items():
         station, found = _station(name, fields, merged.get(name))
         faults += found
@@ -270,9 +270,9 @@ def _merge(stations: tuple[Station, ...], path: Path) -> tuple[Station, ...]:
             merged[name] = station
     known = dict.fromkeys([*merged, *table])
     if not isinstance(order, list) or any(not isinstance(name, str) or name not in known for name in order):
-        faults.append(f"order = {_shown(order)}: must be a list of station names: {', '.join(known)}")
+        faults.append(said("stations.order", value=_shown(order), names=", ".join(known)))
     if faults:
-        raise ConfigError([f"{path}: {fault}" for fault in faults])
+        raise ConfigError([said("stations.in_file", path=path, fault=fault) for fault in faults])
     first = {name: merged[name] for name in order}
     return tuple({**first, **merged}.values())
 
@@ -281,31 +281,30 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigError([f"{path}: cannot read the stations file: {error.strerror or error}"]) from error
+        raise ConfigError([said("stations.unreadable", path=path, reason=error)]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError([f"{path}: not a TOML file in UTF-8: {error}"]) from error
+        raise ConfigError([said("stations.no_toml", path=path, words=str(error))]) from error
 
 
-def _station(name: str, fields: object, base: Station | None) -> tuple[Station | None, list[str]]:
+def _station(name: str, fields: object, base: Station | None) -> tuple[Station | None, list[Said]]:
     """Return the station `[name]` made of `fields` over `base`, and the faults found."""
     if not isinstance(fields, dict):
-        return None, [f"{name} = {_shown(fields)}: must be a table of its own: [{name}]"]
-    where = f"[{name}]"
-    faults: list[str] = []
+        return None, [said("stations.no_table", name=name, value=_shown(fields))]
+    faults: list[Said] = []
     if not _NAME.fullmatch(name) or name == CUSTOM_KEY:
-        faults.append(f'{where}: the name must be 1-24 of a-z, 0-9, - and _, and not "{CUSTOM_KEY}"')
+        faults.append(said("stations.bad_name", name=name, custom=CUSTOM_KEY))
     changes: dict[str, Any] = {}
     for field, value in fields.items():
         if field not in _FIELDS:
-            faults.append(f"{where} {field}: no such field; there are {', '.join(_FIELDS)}")
+            faults.append(said("stations.no_field", name=name, field=field, fields=", ".join(_FIELDS)))
             continue
         attribute, parse, accepted = _FIELDS[field]
         try:
             changes[attribute] = parse(value)
         except ValueError:
-            faults.append(f"{where} {field} = {_shown(value)}: must be {accepted}")
+            faults.append(said("stations.bad_value", name=name, field=field, value=_shown(value), accepted=accepted))
     if base is None and "captions" not in fields:
-        faults.append(f"{where} captions: missing; must be {_FIELDS['captions'][2]}")
+        faults.append(said("stations.no_captions", name=name, accepted=_FIELDS["captions"][2]))
     if faults:
         return None, faults
     changes.setdefault("title_ja", changes.get("title_en", base.title_ja if base else name))
@@ -314,9 +313,8 @@ def _station(name: str, fields: object, base: Station | None) -> tuple[Station |
             changes.setdefault(group.removesuffix("_en") + "_ja", nothing)
     new = dataclasses.replace(base or Station(name, name, name, ()), **changes)
     if new.longest_prompt_chars > LONGEST_PROMPT:
-        sizes = f"longest caption + instrument + texture = {new.longest_prompt_chars} characters"
-        return None, [f"{where} {sizes}: must be at most {LONGEST_PROMPT}"]
-    if faults := [f"{where} {group}_ja: must have a name for each of {group}" for group in _unnamed(new)]:
+        return None, [said("stations.too_long", name=name, length=new.longest_prompt_chars, limit=LONGEST_PROMPT)]
+    if faults := [said("stations.unnamed", name=name, group=group) for group in _unnamed(new)]:
         return None, faults
     return new, []
 
@@ -373,18 +371,18 @@ def _time_signature(value: object) -> str:
     return str(value)
 
 
-_LIST = "a list of one or more texts"
-_FIELDS: dict[str, tuple[str, Callable[[object], Any], str]] = {
-    "title": ("title_en", _short_text(40), "a text of 1-40 characters"),
-    "title_ja": ("title_ja", _short_text(40), "a text of 1-40 characters"),
-    "about": ("about_en", _short_text(100), "a text of 1-100 characters"),
-    "about_ja": ("about_ja", _short_text(100), "a text of 1-100 characters"),
+_LIST = said("accepts.texts")
+_FIELDS: dict[str, tuple[str, Callable[[object], Any], Said]] = {
+    "title": ("title_en", _short_text(40), said("accepts.text_up_to", longest=40)),
+    "title_ja": ("title_ja", _short_text(40), said("accepts.text_up_to", longest=40)),
+    "about": ("about_en", _short_text(100), said("accepts.text_up_to", longest=100)),
+    "about_ja": ("about_ja", _short_text(100), said("accepts.text_up_to", longest=100)),
     "instruments_ja": ("instruments_ja", _texts, _LIST),
     "textures_ja": ("textures_ja", _texts, _LIST),
     "captions": ("captions", _texts, _LIST),
     "instruments": ("instruments", _texts, _LIST),
     "textures": ("textures", _texts, _LIST),
-    "bpm": ("bpm", _bpm, f"a whole number from {BPM_MIN} to {BPM_MAX}"),
-    "keys": ("key_scales", _key_scales, 'a list like ["A minor", "F# major", "Bb major"]'),
-    "time_signature": ("time_signature", _time_signature, "2, 3, 4 or 6"),
+    "bpm": ("bpm", _bpm, said("accepts.whole", least=BPM_MIN, most=BPM_MAX)),
+    "keys": ("key_scales", _key_scales, said("accepts.keys")),
+    "time_signature": ("time_signature", _time_signature, said("accepts.choice", names="2, 3, 4", last="6")),
 }

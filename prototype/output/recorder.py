@@ -140,7 +140,7 @@ class Recorder:
             if given_up is not None:
                 with contextlib.suppress(OSError, sf.SoundFileError):
                     given_up.close()
-            self._notices.say("recorder.failed", "warning", reason=getattr(error, "strerror", None) or str(error))
+            self._notices.say("recorder.failed", "warning", reason=error)
             if failed is self._current:
                 self._current = None
 

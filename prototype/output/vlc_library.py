@@ -15,6 +15,7 @@ import threading
 from typing import Any, Final
 
 from base.errors import LibVlcMissing
+from base.texts import Said, said
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,11 @@ ARGUMENTS: Final = (
     "--no-audio-time-stretch",
     "--audio-resampler=soxr",
 )
-INSTALL: Final = {
-    "linux": "install it with: sudo apt-get install libvlc5 vlc-plugin-base (Debian, Ubuntu), "
-    "sudo dnf install vlc-libs vlc-plugins-base (Fedora) or sudo pacman -S vlc (Arch)",
-    "darwin": "install it with: brew install --cask vlc",
-}
+INSTALL: Final = {"linux": "vlc.install_linux", "darwin": "vlc.install_macos"}
+
+
+def _install() -> Said:
+    return said(INSTALL.get(sys.platform, "vlc.install"))
 
 
 class LibVlc:
@@ -59,7 +60,7 @@ class LibVlc:
         try:
             import vlc
         except (ImportError, OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
-            raise LibVlcMissing(f"libVLC 3 is missing: {INSTALL.get(sys.platform, 'install VLC 3')}") from error
+            raise LibVlcMissing(said("vlc.missing", install=_install())) from error
         return vlc
 
     def instance(self) -> Any:
@@ -72,7 +73,7 @@ class LibVlc:
         address, self._instance = self._instance, None
         opened = vlc.Instance(address or list(ARGUMENTS))
         if opened is None:
-            raise LibVlcMissing(f"libVLC has no plugins: {INSTALL.get(sys.platform, 'install VLC 3')}")
+            raise LibVlcMissing(said("vlc.no_plugins", install=_install()))
         return opened
 
     def list_player(self, instance: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from base import process
 from base.errors import CorruptSegment, SpoolError
-from base.texts import said
+from base.texts import reason_of, said
 from music import audio_files
 from music.analysis import ingest, to_piece
 from music.continuing import continues, play_order
@@ -312,5 +312,5 @@ class Filed:
         try:
             audio_files.write(path, offer.samples[:], offer.info)
         except OSError as error:
-            raise SpoolError(error.strerror or str(error)) from error
+            raise SpoolError(reason_of(error)) from error
         return replace(piece, path=path, temporary=True)

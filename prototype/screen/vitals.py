@@ -103,9 +103,9 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 
 def server(snapshot: Snapshot, language: str) -> Row:
     """Return how the server is."""
-    state = snapshot.generator.server
+    state, reason = snapshot.generator.server, snapshot.generator.server_reason
     glyph, style = _SERVER_GLYPHS[state]
-    detail = (clean(snapshot.generator.server_detail), "dim")
+    detail = (clean(reason.words(language)) if reason else "", "dim")
     return Row(
         Rank.SERVER,
         labelled(

@@ -23,6 +23,7 @@ from base.errors import (
     ServerUnreachable,
     ServerUnsupported,
 )
+from base.texts import Said, reason_of, said
 from server.route import Route, is_bundle
 
 SUBMIT_ROUTE: Final = "/release_task"
@@ -55,7 +56,7 @@ def plain_text(value: object, limit: int = 200) -> str:
 class InternalError(ServerTrouble):
     """An HTTP 500 of the server itself; `detail` is what it says of it, "" for nothing."""
 
-    def __init__(self, message: str, detail: str, retry_after_s: float | None) -> None:
+    def __init__(self, message: Said, detail: str, retry_after_s: float | None) -> None:
         self.detail = detail
         super().__init__(message, retry_after_s=retry_after_s)
 
@@ -76,46 +77,34 @@ def from_status(
     Where it is not `from_server` (its form is not acestep-api's), something in between may have said it: the proxy
     of our `way`, or a gateway in front of the server.
     """
-    said = f"HTTP {status}: {detail}" if detail else f"HTTP {status}"
+    answer = said("call.answer_says", status=status, words=detail) if detail else said("call.answer", status=status)
     wait_s = _seconds(retry_after)
     if status == PROXY_WANTS_LOGIN or (way and way.proxy and not from_server and status in PROXY_REFUSES):
-        return _from_proxy(status, said, url, way)
+        return _from_proxy(status, answer, url, way)
     if status in LACKING_STATUSES and route in NEEDED_ROUTES:
-        return ServerUnsupported(
-            f"{url} knows no {route} ({said}): set ACESTEP_API_URL to the address of acestep-api, or start ACE-Step's"
-            " Gradio app there with --enable-api",
-            status=status,
-        )
+        return ServerUnsupported(said("call.lacks_route", url=url, route=route, answer=answer), status=status)
     if status in GATEWAY_STATUSES and not from_server:
-        who = way.proxy_name if way and way.proxy else "a gateway"
-        return ServerTrouble(
-            f"{who} in front of acestep-api at {url} answers in its place ({said}): is the server running, and reached"
-            " from there?",
-            retry_after_s=wait_s,
-        )
+        who = way.proxy_name if way and way.proxy else said("call.gateway")
+        return ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
     if status == QUEUE_FULL:
-        words = f"acestep-api at {url} has its queue full ({said}): it needs time"
-        return ServerTrouble(words, arrived=False, retry_after_s=wait_s)
+        return ServerTrouble(said("call.queue_full", url=url, answer=answer), arrived=False, retry_after_s=wait_s)
     if status >= 500 and NO_MODEL.search(detail):
-        words = f"the server at {url} has no model loaded ({said}): press Initialize Service in its page, or start it"
-        return ServerRefused(f"{words} with --init_service true", status=status)
+        return ServerRefused(said("call.no_model", url=url, answer=answer), status=status)
     if status in PASSING_STATUSES or not 300 <= status < 500:
-        hint = "; if it stays so, check LM_BACKEND and the server's log" if route == SUBMIT_ROUTE else ""
-        words = f"acestep-api at {url} failed at {route} ({said}){hint}"
+        words = said("call.failed", url=url, route=route, answer=answer)
+        if route == SUBMIT_ROUTE:
+            words = said("call.submit_failed", failure=words)
         return InternalError(words, detail if from_server else "", wait_s)
     if status == 403 and not from_server:
-        words = f"something in front of acestep-api at {url} refuses access ({said}): have it let this machine in"
-        return ServerRefused(words, status=status, wants_key=False)
-    return ServerRefused(_refusal(status, said, url, route, has_key=has_key), status=status)
+        return ServerRefused(said("call.no_access", url=url, answer=answer), status=status, wants_key=False)
+    return ServerRefused(_refusal(status, answer, url, route, has_key=has_key), status=status)
 
 
-def _from_proxy(status: int, said: str, url: str, way: Route | None) -> ServerError:
+def _from_proxy(status: int, answer: Said, url: str, way: Route | None) -> ServerError:
     if way is None or not way.proxy:
-        return ServerBlocked(f"what listens at {url} is a proxy ({said}): set ACESTEP_API_URL to acestep-api's address")
-    login = ", or give it a login (http://name:password@…)" if status == PROXY_WANTS_LOGIN else ""
-    return ServerBlocked(
-        f"{way.proxy_name} does not let us through to acestep-api at {url} ({said}): {way.way_out}{login}"
-    )
+        return ServerBlocked(said("call.is_proxy", url=url, answer=answer))
+    words = said("call.proxy_refuses", proxy=way.proxy_name, url=url, answer=answer, way_out=way.way_out)
+    return ServerBlocked(said("call.proxy_login", refusal=words) if status == PROXY_WANTS_LOGIN else words)
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -123,25 +112,27 @@ def _seconds(retry_after: str) -> float | None:
     return float(retry_after) if retry_after.isdecimal() and len(retry_after) < 7 else None
 
 
-def _refusal(status: int, said: str, url: str, route: str, *, has_key: bool) -> str:
+def _refusal(status: int, answer: Said, url: str, route: str, *, has_key: bool) -> Said:
     if status < 400:
-        return f"{url} sends us elsewhere ({said}): set ACESTEP_API_URL to the final address of acestep-api"
+        return said("call.elsewhere", url=url, answer=answer)
     if status == 401 and not has_key:
-        return f"acestep-api at {url} wants a key ({said}): set ACESTEP_API_KEY to the one it was started with"
+        return said("call.wants_key", url=url, answer=answer)
     if status in (401, 403):
-        return f"acestep-api at {url} refuses access ({said}): set ACESTEP_API_KEY to the one it was started with"
+        return said("call.refuses_key", url=url, answer=answer)
     if status == 404 and route == AUDIO_ROUTE:
-        return f"acestep-api at {url} no longer has the file ({said}): it has to be generated again"
+        return said("call.file_gone", url=url, answer=answer)
     if status == 404:
-        return f"{url} knows no {route} ({said}): is ACESTEP_API_URL the address of acestep-api?"
-    return f"acestep-api at {url} refuses the request to {route} ({said}): check the settings that it names"
+        return said("call.no_route", url=url, route=route, answer=answer)
+    return said("call.refuses", url=url, route=route, answer=answer)
 
 
-def nonsense(what: str, url: str, route: str, way: Route) -> ServerNonsense:
+def nonsense(what: Said, url: str, route: str, way: Route) -> ServerNonsense:
     """Return the error for a reply that acestep-api would not give; it may still have done what we asked."""
     if way.proxy:
-        return ServerNonsense(f"{way.proxy_name} answers with {what} for {url}{route}: {way.way_out}")
-    return ServerNonsense(f"{url}{route} answers with {what}: is ACESTEP_API_URL the address of acestep-api?")
+        return ServerNonsense(
+            said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url + route, way_out=way.way_out)
+        )
+    return ServerNonsense(said("call.nonsense", url=url + route, what=what))
 
 
 def from_exception(error: Exception, url: str, route: str, way: Route, to_tls: Callable[[], bool]) -> ServerError:
@@ -153,38 +144,33 @@ def from_exception(error: Exception, url: str, route: str, way: Route, to_tls: C
         return ServerBlocked(_tls(error, url, way))
     reason = _why_never_sent(error)
     if reason and way.proxy:
-        return ServerBlocked(f"{way.proxy_name} does not lead to acestep-api at {url} ({reason}): {way.way_out}")
+        return ServerBlocked(
+            said("call.proxy_leads_nowhere", proxy=way.proxy_name, url=url, reason=reason, way_out=way.way_out)
+        )
     if reason:
-        return ServerUnreachable(
-            f"cannot reach acestep-api at {url} ({reason}): start it with `acestep-api`, wait while it loads its"
-            " models, or correct ACESTEP_API_URL"
-        )
-    through = f" through {way.proxy_name}" if way.proxy else ""
+        return ServerUnreachable(said("call.unreachable", url=url, reason=reason))
+    server = said("call.through", url=url, proxy=way.proxy_name) if way.proxy else url
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
-        return ServerSilent(
-            f"acestep-api at {url}{through} does not answer {route} in time: it is busy, sends too slowly, or hangs"
-        )
+        return ServerSilent(said("call.silent", url=server, route=route))
     if not way.proxy and to_tls():
-        return ServerBlocked(f"{url} speaks TLS: set ACESTEP_API_URL to an address with https://")
-    return ServerTrouble(f"acestep-api at {url}{through} broke off its answer to {route}: was it stopped?")
+        return ServerBlocked(said("call.speaks_tls", url=url))
+    return ServerTrouble(said("call.broke_off", url=server, route=route))
 
 
-def _tls(error: Exception, url: str, way: Route) -> str:
+def _tls(error: Exception, url: str, way: Route) -> Said:
     """Return what is wrong with TLS, and the remedy."""
     cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        trusted = f"does {way.bundle_variable} hold" if way.bundle else "name in REQUESTS_CA_BUNDLE"
-        mark = "?" if way.bundle else ""
-        return (
-            f"the TLS certificate of {url} is not accepted ({plain_text(cause.verify_message, 100)}): {trusted} the"
-            f" certificate of who signed it{mark}"
-        )
+        words = plain_text(cause.verify_message, 100)
+        if way.bundle:
+            return said("call.not_in_bundle", url=url, words=words, variable=way.bundle_variable)
+        return said("call.certificate", url=url, words=words)
     words = plain_text(str(getattr(cause, "reason", None) or cause), 100)
     if way.bundle and not is_bundle(way.bundle):
-        return f"{way.bundle_variable} names {way.bundle!r}, which holds no certificate that can be read: correct it"
+        return said("call.empty_bundle", variable=way.bundle_variable, path=way.bundle)
     if way.proxy:
-        return f"{way.proxy_name} leads to no TLS at {url} ({words}): {way.way_out}"
-    return f"{url} does not speak TLS as expected ({words}): set ACESTEP_API_URL to an address with http://"
+        return said("call.proxy_without_tls", proxy=way.proxy_name, url=url, words=words, way_out=way.way_out)
+    return said("call.no_tls", url=url, words=words)
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -197,16 +183,18 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _why_never_sent(error: Exception) -> str:
-    """Return why surely no byte of the request reached the server, or "" when some may have."""
+def _why_never_sent(error: Exception) -> Said | None:
+    """Return why surely no byte of the request reached the server, None when some may have."""
     cause = _cause(error)
     if isinstance(error, requests.ConnectTimeout):
-        return "no connection in time"
+        return said("call.no_connection_in_time")
     if isinstance(error, NO_ADDRESS):
-        return "no usable address"
+        return said("call.no_address")
     if isinstance(cause, urllib3.exceptions.NameResolutionError):
-        return "no such host"
+        return said("call.no_host")
     if isinstance(cause, urllib3.exceptions.NewConnectionError):
         fault = cause.__cause__
-        return plain_text(fault.strerror).lower() if isinstance(fault, OSError) and fault.strerror else "no connection"
-    return plain_text(str(cause), 100).lower() if isinstance(error, requests.exceptions.ProxyError) else ""
+        return reason_of(fault) if isinstance(fault, OSError) and fault.strerror else said("call.no_connection")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return said("quote", words=plain_text(str(cause), 100).lower())
+    return None

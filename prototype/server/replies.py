@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from base.errors import ServerNonsense, ServerTrouble
+from base.texts import Said, said
 from server.faults import AUDIO_ROUTE, plain_text
 
 MAX_ID_CHARS: Final = 200
@@ -67,7 +68,8 @@ class JobReport:
     """One job at one moment.
 
     `progress` is 0..1, None where the server does not report it. SUCCEEDED with no `files` is a failure to save.
-    `detail` is what the server says of a failure, usually nothing. `doubtful`: the reply was odd, ask once more.
+    `detail` is what the server says of a failure, usually nothing, or what is said of its reply. `doubtful`: the reply
+    was odd, ask once more.
     """
 
     task_id: str
@@ -75,7 +77,7 @@ class JobReport:
     progress: float | None = None
     stage: str = ""
     files: tuple[AudioFile, ...] = ()
-    detail: str = ""
+    detail: Said | str = ""
     doubtful: bool = False
 
 
@@ -115,11 +117,11 @@ class ServerStats:
 
 def submitted(data: object, clean: Callable[[object, int], str]) -> Submitted:
     """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
-    fields = _mapping(data[0] if isinstance(data, list) and len(data) == 1 else data, "a job")
+    fields = _mapping(data[0] if isinstance(data, list) and len(data) == 1 else data, said("reply.job"))
     task_id = next((fields[name] for name in ID_FIELDS if fields.get(name)), None)
     task_id = str(task_id) if isinstance(task_id, int) and not isinstance(task_id, bool) else task_id
     if not isinstance(task_id, str) or not 0 < len(task_id) <= MAX_ID_CHARS or not task_id.isprintable():
-        raise ServerTrouble("acestep-api took a job without a usable task_id: the job is given up")
+        raise ServerTrouble(said("reply.no_task_id"))
     position = _number(fields.get("queue_position"))
     state = _state(fields.get("status"))
     return Submitted(
@@ -130,7 +132,7 @@ def submitted(data: object, clean: Callable[[object, int], str]) -> Submitted:
     )
 
 
-def failed(task_id: str, detail: str) -> JobReport:
+def failed(task_id: str, detail: Said | str) -> JobReport:
     """Return the report of a job that the server says has failed."""
     return JobReport(task_id, JobState.FAILED, detail=detail)
 
@@ -141,7 +143,7 @@ def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, 
     Raises ServerTrouble when the whole is no list of rows. `clean` makes the server's words fit for a person.
     """
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise ServerNonsense("acestep-api gives no list of results: the reply makes no sense")
+        raise _lacking(said("reply.results"))
     rows = {str(row.get("task_id")): row for row in data}
     return {
         task_id: _report(task_id, rows[task_id], clean)
@@ -153,7 +155,7 @@ def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, 
 
 def stats(data: object) -> ServerStats:
     """Read the reply to /v1/stats. Raises ServerTrouble when it is none."""
-    fields = _mapping(data, "statistics")
+    fields = _mapping(data, said("reply.statistics"))
     jobs = fields.get("jobs")
     jobs = jobs if isinstance(jobs, dict) else {}
     return ServerStats(
@@ -170,7 +172,7 @@ def models(data: object, clean: Callable[[object, int], str]) -> tuple[str, ...]
     """Read the reply to /v1/models: `{"models": [{"name"}]}`, or newer `[{"id"}]`."""
     rows = data.get("models") if isinstance(data, dict) else data
     if not isinstance(rows, list):
-        raise ServerNonsense("acestep-api gives no list of models: the reply makes no sense")
+        raise _lacking(said("reply.models"))
     names = [clean(row.get("name") or row.get("id"), 100) for row in rows if isinstance(row, dict)]
     return tuple(name for name in names if name)
 
@@ -186,10 +188,10 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int],
     if state is JobState.RUNNING and stage.lower() in ("queued", "pending"):
         state = JobState.QUEUED
     if state is JobState.SUCCEEDED and entries is None:
-        return JobReport(task_id, JobState.FAILED, detail="the server's result cannot be read", doubtful=True)
+        return JobReport(task_id, JobState.FAILED, detail=said("unmade.unreadable"), doubtful=True)
     if state is JobState.SUCCEEDED and entries and not any(entry.keys() & set(LINK_FIELDS) for entry in entries):
         named = clean(", ".join(map(str, first)), 80)
-        return failed(task_id, f"the server's result names no file to fetch (it has: {named or 'nothing'})")
+        return failed(task_id, said("unmade.names_no_file", words=named or "-"))
     progress = _number(first.get("progress"))
     return JobReport(
         task_id,
@@ -265,10 +267,14 @@ def _reason(fields: Mapping[str, Any], clean: Callable[[object, int], str]) -> s
     return clean(_last_line(fields.get("error")), 200)
 
 
-def _mapping(data: object, what: str) -> Mapping[str, Any]:
+def _mapping(data: object, what: Said) -> Mapping[str, Any]:
     if not isinstance(data, dict):
-        raise ServerNonsense(f"acestep-api gives no {what}: the reply makes no sense")
+        raise _lacking(what)
     return data
+
+
+def _lacking(what: Said) -> ServerNonsense:
+    return ServerNonsense(said("reply.lacks", what=what))
 
 
 def _number(value: object) -> float | None:

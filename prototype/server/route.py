@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from requests.utils import get_environ_proxies, select_proxy
 
 from base.errors import ServerBlocked
+from base.texts import Said, said
 
 BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
@@ -37,7 +38,7 @@ class Route:
 
     host: str
     proxy: str = ""
-    proxy_variable: str = ""
+    proxy_variable: Said | str = ""
     bundle: str = ""
     bundle_variable: str = ""
 
@@ -47,15 +48,15 @@ class Route:
         return {"http": self.proxy, "https": self.proxy} if self.proxy else {}
 
     @property
-    def proxy_name(self) -> str:
+    def proxy_name(self) -> Said:
         """The proxy and where it is set, without its password."""
         shown = re.sub(r"^(\w+://)?[^/]*@", r"\1", self.proxy)
-        return f"the proxy {shown} ({self.proxy_variable})"
+        return said("call.proxy", proxy=shown, variable=self.proxy_variable)
 
     @property
-    def way_out(self) -> str:
+    def way_out(self) -> Said:
         """What a person can do about the proxy."""
-        return f"correct {self.proxy_variable}, or list {self.host} in NO_PROXY"
+        return said("call.way_out", variable=self.proxy_variable, host=self.host)
 
 
 def route_to(url: str) -> Route:
@@ -68,14 +69,11 @@ def route_to(url: str) -> Route:
         bundle_variable = next((name for name in BUNDLES if os.environ.get(name)), "")
         bundle = os.environ.get(bundle_variable, "")
         if bundle and not Path(bundle).exists():
-            raise ServerBlocked(
-                f"{bundle_variable} names {bundle!r}, which is not there: no certificate can be checked with it;"
-                " correct or unset it"
-            )
+            raise ServerBlocked(said("call.no_bundle", variable=bundle_variable, path=bundle))
         _check_key_log()
     route = Route(host, proxy, proxy_variable, bundle, bundle_variable)
     if proxy and "://" in proxy and not proxy.lower().startswith(("http://", "https://")):
-        raise ServerBlocked(f"{route.proxy_name} is not one for HTTP, others are not supported: {route.way_out}")
+        raise ServerBlocked(said("call.not_for_http", proxy=route.proxy_name, way_out=route.way_out))
     return route
 
 
@@ -133,14 +131,14 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
 
 
-def _proxy(url: str, scheme: str) -> tuple[str, str]:
+def _proxy(url: str, scheme: str) -> tuple[str, Said | str]:
     """Return the proxy that is set for an address, and the name of the setting."""
     try:
         proxy = select_proxy(url, get_environ_proxies(url)) or ""
     except ValueError as error:
-        raise ServerBlocked(f"the proxy settings of the environment cannot be read ({error}): correct them") from error
+        raise ServerBlocked(said("call.proxy_settings", words=str(error))) from error
     names = [name for base in (scheme, "all") for name in (f"{base}_proxy", f"{base}_PROXY".upper())]
-    return proxy, next((name for name in names if os.environ.get(name) == proxy), "the system's proxy setting")
+    return proxy, next((name for name in names if os.environ.get(name) == proxy), said("call.system_proxy"))
 
 
 def _check_key_log() -> None:
@@ -152,6 +150,4 @@ def _check_key_log() -> None:
         with Path(path).open("ab"):
             return
     except OSError as error:
-        raise ServerBlocked(
-            f"SSLKEYLOGFILE names {path!r}, which cannot be written ({error.strerror}): correct or unset it"
-        ) from error
+        raise ServerBlocked(said("call.key_log", path=path, reason=error)) from error

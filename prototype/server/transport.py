@@ -23,6 +23,7 @@ import requests
 import urllib3
 
 from base.errors import AppError, ConfigError, ServerTrouble, ServerUnsupported
+from base.texts import said
 from base.workers import Clock
 from server import faults
 from server.route import Route, is_loopback, route_to, speaks_tls
@@ -67,7 +68,7 @@ class HttpChannel:
         self.url = _checked(base_url)
         self.timeouts = timeouts
         if not re.fullmatch(r"[!-~]*", api_key):
-            raise ConfigError(["ACESTEP_API_KEY: (not shown) has a space or a character that no HTTP header can carry"])
+            raise ConfigError([said("fault.key")])
         self._key = api_key
         self._forms = _forms(api_key)
         self._clock = clock
@@ -93,10 +94,7 @@ class HttpChannel:
         if theirs is not None and not theirs.scheme and not theirs.netloc:
             return f"{self.url}/{link.removeprefix('/')}"
         if theirs is None or not _is_same_server(theirs, ours):
-            raise ServerUnsupported(
-                f"a result points to {self.clean(link, 80)!r}, which is not at {self.url}: not fetched; set"
-                " ACESTEP_API_URL to the address that the server gives, or correct the one it was told"
-            )
+            raise ServerUnsupported(said("call.foreign_link", link=self.clean(link, 80), url=self.url))
         return f"{ours.scheme}://{ours.netloc}/{theirs._replace(scheme='', netloc='').geturl().lstrip('/')}"
 
     def json(
@@ -119,7 +117,7 @@ class HttpChannel:
         try:
             reply = json.loads(raw)
         except (ValueError, RecursionError) as error:
-            what = "a web page" if raw.lstrip()[:1] == b"<" else "no JSON"
+            what = said("call.web_page") if raw.lstrip()[:1] == b"<" else said("call.no_json")
             raise faults.nonsense(what, self.url, route, route_to(self.url)) from error
         return self._unwrap(reply, route)
 
@@ -139,7 +137,7 @@ class HttpChannel:
         Raises ServerError, also for what goes wrong while the body is read inside the `with`.
         """
         if self._wires.closed:
-            raise ServerTrouble("the connection to acestep-api is closed: the program ends", arrived=False)
+            raise ServerTrouble(said("call.closed"), arrived=False)
         way = route_to(self.url)
         ends_at = self._clock.now() + (whole_s or self.timeouts.file_s)
         try:
@@ -167,7 +165,7 @@ class HttpChannel:
             raise
         except Exception as error:
             if self._wires.closed:
-                raise ServerTrouble("the answer of acestep-api was cut off: the program ends") from error
+                raise ServerTrouble(said("call.cut_off")) from error
             if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
                 log.exception("a request to %s ended in an error of an unknown kind", route)
             raise faults.from_exception(error, self.url, route, way, self._is_tls) from error
@@ -178,8 +176,8 @@ class HttpChannel:
         `read1` returns with whatever has come, so that who reads can look up now and then.
         """
         announced = response.headers.get("Content-Length", "")
-        limit = f"{limit_bytes / 2**20:g} MiB"
-        too_much = ServerTrouble(f"acestep-api at {self.url} sends more than {limit}: not taken", is_final=True)
+        limit = f"{limit_bytes / 2**20:g}"
+        too_much = ServerTrouble(said("call.too_much", url=self.url, limit=limit), is_final=True)
         if announced.isdecimal() and int(announced[:20]) > limit_bytes:
             raise too_much
         size = 0
@@ -189,7 +187,7 @@ class HttpChannel:
                 raise too_much
             yield chunk
         if self._wires.closed:
-            raise ServerTrouble("the answer of acestep-api was cut off: the program ends")
+            raise ServerTrouble(said("call.cut_off"))
 
     def _session(self, way: Route) -> requests.Session:
         session = requests.Session()
@@ -215,11 +213,11 @@ class HttpChannel:
 
     def _rejection(self, response: requests.Response, route: str, way: Route) -> Exception:
         """Return the error for a reply that is no success."""
-        said, ours = self._detail(response)
+        detail, ours = self._detail(response)
         served_by = response.headers.get("Server", "").lower()
         return faults.from_status(
             response.status_code,
-            said,
+            detail,
             self.url,
             route,
             has_key=bool(self._key),
@@ -238,15 +236,15 @@ class HttpChannel:
             return "", False
         except ValueError:
             return "" if raw.lstrip()[:1] == b"<" else self.clean(raw.decode("utf-8", "replace")), False
-        said = (reply.get("detail") or reply.get("error")) if isinstance(reply, dict) else reply
-        return self.clean(said if isinstance(said, str) else json.dumps(said)), isinstance(reply, dict)
+        words = (reply.get("detail") or reply.get("error")) if isinstance(reply, dict) else reply
+        return self.clean(words if isinstance(words, str) else json.dumps(words)), isinstance(reply, dict)
 
     def _unwrap(self, reply: object, route: str) -> Any:
         """Return the `data` of `{"data": …, "code": 200, "error": null}`; an unwrapped reply is its own data."""
         if isinstance(reply, list):
             return reply
         if not isinstance(reply, dict):
-            raise faults.nonsense("an unknown form of reply", self.url, route, route_to(self.url))
+            raise faults.nonsense(said("call.unknown_form"), self.url, route, route_to(self.url))
         error, code = reply.get("error"), reply.get("code")
         status = _status(code)
         if error or not (status == 0 or 200 <= status < 300):
@@ -288,7 +286,7 @@ def _checked(base_url: str) -> str:
         or parts.query
         or parts.fragment
     ):
-        raise ConfigError(["ACESTEP_API_URL: not an address like http://127.0.0.1:8001 (http or https, no password)"])
+        raise ConfigError([said("fault.url")])
     return base_url.strip().rstrip("/")
 
 

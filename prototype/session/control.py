@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from base.control_socket import LONGEST_LINE, PATIENCE_S, is_ours, listen
-from base.texts import LONGEST_PROMPT
+from base.errors import AppError
+from base.texts import LONGEST_PROMPT, Said, reason_of, said
 from base.workers import Clock
 from music.stations import Station
 from screen import controls
@@ -67,17 +68,15 @@ USAGE: Final = (
     " ambience NAME|off|+N|-N, station NAME, prompt TEXT,"
     " timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
 )
-PROMPT: Final = words(LONGEST_PROMPT, "a text", "TEXT")
+PROMPT: Final = words(LONGEST_PROMPT, said("accepts.text"), "TEXT")
 
 
-class Refused(Exception):
-    """A line that is no command: the text `key` with its `fields` says why."""
+class Refused(AppError):
+    """A line that is no command; `code` is that of the reply."""
 
-    def __init__(self, key: str, *, code: int = UNKNOWN, **fields: object) -> None:
+    def __init__(self, reason: Said, code: int = UNKNOWN) -> None:
         self.code = code
-        self.key = key
-        self.fields = fields
-        super().__init__(key)
+        super().__init__(reason)
 
 
 def parse(line: str, stations: Sequence[Station]) -> Command:
@@ -102,17 +101,17 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
                     return controls.Extend(-seconds if rest[0] == "-" else seconds)
                 return controls.PlayFor(seconds)
     except ValueError as error:
-        raise Refused("ctl.bad_value", value=rest[:40], command=name, usage=USAGE) from error
+        raise Refused(said("ctl.bad_value", value=rest[:40], command=name, usage=USAGE)) from error
     if line.split() == ["help"]:
-        raise Refused("ctl.help", code=DONE, usage=USAGE)
-    raise Refused("ctl.unknown", usage=USAGE)
+        raise Refused(said("ctl.help", usage=USAGE), DONE)
+    raise Refused(said("ctl.unknown", usage=USAGE))
 
 
 def _station(name: str, stations: Sequence[Station]) -> Command:
     for station in stations:
         if name.casefold() in {word.casefold() for word in (station.key, station.title_en, station.title_ja)}:
             return controls.Station(station.key)
-    raise Refused("ctl.no_station", name=name[:40], names=", ".join(station.key for station in stations))
+    raise Refused(said("ctl.no_station", name=name[:40], names=", ".join(station.key for station in stations)))
 
 
 class Answering:
@@ -142,12 +141,12 @@ class Answering:
         try:
             answer = self._obey(parse(line, self._stations))
         except Refused as refused:
-            return self.say(refused.code, refused.key, **refused.fields)
-        return self.say(DONE if answer.done else NOT_NOW, answer.key, **dict(answer.fields))
+            return self.say(refused.code, reason_of(refused))
+        return self.say(DONE if answer.done else NOT_NOW, Said(answer.key, answer.fields))
 
-    def say(self, code: int, key: str, **fields: object) -> Reply:
+    def say(self, code: int, words: Said) -> Reply:
         """Return a reply with a text."""
-        return {"code": code, "key": key, "message": sentence(self._language, key, fields.items())}
+        return {"code": code, "key": words.key, "message": sentence(self._language, *words)}
 
 
 class _Client:
@@ -229,7 +228,7 @@ class ControlServer:
                 if not is_ours(connection):
                     self._leave(client)
                 elif len(self._clients) > MOST_CLIENTS:
-                    self._reply(client, self._answer.say(NOT_NOW, "ctl.busy"))
+                    self._reply(client, self._answer.say(NOT_NOW, said("ctl.busy")))
 
     def _read(self, client: _Client) -> None:
         try:
@@ -242,7 +241,7 @@ class ControlServer:
             self._selector.unregister(client.connection)
             self._waiting.append(client)
         elif not data or len(client.line) >= LONGEST_LINE:
-            self._reply(client, self._answer.say(UNKNOWN, "ctl.broken_line"))
+            self._reply(client, self._answer.say(UNKNOWN, said("ctl.broken_line")))
 
     def _serve(self, client: _Client) -> None:
         self._selector.register(client.connection, selectors.EVENT_READ)
@@ -270,7 +269,7 @@ class ControlServer:
         if client.reply or client in self._waiting:
             self._leave(client)
         else:
-            self._reply(client, self._answer.say(UNKNOWN, "ctl.broken_line"))
+            self._reply(client, self._answer.say(UNKNOWN, said("ctl.broken_line")))
 
     def _leave(self, client: _Client) -> None:
         with suppress(KeyError):

@@ -14,6 +14,7 @@ from typing import Final
 
 from base.errors import StartupError
 from base.notices import Notices
+from base.texts import said
 from base.workers import Clock, Worker, within
 from builtin.bed import Bed
 from config import Settings
@@ -102,18 +103,15 @@ class Opening:
             worker.join(JOIN_S)
 
     def _require_liked(self) -> None:
-        from base.texts import text  # every sentence of the program: not before the first sound, mostly
-
-        folder, language = self.settings.spool_dir / KEPT, self.settings.language
+        folder = self.settings.spool_dir / KEPT
         try:
             if any(Path(file.name).suffix.lower() in AUDIO_SUFFIXES for file in Files().each(folder)):
                 return
         except FileNotFoundError:
             pass
         except OSError as error:
-            reason = error.strerror or error
-            raise StartupError(text(language, "library.unreadable", folder=folder, reason=reason)) from error
-        raise StartupError(text(language, "library.nothing_to_play"))
+            raise StartupError(said("library.unreadable", folder=folder, reason=error)) from error
+        raise StartupError(said("library.nothing_to_play"))
 
     def on_thread_failure(self, name: str, _error: BaseException) -> None:
         """Say that a thread failed and starts again."""

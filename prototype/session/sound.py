@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from base.texts import Said, said
 from base.workers import Errands, Worker
 from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
@@ -223,13 +224,13 @@ class Sound:
             key, level = ("spool.hangs", "warning") if hanging else ("spool.answers", "good")
             self.notices.say(key, level, folder=str(self.settings.spool_dir))
 
-    def lost(self) -> list[tuple[str, dict[str, object]]]:
-        """Return what the disk did not take before the end, as texts and their fields."""
-        found: list[tuple[str, dict[str, object]]] = []
+    def lost(self) -> list[Said]:
+        """Return what the disk did not take before the end."""
+        found = []
         if unsaved := self.spool.unsaved:
-            found.append(("spool.unsaved", {"count": unsaved, "folder": self.settings.spool_dir}))
+            found.append(said("spool.unsaved", count=unsaved, folder=self.settings.spool_dir))
         if self._recording is not None and self._recording.alive:
-            found.append(("recorder.unfinished", {}))
+            found.append(said("recorder.unfinished"))
         return found
 
     def _read(self, name: str, errand: Callable[[], None]) -> None:

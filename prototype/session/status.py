@@ -43,7 +43,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
             "ready_s": spool.ready_s,
             "making": [dataclasses.asdict(job) for job in generator.jobs],
         },
-        "server": {"state": generator.server, "detail": generator.server_detail},
+        "server": {"state": generator.server, "detail": str(generator.server_reason or "")},
         "generation": {
             "produced": generator.produced,
             "retries": generator.retries,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
+from base.texts import Said, said
 from settings.kinds import PREFIX, quoted
 
 LARGEST_BYTES: Final = 1_000_000
@@ -20,17 +21,18 @@ THEIRS: Final = frozenset({"ACESTEP_TMPDIR"})  # the server's own, though it loo
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read(path: Path, faults: list[str]) -> dict[str, str]:
+def read(path: Path, faults: list[Said]) -> dict[str, str]:
     """Return what `.env` at `path` holds; no file is an empty one, and the last of two equal names counts."""
     try:
         text = _text_of(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        faults.append(f"{path.name}: cannot be read ({error.strerror}); make {quoted(str(path))} a readable file")
+        reason = said("env.unreadable", reason=error, path=quoted(str(path)))
+        faults.append(said("env.fault", file=path.name, reason=reason))
         return {}
     except ValueError as error:
-        faults.append(f"{path.name}: {error}")
+        faults.append(said("env.fault", file=path.name, reason=error))
         return {}
     from dotenv.parser import parse_stream  # slow to import, and most people have no such file
 
@@ -39,7 +41,7 @@ def read(path: Path, faults: list[str]) -> dict[str, str]:
         if binding.error or (binding.key is not None and binding.value is None):
             # The line itself is not repeated: it may hold the key.
             line = binding.original.line + _leading_lines(binding.original.string)
-            faults.append(f"{path.name}, line {line}: cannot be understood; write NAME=value or # comment")
+            faults.append(said("env.line", file=path.name, line=line))
         elif binding.key is not None:
             found[binding.key] = binding.value or ""
     return found
@@ -51,31 +53,31 @@ def _leading_lines(text: str) -> int:
 
 def _text_of(path: Path) -> str:
     if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may never end
-        raise ValueError("is not a file; make it from .env.example")
+        raise ValueError(said("env.no_file"))
     with path.open("rb") as file:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
-        raise ValueError("far too large for a file of settings; make it from .env.example")
+        raise ValueError(said("env.too_large"))
     if content.startswith(UTF_16) or content[1:2] == b"\0" or content[:1] == b"\0":
-        raise ValueError("is UTF-16, not UTF-8; save it as UTF-8")
+        raise ValueError(said("env.utf16"))
     if b"\0" in content:
-        raise ValueError("not a text file; make it from .env.example")
+        raise ValueError(said("env.no_text"))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("not UTF-8 text; save it as UTF-8") from None
+        raise ValueError(said("env.not_utf8")) from None
 
 
-def misspelled(names: Iterable[str], known: Collection[str]) -> list[str]:
+def misspelled(names: Iterable[str], known: Collection[str]) -> list[Said]:
     """Return a warning for every name of `.env` that looks like one of `known` but is none."""
     return [_warning(".env", name, near) for name in names if name not in known and (near := _near(name, known))]
 
 
-def misspelled_variables(names: Iterable[str], known: Collection[str]) -> list[str]:
+def misspelled_variables(names: Iterable[str], known: Collection[str]) -> list[Said]:
     """Return the same for the environment, where most names are others': only those that are clearly meant for us."""
     ours = (name for name in names if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known))
     return [
-        _warning("environment", name, near)
+        _warning(said("fault.environment"), name, near)
         for name in ours
         if name not in known and ((near := _near(name, known)) or name.startswith(PREFIX))
     ]
@@ -89,9 +91,10 @@ def _is_typo(name: str, known: Collection[str]) -> bool:
     return bool(difflib.get_close_matches(name.upper(), known, 1, NEAR))
 
 
-def _warning(where: str, name: str, near: str) -> str:
-    hint = f"did you mean {near}?" if near else "see .env.example"
-    return f"{where}: {quoted(name)} is no setting and was ignored; {hint}"
+def _warning(where: Said | str, name: str, near: str) -> Said:
+    if near:
+        return said("env.near", where=where, name=quoted(name), near=near)
+    return said("env.unknown", where=where, name=quoted(name))
 
 
 def _near(name: str, known: Collection[str]) -> str:

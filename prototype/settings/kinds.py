@@ -1,6 +1,6 @@
 """From the text of one setting to its value: each `Kind` says what it accepts and parses exactly that.
 
-Parsers raise ValueError with the reason alone ("not a number"); who calls adds the setting's name, the
+Parsers raise ValueError with the reason alone, as it is `said` ("not a number"); who calls adds the setting's name, the
 text given and what is accepted.
 
 Settings that name files and folders: where they are, and whether they can be used.
@@ -17,6 +17,8 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
+
+from base.texts import Said, said
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ class Kind(NamedTuple, Generic[T]):
     A text of a `secret` kind is never shown.
     """
 
-    accepts: str
+    accepts: Said
     metavar: str
     parse: Callable[[str], T]
     check: Callable[[T], None] = _unchecked
@@ -76,10 +78,10 @@ def number(low: float, high: float) -> Kind[float]:
         try:
             value = float(text.replace("_", "?"))
         except ValueError:
-            raise ValueError("not a number") from None
+            raise ValueError(said("value.not_number")) from None
         return _within(value, low, high)
 
-    return Kind(f"a number from {low:.10g} to {high:.10g}", "N", parse)
+    return Kind(said("accepts.number", least=f"{low:.10g}", most=f"{high:.10g}"), "N", parse)
 
 
 def whole(low: int, high: int) -> Kind[int]:
@@ -88,19 +90,19 @@ def whole(low: int, high: int) -> Kind[int]:
     def parse(text: str) -> int:
         value = number(low, high).parse(text)
         if not value.is_integer():
-            raise ValueError("not a whole number")
+            raise ValueError(said("value.not_whole"))
         return int(value)
 
-    return Kind(f"a whole number from {low} to {high}", "N", parse)
+    return Kind(said("accepts.whole", least=low, most=high), "N", parse)
 
 
 def _within(value: float, low: float, high: float) -> float:
     if not math.isfinite(value):
-        raise ValueError("not a finite number")
+        raise ValueError(said("value.not_finite"))
     if value < low:
-        raise ValueError("too small")
+        raise ValueError(said("value.too_small"))
     if value > high:
-        raise ValueError("too large")
+        raise ValueError(said("value.too_large"))
     return value
 
 
@@ -109,10 +111,10 @@ def choice(*words: str) -> Kind[str]:
 
     def parse(text: str) -> str:
         if text.lower() not in words:
-            raise ValueError("unknown")
+            raise ValueError(said("value.unknown"))
         return text.lower()
 
-    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", "|".join(words), parse)
+    return Kind(said("accepts.choice", names=", ".join(words[:-1]), last=words[-1]), "|".join(words), parse)
 
 
 def _yes_no(text: str) -> bool:
@@ -121,57 +123,57 @@ def _yes_no(text: str) -> bool:
         return True
     if word in ("false", "no", "off", "0"):
         return False
-    raise ValueError("neither true nor false")
+    raise ValueError(said("value.not_yes_no"))
 
 
-YES_NO: Final = Kind("true or false", "", _yes_no)
+YES_NO: Final = Kind(said("accepts.yes_no"), "", _yes_no)
 
 
 def _clean(text: str, longest: int) -> str:
     """Return `text` in one line; runs of white space become one space."""
     line = " ".join(text.split())
     if not line:
-        raise ValueError("empty")
+        raise ValueError(said("value.empty"))
     if len(line) > longest:
-        raise ValueError("too long")
+        raise ValueError(said("value.too_long"))
     if any(unicodedata.category(letter) == "Cs" for letter in line):
-        raise ValueError("not UTF-8 text")
+        raise ValueError(said("value.not_utf8"))
     if any(unicodedata.category(letter) == "Cc" for letter in line):
-        raise ValueError("holds control characters")
+        raise ValueError(said("value.control_characters"))
     return line
 
 
-def words(longest: int, accepts: str, metavar: str) -> Kind[str]:
+def words(longest: int, what: Said, metavar: str) -> Kind[str]:
     """A text of one line, 1 to `longest` characters."""
-    return Kind(f"{accepts} of 1 to {longest} characters", metavar, lambda text: _clean(text, longest))
+    return Kind(said("accepts.words", what=what, longest=longest), metavar, lambda text: _clean(text, longest))
 
 
 def _key(text: str) -> str:
     # http.client sends a header as latin-1 and refuses line breaks in it; it would fail at every call.
     if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("holds characters that cannot stand in an HTTP header")
+        raise ValueError(said("value.not_in_header"))
     return text
 
 
-API_KEY: Final = Kind("the key that the server was started with (ASCII, no spaces)", "KEY", _key, secret=True)
+API_KEY: Final = Kind(said("accepts.key"), "KEY", _key, secret=True)
 
 
 def _url(text: str) -> str:
     if any(letter.isspace() or letter < " " or letter == "\x7f" for letter in text):
-        raise ValueError("holds white space")
+        raise ValueError(said("value.white_space"))
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError("its port is no number from 1 to 65535" if "ort" in str(error) else "malformed") from None
+        raise ValueError(said("value.port" if "ort" in str(error) else "value.malformed")) from None
     if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
-        raise ValueError("does not begin with http:// or https://")
+        raise ValueError(said("value.not_http"))
     if "@" in parts.netloc:
-        raise ValueError("credentials do not belong into it (the key is ACESTEP_API_KEY)")
+        raise ValueError(said("value.credentials"))
     if parts.query or parts.fragment:
-        raise ValueError("ends in a ? or # part")
+        raise ValueError(said("value.query"))
     if port == 0 or parts.netloc.endswith(":"):
-        raise ValueError("its port is no number from 1 to 65535")
+        raise ValueError(said("value.port"))
     _check_host(parts)
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
@@ -184,12 +186,12 @@ def _check_host(parts: SplitResult) -> None:
             return
         plain = (host if host.isascii() else host.encode("idna").decode()).removesuffix(".")
     except ValueError:
-        raise ValueError("its host name is malformed") from None
+        raise ValueError(said("value.host")) from None
     labels = plain.split(".")
     if not all(map(_is_label, labels)):
-        raise ValueError("its host name is malformed")
+        raise ValueError(said("value.host"))
     if labels[-1].isdigit() and not (len(labels) == 4 and all(part.isdigit() and int(part) < 256 for part in labels)):
-        raise ValueError("its address is malformed")
+        raise ValueError(said("value.address"))
 
 
 def _is_label(text: str) -> bool:
@@ -201,11 +203,11 @@ def _is_label(text: str) -> bool:
 def _urls(text: str) -> str:
     urls = [_url(part.strip()) for part in text.split(",")]
     if len(set(urls)) < len(urls):
-        raise ValueError("names one server twice")
+        raise ValueError(said("value.twice"))
     return ",".join(urls)
 
 
-URL: Final = Kind("the server's address, such as http://127.0.0.1:8001, or several with commas", "URL", _urls)
+URL: Final = Kind(said("accepts.url"), "URL", _urls)
 
 
 def _duration_s(text: str) -> float:
@@ -218,23 +220,19 @@ def _duration_s(text: str) -> float:
     elif match and any(match.groups()):
         seconds = sum(float(part) * UNIT_S[unit] for part, unit in zip(match.groups(), "hms", strict=True) if part)
     else:
-        raise ValueError("not a duration")
+        raise ValueError(said("value.not_duration"))
     return _within(seconds, SHORTEST_PLAY_S, LONGEST_PLAY_S)
 
 
 def _pomodoro_s(text: str) -> tuple[float, float]:
     work, slash, rest = text.partition("/")
     if not slash:
-        raise ValueError("not WORK/BREAK")
+        raise ValueError(said("value.not_pomodoro"))
     return _duration_s(work.strip()), _duration_s(rest.strip())
 
 
-DURATION: Final[Kind[float | None]] = Kind(
-    "a duration from 1s to 168h such as 50m, 1h30m or 90s (a plain number is minutes)", "TIME", _duration_s
-)
-POMODORO: Final[Kind[tuple[float, float] | None]] = Kind(
-    "WORK/BREAK in minutes or with units, such as 25/5 or 50m/10m", "WORK/BREAK", _pomodoro_s
-)
+DURATION: Final[Kind[float | None]] = Kind(said("accepts.duration"), "TIME", _duration_s)
+POMODORO: Final[Kind[tuple[float, float] | None]] = Kind(said("accepts.pomodoro"), "WORK/BREAK", _pomodoro_s)
 
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
@@ -242,11 +240,11 @@ SOUND_FORMATS: Final = ("flac", "opus", "ogg", "mp3", "wav")
 VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 # What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
 NOT_OURS: Final = (
-    (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "has a quotation mark at one end"),
-    (re.compile(r".*(\$[({\w]|`)"), "holds what only a shell can work out"),
-    (re.compile(r".*%\w+%"), "holds a variable of another system"),
-    (re.compile(r"[a-z]\w+://", re.IGNORECASE), "is an address, not a path"),
-    (re.compile(r".*\s#\s"), "has a comment behind it"),
+    (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "value.quotation_mark"),
+    (re.compile(r".*(\$[({\w]|`)"), "value.shell"),
+    (re.compile(r".*%\w+%"), "value.foreign_variable"),
+    (re.compile(r"[a-z]\w+://", re.IGNORECASE), "value.address_not_path"),
+    (re.compile(r".*\s#\s"), "value.comment"),
 )
 
 
@@ -256,22 +254,22 @@ def place(text: str, base: Path = PROJECT_ROOT) -> Path:
     `~` and variables are expanded, as a shell does not do it in `.env` or `docker --env-file`.
     """
     if "\0" in text:
-        raise ValueError("holds a NUL character")
+        raise ValueError(said("value.nul"))
     bare = unquoted(text)
-    for pattern, reason in NOT_OURS:
+    for pattern, key in NOT_OURS:
         if pattern.match(VARIABLE.sub("x", bare)):
-            raise ValueError(reason)
+            raise ValueError(said(key))
     try:
         path = Path(VARIABLE.sub(_variable, bare)).expanduser()
     except RuntimeError:
-        raise ValueError("names an unknown home folder") from None
+        raise ValueError(said("value.home")) from None
     return Path(os.path.normpath(base / path))
 
 
 def _variable(match: re.Match[str]) -> str:
     name = match[1] or match[2]
     if not (value := os.environ.get(name)):
-        raise ValueError(f"names a variable that is not set ({name})")
+        raise ValueError(said("value.variable", name=name))
     return value
 
 
@@ -282,31 +280,31 @@ def check_folder(path: Path) -> None:
         while not (existing.exists() or existing.is_symlink()) and existing != existing.parent:
             existing = existing.parent
         if not existing.is_dir():
-            raise ValueError(f"{quoted(str(existing))} is not a folder")
+            raise ValueError(said("value.not_folder", path=quoted(str(existing))))
         if not os.access(existing, os.W_OK | os.X_OK):
-            raise ValueError(f"{quoted(str(existing))} cannot be written to")
+            raise ValueError(said("value.folder_not_writable", path=quoted(str(existing))))
     except OSError as error:
-        raise ValueError(f"cannot be used ({error.strerror})") from None
+        raise ValueError(said("value.unusable", reason=error)) from None
 
 
 def check_writable(path: Path) -> None:
     """Raise unless a file can be written at `path`; its folder must be there."""
     try:
         if path.is_dir():
-            raise ValueError("is a folder, not a file")
+            raise ValueError(said("value.is_folder"))
         if not path.parent.is_dir():
-            raise ValueError(f"the folder {quoted(str(path.parent))} does not exist")
+            raise ValueError(said("value.no_folder", path=quoted(str(path.parent))))
         if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise ValueError("cannot be written to")
+            raise ValueError(said("value.not_writable"))
     except OSError as error:
-        raise ValueError(f"cannot be used ({error.strerror})") from None
+        raise ValueError(said("value.unusable", reason=error)) from None
 
 
 def check_plain(path: Path) -> None:
     """Raise unless `path` is, or can become, a regular file we can write; "nowhere" (/dev/null) will do."""
     check_writable(path)
     if path.exists() and not path.is_file() and str(path) != os.devnull:
-        raise ValueError("is a device, a pipe or a socket: name a file")
+        raise ValueError(said("value.is_device"))
 
 
 def check_recording(path: Path) -> None:
@@ -314,22 +312,22 @@ def check_recording(path: Path) -> None:
     if not path.is_fifo():
         check_plain(path)
         if path.suffix and path.suffix.lower()[1:] not in SOUND_FORMATS:
-            raise ValueError(f"no sound is written as {path.suffix}")
+            raise ValueError(said("value.no_sound", suffix=path.suffix))
     elif not os.access(path, os.W_OK):
-        raise ValueError("cannot be written to")
+        raise ValueError(said("value.not_writable"))
 
 
 def check_readable(path: Path) -> None:
     """Raise unless `path` is a file we can read."""
     try:
         if not path.exists():
-            raise ValueError("there is no such file")
+            raise ValueError(said("value.no_file"))
         if not path.is_file():
-            raise ValueError("is not a file")
+            raise ValueError(said("value.not_file"))
         if not os.access(path, os.R_OK):
-            raise ValueError("cannot be read")
+            raise ValueError(said("value.not_readable"))
     except OSError as error:
-        raise ValueError(f"cannot be used ({error.strerror})") from None
+        raise ValueError(said("value.unusable", reason=error)) from None
 
 
 def check_soundfont(path: Path) -> None:
@@ -339,11 +337,11 @@ def check_soundfont(path: Path) -> None:
         with path.open("rb") as file:
             head, size = file.read(12), path.stat().st_size
     except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from None
+        raise ValueError(said("value.unreadable", reason=error)) from None
     if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise ValueError("is not a SoundFont")
+        raise ValueError(said("value.not_soundfont"))
     if int.from_bytes(head[4:8], "little") + 8 > size:
-        raise ValueError("is a SoundFont that was cut short: copy or download it again")
+        raise ValueError(said("value.cut_soundfont"))
 
 
 def _from_here(text: str) -> Path:
@@ -357,9 +355,9 @@ def _audio_output(text: str) -> str:
     if text.lower() in ("auto", "none"):
         return text.lower()
     if head.lower() != "file" or not colon:
-        raise ValueError("unknown")
+        raise ValueError(said("value.unknown"))
     if not tail.strip():
-        raise ValueError("names no file")
+        raise ValueError(said("value.names_no_file"))
     return f"file:{place(tail.strip())}"
 
 
@@ -368,17 +366,17 @@ def _check_audio_output(text: str) -> None:
         check_recording(Path(text.removeprefix("file:")))
 
 
-FOLDER: Final = Kind("a folder that can be written to", "FOLDER", place, check_folder)
-ANY_FOLDER: Final = Kind("a folder", "FOLDER", place)
-READABLE: Final = Kind("a file that can be read", "FILE", place, check_readable)
-SOUNDFONT: Final = Kind("a SoundFont (SF2 or SF3) of General MIDI instruments", "FILE", place, check_soundfont)
-LOG: Final = Kind("a file in an existing folder that can be written to", "FILE", place, check_plain)
+FOLDER: Final = Kind(said("accepts.folder"), "FOLDER", place, check_folder)
+ANY_FOLDER: Final = Kind(said("accepts.any_folder"), "FOLDER", place)
+READABLE: Final = Kind(said("accepts.readable"), "FILE", place, check_readable)
+SOUNDFONT: Final = Kind(said("accepts.soundfont"), "FILE", place, check_soundfont)
+LOG: Final = Kind(said("accepts.file"), "FILE", place, check_plain)
 AUDIO_OUTPUT: Final = Kind(
-    f"auto, none or file:PATH in an existing folder (as {', '.join(SOUND_FORMATS[:-1])} or {SOUND_FORMATS[-1]})",
+    said("accepts.audio_output", names=", ".join(SOUND_FORMATS[:-1]), last=SOUND_FORMATS[-1]),
     "auto|none|file:PATH",
     _audio_output,
     _check_audio_output,
 )
-GIVEN_FILE: Final = Kind("a file that can be read", "FILE", _from_here, check_readable)
-RESULT_FOLDER: Final = Kind("a folder that can be written to", "FOLDER", _from_here, check_folder)
-RESULT_FILE: Final = Kind("a file in an existing folder that can be written to", "FILE", _from_here, check_writable)
+GIVEN_FILE: Final = Kind(said("accepts.readable"), "FILE", _from_here, check_readable)
+RESULT_FOLDER: Final = Kind(said("accepts.folder"), "FOLDER", _from_here, check_folder)
+RESULT_FILE: Final = Kind(said("accepts.file"), "FILE", _from_here, check_writable)

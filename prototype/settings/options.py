@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field, fields
 from typing import Any, Final, NamedTuple, NoReturn
 
+from base.texts import Said, said
 from settings.kinds import PREFIX, YES_NO, Kind, shown
 
 METADATA_KEY: Final = "option"
@@ -55,11 +56,11 @@ class Option(NamedTuple):
         return f"{PREFIX}{self.env}" if self.env in PREFIXED else self.env or ""
 
     @property
-    def accepted(self) -> str:
+    def accepted(self) -> Said:
         """What may be given, as the end of the sentence "give …"."""
         example = self.example or self.default
-        if example and example not in self.kind.accepts and not self.kind.secret:
-            return f"{self.kind.accepts}, for example {example}"
+        if example and example not in str(self.kind.accepts) and not self.kind.secret:
+            return said("accepts.example", accepted=self.kind.accepts, example=example)
         return self.kind.accepts
 
 
@@ -80,7 +81,17 @@ class _Refused(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that reports to its caller instead of ending the program."""
+    """An argument parser that reports to its caller instead of ending the program.
+
+    The help of its `described` actions is written when it is asked for: texts are slow to read.
+    """
+
+    described: tuple[tuple[argparse.Action, Option], ...] = ()
+
+    def format_help(self) -> str:
+        for action, option in self.described:
+            action.help = _help_line(option)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise _Refused(message)
@@ -98,17 +109,19 @@ def make_parser(options: Iterable[Option], *, description: str, epilog: str, ver
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
     )
     groups: dict[str, Any] = {}
+    described = []
     for option in options:
         if not option.flags:
             continue
         if option.group not in groups:
             groups[option.group] = parser.add_argument_group(option.group)
-        how: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": _help_line(option)}
+        how: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS}
         if option.kind is YES_NO:
             how["action"] = argparse.BooleanOptionalAction if option.env else "store_true"
         else:
             how |= {"metavar": option.kind.metavar, "nargs": _nargs(option)}
-        groups[option.group].add_argument(*option.flags, **how)
+        described.append((groups[option.group].add_argument(*option.flags, **how), option))
+    parser.described = tuple(described)
     last = parser.add_argument_group("Help")
     last.add_argument("-h", "--help", action="help", help="show this text")
     last.add_argument("--version", action="version", version=version, help="show the version")
@@ -122,7 +135,7 @@ def _nargs(option: Option) -> str | None:
 def _help_line(option: Option) -> str:
     facts = []
     if option.env and option.kind is not YES_NO:
-        facts.append(option.kind.accepts)
+        facts.append(str(option.kind.accepts))
     if option.env and option.default is not None:
         facts.append(f"default {option.default}")
     if option.env and f"--{option.variable.lower().replace('_', '-')}" not in (option.flags or ()):
@@ -131,7 +144,7 @@ def _help_line(option: Option) -> str:
 
 
 def read_command_line(
-    parser: argparse.ArgumentParser, options: Iterable[Option], argv: Sequence[str], faults: list[str]
+    parser: argparse.ArgumentParser, options: Iterable[Option], argv: Sequence[str], faults: list[Said]
 ) -> dict[str, str | list[str]]:
     """Return the text of each option that was given; unknown ones are added to `faults`.
 
@@ -141,24 +154,25 @@ def read_command_line(
         known, unknown = parser.parse_known_args(list(argv))
     except _Refused as refused:
         # What was given stands at the end, in quotes; it may be a secret too.
-        faults.append(re.sub(r" '.*", "", str(refused), flags=re.DOTALL) + "; see --help")
+        faults.append(said("fault.command_line_words", words=re.sub(r" '.*", "", str(refused), flags=re.DOTALL)))
         return {}
     flags = [flag for option in options for flag in option.flags or ()]
     for before, word in zip([None, *unknown], unknown, strict=False):
         if word.startswith("-"):
             faults.append(_unknown_option(word.split("=", 1)[0], flags))
         elif before is None or not before.startswith("-"):
-            faults.append(f"{shown(word)}: a word that belongs to no option; put a text of several words in quotes")
+            faults.append(said("fault.stray_word", word=shown(word)))
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in vars(known).items()}
 
 
-def _unknown_option(flag: str, flags: list[str]) -> str:
+def _unknown_option(flag: str, flags: list[str]) -> Said:
     if flag in KEY_FLAGS:
-        return f"{flag}: others can read a command line; put ACESTEP_API_KEY into .env or the environment"
+        return said("fault.key_option", option=flag)
     import difflib  # only for a mistake
 
-    near = difflib.get_close_matches(flag, flags, 1, NEAR)
-    return f"{shown(flag)}: unknown option; " + (f"did you mean {near[0]}?" if near else "see --help")
+    for near in difflib.get_close_matches(flag, flags, 1, NEAR):
+        return said("fault.near_option", option=shown(flag), near=near)
+    return said("fault.unknown_option", option=shown(flag))
 
 
 def env_example(options: Iterable[Option]) -> str:
@@ -192,7 +206,7 @@ def markdown_table(options: Iterable[Option]) -> str:
                 f"`{option.env}`",
                 f"`{option.flags[0]}`" if option.flags else "–",
                 f"`{option.default}`" if option.default is not None else "–",
-                option.kind.accepts.replace("|", "\\|"),
+                str(option.kind.accepts).replace("|", "\\|"),
                 option.help.replace("|", "\\|"),
             )
             rows.append(f"| {' | '.join(cells)} |")

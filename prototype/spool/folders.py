@@ -29,6 +29,7 @@ from typing import Final, NamedTuple, ParamSpec
 from base.errors import SpoolBusy
 from base.files import open_safely
 from base.notices import Notices
+from base.texts import said
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +148,11 @@ class FolderLock:
         except BlockingIOError as error:
             owner = os.read(handle, 32).decode("ascii", "replace").strip()
             os.close(handle)
-            who = f"process {owner}" if owner.isdigit() else "another process"
+            folder = self._path.parent
             raise SpoolBusy(
-                f"{who} already plays from {self._path.parent}: quit it, or set SPOOL_DIR to another folder"
+                said("spool.taken", number=owner, folder=folder)
+                if owner.isdigit()
+                else said("spool.taken_by_another", folder=folder)
             ) from error
         except OSError as error:  # some network file systems have no locks: better unguarded than silent
             log.warning("the spool cannot be locked: %s", error)
@@ -168,20 +171,15 @@ class FolderLock:
             return handle
         except PermissionError as error:
             try:
-                owner = f"user {self._path.lstat().st_uid}" if self._path.lstat().st_uid else "root"
+                uid = self._path.lstat().st_uid
             except OSError:
                 raise error from None  # it is the folder that takes no file
-            raise SpoolBusy(
-                f"the lock {self._path} belongs to {owner}: give the folder back to yourself"
-                f' (sudo chown -R "$(id -u)" {shlex.quote(str(self._path.parent))}), or set SPOOL_DIR to another folder'
-            ) from error
+            owner, folder = said("spool.user", number=str(uid)) if uid else "root", shlex.quote(str(self._path.parent))
+            raise SpoolBusy(said("spool.foreign_lock", path=self._path, owner=owner, folder=folder)) from error
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.EINVAL, errno.EMLINK, errno.ENXIO, errno.EISDIR):
                 raise
-            raise SpoolBusy(
-                f"the lock {self._path} is no file of ours but a link, a pipe or a folder (or it has a second name):"
-                " delete it, and let nobody else write to the folder"
-            ) from error
+            raise SpoolBusy(said("spool.no_lock", path=self._path)) from error
 
     def renew(self) -> None:
         """Take the lock again where its file was deleted under us. Raises as `take` does."""
@@ -370,7 +368,7 @@ class DiskState:
         log.warning("the spool's disk refuses: %s", error)
         if first:
             key = "spool.full" if full else "spool.refused"
-            self._notices.say(key, "warning", reason=error.strerror or str(error), folder=str(self._root))
+            self._notices.say(key, "warning", reason=error, folder=str(self._root))
 
     def accepted(self, free_bytes: Callable[[], int], *, writing: bool = True) -> None:
         """Note that a file was written, or (not `writing`) moved."""

@@ -20,6 +20,7 @@ from typing import Final
 
 from base.errors import SpoolBusy, SpoolError
 from base.notices import Notices
+from base.texts import said
 from base.workers import Clock
 from music.segment import Samples, SegmentInfo
 from spool.folders import (
@@ -203,9 +204,7 @@ class Spool:
                     self._disk.refused(error)
             return self._storage.temporary_path(suffix)
         except OSError as error:
-            raise SpoolError(
-                f"no folder takes a file ({error.strerror}): free some space, or set SPOOL_DIR to another disk"
-            ) from error
+            raise SpoolError(said("spool.no_place", reason=error)) from error
 
     def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = READY) -> Entry:
         """Put a segment on a shelf and return its entry: in a file, or in memory until the disk takes it."""

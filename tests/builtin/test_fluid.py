@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from base.texts import reason_of
 from builtin import fluid
 from builtin.engine import numpy_cast, perform, render
 from builtin.fluid import KITS, PATCHES, Font, Orchestra, Unplayable, fonts
@@ -101,7 +102,7 @@ def test_a_library_that_cannot_be_loaded_is_told_of(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fluid, "_module", fail)
     with pytest.raises(Unplayable) as refused:
         Font([Path("any.sf2")])
-    assert refused.value.key == "instruments.no_library"
+    assert reason_of(refused.value).key == "instruments.no_library"
 
 
 @real

@@ -868,7 +868,7 @@ def test_a_disk_that_does_not_take_it_is_no_fault_of_the_server(fake: FakeAceste
         client.download(file, tmp_path / "gone" / "a.part")
     if Path("/dev/full").exists():
         (tmp_path / "full.part").symlink_to("/dev/full")
-        with pytest.raises(SpoolError, match="No space left"):
+        with pytest.raises(SpoolError, match="no space left"):
             client.download(file, tmp_path / "full.part")
 
 

@@ -15,6 +15,7 @@ import pytest
 from ace_client import AceClient, AudioFile, JobReport, JobState, Timeouts
 from base.errors import ServerNonsense, ServerRefused, ServerTrouble, ServerUnsupported
 from base.notices import Notices
+from base.texts import said
 from base.workers import SystemClock
 from config import Settings
 from doubles import genuine_acestep
@@ -34,6 +35,7 @@ from whole.generator_session import Session
 STATION = builtin_stations()[0]
 RECIPE = Recipe("lofi", "slow lo-fi beats", 10.0, seed=7)
 KEY = "s3cret"
+NO_VRAM = said("quote", words="no VRAM")
 
 
 @pytest.fixture
@@ -189,7 +191,7 @@ def test_a_result_without_any_file_names_what_it_has(fake: FakeAcestep) -> None:
     """Another API's rows are a failed job with a reason, not a file that cannot be found."""
     report = report_of(fake, [{"audio_base64": "xx", "length": 3}])
     assert report.state is JobState.FAILED
-    assert "audio_base64, length" in report.detail
+    assert "audio_base64, length" in str(report.detail)
 
 
 @pytest.mark.parametrize("form", [lambda rows: rows, lambda rows: {"data": rows}])
@@ -339,7 +341,9 @@ def test_a_job_that_failed_before_the_answer_is_judged_like_any_other(fake: Fake
         MemoryStore(tmp_path), Mood(STATION), Run(clock), notices,
     )  # fmt: skip
     assert len(loop.produce_one()) == 1
-    assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [(("reason", "no VRAM"),)]
+    assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [
+        (("reason", said("quote", words="no VRAM")),)
+    ]
     assert all("a" not in request.body["task_id_list"] for request in fake.asked("/query_result"))
 
 
@@ -350,5 +354,5 @@ def test_the_check_tries_the_key_also_where_there_are_no_counts(fake: FakeAceste
     fake.answer_next(text(404, '{"detail": "Not Found"}', "application/json"), 9, route="/v1/stats")
     asked = Settings(acestep_api_url=fake.url, acestep_api_key=key, engine="acestep")
     check = ServerCheck(asked, FakeClock(), lambda _: None, lambda _: None)
-    found = {finding.subject: finding.key for finding in check.findings(None)}
-    assert found["key"] == ("check.key.ok" if key == KEY else "check.key.refused")
+    found = {finding.subject: finding.said.key for finding in check.findings(None)}
+    assert found["key"] == ("check.key.ok" if key == KEY else "call.refuses_key")

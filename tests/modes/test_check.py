@@ -24,6 +24,7 @@ import app
 import config
 from ace_client import AceClient
 from base.errors import ConfigError, JobStalled, LibVlcMissing
+from base.texts import said as text_of
 from base.texts import texts
 from config import Settings
 from doubles.fake_acestep import FakeAcestep
@@ -142,7 +143,7 @@ def test_the_station_that_plays_is_asked_for(check: Callable[..., tuple[int, str
 
 def test_warnings_of_env_are_warnings(check: Callable[..., tuple[int, str]]) -> None:
     """A typo in .env is a warning beside the settings' own line."""
-    code, said = check(engine="builtin", warnings=('.env: "VOLUM" is no setting; did you mean VOLUME?',))
+    code, said = check(engine="builtin", warnings=(text_of("env.near", where=".env", name="VOLUM", near="VOLUME"),))
     assert code == 0
     assert "warning" in next(one for one in said.splitlines() if "VOLUM" in one)
     assert "it will play, with 1 warning" in said
@@ -152,7 +153,7 @@ def test_a_wrong_station_is_a_problem(check: Callable[..., tuple[int, str]], ser
     """Faults of the stations' file are told one by one; without a station no job is asked for."""
 
     def faulty() -> Any:
-        raise ConfigError(["my.toml: [x] bpm = 1: must be more", "my.toml: [y] captions: missing"])
+        raise ConfigError([text_of("stations.unnamed", name=name, group="textures") for name in "xy"])
 
     code, said = check(server.url, station=faulty)
     assert code == 1
@@ -181,7 +182,7 @@ def test_settings_that_cannot_be_used_do_not_stop_the_check(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_libvlc_is_a_problem(check: Callable[..., tuple[int, str]], machine: Machine, language: str) -> None:
     """The package to install is named; the sound device waits for it."""
-    machine.version = LibVlcMissing("libVLC 3 is missing: install it with: sudo apt-get install libvlc5")
+    machine.version = LibVlcMissing(text_of("vlc.missing", install="sudo apt-get install libvlc5"))
     code, said = check(engine="builtin", lang=language)
     assert code == 1
     assert "sudo apt-get install libvlc5" in line(said, "libVLC")
@@ -486,17 +487,16 @@ def test_the_terminal(
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size(size))
     found = list(terminal(Terminal(), Terminal(encoding), term))
     assert len(found) == 1
-    said = texts("en")[found[0].key].format(**found[0].fields)
-    assert words.split("  ")[-1].strip() in said
+    assert words.split("  ")[-1].strip() in str(found[0].said)
     assert (found[0].level == "ok") == words.startswith("ok")
 
 
 def test_no_terminal_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe as output is fine; a pipe or nothing as input costs the keys."""
-    assert [one.key for one in terminal(io.StringIO(), io.StringIO(), "")] == ["check.terminal.none"]
+    assert [one.said.key for one in terminal(io.StringIO(), io.StringIO(), "")] == ["check.terminal.none"]
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
     for stdin in (io.StringIO(), None):
-        assert [one.key for one in terminal(stdin, Terminal(), "xterm")] == ["check.terminal.no_keys"]
+        assert [one.said.key for one in terminal(stdin, Terminal(), "xterm")] == ["check.terminal.no_keys"]
 
 
 # How it is printed

@@ -194,7 +194,7 @@ def test_an_empty_library_says_how_to_fill_it(tmp_path: Path, language: str) -> 
 def test_an_unreadable_library_is_one_line(tmp_path: Path) -> None:
     """A folder that cannot be read is named, with the remedy."""
     (tmp_path / "kept").write_text("a file where the folder belongs")
-    assert library(tmp_path) == (1, f"cannot read {tmp_path}/kept (Not a directory): check its owner and rights\n")
+    assert library(tmp_path) == (1, f"cannot read {tmp_path}/kept (not a directory): check its owner and rights\n")
 
 
 def opinions(root: Path, *liked: tuple[bool, str, int]) -> None:

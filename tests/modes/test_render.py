@@ -129,7 +129,7 @@ def test_what_is_no_music_is_left_out_with_a_line(tmp_path: Path, bad: bytes) ->
     assert code == 0
     assert len(samples) > 4 * SAMPLE_RATE_HZ
     assert said.count("left out") == 2
-    assert "gone.wav is left out: No such file" in said
+    assert "gone.wav is left out: no such file" in said
     assert "\x1b" not in said
     assert re.search(r"^pieces +2 of 4$", said, re.MULTILINE)
 
@@ -184,7 +184,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     given = files(tmp_path, 2, 3.0)
     code, said, _ = rendered(given, output)
     assert code == 1
-    assert said == f"cannot write {output} (No space left on device): free some space or give another place\n"
+    assert said == f"cannot write {output} (no space left on device): free some space or give another place\n"
     assert output.read_bytes() == b"an older programme"
     assert not list(tmp_path.glob(".*"))
 

@@ -21,6 +21,7 @@ import pytest
 import config
 from ace_client import AceClient, ServerStats
 from base.errors import ServerError, ServerNonsense, ServerRefused, ServerUnreachable
+from base.texts import said
 from base.workers import Worker
 from config import Settings
 from doubles import genuine_acestep
@@ -90,7 +91,7 @@ def test_what_a_person_set_for_the_server_stays(tmp_path: Path, monkeypatch: pyt
     assert (plan.variables["ACESTEP_INIT_LLM"], plan.variables["ACESTEP_LM_BACKEND"]) == ("true", "mlx")
     assert (plan.variables["ACESTEP_OFFLOAD_TO_CPU"], plan.variables["HOME"]) == ("true", "/home/me")
     assert plan.variables["ACESTEP_CONFIG_PATH"] == "acestep-v15-xl-turbo"
-    assert ("serve.kept", {"names": "ACESTEP_INIT_LLM=true"}) in plan.reasons
+    assert said("serve.kept", names="ACESTEP_INIT_LLM=true") in plan.reasons
     chosen = config.load(["--lm-backend", "pt"], {}, tmp_path / "none")
     assert planned(chosen, "uv", tmp_path, [SMALL], environ).variables["ACESTEP_LM_BACKEND"] == "pt"
 
@@ -361,7 +362,7 @@ def test_the_pauses_grow_and_have_a_limit(tmp_path: Path) -> None:
         fields["seconds"] for text_id, fields in zip(told.ids, told.fields, strict=True) if text_id == "serve.again"
     ]
     assert pauses[:8] == ["1", "2", "4", "8", "16", "32", "60", "60"]
-    assert told.fields[told.ids.index("serve.load_failed")] == {"code": 3, "last": "no such model"}
+    assert told.fields[told.ids.index("serve.load_failed")] == {"code": 3, "words": "no such model"}
 
 
 def test_a_server_that_made_music_comes_back_at_once(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def faults(path: Path) -> tuple[str, ...]:
     """Return the faults that loading `path` reports."""
     with pytest.raises(ConfigError) as caught:
         load_stations(path)
-    return caught.value.faults
+    return tuple(map(str, caught.value.faults))
 
 
 def signature(key_scale: str) -> int:

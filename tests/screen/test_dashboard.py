@@ -25,6 +25,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from base.notices import Notice
+from base.texts import said
 from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import piece
@@ -121,7 +122,9 @@ def test_markup_and_escapes_are_only_text() -> None:
     snapshot = replace(
         good,
         mixer=replace(good.mixer, playing=PlayingView(Source.FRESH, "k", info, 1.0, 2.0)),
-        generator=replace(good.generator, server_detail=nasty, jobs=(JobView("", 1.0, nasty, 1.0, 0.5),)),
+        generator=replace(
+            good.generator, server_reason=said("quote", words=nasty), jobs=(JobView("", 1.0, nasty, 1.0, 0.5),)
+        ),
         station=Station(nasty, nasty, nasty, (nasty,)),
         player_state=nasty,
         recording=nasty,
@@ -151,6 +154,7 @@ ODD_STATIONS = st.builds(
 )
 TYPED_LINES = st.text().map(lambda text: "".join(char for char in text if char.isprintable()))
 SERVERS = sorted(set(ServerState) - {ServerState.UNSURE})
+REASONS = st.none() | ODD_TEXTS.map(lambda words: said("quote", words=words))
 ODD_SNAPSHOTS = st.builds(
     Snapshot,
     mixer=st.builds(
@@ -160,7 +164,7 @@ ODD_SNAPSHOTS = st.builds(
         levels_db=st.lists(st.floats(-120, 20), max_size=150).map(tuple),
     ),
     generator=st.builds(
-        GeneratorSnapshot, st.sampled_from(SERVERS), ODD_TEXTS,
+        GeneratorSnapshot, st.sampled_from(SERVERS), REASONS,
         st.lists(
             st.builds(JobView, ODD_TEXTS, FIGURES, ODD_TEXTS, FIGURES, st.none() | st.floats(0, 1), st.none() | COUNTS),
             max_size=9,

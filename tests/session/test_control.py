@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import config
 from base import control_socket
 from base.control_socket import LONGEST_LINE, NotReached, ask
+from base.texts import reason_of
 from base.workers import SystemClock
 from modes.control import control
 from music.stations import builtin_stations
@@ -200,7 +201,7 @@ def test_nothing_that_runs_is_told_from_what_stands_there(tmp_path: Path, left: 
         path.write_text("mine")
     with pytest.raises(NotReached) as reason:
         ask(tmp_path, "next")
-    assert reason.value.key == ("ctl.nobody" if left in ("nothing", "stale") else "ctl.no_socket")
+    assert reason_of(reason.value).key == ("ctl.nobody" if left in ("nothing", "stale") else "ctl.no_socket")
     player = Player(tmp_path)
     player.begin()
     try:
@@ -237,7 +238,7 @@ def test_another_users_socket_is_not_spoken_to(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("base.control_socket.os.geteuid", lambda: mine + 1)
     with pytest.raises(NotReached) as reason:
         ask(tmp_path, "next")
-    assert reason.value.key == "ctl.foreign"
+    assert reason_of(reason.value).key == "ctl.foreign"
     if mine:
         with player.connect() as connection:
             connection.sendall(b"next\n")

@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 
 from base.notices import Notice
+from base.texts import said
 from generation.jobs import GeneratorSnapshot, JobView, ServerState
 from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, SegmentInfo, Source
 from music.stations import builtin_stations
@@ -17,6 +18,7 @@ from screen.view import ControlsView, Mode, Snapshot, TimerView
 from spool.spool import SpoolSnapshot
 
 STATIONS = builtin_stations()
+REFUSED = said("call.unreachable", url="http://127.0.0.1:8001", reason=said("os.ECONNREFUSED"))
 
 
 def segment(prompt: str, number: int = 1, audible_s: float = 27.4) -> SegmentInfo:
@@ -58,7 +60,6 @@ def afternoon(language: str = "en") -> Snapshot:
     playing = PlayingView(Source.FRESH, "s1", playing_info, 11.4, 27.4)
     generator = GeneratorSnapshot(
         server=ServerState.UP,
-        server_detail="http://127.0.0.1:8001",
         jobs=(
             JobView("j1", 30.0, "Generating music (batch size: 1)", 6.2, 0.62),
             JobView("j2", 30.0, "", 3.1, None, 2),
@@ -106,7 +107,9 @@ def trouble(language: str = "en") -> Snapshot:
     return replace(
         good,
         mixer=replace(good.mixer, playing=PlayingView(Source.BUILTIN, "seed 7", None, 40.0, 95.0), muted=True),
-        generator=replace(good.generator, server=ServerState.DOWN, jobs=(), lost=2, rejected=1, factor=1.7),
+        generator=replace(
+            good.generator, server=ServerState.DOWN, server_reason=REFUSED, jobs=(), lost=2, rejected=1, factor=1.7
+        ),
         spool=SpoolSnapshot(played=117, kept=9, size_mb=1024.0, writable=False),
         notices=good.notices[:2],
         recording="",
