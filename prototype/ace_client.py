@@ -24,6 +24,7 @@ from base.errors import (
 )
 from base.texts import reason_of, said
 from base.workers import Clock, SystemClock
+from config import Settings
 from music.segment import SAMPLE_RATE_HZ, Recipe
 from server import replies
 from server.faults import AUDIO_ROUTE, POLL_ROUTE, SUBMIT_ROUTE, InternalError
@@ -82,6 +83,19 @@ class AceClient:
         self._doubted: set[str] = set()
         self._one_at_a_time = False
         self._polls_work = False
+
+    @classmethod
+    def of(cls, settings: Settings, *, clock: Clock | None = None, timeouts: Timeouts | None = None) -> AceClient:
+        """Return the client of the one server of the settings. Raises ConfigError as the constructor does."""
+        return cls(
+            settings.acestep_api_url,
+            settings.acestep_api_key,
+            settings.lm_model_path,
+            settings.lm_backend,
+            settings.batch_size,
+            clock=clock,
+            timeouts=timeouts or Timeouts(submit_s=settings.first_job_timeout_sec),
+        )
 
     def __repr__(self) -> str:
         return f"AceClient({self._http.url!r})"

@@ -120,19 +120,19 @@ def test_what_was_opened_beside_the_imports_is_used_once(monkeypatch: pytest.Mon
 
 @realtime
 @pytest.mark.parametrize("by_itself", [True, False])
-def test_a_stream_that_ended_is_made_anew(by_itself: bool) -> None:
+def test_a_stream_that_ended_is_made_anew(by_itself: bool, caplog: pytest.LogCaptureFixture) -> None:
     """When VLC reaches an end, or stops, the same programme goes on in a new media."""
     player = stream()
     with playing(player):
         assert wait_until(lambda: player.pulled_frames > 0)
         if by_itself:
             player.feed = lambda _n_frames: b""
-            assert wait_until(lambda: player.restarts > 0)
+            assert wait_until(lambda: "made anew" in caplog.text)
             player.feed = silence
         else:
             player._do(player._list_player.stop)
         before = player.pulled_frames
-        assert wait_until(lambda: player.restarts > 0 and player.pulled_frames > before)
+        assert wait_until(lambda: "made anew" in caplog.text and player.pulled_frames > before)
 
 
 @realtime

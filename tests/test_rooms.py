@@ -20,7 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "builtin": {"music", "base"},
     "output": {"music", "base"},
     "config": {"settings", "base"},
-    "ace_client": {"server", "music", "base"},
+    "ace_client": {"server", "music", "config", "base"},
     "programme": {"spool", "music", "base"},
     "generation": GENERATION,
     "player": {"output", "programme", "music", "base"},

@@ -10,8 +10,6 @@ import itertools
 import re
 from typing import Final
 
-MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
-MINOR: Final = (0, 2, 3, 5, 7, 8, 10)
 LOWEST: Final = 50  # a voicing leaves what is below to the bass
 
 _NUMERAL = re.compile(r"([b#]?)([iv]+|[IV]+)(.*)")

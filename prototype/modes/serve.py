@@ -105,7 +105,7 @@ def serve(settings: Settings) -> int:
         (hurry if stop.is_set() else stop).set()
 
     heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handler)
-    client = AceClient(settings.acestep_api_url, settings.acestep_api_key, clock=clock, timeouts=TIMEOUTS)
+    client = AceClient.of(settings, clock=clock, timeouts=TIMEOUTS)
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = KeeperFile(settings.spool_dir, settings.acestep_api_url)
     folder, uv = find_folder(settings.acestep_dir), find_uv()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ace_client import AceClient, Timeouts
+from ace_client import AceClient
 from base.errors import (
     AppError,
     ConfigError,
@@ -177,11 +177,7 @@ class ServerCheck:
             yield found(OK, "server", "check.server.off")
             return
         try:
-            client = AceClient(
-                settings.acestep_api_url, settings.acestep_api_key, settings.lm_model_path, settings.lm_backend,
-                settings.batch_size, clock=self._clock,
-                timeouts=Timeouts(submit_s=settings.first_job_timeout_sec),
-            )  # fmt: skip
+            client = AceClient.of(settings, clock=self._clock)
             client.health()
         except ConfigError as error:
             yield Finding(PROBLEM, "server", reason_of(error))

@@ -109,7 +109,6 @@ class StreamPlayer(VlcPlayer):
         state = self._player.get_state()
         if state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S:
             return False
-        self.restarts += 1
         log.warning("VLC does not pull any more (%s); the media is made anew", state)
         return True
 

@@ -41,7 +41,6 @@ class VlcPlayer:
         real_device: bool = True,
     ) -> None:
         self.state = "starting"
-        self.restarts = 0
         self._libvlc = libvlc
         self._notices = notices
         self._clock = clock

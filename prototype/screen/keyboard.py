@@ -91,7 +91,7 @@ class Keyboard:
                 os.write(self._wake_write, b"x")
 
     def keys(self, stop: threading.Event) -> Iterator[str]:
-        """Yield keys until `stop`, `close`, or the end of the terminal. `wake` makes it look at `stop` at once.
+        """Yield keys until `stop`, `close`, or the end of the terminal; `stop` is looked at now and then.
 
         While the shell has us in the background nothing is read: that would stop the process.
         """
@@ -117,11 +117,6 @@ class Keyboard:
     def _may_read(self) -> bool:
         """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""
         return self._saved is not None and in_foreground(self._in)
-
-    def wake(self) -> None:
-        """End the current wait of `keys`; called after setting its stop event."""
-        with contextlib.suppress(OSError):
-            os.write(self._wake_write, b"x")
 
     def _wait(self, fds: list[int], timeout_s: float) -> bool | None:
         """Wait for input; return whether there is some, None when the terminal has gone."""

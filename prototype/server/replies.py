@@ -106,7 +106,6 @@ class ServerStats:
     succeeded: int | None = None
     failed: int | None = None
     queue_size: int | None = None
-    avg_job_s: float | None = None
 
     @property
     def at_work(self) -> int:
@@ -164,7 +163,6 @@ def stats(data: object) -> ServerStats:
         succeeded=_count(jobs.get("succeeded")),
         failed=_count(jobs.get("failed")),
         queue_size=_count(fields.get("queue_size")),
-        avg_job_s=_number(fields.get("avg_job_seconds")),
     )
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from ace_client import AceClient, Timeouts
+from ace_client import AceClient
 from base.texts import text
 from config import Settings
 from generation.calls import Client, Run
@@ -41,17 +41,7 @@ class Connection(Client, Protocol):
 
 def clients_of(settings: Settings) -> list[AceClient]:
     """Return what talks to each of the servers of the settings."""
-    return [
-        AceClient(
-            one.acestep_api_url,
-            one.acestep_api_key,
-            one.lm_model_path,
-            one.lm_backend,
-            one.batch_size,
-            timeouts=Timeouts(submit_s=one.first_job_timeout_sec),
-        )
-        for one in settings.servers
-    ]
+    return [AceClient.of(one) for one in settings.servers]
 
 
 class Session:

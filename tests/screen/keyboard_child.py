@@ -28,7 +28,7 @@ def program(how: str) -> None:
 
     def on_stop(_number: int, _frame: object) -> None:
         stop.set()
-        keyboard.wake()
+        keyboard.close()
 
     def on_suspend() -> None:
         keyboard.suspend()

@@ -91,11 +91,9 @@ def test_stopping_ends_the_reading_at_once(terminal: tuple[int, int]) -> None:
     thread = threading.Thread(target=read)
     thread.start()
     began.wait(PATIENCE_S)
-    stop.set()
-    keyboard.wake()
+    keyboard.close()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
-    keyboard.close()
 
 
 def test_a_dumb_terminal_is_told_no_escape_sequences(
