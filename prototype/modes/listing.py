@@ -125,7 +125,7 @@ def forget(spool_dir: Path, language: str, *, stream: TextIO | None = None) -> i
     except FileNotFoundError:
         said = text(language, "taste.nothing")
     except OSError as error:
-        lines.say(text(language, "library.unreadable", folder=harmless(spool_dir), reason=error.strerror or error))
+        lines.say(text(language, "library.unreadable", folder=harmless(spool_dir), reason=error))
         return EXIT_UNREADABLE
     finally:
         lock.release()
