@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,23 @@ def test_one_that_could_go_on_but_is_away_keeps_no_slot_from_the_other(tmp_path:
     assert run.end()
     assert sorted(depths)[len(depths) // 2] >= run.settings.prefetch_target
     assert run.silent_s == 0.0
+
+
+def test_a_continuation_that_was_under_way_is_joined_by_the_next_run(tmp_path: Path) -> None:
+    """The file of jobs knows what each continues."""
+    run, (server,) = running(tmp_path, jobs_file=tmp_path / "jobs.json", speed=0.5)
+    run.listen(300.0)
+    while not (pending := [job for job in continued(server) if job.state is JobState.RUNNING]):
+        run.listen(1.0)
+    before = {entry.key for entry in run.store.added}
+    assert run.end()
+    run.listen(60.0)
+    run.stop = threading.Event()
+    run.loop = run.new_loop()
+    run.clock.start(run.loop.start, threads=2)  # type: ignore[union-attr]
+    run.listen(30.0)
+    assert run.end()
+    adopted = [entry.info for entry in run.store.added if entry.key not in before and entry.info]
+    place = pending[0].recipe.continues
+    assert place is not None
+    assert place.segment_id in {info.continues.segment_id for info in adopted if info.continues}

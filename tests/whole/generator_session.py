@@ -79,7 +79,7 @@ class Session:
             self,
             Run(self.clock, self.stop, random.Random(self.seed)),
             self.notices,
-            ear=Ear(scripted_ingest, TinyJoints()),
+            ear=Ear(scripted_ingest, TinyJoints(0)),
             jobs_file=JobsFile(self.jobs_file),
         )
 

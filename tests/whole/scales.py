@@ -71,11 +71,14 @@ def tiny_ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
     return Segment(steady(audible_s), Analysis(length, 0, cue_out, -18.0, -1.0))
 
 
+@dataclass(frozen=True)
 class TinyJoints:
     """Joins as `music.joining` does, without listening: at the places of full size, now to the sample, now by a fade.
 
-    Every eighth result (by its seed) does not fit.
+    One result of so many (by its seed) does not fit; 0: all do.
     """
+
+    misfit_of: int = 8
 
     def plan(self, info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float) -> Context | None:
         """Take the music to end 3 s before its cue-out."""
@@ -104,7 +107,7 @@ class TinyJoints:
         new = Segment(
             steady(cue_out / SAMPLE_RATE_HZ), replace(made.analysis, length_frames=length, cue_out_frames=cue_out)
         )
-        if found is None or seed % 8 == 0:
+        if found is None or (self.misfit_of and seed % self.misfit_of == 0):
             return joining.Joined(new, None, "harmony" if found else "")
         before, at = found[0], place.end_frames - early
         begins_s = before.begins_s + (at - before.analysis.cue_in_frames) / SAMPLE_RATE_HZ

@@ -1,6 +1,7 @@
 """Real minutes with the genuine server and random faults, recorded and checked (`make soak MINUTES=30`).
 
     python tests/whole/soak.py --minutes 30 --kill-every 120 --fail-rate 0.2 --error-rate 0.1 --hang-every 12
+    python tests/whole/soak.py --minutes 60 --continuing 0.5 -- --ambience rain
     python tests/whole/soak.py --minutes 10 --player playlist
 
 The program runs in a terminal of its own and plays into a private PulseAudio, whose monitor is recorded. The server is
@@ -18,13 +19,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from base.control_socket import NotReached, ask
 from doubles.genuine_acestep import GenuineAcestep, is_installed
 from listening.listening import RATE_HZ, Samples, Stretch, blocks, odd_corners, quiet_stretches, silences
 from listening.sound_room import PROJECT, Child, Recorder, SoundRoom, Usage, app_command, is_usable, pause
+from music import audio_files
 
 SEGMENTS: Final = PROJECT.parent / "shared" / "real_segments"
 FIRST_SECOND_S: Final = 1.0
@@ -32,6 +36,8 @@ SETTLED_S: Final = 30.0
 LOOK_S: Final = 0.5
 HOLE_DBFS: Final = -140.0  # nothing was played at all
 HOLE_S: Final = 0.005
+WISH_S: Final = 5.0
+GROWTH_MB: Final = 10.0
 SHOWN: Final = 10
 PLAYED: Final = re.compile(r": play (\S+) \(([\w-]+)\).*queue depth (\d+)")
 
@@ -42,8 +48,8 @@ class Soak:
 
     heard: Samples
     begin_frame: int
-    first: Usage
-    last: Usage
+    usages: list[Usage]
+    pieces: dict[str, int]
     exit_code: int
     restarts: int
     log: str
@@ -56,6 +62,8 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
         name: getattr(options, name) for name in ("speed", "fail_rate", "hang_every", "bad_every", "error_rate", "seed")
     }
     (folder / "server").mkdir(exist_ok=True)
+    if options.continuing:
+        levers["continues"] = "newer"
     server = GenuineAcestep(folder / "server", segments=SEGMENTS if SEGMENTS.is_dir() else None, **levers)
     spool, stats = folder / "spool", folder / "stats.json"
     command = app_command(
@@ -65,11 +73,16 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
     recorder = Recorder(room, folder / "heard.raw")
     restarts, next_kill_at, back_at = 0, options.kill_every or float("inf"), float("inf")
     with server, recorder, Child(command, room.environment, size=(100, 30)) as app:
-        ends_s, first = 60 * options.minutes, None
+        ends_s, next_look_at, next_wish_at = 60 * options.minutes, SETTLED_S, SETTLED_S
+        usages: list[Usage] = []
         while (now := time.monotonic() - app.started_at) < ends_s and app.process.poll() is None:
             pause(LOOK_S)
-            if first is None and now > min(SETTLED_S, ends_s / 4):
-                first = app.usage()
+            if now > next_look_at:
+                usages.append(app.usage())
+                next_look_at += min(60.0, ends_s / 10)
+            if now > next_wish_at and now < options.continuing * ends_s:
+                keep_going(spool)
+                next_wish_at = now + WISH_S
             if now > next_kill_at:
                 server.kill()
                 restarts, next_kill_at, back_at = restarts + 1, now + options.kill_every, now + options.down
@@ -79,21 +92,42 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
             if options.progress:
                 print(f"\r{now:6.0f} s, server killed {restarts} times", end="", flush=True)
         print("\r" if options.progress else "", end="")
-        if app.process.poll() is not None or first is None:
+        if app.process.poll() is not None:
             raise RuntimeError(f"the program ended by itself:\n{app.output[-2000:]}")
-        last, end_frame = app.usage(), recorder.frames
+        end_frame = recorder.frames
         begin = recorder.frame_at(app.started_at)
         exit_code = app.end()
     return Soak(
         heard=recorder.samples()[:end_frame],
         begin_frame=begin + round(FIRST_SECOND_S * RATE_HZ),
-        first=first,
-        last=last,
+        usages=usages,
+        pieces=pieces(spool),
         exit_code=exit_code,
         restarts=restarts,
         log=(spool / "player.log").read_text(errors="replace"),
         stats=json.loads(stats.read_text()) if stats.exists() else {},
     )
+
+
+def keep_going(spool: Path) -> None:
+    """Wish that what is heard goes on, unless it does."""
+    with suppress(NotReached):
+        now = ask(spool, "status")["status"]
+        if now["source"] == "fresh" and not now["continuing"]:
+            ask(spool, "continue")
+
+
+def pieces(spool: Path) -> dict[str, int]:
+    """Return the pieces in a spool, and of how many segments each consists."""
+    infos = (audio_files.read_info(path) for path in spool.glob("*/*.wav"))
+    return dict(Counter(info.piece_id for info in infos if info))
+
+
+def grown_mb(usages: Sequence[Usage]) -> float:
+    """Return by how much the memory of the last third of a run is above that of the third before, in the median."""
+    third = len(usages) // 3
+    before, last = (statistics.median(one.rss_mb for one in part) for part in (usages[third:-third], usages[-third:]))
+    return last - before
 
 
 def report(soak: Soak, player: str) -> bool:
@@ -117,8 +151,16 @@ def report(soak: Soak, player: str) -> bool:
     print(f"played                {dict(Counter(source for _, source, _ in played))}")
     print(f"queue depth           lowest {min(depths, default=0)} at a play start after the first segment")
     print(f"counters              {_counters(soak.stats)}")
+    print(
+        f"continued             {sum(soak.pieces.values()) - len(soak.pieces)} of {sum(soak.pieces.values())} segments"
+    )
+    print(f"longest piece         {max(soak.pieces.values(), default=0)} segments")
     for name in ("rss_mb", "threads", "open_files", "cpu_s"):
-        print(f"{name:21} {getattr(soak.first, name):.1f} -> {getattr(soak.last, name):.1f}")
+        values = [getattr(usage, name) for usage in soak.usages]
+        steps = values[:: max(1, len(values) // 10)]
+        print(f"{name:21} {' '.join(f'{value:.0f}' for value in steps)}, highest {max(values):.1f}")
+    grown = grown_mb(soak.usages)
+    print(f"memory grew           {grown:+.1f} MB from the second third to the last (medians)")
     tracebacks = soak.log.count("Traceback")
     print(f"log                   {tracebacks} tracebacks, {soak.log.count(' ERROR ')} errors")
     print(f"exit code             {soak.exit_code}")
@@ -129,6 +171,9 @@ def report(soak: Soak, player: str) -> bool:
         "exit code": soak.exit_code != 0,
         "tracebacks in the log": tracebacks > 0,
         "no statistics": not soak.stats,
+        "memory": grown > GROWTH_MB,
+        "threads": soak.usages[-1].threads > soak.usages[0].threads + 2,
+        "open files": soak.usages[-1].open_files > soak.usages[0].open_files + 4,
     }
     found = [name for name, is_so in faults.items() if is_so]
     print(f"verdict               {'FAILED: ' + ', '.join(found) if found else 'passed'}")
@@ -175,6 +220,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--error-rate", type=float, default=0.1, help="share of HTTP calls answered by an error (0.1)")
     parser.add_argument("--hang-every", type=int, default=12, help="each so manieth job hangs; 0: none (12)")
     parser.add_argument("--bad-every", type=int, default=9, help="each so manieth job gives bad audio; 0: none (9)")
+    parser.add_argument(
+        "--continuing", type=float, default=0.0, help="share of the time, at first, that pieces go on (0)"
+    )
     parser.add_argument("--stall", type=float, default=30.0, help="STALL_SEC of the program (30)")
     parser.add_argument("--seed", type=int, default=0, help="of the server's faults (0)")
     parser.add_argument("--keep", type=Path, help="folder for the recording, the log and the spool; else a passing one")
