@@ -155,9 +155,9 @@ class Library:
     def next(self, busy: Collection[str]) -> Entry | None:
         """Return the best piece that is not `busy`, if there is one; however many there are, few are looked at."""
         moods = self._moods(busy)
-        if following := self._rest(moods, busy):
+        if following := self._rest(moods, {*busy, *(key for key, _ in self._heard)}):
             return following
-        but = {*busy, *(key for key, piece_id in self._heard for key in (key, *self._keys(piece_id)))}
+        but = {*busy, *(one for key, piece_id in self._heard for one in (key, *self._keys(piece_id)))}
         fit = self._oldest(moods, but)
         if not fit and self._nothing_else:
             but = set(busy)

@@ -13,7 +13,7 @@ import pytest
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from doubles.sounds import QuietBed, info, performed, tone
-from music.segment import SAMPLE_RATE_HZ, Continuation, Performance, Recipe, Source
+from music.segment import SAMPLE_RATE_HZ, Continuation, Performance, Piece, Recipe, Source
 from music.stations import Mood, Station
 from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
 from programme.mixer import Mixer
@@ -47,6 +47,7 @@ class Room:
         self.builtin = BuiltinSupply(render, self.mood, LEVELS, self.clock)
         self.reader = Reader(Decoded(LEVELS), self.notices, self.clock)
         sources = supplies(order, self.spool, self.mood, self.builtin, no_repeat)
+        self.library = next(supply for supply in sources if supply.source is Source.LIBRARY)
         self.loader = Loader(self.mixer, sources, self.reader, self.spool, self.mood, self.notices, self.clock)
         self.heard: list[tuple[Source, str]] = []
 
@@ -467,6 +468,20 @@ def test_a_piece_comes_again_only_after_others_however_long_it_is(tmp_path: Path
     room.play(5 * 2 + 3 + 3 * 3)
     assert room.keys(Source.FRESH) == chain
     assert set(room.keys(Source.LIBRARY)[:3]) == set(others)
+    room.spool.close()
+
+
+def test_a_part_that_was_late_and_heard_by_itself_does_not_follow_at_once(tmp_path: Path) -> None:
+    """As the piece comes again, that is heard as far as the distance allows."""
+    room = Room(tmp_path, no_repeat=3)
+    first, late = add_chain(room, "a", 2, shelf="played")
+    other = room.add("b", shelf="played")
+    for key in (first, other, late):
+        entry = room.spool.get(key)
+        assert entry is not None
+        room.library.heard(Piece(tone(1), Source.FRESH, key, entry.info))
+    room.library.heard(Piece(tone(1), Source.LIBRARY, first, room.spool.get(first).info))  # type: ignore[union-attr]
+    assert room.library.next([]) is None
     room.spool.close()
 
 

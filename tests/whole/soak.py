@@ -37,7 +37,7 @@ LOOK_S: Final = 0.5
 HOLE_DBFS: Final = -140.0  # nothing was played at all
 HOLE_S: Final = 0.005
 WISH_S: Final = 5.0
-GROWTH_MB: Final = 10.0
+GROWTH_MB: Final = 20.0
 SHOWN: Final = 10
 PLAYED: Final = re.compile(r": play (\S+) \(([\w-]+)\).*queue depth (\d+)")
 

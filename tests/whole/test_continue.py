@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -250,11 +250,12 @@ def test_who_turns_away_ends_the_piece_and_nothing_is_lost(how: str, tmp_path: P
         programme.play(10.0)
         left = chained(programme)
         assert left is not None
-        {
+        turns: dict[str, Callable[[], object]] = {
             "skip": programme.mixer.skip,
             "dislike": programme.dislike,
             "mood": lambda: programme.change_station(STATIONS[1]),
-        }[how]()
+        }
+        turns[how]()
         programme.play(20.0)
         after = heard_after(programme, 300.0)
         assert left.piece_id not in {info.piece_id for info in after[1:]}
