@@ -105,12 +105,13 @@ def context_of(
 ) -> tuple[int, int] | None:
     """Return the (first, end) frames of the context that ends at `end_frames`: whole bars, in steps of the model.
 
-    `bar_s` None: the tempo is not known. None where there is not enough music for one.
+    `bar_s` None: the tempo is not known; then, and where no whole bars make a context, it is as long as may be. None
+    where there is not enough music for one.
     """
     end_frames = min(end_frames, len(samples))
     there_s = min(longest_s, (end_frames - cue_in_frames) / SAMPLE_RATE_HZ)
-    bars_s = there_s // bar_s * bar_s if bar_s and there_s >= bar_s else there_s
-    steps = round(bars_s * SAMPLE_RATE_HZ / LATENT_FRAMES)
+    bars_s = there_s // bar_s * bar_s if bar_s else 0.0
+    steps = round((bars_s if bars_s >= SHORTEST_CONTEXT_S else there_s) * SAMPLE_RATE_HZ / LATENT_FRAMES)
     if steps * LATENT_FRAMES > end_frames - cue_in_frames:
         steps -= 1
     if steps * LATENT_FRAMES < SHORTEST_CONTEXT_S * SAMPLE_RATE_HZ:

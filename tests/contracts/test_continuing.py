@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +15,7 @@ from ace_client import MAX_UPLOAD_BYTES, AceClient
 from base.errors import ServerRefused, UploadRefused
 from contracts.test_ace_client import finished, genuine
 from doubles import composition
-from doubles.composition import continued
 from doubles.fake_acestep import FakeAcestep
-from doubles.fake_audio import wav_bytes
 from music import joining
 from music.segment import SAMPLE_RATE_HZ, Context, Recipe, Samples
 
@@ -36,18 +33,11 @@ def given() -> tuple[Samples, Recipe, bytes]:
     return context, recipe, joining.canvas(first, place)
 
 
-def fake_model(asked: dict[str, Any], _number: int) -> bytes:
-    """Be the model behind FakeAcestep."""
-    upload, _ = soundfile.read(io.BytesIO(asked["src_audio"]), dtype="float32", always_2d=True)
-    result = continued(upload, float(asked["repainting_start"]), float(asked["repainting_end"]), "newer")
-    return wav_bytes(result, "FLOAT")
-
-
 @pytest.fixture(params=["fake", pytest.param("genuine", marks=pytest.mark.server)])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AceClient]:
     """A client of each of the two servers, whose model goes on with the composition."""
     if request.param == "fake":
-        with FakeAcestep(newer=False, repainted=fake_model) as server:
+        with FakeAcestep(newer=False, repainted=composition.repainted("newer")) as server:
             yield AceClient(server.url)
     else:
         with genuine(tmp_path_factory.mktemp("acestep"), continues="newer") as server:
@@ -73,7 +63,7 @@ def test_a_segment_is_continued(client: AceClient, tmp_path: Path) -> None:
 def test_what_is_sent_is_exactly_what_a_repaint_needs() -> None:
     """A form with the upload: both ends of the repaint, an explicit mask, no language model, no duration."""
     _, recipe, upload = given()
-    with FakeAcestep(repainted=fake_model) as server:
+    with FakeAcestep(repainted=composition.repainted("newer")) as server:
         AceClient(server.url, batch_size=2).submit(recipe, upload=upload)
     (sent,) = server.submits
     assert sent.pop("src_audio") == upload

@@ -8,13 +8,16 @@ do (HOW). No two seconds of the composition are alike, so that a place in it is 
 from __future__ import annotations
 
 import functools
-from typing import Final
+import io
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 import soxr
 
-from doubles.fake_audio import RATE_HZ
+from doubles.fake_audio import RATE_HZ, wav_bytes
 
 BPM: Final = 96
 BEAT_FRAMES: Final = RATE_HZ * 60 // BPM
@@ -129,6 +132,17 @@ def continued(upload: Audio, start_s: float, end_s: float, how: str, index: int 
     own = scale * composition()[after - 2 * SPLICE_FRAMES : after]
     edge = kept[-2 * SPLICE_FRAMES :] * (1 - fade) + own * fade
     return _normalised(np.concatenate([kept[: -2 * SPLICE_FRAMES], edge, _ended(fresh)]))
+
+
+def repainted(how: str) -> Callable[[dict[str, Any], int], bytes]:
+    """Return the model behind FakeAcestep: what was asked, and the number of the file -> its bytes."""
+
+    def repaint(asked: dict[str, Any], number: int) -> bytes:
+        upload, _ = soundfile.read(io.BytesIO(asked["src_audio"]), dtype="float32", always_2d=True)
+        start, end = float(asked["repainting_start"]), float(asked["repainting_end"])
+        return wav_bytes(continued(upload, start, end, how, number), "FLOAT")
+
+    return repaint
 
 
 def _scale(kept: Audio, after: int) -> np.float32:

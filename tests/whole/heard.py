@@ -104,6 +104,6 @@ class Heard:
 
     def _count(self, run: int, added: int) -> None:
         """Count a silence that has grown by `added` frames to `run`."""
-        self.longest_silence_frames = max(self.longest_silence_frames, run)
         if run > self._rest_frames:
+            self.longest_silence_frames = max(self.longest_silence_frames, run)
             self.silent_frames += added if run - added > self._rest_frames else run

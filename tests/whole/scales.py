@@ -132,5 +132,8 @@ def chord_piece(recipe: Recipe, seed: int) -> Samples:
     return chord(recipe.duration_s, seed)
 
 
-TINY: Final = Scale(TINY_HZ, 0.0, tiny_ingest, lambda recipe, _seed: steady(recipe.duration_s), SteadyBed, TinyJoints())
+# A rest of one frame: the softened edges of a piece are 1.2 s long here, and those of a liked one are so each time.
+TINY: Final = Scale(
+    TINY_HZ, 1 / TINY_HZ, tiny_ingest, lambda recipe, _seed: steady(recipe.duration_s), SteadyBed, TinyJoints()
+)
 FULL: Final = Scale(SAMPLE_RATE_HZ, 0.25, ingest, chord_piece, Bed, joining)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-import soundfile
 
 from ace_client import AceClient
 from contracts.test_ace_client import genuine
@@ -140,17 +138,6 @@ def test_the_programme_of_a_chain_of_five_is_the_composition(how: str, tmp_path:
     assert step_db <= 0.5
 
 
-def model(how: str) -> Any:
-    """The model behind FakeAcestep."""
-
-    def repainted(asked: dict[str, Any], number: int) -> bytes:
-        upload, _ = soundfile.read(io.BytesIO(asked["src_audio"]), dtype="float32", always_2d=True)
-        start, end = float(asked["repainting_start"]), float(asked["repainting_end"])
-        return wav_bytes(composition.continued(upload, start, end, how, number))
-
-    return repainted
-
-
 @pytest.mark.parametrize(
     ("how", "line"),
     [
@@ -164,7 +151,9 @@ def model(how: str) -> Any:
 )  # fmt: skip
 def test_what_does_not_fit_plays_as_ordinary_pieces(how: str, line: str, tmp_path: Path) -> None:
     """Counted, said calmly, the piece ended after two in a row; and never a silence."""
-    with FakeAcestep(repainted=model(how), audio=lambda n, s: wav_bytes(composition.excerpt(n, s))) as server:
+    with FakeAcestep(
+        repainted=composition.repainted(how), audio=lambda n, s: wav_bytes(composition.excerpt(n, s))
+    ) as server:
         client = AceClient(server.url)
         settings = replace(CONTINUE)
         with Programme(tmp_path, server, client=client, settings=settings, scale=FULL, threads=False) as programme:

@@ -1,5 +1,7 @@
 """Kill -9 at random moments, again and again: nothing that was ready is lost, and the next start is a clean one.
 
+Every piece goes on, so that most kills hit in the middle of one.
+
 python tests/whole/faults/kills.py 200 [SEED]
 """
 
@@ -15,15 +17,17 @@ from pathlib import Path
 from typing import Final
 
 from base.errors import CorruptSegment
+from doubles import composition
 from doubles.fake_acestep import FakeAcestep
-from doubles.fake_audio import good_wav
+from doubles.fake_audio import wav_bytes
 from listening.sound_room import pause
 from music import audio_files
+from music.continuing import play_order
 from whole.faults.program import Program, within
 from whole.faults.stage import Stage
 
 EARLIEST_S: Final = 0.1
-LATEST_S: Final = 2.5
+LATEST_S: Final = 8.0
 STARTED_S: Final = 10.0
 AHEAD: Final = "12"  # more than can be made before the kill, so that files are on their way all the time
 
@@ -34,6 +38,7 @@ class Toll:
 
     playing: int = 0
     segments: int = 0
+    continued: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -42,15 +47,15 @@ def kill_again_and_again(stage: Stage, kills: int, seed: int = 0, *, tell: bool 
     chance = random.Random(seed)
     toll = Toll()
     safe: set[str] = set()  # segments that stood on a shelf
-    with FakeAcestep(speed=0.004, audio=lambda number, _seconds: good_wav(number, 12.0)) as server:
+    with FakeAcestep(speed=0.004, audio=excerpt, repainted=composition.repainted("newer")) as server:
         for number in range(kills):
-            queue = stage.in_order()
+            queue = in_order(stage)
             with stage.play(
                 "--plain", "--audio-output", "none", "--prefetch-target", AHEAD, "--segment-seconds", "20",
-                "--poll-interval-sec", "0.1", url=server.url,
+                "--poll-interval-sec", "0.1", "--continue", "on", url=server.url,
             ) as program:  # fmt: skip
                 if number % 2:
-                    within(STARTED_S, functools.partial(has_changed, stage, queue))
+                    within(STARTED_S, functools.partial(has_changed, stage, set(queue)))
                 delay_s = chance.uniform(EARLIEST_S, LATEST_S)
                 pause(delay_s)
                 alive = program.process.poll() is None
@@ -62,15 +67,28 @@ def kill_again_and_again(stage: Stage, kills: int, seed: int = 0, *, tell: bool 
             safe = {path.name for path in shelved(stage)}
             toll.playing += bool(program.played())
             toll.segments += len(safe)
+            infos = [audio_files.read_info(path) for path in shelved(stage)]
+            toll.continued += sum(info.continues is not None for info in infos if info)
             safe -= thin_out(stage)
             if tell:
                 print(f"\r{number + 1}/{kills} kills, {len(toll.problems)} problems", end="", flush=True)
     return toll
 
 
-def has_changed(stage: Stage, queue: list[str]) -> bool:
+def excerpt(number: int, _seconds: float) -> bytes:
+    """Return a beginning of 20 s."""
+    return wav_bytes(composition.excerpt(number, 20.0))
+
+
+def in_order(stage: Stage) -> list[str]:
+    """Return the names of the segments in the queue, in the order of playing."""
+    names = stage.in_order()
+    return play_order(names, lambda name: audio_files.read_info(stage.spool / "ready" / name))
+
+
+def has_changed(stage: Stage, queue: set[str]) -> bool:
     """Whether the queue is another one."""
-    return stage.in_order() != queue
+    return set(stage.in_order()) != queue
 
 
 def judged(stage: Stage, program: Program, queue: list[str], safe: set[str]) -> list[str]:
@@ -108,7 +126,7 @@ def shelved(stage: Stage) -> list[Path]:
 def thin_out(stage: Stage) -> set[str]:
     """Take away most of what is there, so that there is always something to make; return the names."""
     gone = list((stage.spool / "played").glob("*.wav"))
-    gone += [stage.spool / "ready" / name for name in stage.in_order()[3:]]
+    gone += [stage.spool / "ready" / name for name in in_order(stage)[3:]]
     for path in gone:
         path.unlink()
     return {path.name for path in gone}
@@ -123,7 +141,10 @@ def main(arguments: list[str]) -> int:
         toll = kill_again_and_again(stage, kills, seed, tell=True)
     print("".join(f"\n{one}" for one in toll.problems[:50]))
     verdict = f"{len(toll.problems)} problems" if toll.problems else "nothing was lost"
-    print(f"{kills} kills at random moments, {toll.playing} while it played, {toll.segments} segments: {verdict}")
+    print(
+        f"{kills} kills at random moments, {toll.playing} while it played, {toll.segments} segments, "
+        f"{toll.continued} that continue others: {verdict}"
+    )
     return 1 if toll.problems else 0
 
 
