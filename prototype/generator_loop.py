@@ -254,7 +254,8 @@ class Producer:
             self._chain.trust(self.server)
             return entries
         except (JobError, CorruptSegment, UploadRefused) as error:
-            self._chain.failed(self.server, before, error)
+            if not isinstance(error, JobLost) or (slot.job and slot.job.began_at is not None):
+                self._chain.failed(self.server, before, error)
             if isinstance(error, JobStalled):
                 self._failed(error)
             elif isinstance(error, JobFailed | CorruptSegment):
@@ -306,6 +307,8 @@ class Producer:
                 recipe, conditions = replace(recipe, seed=self._seed()), None
             except (JobLost, ServerError) as error:
                 log.info("a job brought nothing, through no fault of its own: %s", error)
+                if slot.job and slot.job.began_at is not None:
+                    self._chain.trust(self.server)
             except JobStalled as error:
                 self._failed(error)
             if slot.job is not None:

@@ -172,7 +172,7 @@ class Chain:
         return result.segment, result.continues
 
     def trust(self, server: Home) -> None:
-        """Count its failures anew: a continuation worked there."""
+        """Count its failures anew: a continuation worked there, or the server was lost over something else."""
         with self._lock:
             self._failures.pop(server.url, None)
 

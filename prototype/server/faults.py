@@ -35,6 +35,7 @@ PASSING_STATUSES: Final = frozenset({408, 425})
 PROXY_WANTS_LOGIN: Final = 407
 PROXY_REFUSES: Final = frozenset({401, 403})
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
+INTERNAL_ERROR: Final = 500
 QUEUE_FULL: Final = 429
 NO_ADDRESS: Final = (
     requests.exceptions.InvalidURL,
@@ -94,6 +95,8 @@ def from_status(
         words = said("call.failed", url=url, route=route, answer=answer)
         if route == SUBMIT_ROUTE:
             words = said("call.submit_failed", failure=words)
+        if status != INTERNAL_ERROR:
+            return ServerTrouble(words, retry_after_s=wait_s)
         return InternalError(words, detail if from_server else "", wait_s)
     if status == 403 and not from_server:
         return ServerRefused(said("call.no_access", url=url, answer=answer), status=status, wants_key=False)

@@ -12,10 +12,11 @@ import pytest
 import soundfile
 
 from ace_client import MAX_UPLOAD_BYTES, AceClient
-from base.errors import ServerRefused, UploadRefused
+from base.errors import ServerRefused, ServerTrouble, UploadRefused
 from contracts.test_ace_client import finished, genuine
 from doubles import composition
 from doubles.fake_acestep import FakeAcestep
+from doubles.fake_http import text
 from music import joining
 from music.segment import SAMPLE_RATE_HZ, Context, Recipe, Samples
 
@@ -88,6 +89,17 @@ def test_a_server_that_takes_no_upload_is_told_apart_from_one_that_is_ill(status
             client.submit(recipe, upload=upload)
         assert (caught.value.is_final, caught.value.arrived) == (is_final, False)
         client.submit(replace(recipe, continues=None))
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, 429])
+def test_a_server_that_is_ill_or_busy_says_nothing_of_uploads(status: int) -> None:
+    """What a proxy says while the server restarts is as for any other call."""
+    _, recipe, upload = given()
+    with FakeAcestep() as server:
+        server.answer_next(text(status, "Bad Gateway"), route="/release_task")
+        with pytest.raises(ServerTrouble) as caught:
+            AceClient(server.url).submit(recipe, upload=upload)
+        assert not isinstance(caught.value, UploadRefused)
 
 
 def test_a_key_that_is_refused_says_nothing_of_uploads() -> None:

@@ -58,7 +58,15 @@ def test_real_segments_end_later_than_their_context(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("there_s", "bar_s", "context_s"),
-    [(40.0, 2.5, 15.0), (40.0, 2.2, 13.2), (40.0, None, 15.0), (8.0, 3.0, 6.0), (6.0, 8.0, 6.0), (9.0, 4.9, 9.0), (4.0, None, None)],
+    [
+        (40.0, 2.5, 15.0),
+        (40.0, 2.2, 13.2),
+        (40.0, None, 15.0),
+        (8.0, 3.0, 6.0),
+        (6.0, 8.0, 6.0),
+        (9.0, 4.9, 9.0),
+        (4.0, None, None),
+    ],
 )
 def test_the_context_is_whole_bars_where_the_tempo_is_known(
     there_s: float, bar_s: float | None, context_s: float | None

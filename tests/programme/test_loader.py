@@ -47,7 +47,7 @@ class Room:
         self.builtin = BuiltinSupply(render, self.mood, LEVELS, self.clock)
         self.reader = Reader(Decoded(LEVELS), self.notices, self.clock)
         sources = supplies(order, self.spool, self.mood, self.builtin, no_repeat)
-        self.library = next(supply for supply in sources if supply.source is Source.LIBRARY)
+        self.library = next((supply for supply in sources if supply.source is Source.LIBRARY), sources[0])
         self.loader = Loader(self.mixer, sources, self.reader, self.spool, self.mood, self.notices, self.clock)
         self.heard: list[tuple[Source, str]] = []
 
