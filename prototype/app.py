@@ -1,7 +1,6 @@
 """Endless music for working: parse, log, play, and tell how it was.
 
-In the order of its importance: libVLC is opened while the settings are read, soft noise is heard (`opening`) while
-what makes music is imported (`sound`), and music while the rest is (`session`).
+libVLC is opened while the settings are read; what comes then, and in which order, stands in `session.build`.
 
 Exit codes: 0 after playing, 1 when a check found a problem, 2 when something must be changed before it can start,
 130 when a check or a rendering was interrupted.

@@ -28,12 +28,22 @@ from base.texts import said
 from music.decoding import decode as decode
 from music.decoding import read
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs, step_powers
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Analysis, Piece, Samples, SegmentInfo, Source
+from music.segment import (
+    CHANNELS,
+    EASE_DB,
+    PEAK_LIMIT_DBFS,
+    SAMPLE_RATE_HZ,
+    Analysis,
+    Piece,
+    Samples,
+    SegmentInfo,
+    Source,
+    gain_db,
+    segment_gain_db,
+)
 
 SILENT_DBFS: Final = -60.0
 SHORTEST_AUDIBLE_S: Final = 1.0
-PEAK_LIMIT_DBFS: Final = -1.0
-MAX_GAIN_DB: Final = 20.0  # beyond, it is the noise that would be levelled
 REFERENCE_LUFS: Final = -23.0  # EBU R 128; cue points do not depend on the listener's target
 
 LEVEL_FRAMES: Final = SAMPLE_RATE_HZ // 100
@@ -42,7 +52,6 @@ RELEASE_DB: Final = 5.0
 RELEASE_BLOCKS: Final = 50
 ISLAND_BLOCKS: Final = 10  # shorter than 0.1 s and
 ISLAND_GAP_BLOCKS: Final = 100  # 1 s away from all else: a click with its echo, no music
-EASE_DB: Final = 2.0
 EASE_BLOCKS: Final = 20  # the gain moves over 20 ms on each side of a peak …
 CLICK_DB: Final = 6.0  # above the peak of the music; 4.7 is the most in real segments
 CLICK_BLOCKS: Final = 2  # … and over 2 ms on each side of a click, which hides it
@@ -128,11 +137,6 @@ def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
     return Analysis(len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain)
 
 
-def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float:
-    """Return the one static gain of a segment: to the target, with its sample peak at or below -1 dBFS."""
-    return min(target_lufs - loudness_lufs, PEAK_LIMIT_DBFS - peak_dbfs, MAX_GAIN_DB)
-
-
 def to_piece(
     samples: Samples,
     measured: Analysis,
@@ -151,8 +155,7 @@ def to_piece(
     cue_in = min(max(0, measured.cue_in_frames), len(samples))
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
     before = info.continues if info else None
-    level = before or measured
-    gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs) + (before.gain_db if before else 0.0)
+    gain = segment_gain_db(measured, before, target_lufs)
     heard = samples[cue_in:cue_out]
     heard = np.multiply(heard, np.float32(10 ** (gain / 20)), out=heard if own else None)
     limit = 10 ** (PEAK_LIMIT_DBFS / 20)

@@ -13,7 +13,7 @@ import datetime
 import io
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -24,6 +24,8 @@ import soundfile as sf
 from base.errors import CorruptSegment
 from base.texts import said
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
+from music.wav_header import own_frames
+from music.wav_header import read_info as read_info
 
 FORMATS: Final = {
     ".wav": ("WAV", "PCM_16"),
@@ -155,11 +157,7 @@ class Encoder:
 
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
-FORMAT: Final = struct.pack("<HHI", 1, CHANNELS, SAMPLE_RATE_HZ)  # how the fmt chunk of our own files begins: PCM …
-FORMAT_END: Final = struct.pack("<HH", 2 * CHANNELS, 16)  # … and ends: bytes a frame, bits a sample
-FRAME_BYTES: Final = 2 * CHANNELS
 FMT_END: Final = 36  # where the fmt chunk ends in what libsndfile writes
-LONGEST_LIST: Final = 1 << 20
 
 
 def write(path: Path, samples: Samples, info: SegmentInfo | None) -> None:
@@ -189,7 +187,7 @@ def read(path: Path) -> Samples:
     Raises CorruptSegment when it is no such file or a shortened one, FileNotFoundError when it is gone.
     """
     with path.open("rb", buffering=0) as raw:
-        _own_frames(raw)
+        own_frames(raw)
         raw.seek(0)
         try:
             # Through the descriptor (unbuffered, as the position is shared): a name could mislead soundfile.
@@ -198,75 +196,6 @@ def read(path: Path) -> Samples:
         except sf.LibsndfileError as error:
             raise CorruptSegment(said("corrupt.not_audio", words=error.error_string)) from error
     return samples
-
-
-def read_info(path: Path) -> SegmentInfo | None:
-    """Return the metadata inside the file, or None when it has none of ours (or they do not fit its audio).
-
-    Reads the header only. Raises CorruptSegment and FileNotFoundError like `read`.
-    """
-    with path.open("rb", buffering=0) as raw:
-        frames = _own_frames(raw)
-        comment = _comment(raw)
-    try:
-        info = SegmentInfo.from_json(comment)
-    except ValueError:
-        return None
-    return info if info.analysis.length_frames == frames else None
-
-
-def _missing_bytes(raw: BinaryIO) -> int:
-    """Return how many bytes of its sound data a WAV file lacks; 0 when it is whole or no WAV.
-
-    libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
-    """
-    for name, length in _chunks(raw):
-        if name == b"data":
-            return max(0, raw.tell() + length - raw.seek(0, os.SEEK_END))
-    return 0
-
-
-def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield name and length of each chunk, with `raw` at the chunk's content; nothing for what is no WAV."""
-    raw.seek(0)
-    head = raw.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return
-    while len(header := raw.read(8)) == 8:
-        name, length = struct.unpack("<4sI", header)
-        content = raw.tell()
-        yield name, length
-        raw.seek(content + length + length % 2)
-
-
-def _own_frames(raw: BinaryIO) -> int:
-    """Return the number of frames of a whole WAV file in our format. Raises CorruptSegment for any other."""
-    missing = _missing_bytes(raw)
-    if missing:
-        raise CorruptSegment(said("corrupt.truncated", missing=missing))
-    form = b""
-    for name, length in _chunks(raw):
-        if name == b"fmt ":
-            form = raw.read(16)
-        if name == b"data":
-            if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
-                raise CorruptSegment(said("corrupt.not_ours"))
-            return length // FRAME_BYTES
-    raise CorruptSegment(said("corrupt.not_wav"))
-
-
-def _comment(raw: BinaryIO) -> str:
-    """Return the comment in the file's LIST INFO chunk, empty where there is none."""
-    for name, length in _chunks(raw):
-        if name == b"LIST" and length <= LONGEST_LIST:
-            tags = raw.read(length)
-            at = 4
-            while at + 8 <= len(tags):
-                tag, size = struct.unpack_from("<4sI", tags, at)
-                if tag == b"ICMT":
-                    return tags[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
-                at += 8 + size + size % 2
-    return ""
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

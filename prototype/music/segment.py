@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: 
 
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2
+PEAK_LIMIT_DBFS: Final = -1.0
+MAX_GAIN_DB: Final = 20.0  # beyond, it is the noise that would be levelled
+EASE_DB: Final = 2.0
 
 RANGES: Final = {
     "_frames": (0, 10**10), "_s": (0, 10**9), "_db": (-300, 300), "_dbfs": (-300, 300), "_lufs": (-300, 300),
@@ -125,6 +128,18 @@ class Analysis:
     def audible_s(self) -> float:
         """Seconds between the cue points."""
         return (self.cue_out_frames - self.cue_in_frames) / SAMPLE_RATE_HZ
+
+
+def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float:
+    """Return the one static gain of a segment: to the target, with its sample peak at or below -1 dBFS."""
+    return min(target_lufs - loudness_lufs, PEAK_LIMIT_DBFS - peak_dbfs, MAX_GAIN_DB)
+
+
+def segment_gain_db(measured: Analysis, before: Continuation | None, target_lufs: float) -> float:
+    """Return that of a segment of the spool, whose highest peaks are eased; it is the same for all of a piece."""
+    level = before or measured
+    gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs)
+    return gain + (before.gain_db if before else 0.0)
 
 
 @dataclass(frozen=True)
@@ -277,6 +292,11 @@ AT_ONCE: Final = 11
 def begins_at_once(seed: int) -> bool:
     """Return whether the built-in piece of a seed has no intro."""
     return seed % AT_ONCE == AT_ONCE - 1
+
+
+def at_once_from(seed: int) -> int:
+    """Return the first seed from this on whose piece has none."""
+    return seed + (AT_ONCE - 1 - seed) % AT_ONCE
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from music.stations import Mood
 from programme.history import Heard, History
 from programme.programme import Event, Left, Programme, Started
 from programme.supplies import Offer, Pacing, Preparer, Supply
+from spool.folders import READY
 from spool.spool import HANGING_S, Entry, Spool
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,12 @@ class Loader:
     def change_mood(self) -> None:
         """Let what is queued for the old mood give way; called after the mood was changed."""
         self._mood_changed = True
+
+    def begin_with(self, entry: Entry) -> None:
+        """Have a piece prepared before all others; called before the first step."""
+        source = Source.FRESH if entry.shelf == READY else Source.LIBRARY
+        self._stocked[entry.key] = source
+        self._reader.begin(entry, source)
 
     def again(self, heard: Heard) -> bool:
         """Go back to what was heard before, as soon as it is read or made; return whether it can be had."""

@@ -19,8 +19,9 @@ import numpy as np
 
 from music.metering import Meter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
+from programme.beginning import Beginning
 from programme.crossfade import Crossfade, Handover, Law, Overlap, Ramp, frames_to_phrase, law_for, natural_frames
-from programme.programme import Dropped, Event, Left, MixerSnapshot, PlayingView, Started, Stock, Unwanted
+from programme.programme import Dropped, Event, Left, MixerSnapshot, Started, Stock, Unwanted
 from programme.underlay import Underlay
 from programme.voice import Voice, frames_of
 
@@ -38,12 +39,14 @@ class _Plan:
     """The next transition: to `following` (None: the bed), over `fade_frames`, in `wait_frames` from now.
 
     `joins`: it goes on where the other is, so that the fade is linear, and none where it has no frames.
+    `position_frames` of what follows have been heard already.
     """
 
     following: Piece | None
     fade_frames: int
     wait_frames: int
     joins: bool = False
+    position_frames: int = 0
 
 
 class Mixer:
@@ -82,6 +85,10 @@ class Mixer:
         self._paused_frames = 0
 
     # -- commands: any thread ------------------------------------------------------------------------------
+
+    def begin_with(self, beginning: Beginning) -> None:
+        """Go on with what is heard already; called before the first read."""
+        self._voice = Voice(None, beginning)
 
     def offer(self, piece: Piece) -> None:
         """Put a piece in stock. One shorter than SHORTEST_PIECE_FRAMES cannot be faded and is dropped."""
@@ -146,26 +153,15 @@ class Mixer:
 
     def take_events(self) -> list[Event]:
         """Return what happened since the last call, oldest first."""
-        taken = []
-        while self._events:
-            taken.append(self._events.popleft())
-        return taken
+        return [self._events.popleft() for _ in range(len(self._events))]
 
     def snapshot(self) -> MixerSnapshot:
         """Return the state as of the last read; cheap, from any thread."""
         fade = self._fade
         voice = self._incoming if fade else self._voice
         silent, longest = self._meter.silence()
-        piece = voice.piece
         return MixerSnapshot(
-            playing=PlayingView(
-                source=voice.source,
-                key=piece.key if piece else "",
-                info=piece.info if piece else None,
-                elapsed_s=voice.position_frames / self._rate_hz,
-                total_s=len(piece.samples) / self._rate_hz if piece else None,
-                asked=voice.asked,
-            ),
+            playing=voice.view(self._rate_hz),
             fading=fade is not None,
             paused=self._paused,
             resting=self._resting,
@@ -261,6 +257,8 @@ class Mixer:
         following = None if self._resting else self._stock.first()
         longest_frames = self._crossfade_frames if self._begun else self._frames(SKIP_FADE_S)
         arriving_frames = natural_frames(min(longest_frames, self._crossfade_frames), following)
+        if following and (position := self._voice.place_in(following, self._frames(GATE_S))) is not None:
+            return _Plan(following, self._frames(GATE_S), 0, joins=True, position_frames=position)
         if current is None or remaining is None:
             return _Plan(following, arriving_frames, 0) if following else None
         fade_frames = natural_frames(arriving_frames, current)
@@ -309,7 +307,8 @@ class Mixer:
 
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""
-        self._incoming = Voice(plan.following, self._bed, asked=plan.following in self._stock.again)
+        asked = plan.following in self._stock.again
+        self._incoming = Voice(plan.following, self._bed, plan.position_frames, asked=asked)
         if plan.following:
             self._stock.take(plan.following)
             self._events.append(Started(plan.following))

@@ -18,11 +18,9 @@ from base import process
 from base.errors import CorruptSegment
 from base.workers import Clock, Later, at_once, within
 from music import audio_files
-from music.analysis import gain_db
 from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, gated_lufs, highest_dbfs
 from music.packed import Packed
 from music.segment import (
-    AT_ONCE,
     SAMPLE_RATE_HZ,
     Analysis,
     Growth,
@@ -32,6 +30,8 @@ from music.segment import (
     Samples,
     SegmentInfo,
     Source,
+    at_once_from,
+    gain_db,
 )
 from music.stations import Mood, Station
 from programme.supplies import Levels
@@ -186,7 +186,7 @@ class BuiltinSupply:
         openings = self._openings if first and self._begun_mood is None else None
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
-        self._seed = known[1] if known else _at_once(self._seed + 1) if new else self._seed + 1
+        self._seed = known[1] if known else at_once_from(self._seed + 1) if new else self._seed + 1
         recipe = known[0] if known else _recipe(self._mood.rotation, self._seed)
         if new and not self._growing:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
@@ -259,7 +259,7 @@ class BuiltinSupply:
 
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
-        seed = _at_once(self._seed * 48271 % 999_983)
+        seed = at_once_from(self._seed * 48271 % 999_983)
         recipe = _recipe(self._mood.rotation, seed)
         performance = self._begin(recipe, seed)
         stretches: list[Samples] = []
@@ -288,11 +288,6 @@ class BuiltinSupply:
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs),
         )
-
-
-def _at_once(seed: int) -> int:
-    """Return the seed, or the next behind it, of a piece without an intro."""
-    return seed + (AT_ONCE - 1 - seed) % AT_ONCE
 
 
 def _recipe(station: Station, seed: int) -> Recipe:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from music.segment import CHANNELS, Endless, Piece, Samples, Source
+from programme.beginning import Beginning
+from programme.programme import PlayingView
 
 
 def frames_of(bed: Endless, n_frames: int) -> Samples:
@@ -18,12 +20,12 @@ class Voice:
     `gain` is at most 1; `heard` are the powers of what is heard meanwhile, None where they are not known.
     """
 
-    def __init__(self, piece: Piece | None, bed: Endless, *, asked: bool = False) -> None:
+    def __init__(self, piece: Piece | None, bed: Endless, position_frames: int = 0, *, asked: bool = False) -> None:
         self.piece = piece
         self.asked = asked
         self.gain = 1.0
         self.heard = piece.powers if piece else None
-        self.position_frames = 0
+        self.position_frames = position_frames
         self._bed = bed
 
     @property
@@ -35,6 +37,26 @@ class Voice:
     def remaining_frames(self) -> int | None:
         """Frames to the end; None for the bed, which has none."""
         return self.piece.ready_frames - self.position_frames if self.piece else None
+
+    def place_in(self, piece: Piece, n_frames: int) -> int | None:
+        """Return the frame of `piece` where this has come to as its beginning; None unless `n_frames` follow there."""
+        bed = self._bed
+        if self.piece or not isinstance(bed, Beginning) or not piece.info or bed.segment_id != piece.info.segment_id:
+            return None
+        position = piece.position_of(bed.at_frame)
+        return position if position is not None and position + n_frames <= piece.ready_frames else None
+
+    def view(self, rate_hz: int) -> PlayingView:
+        """Return what the screen shows of it."""
+        piece = self.piece
+        return PlayingView(
+            source=self.source,
+            key=piece.key if piece else "",
+            info=piece.info if piece else None,
+            elapsed_s=self.position_frames / rate_hz,
+            total_s=len(piece.samples) / rate_hz if piece else None,
+            asked=self.asked,
+        )
 
     def peak(self, n_frames: int) -> float:
         """Largest magnitude in the next `n_frames`."""

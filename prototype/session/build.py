@@ -93,15 +93,22 @@ def build(
     settings: Settings, station: Station, stations: Sequence[Station], around: Surroundings, enter: Enter
 ) -> Session:
     """Build the program, and let each stage `enter`. Raises what their `start` raises, SpoolBusy and StartupError."""
-    opening = Opening(settings, around.libvlc, around.clock, stop=around.stop, notices=around.notices, bed=around.bed)
+    opening = Opening(
+        settings,
+        station,
+        around.libvlc,
+        around.clock,
+        rng=around.rng,
+        stop=around.stop,
+        notices=around.notices,
+        bed=around.bed,
+    )
     enter(opening)
     around.begin_log(settings.log_path)
 
     from session.sound import Sound
 
-    sound = Sound(
-        opening, station, spool=around.spool, begin=around.begin_piece, rate_hz=around.rate_hz, rng=around.rng
-    )
+    sound = Sound(opening, station, spool=around.spool, begin=around.begin_piece, rate_hz=around.rate_hz)
     enter(sound)
 
     from session.session import Session, clients_of

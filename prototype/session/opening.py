@@ -1,11 +1,12 @@
 """The first moment: keep other programs out of the spool, open the loudspeaker, and be heard.
 
-Only what is quick to import stands here: the bed is played while numpy and all else that makes music is imported.
+Only what is quick to import stands here: the first piece begins while numpy and all else that makes music is imported.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 from array import array
 from collections.abc import Callable
@@ -17,14 +18,20 @@ from base.notices import Notices
 from base.texts import said
 from base.workers import Clock, Worker, within
 from builtin.bed import Bed
+from builtin.chord import Chord
 from config import Settings
-from music.segment import Endless
+from music.keys import parse_key
+from music.segment import Endless, Source, at_once_from
+from music.stations import Station
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
+from programme.beginning import Beginning, First
+from session.prelude import first_of, order
 from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
 from spool.state_files import load_remembered
 
 JOIN_S: Final = 0.3  # a thread: all of them stay within 2 s
+FIRST_SEEDS: Final = range(1, 1_000_000)
 PRIMED_S: Final = 0.5
 DISK_S: Final = 1.0  # a disk that hangs keeps nobody from hearing music
 
@@ -38,27 +45,34 @@ class Opening:
     def __init__(
         self,
         settings: Settings,
+        station: Station,
         libvlc: LibVlc,
         clock: Clock,
         *,
         stop: threading.Event | None = None,
         notices: Notices | None = None,
         bed: Endless | None = None,
+        rng: random.Random | None = None,
     ) -> None:
+        """With a `bed` of a test's own there is no other prelude."""
         self.settings = settings
         self.libvlc = libvlc
         self.clock = clock
         self.stop_event = stop or threading.Event()
         self.notices = notices or Notices(clock)
         self.lock = FolderLock(settings.spool_dir)
-        nothing: dict[str, int | str] = {}
-        remembered = within(DISK_S, lambda: load_remembered(settings.spool_dir), nothing)
+        self.rng = rng or random.Random()
+        self.first_seed = self.rng.choice(FIRST_SEEDS)
+        nothing: tuple[dict[str, int | str], First | None] = {}, None
+        look = lambda: (load_remembered(settings.spool_dir), first_of(settings, station))  # noqa: E731
+        remembered, first = within(DISK_S, look, nothing)
         self.remembered = {name: value for name, value in remembered.items() if name not in settings.given}
         self.volume = int(self.remembered.get("volume", settings.volume)) / 100
         self.bed = bed or Bed()
+        self.prelude = None if bed else Beginning(first, self.bed if first else self._swelling(station))
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
-            self.player = StreamPlayer(self._bed_alone, libvlc, self.notices, clock, real_device=settings.real_device)
+            self.player = StreamPlayer(self._before, libvlc, self.notices, clock, real_device=settings.real_device)
         self._workers: list[Worker] = []
 
     def start(self) -> None:
@@ -72,9 +86,15 @@ class Opening:
         if self.player is not None:
             self.begin("player", self.player.run)
 
-    def _bed_alone(self, n_frames: int) -> bytes:
+    def _swelling(self, station: Station) -> Endless:
+        """Return a chord in the key of the first built-in piece, if there will be one; the bed goes on behind it."""
+        key = parse_key(station.recipe(at_once_from(self.first_seed + 1), 0.0).key_scale)
+        return Chord(key[0], self.bed) if key and Source.BUILTIN in order(self.settings) else self.bed
+
+    def _before(self, n_frames: int) -> bytes:
         """Return what the mixer will go on with, as loud as it will have it."""
-        return array("f", [self.volume * value for value in array("f", self.bed.read(n_frames))]).tobytes()
+        heard = (self.prelude or self.bed).read(n_frames)
+        return heard if self.volume == 1 else array("f", [self.volume * value for value in array("f", heard)]).tobytes()
 
     def _take_spool(self) -> None:
         with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,6 @@ from base.texts import Said, said
 from base.workers import Errands, Worker
 from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
-from config import Settings
 from music.audio_files import tags_of
 from music.continuing import Continuing
 from music.segment import SAMPLE_RATE_HZ, Source
@@ -34,26 +32,15 @@ from programme.programme import Programme
 from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
 from session.ambience import Ambience
 from session.opening import Opening
+from session.prelude import OPENING, order
 from spool.spool import Spool
 from spool.state_files import TasteFile
 
 log = logging.getLogger(__name__)
 
-FIRST_SEEDS: Final = range(1, 1_000_000)
-OPENING: Final = "opening.wav"
 MUSIC_S: Final = 0.8
 OPEN_S: Final = 1.0
 DISK_END_S: Final = 0.8  # for all that is still to be written at the end, on a disk that may hang
-ORDERS: Final[dict[str, tuple[Source, ...]]] = {
-    "auto": (Source.FRESH, Source.LIBRARY, Source.BUILTIN),
-    "acestep": (Source.FRESH, Source.LIBRARY),
-    "builtin": (Source.BUILTIN,),
-}
-
-
-def order(settings: Settings) -> tuple[Source, ...]:
-    """Return the sources that the listener wants to hear, best first."""
-    return (Source.LIBRARY,) if settings.play_library else ORDERS[settings.engine]
 
 
 class Sound:
@@ -70,10 +57,8 @@ class Sound:
         spool: Spool | None = None,
         begin: Begin | None = None,
         rate_hz: int = SAMPLE_RATE_HZ,
-        rng: random.Random | None = None,
     ) -> None:
         """Tests put doubles in the place of the spool and of the built-in engine, and have fewer frames a second."""
-        rng = rng or random.Random()
         settings = self.settings = opening.settings
         self.clock, self.notices, self.stop_event = opening.clock, opening.notices, opening.stop_event
         self.on_thread_failure = opening.on_thread_failure
@@ -85,7 +70,7 @@ class Sound:
         self.order = order(settings)
         asked_for = bool(settings.given & {"station", "prompt"})
         continuing = Continuing(settings.continuing == "on", possible=settings.player == "stream")
-        self.mood = Mood(station, rng.randrange(station.variations), asked_for=asked_for, continuing=continuing)
+        self.mood = Mood(station, opening.rng.randrange(station.variations), asked_for=asked_for, continuing=continuing)
         self._taste_file = TasteFile(settings.spool_dir, self.mood.taste, self.notices, self.later)
         self.spool = spool or Spool(
             settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock, station=station.key
@@ -93,12 +78,12 @@ class Sound:
         self.recorder = Recorder(self.notices)
         self.server = SoundServer(self.notices)
         self._levels = Levels(settings.target_lufs, settings.cue_dbfs)
-        self.builtin = self._builtin_supply(begin, rng.choice(FIRST_SEEDS))
+        self.builtin = self._builtin_supply(begin, opening.first_seed)
         self.ambience = Ambience(settings, opening.remembered, self.later, None)
         self.pacing = Pacing(target=settings.prefetch_target)
         self.programme: Programme
         self.player: StreamPlayer | PlaylistPlayer
-        self._begin_playing: Callable[[], object]
+        self._take_over: Callable[[], object]
         if opening.player is not None:
             preparer = self._play_stream(opening, opening.player, rate_hz)
         else:
@@ -126,6 +111,8 @@ class Sound:
     def _play_stream(self, opening: Opening, player: StreamPlayer, rate_hz: int) -> Preparer:
         """Have the player pull the mixer, which goes on with the bed; returns what the mixer is fed with."""
         mixer = Mixer(opening.bed, crossfade_s=self.settings.crossfade_seconds, volume=opening.volume, rate_hz=rate_hz)
+        if opening.prelude:
+            mixer.begin_with(opening.prelude)
 
         def feed(n_frames: int) -> bytes:
             block = mixer.read(n_frames)
@@ -138,7 +125,7 @@ class Sound:
             player.feed = feed
 
         self.ambience = Ambience(self.settings, opening.remembered, self.later, mixer.lay_under)
-        self.programme, self.player, self._begin_playing = mixer, player, take_over
+        self.programme, self.player, self._take_over = mixer, player, take_over
         return Decoded(self._levels)
 
     def _play_files(self, opening: Opening) -> Preparer:
@@ -148,7 +135,7 @@ class Sound:
             volume=opening.volume, real_device=self.settings.real_device,
         )  # fmt: skip
         self.programme = self.player = player
-        self._begin_playing = lambda: opening.begin("player", player.run)
+        self._take_over = lambda: opening.begin("player", player.run)
         return Filed(self.spool)
 
     @property
@@ -168,12 +155,18 @@ class Sound:
         self.clock.wait(self.spool.opened, OPEN_S)
         if self.settings.recording_path:
             self.record(self.settings.recording_path)
-        self._begin_playing()
+        self.begin_playing()
         self.ambience.follow()
         self.begin("loader", self.loader.run)
         self._recording = self.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:
             self.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
+
+    def begin_playing(self) -> None:
+        """Go on with what is heard, or begin to play files."""
+        if (begun := self._opening.prelude) and (entry := self.spool.find(begun.segment_id)):
+            self.loader.begin_with(entry)
+        self._take_over()
 
     def wait(self) -> None:
         """Return when there is music, or after MUSIC_S: what is imported meanwhile would only delay it."""

@@ -1,12 +1,9 @@
-"""The first moment: noise from the standard library, and nothing slow before it."""
+"""The first moment: noise from the standard library, and a chord over it."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builtin.bed import LEVEL_DBFS, Bed
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
+from builtin.chord import Chord
+from doubles.sounds import QuietBed
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Samples
 
-LIBRARIES = {"numpy", "soundfile", "soxr", "rich", "requests", "tenacity", "dotenv", "scipy", "pyloudnorm"}
-SLOW = LIBRARIES | {"datetime", "tomllib", "music.stations", "programme.mixer", "screen.view"}
 
-
-def heard(seconds: float, splits: Sequence[int] = (4_800,)) -> Samples:
-    """Return the bed's beginning, read in blocks of the sizes `splits` repeats."""
-    bed, wanted, blocks = Bed(random.Random(0).randbytes), round(seconds * SAMPLE_RATE_HZ), list[bytes]()
+def heard(seconds: float, splits: Sequence[int] = (4_800,), bed: Endless | None = None) -> Samples:
+    """Return the beginning of a bed, read in blocks of the sizes `splits` repeats."""
+    bed, wanted, blocks = bed or Bed(random.Random(0).randbytes), round(seconds * SAMPLE_RATE_HZ), list[bytes]()
     sizes = itertools.cycle(splits)
     while wanted:
         blocks.append(bed.read(min(next(sizes), wanted)))
@@ -67,9 +63,27 @@ def test_it_is_the_same_in_any_blocks_and_begins_without_a_click(splits: list[in
     assert np.abs(heard(0.01)[0]).max() < 10 ** (LEVEL_DBFS / 20)
 
 
-def test_nothing_slow_is_imported_before_the_first_sound() -> None:
-    """What the first sound needs comes without any of what is slow to import."""
-    code = f"import app, sys; print(*sorted(sys.modules.keys() & {SLOW}))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.split() == []
+@pytest.mark.parametrize("tonic", range(12))
+def test_a_chord_is_music_at_once_and_dies_away(tonic: int) -> None:
+    """Louder than the bed within a tenth of a second, without a click, below its peak; in the end the bed alone.
+
+    Its tones are those that go with any chord on its root: no third.
+    """
+    chord = Chord(tonic, QuietBed())
+    samples = heard(25.0, bed=chord) - QuietBed.LEVEL
+    blocks = [level_dbfs(part) for part in np.split(samples[: 10 * SAMPLE_RATE_HZ], 200)]
+    assert max(blocks) == pytest.approx(-27, abs=1.5)
+    assert min(blocks[2:20]) > -33
+    assert blocks[100] < -36
+    assert np.abs(samples[-SAMPLE_RATE_HZ:]).max() == 0.0
+    assert np.abs(samples).max() + QuietBed.LEVEL <= chord.peak
+    assert np.abs(np.diff(samples[::2], 2, axis=0)).max() < 0.005
+    power = np.abs(np.fft.rfft(samples[: 4 * SAMPLE_RATE_HZ, 0])) ** 2
+    semitones = 12 * np.log2(np.maximum(np.fft.rfftfreq(4 * SAMPLE_RATE_HZ, 1 / SAMPLE_RATE_HZ), 1) / 440) + 69 - tonic
+    third = power[np.isin(np.round(semitones) % 12, (3, 4))].sum()
+    assert third < 1e-3 * power.sum()
+
+
+def test_a_chord_is_the_same_in_any_blocks() -> None:
+    """However the calls are split."""
+    assert np.array_equal(heard(0.3, bed=Chord(9, QuietBed())), heard(0.3, (7, 960, 1), Chord(9, QuietBed())))

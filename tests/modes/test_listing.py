@@ -305,7 +305,7 @@ def test_playing_a_library_with_a_like_goes_on(spool: Spool, tmp_path: Path, mon
     spool.close()
     begun: list[str] = []
     monkeypatch.setattr(Opening, "begin", lambda _self, name, _body: begun.append(name))
-    Opening(settings, LibVlc(), SystemClock()).start()
+    Opening(settings, builtin_stations()[0], LibVlc(), SystemClock()).start()
     assert begun == ["player"]
 
 

@@ -23,7 +23,6 @@ from music.analysis import (
     EASE_BLOCKS,
     LEFTOVER_DB,
     LEVEL_FRAMES,
-    MAX_GAIN_DB,
     RELEASE_DB,
     Segment,
     _dead_rests,
@@ -31,11 +30,10 @@ from music.analysis import (
     _levels_db,
     analyse,
     decode,
-    gain_db,
     ingest,
     to_piece,
 )
-from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source
+from music.segment import MAX_GAIN_DB, SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source, gain_db
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real segments are not beside this repository")

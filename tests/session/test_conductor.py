@@ -37,7 +37,7 @@ class Desk:
         settings = config.load(["--spool-dir", str(folder), *arguments], {}, folder / "no.env")
         self.clock = FakeClock()
         self.stations = builtin_stations()
-        self.sound = Sound(Opening(settings, LibVlc(), self.clock), self.stations[0])
+        self.sound = Sound(Opening(settings, self.stations[0], LibVlc(), self.clock), self.stations[0])
         self.sound.spool.open()
         self.programme = self.sound.programme
         self.mixer = self.programme if isinstance(self.programme, Mixer) else Mixer(Bed())

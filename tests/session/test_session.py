@@ -35,7 +35,7 @@ class Evening:
         self.clock = FakeClock()
         self.folder = folder
         self.vlc = FakeVlc(self.clock)
-        opening = Opening(settings, cast("LibVlc", self.vlc), self.clock)
+        opening = Opening(settings, STATIONS[0], cast("LibVlc", self.vlc), self.clock)
         self.sound = Sound(opening, STATIONS[0], begin=lambda _recipe, _seed: performed(tone(20)))
         self.sound.spool.open()
         self.session = Session(self.sound, STATIONS, [ScriptedServer(lambda: 0.0)])

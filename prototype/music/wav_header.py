@@ -1,0 +1,106 @@
+"""What stands in a WAV file of the program's own besides its sound, read with the standard library alone.
+
+That of the first piece is needed before anything that is slow to import.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from base.errors import CorruptSegment
+from base.texts import said
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, SegmentInfo
+
+FORMAT: Final = struct.pack("<HHI", 1, CHANNELS, SAMPLE_RATE_HZ)  # how the fmt chunk of our own files begins: PCM …
+FORMAT_END: Final = struct.pack("<HH", 2 * CHANNELS, 16)  # … and ends: bytes a frame, bits a sample
+FRAME_BYTES: Final = 2 * CHANNELS
+LONGEST_LIST: Final = 1 << 20
+
+
+def read_info(path: Path) -> SegmentInfo | None:
+    """Return the metadata inside the file, or None when it has none of ours (or they do not fit its audio).
+
+    Reads the header only. Raises CorruptSegment when it is no whole file of ours, FileNotFoundError when it is gone.
+    """
+    with path.open("rb", buffering=0) as raw:
+        frames = own_frames(raw)
+        comment = _comment(raw)
+    try:
+        info = SegmentInfo.from_json(comment)
+    except ValueError:
+        return None
+    return info if info.analysis.length_frames == frames else None
+
+
+def read_frames(path: Path, first: int, count: int) -> array[int]:
+    """Return frames of a file that `read_info` knows, as many as there are of them: 16 bits, interleaved stereo."""
+    frames = array("h")
+    with path.open("rb", buffering=0) as raw:
+        for name, length in _chunks(raw):
+            if name == b"data":
+                raw.seek(FRAME_BYTES * first, os.SEEK_CUR)
+                frames.frombytes(raw.read(FRAME_BYTES * max(0, min(count, length // FRAME_BYTES - first))))
+                break
+    if sys.byteorder == "big":
+        frames.byteswap()
+    return frames
+
+
+def _missing_bytes(raw: BinaryIO) -> int:
+    """Return how many bytes of its sound data a WAV file lacks; 0 when it is whole or no WAV.
+
+    libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
+    """
+    for name, length in _chunks(raw):
+        if name == b"data":
+            return max(0, raw.tell() + length - raw.seek(0, os.SEEK_END))
+    return 0
+
+
+def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield name and length of each chunk, with `raw` at the chunk's content; nothing for what is no WAV."""
+    raw.seek(0)
+    head = raw.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return
+    while len(header := raw.read(8)) == 8:
+        name, length = struct.unpack("<4sI", header)
+        content = raw.tell()
+        yield name, length
+        raw.seek(content + length + length % 2)
+
+
+def own_frames(raw: BinaryIO) -> int:
+    """Return the number of frames of a whole WAV file in our format. Raises CorruptSegment for any other."""
+    missing = _missing_bytes(raw)
+    if missing:
+        raise CorruptSegment(said("corrupt.truncated", missing=missing))
+    form = b""
+    for name, length in _chunks(raw):
+        if name == b"fmt ":
+            form = raw.read(16)
+        if name == b"data":
+            if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
+                raise CorruptSegment(said("corrupt.not_ours"))
+            return length // FRAME_BYTES
+    raise CorruptSegment(said("corrupt.not_wav"))
+
+
+def _comment(raw: BinaryIO) -> str:
+    """Return the comment in the file's LIST INFO chunk, empty where there is none."""
+    for name, length in _chunks(raw):
+        if name == b"LIST" and length <= LONGEST_LIST:
+            tags = raw.read(length)
+            at = 4
+            while at + 8 <= len(tags):
+                tag, size = struct.unpack_from("<4sI", tags, at)
+                if tag == b"ICMT":
+                    return tags[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
+                at += 8 + size + size % 2
+    return ""

@@ -1,0 +1,89 @@
+"""What is heard before there is a programme, and how the programme goes on with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from doubles.sounds import QuietBed, info
+from music.segment import SAMPLE_RATE_HZ, Growth, Piece, Samples, Source
+from programme.beginning import Beginning, First
+from programme.mixer import Mixer
+
+BLOCK = 4_800
+GAIN = 0.5
+RNG = np.random.default_rng(1)
+FILE = np.round(np.cumsum(RNG.normal(0, 0.002, (5 * SAMPLE_RATE_HZ, 2)), axis=0) % 0.2 * 32767).astype(np.int16)
+ABOUT = info(5.0, key="first")
+
+
+def beginning(seconds: float, cut_frames: int = 0) -> Beginning:
+    """Return the first seconds of the file, without what is cut off."""
+    part = FILE[cut_frames : cut_frames + round(seconds * SAMPLE_RATE_HZ)]
+    about = dataclasses.replace(ABOUT, analysis=dataclasses.replace(ABOUT.analysis, cue_in_frames=cut_frames))
+    return Beginning(First(Source.FRESH, about, array("h", part.tobytes()), GAIN), QuietBed())
+
+
+def whole(key: str = "first", cut_frames: int = 0, growth: Growth | None = None) -> Piece:
+    """Return the piece that it is the beginning of, as the loader makes it."""
+    samples = (FILE[cut_frames:] * np.float32(GAIN / 32768)).astype(np.float32)
+    parts = ((cut_frames, len(FILE)),)
+    return Piece(samples, Source.FRESH, key, dataclasses.replace(ABOUT, segment_id=key), growth, parts=parts)
+
+
+def heard(mixer: Mixer, blocks: int) -> Samples:
+    """Read some blocks."""
+    return np.concatenate([mixer.read(BLOCK) for _ in range(blocks)])
+
+
+def begun(start: Beginning, blocks: int) -> tuple[Samples, Mixer]:
+    """Have some blocks heard before there is a mixer; it goes on."""
+    before = np.frombuffer(start.read(blocks * BLOCK), np.float32).reshape(-1, 2)
+    mixer = Mixer(QuietBed(), crossfade_s=1.0)
+    mixer.begin_with(start)
+    return before, mixer
+
+
+@given(st.integers(0, 12), st.integers(0, 5), st.sampled_from((0, 777)))
+@settings(max_examples=30, deadline=None)
+def test_the_programme_goes_on_to_the_sample(alone: int, without: int, cut_frames: int) -> None:
+    """Whenever the mixer takes over, and whenever the piece is there: as if the piece had played from its beginning."""
+    before, mixer = begun(beginning(2.0, cut_frames), alone)
+    waiting = heard(mixer, without) if without else before[:0]
+    mixer.offer(whole(cut_frames=cut_frames))
+    together = np.concatenate([before, waiting, heard(mixer, 4)])
+    np.testing.assert_allclose(together, whole(cut_frames=cut_frames).samples[: len(together)], atol=1e-6)
+    assert mixer.snapshot().playing.elapsed_s == pytest.approx(len(together) / SAMPLE_RATE_HZ)
+    assert [event.piece.key for event in mixer.take_events()] == ["first"]
+
+
+def test_another_piece_is_faded_over_to_and_nothing_of_the_beginning_comes_again() -> None:
+    """What was looked up first may be gone, or something better may have come."""
+    _, mixer = begun(beginning(2.0), 3)
+    other = Piece(np.full((3 * SAMPLE_RATE_HZ, 2), 0.1, np.float32), Source.FRESH, "other", info(3.0, key="other"))
+    mixer.offer(other)
+    faded = heard(mixer, 10)
+    assert np.abs(faded[-BLOCK:] - 0.1).max() < 1e-6
+    assert mixer.snapshot().playing.elapsed_s == pytest.approx(1.0)
+
+
+def test_behind_its_end_comes_the_bed_and_the_piece_from_its_first_frame() -> None:
+    """Where the disk takes so long that the beginning is over, nothing can be gone on with."""
+    _, mixer = begun(beginning(0.5), 8)
+    assert np.abs(heard(mixer, 2) - QuietBed.LEVEL).max() < 1e-6
+    mixer.offer(whole())
+    heard(mixer, 10)
+    assert mixer.snapshot().playing.elapsed_s == pytest.approx(1.0)
+
+
+def test_a_piece_that_is_not_made_so_far_is_not_gone_on_with() -> None:
+    """It would be silent there."""
+    before, mixer = begun(beginning(2.0), 5)
+    mixer.offer(whole(growth=Growth(len(before))))
+    assert np.square(heard(mixer, 4)).mean(axis=1).min() > 0.0
+    assert mixer.snapshot().playing.elapsed_s < 0.5
