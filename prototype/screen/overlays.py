@@ -12,7 +12,7 @@ from base.texts import text as say
 from music.segment import Source
 from screen.controls import CHOICE_LABELS, KEYS, OVERLAY_KEYS, TIMERS, Command, Key
 from screen.panels import heard_line, timer_words
-from screen.view import Mode, Snapshot
+from screen.view import Mode, Snapshot, unchanged
 from screen.widgets import clean, fit, pad
 
 _PROMPT_INDENT: Final = 2
@@ -20,6 +20,7 @@ _HINT_GAP: Final = 2
 _LEAST_DESCRIBED_CELLS: Final = 24
 
 
+@unchanged(lambda now: (now.controls.mode, now.mixer.paused))
 def hints(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return the key hints that fit, in the order of the table; those with the lowest rank are kept."""
     rows = [row for row in OVERLAY_KEYS.get(snapshot.controls.mode, KEYS) if row.rank is not None]

@@ -14,7 +14,7 @@ from base.texts import text as say
 from base.texts import texts
 from music.segment import SegmentInfo, Source
 from programme.history import Heard
-from screen.view import UNHEARD, Snapshot, TimerView
+from screen.view import UNHEARD, Snapshot, TimerView, unchanged
 from screen.widgets import (
     LABEL_CELLS,
     Rank,
@@ -80,6 +80,12 @@ def timer_words(timer: TimerView | None, language: str) -> list[str]:
     return found
 
 
+@unchanged(
+    lambda now: (
+        (now.station, now.prompt, now.player_state, now.recording, now.timer, now.ambience, now.wall),
+        (now.mixer.paused, now.mixer.muted, now.mixer.volume),
+    )
+)
 def header(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return the first line: the station, and at the right the time of day and whatever is out of the ordinary."""
     mixer, state = snapshot.mixer, snapshot.player_state.replace(" ", "_")
@@ -99,6 +105,7 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
     return two_ends(Text("♪ " + title, "bold"), join(signs, 2 * width // 3 - wall.cell_len, "   ").append(wall), width)
 
 
+@unchanged(lambda now: (now.mixer.playing.source, now.mixer.playing.info, now.mixer.paused, now.station, now.stations))
 def window_title(snapshot: Snapshot, language: str) -> str:
     """Return what plays, for the terminal's title."""
     playing = snapshot.mixer.playing
@@ -118,6 +125,30 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
     mixer, playing = snapshot.mixer, snapshot.mixer.playing
     is_heard = not (mixer.paused or mixer.muted or snapshot.player_state in UNHEARD)
     style = SOURCE_STYLES[playing.source] if is_heard else "dim"
+    wave = waveform(mixer.levels_db, width, wave_rows, style, snapshot.target_lufs + WAVE_HEADROOM_DB)
+    elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
+    share = playing.elapsed_s / playing.total_s if playing.total_s else 0.0
+    passed = bar(share, width - len(elapsed) - len(total) - 2, style)
+    return [
+        *_about(snapshot, width, language),
+        Row(Rank.MORE_SPACE),
+        *(Row(Rank.HIGH_WAVE, line) for line in wave[:-1]),
+        Row(Rank.WAVE, wave[-1]),
+        Row(Rank.TIME, Text.assemble(elapsed, " ", passed, " ", (total, "dim"))),
+        Row(Rank.SPACE),
+        Row(Rank.NEXT, _next(snapshot, width, language)),
+    ]
+
+
+@unchanged(
+    lambda now: (
+        (now.mixer.playing.source, now.mixer.playing.info, now.stations, now.liked, now.continuing, now.player_state),
+        (bool(now.spool.ready), now.timer and now.timer.phase, now.generator.server, now.generator.factor),
+    )
+)
+def _about(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return the badge and title with its signs, and what is known of the piece."""
+    playing = snapshot.mixer.playing
     badge = Text.assemble(
         (f" {source_name(language, playing.source)} ", f"reverse {SOURCE_STYLES[playing.source]}"), "  "
     )
@@ -129,20 +160,7 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
         Text("♥ " + liked if words else "♥", "red") if snapshot.liked else Text(),
     ]
     details = Text(" " * badge.cell_len + " · ".join(_details(snapshot, language)), "dim")
-    wave = waveform(mixer.levels_db, width, wave_rows, style, snapshot.target_lufs + WAVE_HEADROOM_DB)
-    elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
-    share = playing.elapsed_s / playing.total_s if playing.total_s else 0.0
-    passed = bar(share, width - len(elapsed) - len(total) - 2, style)
-    return [
-        Row(Rank.TITLE, two_ends(title, join(signs, width), width)),
-        Row(Rank.DETAILS, details),
-        Row(Rank.MORE_SPACE),
-        *(Row(Rank.HIGH_WAVE, line) for line in wave[:-1]),
-        Row(Rank.WAVE, wave[-1]),
-        Row(Rank.TIME, Text.assemble(elapsed, " ", passed, " ", (total, "dim"))),
-        Row(Rank.SPACE),
-        Row(Rank.NEXT, _next(snapshot, width, language)),
-    ]
+    return [Row(Rank.TITLE, two_ends(title, join(signs, width), width)), Row(Rank.DETAILS, details)]
 
 
 def _details(snapshot: Snapshot, language: str) -> list[str]:
@@ -169,6 +187,7 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
     return [part for part in found if part]
 
 
+@unchanged(lambda now: (now.spool.ready[:1], now.mixer.stock, now.stations))
 def _next(snapshot: Snapshot, width: int, language: str) -> Text:
     """Return what comes next: the head of the queue, else where the next piece is taken from."""
     if snapshot.spool.ready:
@@ -191,6 +210,26 @@ def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 
     As many rows as segments are wanted, filled or not, so that what is below stays where it is.
     """
+    return [*_later(snapshot, width, language), _buffer(snapshot, width, language)]
+
+
+@unchanged(lambda now: (now.spool.ready, now.target, now.stations))
+def _later(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    depth, places = len(snapshot.spool.ready), range(1, min(snapshot.target, _MOST_NEXT + 1))
+    titles = (_coming(snapshot, index, width, language) if index < depth else Text() for index in places)
+    return [Row(Rank.MORE_NEXT, title) for title in titles]
+
+
+@unchanged(
+    lambda now: (
+        len(now.spool.ready),
+        now.target,
+        now.buffer_s and clock_time(now.buffer_s),
+        now.generator.jobs,
+        now.depth_history,
+    )
+)
+def _buffer(snapshot: Snapshot, width: int, language: str) -> Row:
     depth, target = len(snapshot.spool.ready), snapshot.target
     figures = Text(say(language, "ui.buffer.depth", ready=depth, target=target), "" if depth else "yellow")
     if snapshot.buffer_s:
@@ -198,11 +237,7 @@ def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     slots = _slots(depth, [job.progress or 0.0 for job in snapshot.generator.jobs], target, min(width // 3, 44))
     line = labelled(language, "buffer", Text("  ").join([slots, figures]) if slots else figures)
     history = sparkline(snapshot.depth_history, min(20, width - line.cell_len - 3), "green", 0.0, float(max(1, target)))
-    later = [_coming(snapshot, index, width, language) if index < depth else Text() for index in range(1, target)]
-    return [
-        *(Row(Rank.MORE_NEXT, title) for title in later[:_MOST_NEXT]),
-        Row(Rank.BUFFER, two_ends(line, history, width)),
-    ]
+    return Row(Rank.BUFFER, two_ends(line, history, width))
 
 
 def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text:
@@ -224,6 +259,7 @@ def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Text
     return Text(gap).join(slots)
 
 
+@unchanged(lambda now: (now.station, now.timer))
 def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return what is of interest without a server: what the mood is like, and what the timer does."""
     timer = " · ".join(timer_words(snapshot.timer, language)) or say(language, "ui.timer.none")
@@ -242,6 +278,7 @@ def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[
     return [Text.assemble((before, "dim"), line) for before, line in zip(label, lines, strict=False)]
 
 
+@unchanged(lambda now: (now.history, now.stations))
 def past(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
     """Return what was heard before, the latest first, in at most `height` lines."""
     shown = snapshot.history[:-1][::-1][: max(0, height)]

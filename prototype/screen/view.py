@@ -7,8 +7,10 @@ checks what comes from outside where it comes in: figures are finite and not neg
 from __future__ import annotations
 
 import enum
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from base.notices import Notice
 from base.texts import LONGEST_PROMPT
@@ -97,6 +99,30 @@ class Snapshot:
         playing = self.mixer.playing
         left_s = (playing.total_s or 0.0) - playing.elapsed_s if playing.source is Source.FRESH else 0.0
         return max(0.0, left_s) + sum(max(0.0, info.audible_s - self.crossfade_s) for info in self.spool.ready)
+
+
+Part = TypeVar("Part", bound=Callable[..., object])
+LAST_MADE: Final[dict[object, tuple[object, object]]] = {}
+
+
+def unchanged(seen: Callable[[Snapshot], object]) -> Callable[[Part], Part]:
+    """Have a part of the screen made anew only when what it shows of the snapshot, `seen`, is another than before.
+
+    Most of a picture is as in the one before, and to make it costs far more than to compare. What is returned is not
+    to be changed. Threads: the screen's.
+    """
+
+    def around(make: Part) -> Part:
+        @functools.wraps(make)
+        def made(snapshot: Snapshot, *rest: object) -> object:
+            key, last = (seen(snapshot), rest), LAST_MADE.get(make)
+            if last is None or last[0] != key:
+                last = LAST_MADE[make] = key, make(snapshot, *rest)
+            return last[1]
+
+        return cast("Part", made)
+
+    return around
 
 
 UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")

@@ -10,7 +10,7 @@ from base.notices import Notice
 from base.texts import text as say
 from base.texts import texts
 from generation.jobs import JobView
-from screen.view import UNHEARD, Snapshot
+from screen.view import UNHEARD, Snapshot, unchanged
 from screen.widgets import (
     LABEL_CELLS,
     Rank,
@@ -80,6 +80,12 @@ def _job_line(job: JobView, away: bool, width: int, language: str) -> Text:
     return two_ends(Text.assemble(done, f" {round(100 * job.progress):3} %  ", (stage, "dim")), age, width)
 
 
+@unchanged(
+    lambda now: (
+        (now.generator.factor, now.generator.median_generation_s, now.generator.generation_history_s),
+        [getattr(now.generator, key) for key in ("produced", *_TROUBLES)],
+    )
+)
 def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return how fast music is made, and how much."""
     made, room = snapshot.generator, width - LABEL_CELLS
@@ -101,6 +107,7 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     ]
 
 
+@unchanged(lambda now: (now.generator.server, now.generator.server_detail))
 def server(snapshot: Snapshot, language: str) -> Row:
     """Return how the server is."""
     state, reason = snapshot.generator.server, snapshot.generator.server_reason
@@ -114,6 +121,12 @@ def server(snapshot: Snapshot, language: str) -> Row:
     )
 
 
+@unchanged(
+    lambda now: (
+        (int(now.uptime_s), int(now.uninterrupted_s), now.player_state, now.mixer.longest_silence_s, now.recording),
+        (now.spool.writable, now.spool.kept, now.spool.played, now.spool.size_mb),
+    )
+)
 def session(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return how long it has played, the shelves, and what is being recorded."""
     room, spool, silence_s = width - LABEL_CELLS, snapshot.spool, snapshot.mixer.longest_silence_s
@@ -140,6 +153,7 @@ def session(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     ]
 
 
+@unchanged(lambda now: now.notices)
 def notices(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
     """Return the latest notices that fit, oldest first; the newest and the serious ones are told in full."""
     lines: list[Text] = []

@@ -9,14 +9,15 @@ import io
 import itertools
 import os
 import pty
+import random
 import re
 import struct
 import termios
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TextIO
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TextIO, cast
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ from programme.mixer import Mixer
 from programme.programme import MixerSnapshot, PlayingView
 from screen.dashboard import FRAME_S, WHOLE_S, Dashboard, render
 from screen.plain_lines import PlainLog
-from screen.view import ControlsView, Mode, Snapshot, TimerView
+from screen.view import LAST_MADE, ControlsView, Mode, Snapshot, TimerView
 from screen.widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
 from spool.spool import SpoolSnapshot
 from tools.screens import afternoon, screen, segment
@@ -248,6 +249,33 @@ def test_the_waveform_of_a_programme_stands_still() -> None:
 
 
 LABELS = ("buffer", "next", "making", "speed", "made", "server", "session", "library", "played", "mood", "timer")
+
+
+def changed(one: Any, other: Any, chance: random.Random) -> Any:
+    """Return `one` with a single field, of itself or of what it holds, as in `other`."""
+    if type(one) is not type(other) or not is_dataclass(one):
+        return other
+    name = chance.choice([found.name for found in fields(one)])
+    return replace(cast("Any", one), **{name: changed(getattr(one, name), getattr(other, name), chance)})
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    ODD_SNAPSHOTS, ODD_SNAPSHOTS, st.randoms(use_true_random=False), st.sampled_from([(80, 24), (150, 60), (40, 10)])
+)
+def test_what_is_kept_of_the_last_picture_is_as_if_it_were_made_anew(
+    one: Snapshot, other: Snapshot, chance: random.Random, size: tuple[int, int]
+) -> None:
+    """Whatever changed, little or much."""
+    for _ in range(10):
+        one = replace(changed(one, other, chance), controls=ControlsView())
+        kept = render(one, *size, "en")
+        last = dict(LAST_MADE)
+        LAST_MADE.clear()
+        new = render(one, *size, "en")
+        LAST_MADE.update(last)
+        assert (kept.lines, kept.title) == (new.lines, new.title)
+        assert [line.spans for line in kept.lines] == [line.spans for line in new.lines]
 
 
 def places(snapshot: Snapshot, width: int, height: int) -> dict[str, tuple[int, int]]:
