@@ -193,7 +193,7 @@ def _joined(
     if not found.fits:
         return result[place.length_frames :], None, "unlike"
     new = place.length_frames + found.lag_frames
-    why = misfit(context, result[new:] * np.float32(found.gain))
+    why = misfit(context, result[new:], found.gain)
     if not why and ending_begins(result[new:], len(result)) < wanted_s / 2 * SAMPLE_RATE_HZ:
         why = "ending"
     if why:
@@ -213,12 +213,12 @@ def _joined(
     return result[new - early :], continuation, ""
 
 
-def misfit(before: Samples, after: Samples) -> str:
+def misfit(before: Samples, after: Samples, gain: float = 1.0) -> str:
     """Return in what the new part differs from what was before ("level", "harmony", "pulse"), "" where it fits.
 
-    `before` is the context and `after` what follows it, both at the level at which they will be heard.
+    `before` is the context and `after`, by `gain` louder, what follows it.
     """
-    after = after[: round(FIRST_S * SAMPLE_RATE_HZ)]
+    after = after[: round(FIRST_S * SAMPLE_RATE_HZ)] * np.float32(gain)
     levels = [10 * np.log10(np.square(part, dtype=np.float64).mean() + 1e-12) for part in (before, after)]
     if abs(levels[0] - levels[1]) > LEVEL_DB:
         return "level"

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_DEBT: Final = 4.0
 FRESH_AHEAD: Final = 2
+LONG_S: Final = 120.0  # of a piece: 23 MB; ten minutes, 115 MB, are held once
 
 Offer = Entry | Piece
 
@@ -80,8 +81,10 @@ class Fresh:
 
     @property
     def ahead(self) -> int:
-        """Two, and what goes on with the piece that is heard."""
-        return FRESH_AHEAD + any(continues(entry.info, self._last) for entry in self._spool.ready())
+        """Two, of long ones one, and what goes on with the piece that is heard."""
+        ready = self._spool.ready()
+        long = any(entry.info and entry.info.audible_s > LONG_S for entry in ready)
+        return (1 if long else FRESH_AHEAD) + any(continues(entry.info, self._last) for entry in ready)
 
     def next(self, busy: Collection[str]) -> Entry | None:
         """Return what goes on with what is heard, or follows well on the one before; none that is `busy`."""

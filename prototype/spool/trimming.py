@@ -8,7 +8,8 @@ from typing import Final
 from spool.folders import DISLIKED, PLAYED, Storage, tried
 from spool.shelves import PASSING, UNSAVED, Entry, ShelfIndex
 
-PLAYED_IN_MEMORY: Final = 8  # 12 MB each for 30 s
+PLAYED_IN_MEMORY: Final = 8
+MEMORY_BYTES: Final = 96 * 2**20  # as much as eight of 30 s take; ten minutes are 220 MiB
 MOST_DISLIKED: Final = 10
 
 
@@ -26,7 +27,7 @@ class Trimmer:
     def trim(self, refused: Collection[str]) -> None:
         """Delete played pieces, least recently heard first, until they fit; the latest one stays.
 
-        Of those that the disk `refused` (keys) no more than PLAYED_IN_MEMORY are kept.
+        Of those that the disk `refused` (keys) only the latest are kept in memory.
         """
         while self._index.measure(PASSING)[1] > self._max_bytes:
             if not self._drop_played(spare=1):
@@ -42,15 +43,18 @@ class Trimmer:
             self._index.swap(entry, None)
 
     def forget_unwritten(self) -> None:
-        """Keep no more than PLAYED_IN_MEMORY of the played pieces that are in no file."""
+        """Keep of the played pieces that are in no file the latest: PLAYED_IN_MEMORY, or what MEMORY_BYTES hold."""
         self._forget(self._loose())
 
     def _loose(self) -> tuple[Entry, ...]:
         return self._index.group(UNSAVED, PLAYED)
 
     def _forget(self, loose: Iterable[Entry]) -> None:
-        for entry in list(loose)[:-PLAYED_IN_MEMORY]:
-            self._index.swap(entry, None)
+        held = 0
+        for number, entry in enumerate(reversed(list(loose))):
+            held += entry.samples.nbytes if entry.samples is not None else 0
+            if number >= PLAYED_IN_MEMORY or (number and held > MEMORY_BYTES):
+                self._index.swap(entry, None)
 
     def _drop_played(self, spare: int = 0) -> bool:
         """Delete the least recently heard played file, or disliked one; return whether there was one and it went."""

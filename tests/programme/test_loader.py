@@ -19,7 +19,7 @@ from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
 from programme.mixer import Mixer
 from programme.performances import BuiltinSupply
 from programme.programme import ORDER
-from programme.supplies import Decoded, Levels, Library, Pacing, supplies
+from programme.supplies import FRESH_AHEAD, LONG_S, Decoded, Levels, Library, Pacing, supplies
 from spool.spool import Spool
 
 LEVELS = Levels(-23.0, -45.0)
@@ -47,7 +47,7 @@ class Room:
         self.builtin = BuiltinSupply(render, self.mood, LEVELS, self.clock)
         self.reader = Reader(Decoded(LEVELS), self.notices, self.clock)
         sources = supplies(order, self.spool, self.mood, self.builtin, no_repeat)
-        self.library = next((supply for supply in sources if supply.source is Source.LIBRARY), sources[0])
+        self.sources = sources
         self.loader = Loader(self.mixer, sources, self.reader, self.spool, self.mood, self.notices, self.clock)
         self.heard: list[tuple[Source, str]] = []
 
@@ -103,6 +103,15 @@ def test_two_are_decoded_ahead_and_stay_ready_on_disk(room: Room) -> None:
     assert room.mixer.snapshot().stock[Source.FRESH] == 1  # of two offered, one began
     room.loader.step()
     assert len(room.spool.ready()) == 3
+
+
+def test_of_long_pieces_one_is_decoded_ahead(room: Room) -> None:
+    """Ten minutes are 115 MB: what is held does not grow with SEGMENT_SECONDS."""
+    fresh = next(supply for supply in room.sources if supply.source is Source.FRESH)
+    room.spool.add(tone(1.0), info(LONG_S - 1, key="a"))
+    assert fresh.ahead == FRESH_AHEAD
+    room.spool.add(tone(1.0), info(LONG_S + 1, key="b"))
+    assert fresh.ahead == 1
 
 
 def hang(room: Room) -> list[Callable[[], None]]:
@@ -476,12 +485,12 @@ def test_a_part_that_was_late_and_heard_by_itself_does_not_follow_at_once(tmp_pa
     room = Room(tmp_path, no_repeat=3)
     first, late = add_chain(room, "a", 2, shelf="played")
     other = room.add("b", shelf="played")
-    for key in (first, other, late):
+    library = next(supply for supply in room.sources if supply.source is Source.LIBRARY)
+    for key in (first, other, late, first):
         entry = room.spool.get(key)
         assert entry is not None
-        room.library.heard(Piece(tone(1), Source.FRESH, key, entry.info))
-    room.library.heard(Piece(tone(1), Source.LIBRARY, first, room.spool.get(first).info))  # type: ignore[union-attr]
-    assert room.library.next([]) is None
+        library.heard(Piece(tone(1), Source.LIBRARY, key, entry.info))
+    assert library.next([]) is None
     room.spool.close()
 
 

@@ -26,11 +26,12 @@ from doubles.simulated_time import FakeClock
 from doubles.sounds import info_for
 from music import audio_files
 from music.analysis import analyse, ingest, to_piece
-from music.segment import Recipe, Samples, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Recipe, Samples, SegmentInfo, Source
 from spool import folders
 from spool.folders import LOCK_FILE, Files, Listed
-from spool.shelves import file_name
+from spool.shelves import ShelfIndex, file_name
 from spool.spool import Entry, Spool
+from spool.trimming import Trimmer
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
 SOUND = chord(0.05)
@@ -534,6 +535,18 @@ def test_memory_is_bounded_while_the_disk_refuses(bench: Bench) -> None:
     bench.restart()
     assert bench.on_disk("kept") == [liked]
     assert len(bench.spool.library()) == 9
+
+
+@pytest.mark.parametrize(("minutes", "kept"), [(0.5, 8), (1.0, 4), (10.0, 1)])
+def test_memory_is_bounded_however_long_the_pieces_are(tmp_path: Path, minutes: float, kept: int) -> None:
+    """Counted in bytes; what was heard last stays, however much that is."""
+    index, files = ShelfIndex(lambda: 0.0), Files()
+    trimmer = Trimmer(index, folders.Storage(tmp_path, files, Notices(FakeClock())), 1e9)
+    samples = np.broadcast_to(np.float32(0), (round(minutes * 60 * SAMPLE_RATE_HZ), 2))
+    for number in range(12):
+        index.add(Entry(str(number), "played", None, info_for(SOUND), samples, float(number)))
+    trimmer.forget_unwritten()
+    assert [entry.key for entry in index.group("played")] == [str(number) for number in range(12 - kept, 12)]
 
 
 def test_a_rename_that_is_refused_does_not_play_a_piece_twice(bench: Bench) -> None:
