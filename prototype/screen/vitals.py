@@ -107,7 +107,7 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     ]
 
 
-@unchanged(lambda now: (now.generator.server, now.generator.server_detail))
+@unchanged(lambda now: (now.generator.server, now.generator.server_reason))
 def server(snapshot: Snapshot, language: str) -> Row:
     """Return how the server is."""
     state, reason = snapshot.generator.server, snapshot.generator.server_reason
