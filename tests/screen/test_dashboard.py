@@ -379,7 +379,7 @@ def test_calm_lines_tell_what_is_new() -> None:
     assert plain_log.lines(afternoon(), 59.0, "14:04") == []
     later = replace(afternoon(), mixer=MixerSnapshot(PlayingView(Source.BED)))
     assert plain_log.lines(later, 61.0, "14:05") == [
-        "14:05 now playing [bed] soft background noise",
+        "14:05 now playing [bed] soft noise",
         "14:05 queue 2 of 3 (lasts 0:46), 2 in the making, server: answers",
     ]
 
