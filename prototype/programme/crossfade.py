@@ -214,6 +214,8 @@ def law_for(overlap: Overlap, rate_hz: int) -> tuple[Law, Curve | None]:
     going, own, new = overlap.heard, overlap.outgoing.powers, overlap.incoming.powers
     if going is None or own is None or new is None or overlap.length_frames < SHORTEST_LEVELLED_S * rate_hz:
         return Law(least[0]), new
+    if min(len(going), len(own)) < end or len(new) < steps:  # of pieces that were measured at another rate
+        return Law(least[0]), new
     begin = max(0, end - LOOKED_AT_STEPS)
     going, own, near = going[begin:end], own[begin:end], new[:LOOKED_AT_STEPS]
     laws = [Law(*one) for one in itertools.product(least, SWELLS_DB, LEVELS_DB)]

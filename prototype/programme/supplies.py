@@ -164,6 +164,8 @@ class Library:
         fit = self._oldest(moods, but)
         if not fit and self._nothing_else:
             but = set(busy)
+            if following := self._rest(moods, but):
+                return following
             fit = self._oldest(moods, but)
         best = self._following.choose(fit)
         return best and next(iter(self._parts(best.info, moods, but)), best)

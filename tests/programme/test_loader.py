@@ -494,6 +494,15 @@ def test_a_part_that_was_late_and_heard_by_itself_does_not_follow_at_once(tmp_pa
     room.spool.close()
 
 
+def test_where_there_is_nothing_else_a_piece_comes_round_in_its_order(tmp_path: Path) -> None:
+    """As with --play-library: not its first two parts in turn."""
+    room = Room(tmp_path, order=(Source.LIBRARY,), no_repeat=8)
+    chain = add_chain(room, "a", 3, shelf="kept")
+    room.play(15)
+    assert room.keys(Source.LIBRARY)[:6] == [*chain, *chain]
+    room.spool.close()
+
+
 def test_what_the_listener_left_does_not_go_on_from_the_library(room: Room) -> None:
     """After a skip the rest of the piece waits its turn like others."""
     first, rest = add_chain(room, "a", 2, shelf="played")

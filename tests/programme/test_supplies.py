@@ -88,10 +88,13 @@ def chosen_of_all(
     matching = [entry for entry in free if mood.matches(entry.info)]
     if mood.asked_for and (matching or not nothing_else):
         free = matching
-    if rest := next((entry for entry in free if continues(entry.info, last)), None):
+    if rest := next((entry for entry in free if continues(entry.info, last) and entry.key not in heard), None):
         return rest
-    fit = [entry for entry in free if entry.key not in heard]
+    pieces = {entry.info.piece_id for entry in entries if entry.info and entry.key in heard}
+    fit = [entry for entry in free if entry.info and entry.info.piece_id not in pieces]
     if not fit and nothing_else:
+        if rest := next((entry for entry in free if continues(entry.info, last)), None):
+            return rest
         fit = free
     ranks = [(not mood.matches(entry.info), entry.shelf != KEPT) for entry in fit]
     best = following.choose([entry for entry, rank in zip(fit, ranks, strict=True) if rank == min(ranks)])
