@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.2
 HURRIED_TICK_S: Final = 0.02
-HURRY_S: Final = 5.0
+HURRY_S: Final = 10.0
 CALM_S: Final = 0.5  # with a piece in stock; a skip takes as long to fade over to it
 REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
@@ -88,6 +88,11 @@ class Reader:
 
         self._since[offer.key] = self._clock.now()
         self._do(offer.key, offer, prepare)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is being prepared, or waits to be taken."""
+        return bool(self._since)
 
     def take(self) -> tuple[list[_Prepared], list[str]]:
         """Return what is prepared, and the keys of what failed through a mistake of ours."""
@@ -186,7 +191,8 @@ class Loader:
 
     def _pause_s(self, begun_at: float) -> float:
         """Return how long to wait: at the beginning hardly, as the first music is on its way."""
-        if not self._stocked and self._last_source in (None, Source.BED) and self._clock.now() < begun_at + HURRY_S:
+        awaited = self._last_source in (None, Source.BED) and (self._reader.is_busy or not self._stocked)
+        if awaited and self._clock.now() < begun_at + HURRY_S:
             return HURRIED_TICK_S
         return CALM_S if self._calm else TICK_S
 

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
-FIRST_WHOLE_S: Final = 30.0  # it is waited for
+FIRST_WHOLE_S: Final = 15.0  # it is waited for
 LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer

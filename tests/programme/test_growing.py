@@ -176,7 +176,7 @@ def test_the_first_file_of_a_mood_is_a_short_one() -> None:
         assert target.next() is not None
     mood.change(PIANO)
     target.step()
-    assert [seconds <= 30 for seconds in asked] == [True, False, True]
+    assert [seconds <= 15 for seconds in asked] == [True, False, True]
 
 
 def test_files_are_made_whole() -> None:

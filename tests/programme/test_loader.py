@@ -385,6 +385,23 @@ def test_the_loader_looks_rarely_while_all_is_well(room: Room) -> None:
     assert TICK_S in {pause for at_s, pause in pauses.items() if 8.0 <= at_s < 9.0}
 
 
+def test_the_first_piece_is_offered_as_soon_as_it_is_prepared(room: Room) -> None:
+    """Whoever prepares it may take seconds: nothing is heard meanwhile, and it is looked for often."""
+    prepare, stop = hang(room), threading.Event()
+    room.add("a")
+    room.clock.at(7.05, lambda: [one() for one in prepare])
+    room.clock.at(20.0, stop.set)
+    offered: list[float] = []
+
+    def offer(_piece: Piece) -> None:
+        offered.append(room.clock.now())
+        stop.set()
+
+    room.mixer.offer = offer  # type: ignore[method-assign, assignment]
+    room.loader.run(stop)
+    assert offered[0] <= 7.05 + 2 * HURRIED_TICK_S
+
+
 def test_at_the_start_what_was_queued_for_another_mood_is_library(room: Room) -> None:
     """A spool that was used for other moods: what does not match goes to the library, and never plays as fresh."""
     others = [room.add(name, station="piano") for name in ("a", "b")]
