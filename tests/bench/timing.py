@@ -1,10 +1,9 @@
-"""Rows 4 to 6: the first sound, the work it takes to play, and how soon a key is heard."""
+"""The work it takes to play, and how soon a key is heard."""
 
 from __future__ import annotations
 
 import shutil
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,46 +14,9 @@ from bench.material import TONES_HZ, fill_spool, marker, tone
 from listening.listening import RATE_HZ, Samples, blocks, first_sound, tone_levels
 from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
-SHORTEST: Final = Path(__file__).with_name("shortest_player.py")
-LOOK_S: Final = 0.1
-GIVE_UP_S: Final = 20.0
 WARM_UP_S: Final = 8.0
 AUDIBLE: Final = 0.1  # a piece is heard as soon as it is less than 20 dB below the one it follows
 HOP_FRAMES: Final = 240
-
-
-# -- first sound -----------------------------------------------------------------------------------------------------
-
-
-def measure_start(times: int) -> dict[str, list[float]]:
-    """Return the seconds from process start to the first audible sample, each program `times` times, in turn."""
-    found: dict[str, list[float]] = {}
-    with SoundRoom() as room:
-        root = fill_spool(room.folder / "spool", [marker(20.0, seed) for seed in range(2)])
-        file = next((root / "kept").iterdir())
-        common = ("--plain", "--spool-dir")
-        commands: dict[str, list[str | Path]] = {
-            "shortest python-vlc script": [sys.executable, SHORTEST, file],
-            "app.py, segments in the spool": app_command(*common, root, "--play-library"),
-            "app.py, empty spool, no server": app_command(*common, room.folder / "empty", "--engine", "builtin"),
-        }
-        for _ in range(times + 1):
-            for name, command in commands.items():
-                found.setdefault(name, []).append(_first_sound_s(room, command))
-    return {name: times_s[1:] for name, times_s in found.items()}  # the first of each warms up the disk
-
-
-def _first_sound_s(room: SoundRoom, command: list[str | Path]) -> float:
-    with Recorder(room, room.folder / "start.raw") as recorder:
-        pause(0.2)
-        with Child(command, room.environment) as child:
-            begin = recorder.frame_at(child.started_at)
-            for _ in range(int(GIVE_UP_S / LOOK_S)):
-                pause(LOOK_S)
-                frame = first_sound(blocks(recorder.samples()[begin:]))
-                if frame is not None:
-                    return recorder.heard_at(begin + frame) - child.started_at
-    return float("inf")
 
 
 # -- work ------------------------------------------------------------------------------------------------------------
