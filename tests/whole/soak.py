@@ -16,13 +16,14 @@ import re
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from base.control_socket import NotReached, ask
 from doubles.genuine_acestep import GenuineAcestep, is_installed
@@ -38,8 +39,38 @@ HOLE_DBFS: Final = -140.0  # nothing was played at all
 HOLE_S: Final = 0.005
 WISH_S: Final = 5.0
 GROWTH_MB: Final = 20.0
+STALL_S: Final = 0.05
 SHOWN: Final = 10
 PLAYED: Final = re.compile(r": play (\S+) \(([\w-]+)\).*queue depth (\d+)")
+
+
+class Machine:
+    """Notices when the machine itself gives nobody a turn: a hole at such a moment is not the program's.
+
+    Threads: `_watch` appends to `stalls`, whole tuples.
+    """
+
+    def __init__(self) -> None:
+        self.stalls: list[tuple[float, float]] = []
+        """When (monotonic) a wait of 10 ms had lasted so many seconds more."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        before = time.monotonic()
+        while not self._over.wait(0.01):
+            now = time.monotonic()
+            if (late_s := now - before - 0.01) > STALL_S:
+                self.stalls.append((now, late_s))
+            before = now
 
 
 @dataclass
@@ -49,6 +80,7 @@ class Soak:
     heard: Samples
     begin_frame: int
     usages: list[Usage]
+    stalls: list[tuple[float, float]]
     pieces: dict[str, int]
     exit_code: int
     restarts: int
@@ -72,7 +104,7 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
     )
     recorder = Recorder(room, folder / "heard.raw")
     restarts, next_kill_at, back_at = 0, options.kill_every or float("inf"), float("inf")
-    with server, recorder, Child(command, room.environment, size=(100, 30)) as app:
+    with server, recorder, Machine() as machine, Child(command, room.environment, size=(100, 30)) as app:
         ends_s, next_look_at, next_wish_at = 60 * options.minutes, SETTLED_S, SETTLED_S
         usages: list[Usage] = []
         while (now := time.monotonic() - app.started_at) < ends_s and app.process.poll() is None:
@@ -101,6 +133,7 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
         heard=recorder.samples()[:end_frame],
         begin_frame=begin + round(FIRST_SECOND_S * RATE_HZ),
         usages=usages,
+        stalls=[(at - app.started_at, late_s) for at, late_s in machine.stalls],
         pieces=pieces(spool),
         exit_code=exit_code,
         restarts=restarts,
@@ -139,6 +172,9 @@ def report(soak: Soak, player: str) -> bool:
     _print_stretches("silence", "below -60 dBFS for over 100 ms", silent)
     _print_stretches("holes", "nothing played for over 5 ms", holes)
     _print_stretches("quiet", "below -50 dBFS for over 0.25 s, rests in the music too", quiet_stretches(blocks(heard)))
+    print(f"machine               gave nobody a turn for over {1000 * STALL_S:.0f} ms {len(soak.stalls)} times")
+    for at_s, late_s in sorted(soak.stalls, key=lambda stall: -stall[1])[:SHOWN]:
+        print(f"{'':21}   at {at_s:.2f} s: {1000 * late_s:.0f} ms")
     print(f"odd corners           {len(odd_corners(blocks(heard)))} (sharper than what is around; drums have some)")
     if player == "playlist" and holes:
         gaps_ms = [1000 * hole.length_s for hole in holes]
