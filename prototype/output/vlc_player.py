@@ -224,7 +224,8 @@ class VlcPlayer:
         return bool(known) and stats.played_abuffers > 0
 
     def _note_device_error(self, words: str) -> None:
-        self._device_error = self._device_error or words
+        if self._real_device:  # else it is about one that VLC tried by itself
+            self._device_error = self._device_error or words
 
     def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
         """VLC's threads: an error of an audio output means there is no sound device (any more)."""

@@ -588,6 +588,15 @@ def test_a_machine_without_sound_is_found_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.realtime
+def test_what_needs_no_sound_device_is_not_told_to_have_none(tmp_path: Path) -> None:
+    """With AUDIO_OUTPUT=none, what VLC has against the devices it tried by itself is nothing against VLC."""
+    silent = os.environ | {"XDG_RUNTIME_DIR": str(tmp_path), "PULSE_SERVER": "", "AUDIO_OUTPUT": "none"}
+    code, said = for_real(silent, "--spool-dir", str(tmp_path))
+    assert code == 0
+    assert line(said, "libVLC").startswith("ok")
+
+
+@pytest.mark.realtime
 def test_a_sound_server_that_hangs_does_not_hold_the_check(tmp_path: Path) -> None:
     """A sound server that takes the connection and says nothing costs ten seconds, and the program still ends."""
     import socket
