@@ -48,6 +48,7 @@ from spool.state_files import JobsFile
 log = logging.getLogger(__name__)
 
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
+SPARE: Final = 1  # more, for jobs so short that both have ended before anybody looks
 IDLE_S: Final = 1.0
 BEST_FIRST: Final = (
     ServerState.UP, ServerState.LOADING, ServerState.UNWELL, ServerState.CONNECTING, ServerState.RESTARTING,
@@ -116,7 +117,7 @@ class GeneratorLoop:
         run = self._run
         self._workers = [
             Worker(f"generator-{number + 1}", partial(self._body, producer), run.stop, run.clock, run.on_failure)
-            for number, producer in enumerate(one for one in self._producers for _ in range(WORKERS))
+            for number, producer in enumerate(one for one in self._producers for _ in range(WORKERS + SPARE))
         ]
         for worker in self._workers:
             worker.start()
@@ -207,7 +208,7 @@ class Producer:
         self.server = server
         self.resting = False
         self.rivals: Sequence[Producer] = ()
-        self._usual_s = settings.segment_seconds
+        self._usual_s, self._poll_s = settings.segment_seconds, settings.poll_interval_sec
         self._prefetch = prefetch
         self._chain = chain
         self._mood = mood
@@ -267,19 +268,27 @@ class Producer:
     @property
     def is_free(self) -> bool:
         """Whether a worker looks for something to do, at a server from which it would come, and finds it."""
-        return self.server.is_promising and len(self._held) < WORKERS and not self._chain.waits(self.server)
+        return self.server.is_promising and len(self._held) < self._most and not self._chain.waits(self.server)
 
     @property
     def pace(self) -> float:
         """Generation seconds for a second asked for; 0 before it is known, so that it gets known."""
         return self._speed.expected_s(1.0) or 0.0
 
+    @property
+    def _most(self) -> int:
+        """How many jobs may be at the server."""
+        job_s = self._speed.expected_s(self._policy.duration_s)
+        return WORKERS + SPARE * (job_s is not None and job_s < self._poll_s)
+
     def _is_promising(self) -> bool:
         return self.server.is_promising
 
     def _has_turn(self) -> bool:
         """Whether nobody faster is free."""
-        return not self.resting and not any(other.is_free and other.pace < self.pace for other in self.rivals)
+        if self.resting or len(self._held) >= self._most:
+            return False
+        return not any(other.is_free and other.pace < self.pace for other in self.rivals)
 
     def _fill(self, slot: Slot) -> list[Entry]:
         """Ask for one job after the other until one brings music or the slot is no longer wanted."""

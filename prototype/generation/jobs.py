@@ -197,7 +197,7 @@ class Board:
         self._poll_s = poll_s
         self._expected_s = expected_s
         self._jobs: list[Job] = []
-        self._freed_at = self._next_poll_at = 0.0
+        self._freed_at = self._looked_at = self._next_poll_at = 0.0
         self._away_until = -math.inf
         self._polling = False
 
@@ -274,10 +274,16 @@ class Board:
             heard = [job for job in self._jobs if job.at_server and job.task_id in reports]
             for job in heard:
                 job.observe(reports[job.task_id], now)
-                if job.ended_at is not None and job.began_at is None:
-                    job.began_at = max(job.asked_at, min(self._freed_at, now))
             ended = [job for job in heard if job.state in ENDED]
-            self._freed_at = now if ended else self._freed_at
+            freed_at = self._freed_at
+            for left, job in zip(range(len(ended), 0, -1), ended, strict=True):
+                if job.began_at is None:
+                    job.began_at = max(job.asked_at, min(freed_at, now))
+                # It ended after the last look, nobody knows when: halfway is the best guess. With `now`, what is
+                # expected of the next would grow by our own lateness, and with it that lateness.
+                since = max(job.began_at, min(self._looked_at, now))
+                freed_at = job.ended_at = since + (now - since) / (left + 1)
+            self._freed_at, self._looked_at = now if ended else self._freed_at, now
             self._mark_heads(now)
             self._drop(
                 lambda job: job.standing is not Standing.AWAITED and job.state in (JobState.FAILED, JobState.LOST)

@@ -26,7 +26,7 @@ sys.path[:1] = [str(TESTS), str(TESTS.parent / "prototype")]  # not this folder:
 
 import numpy as np  # noqa: E402
 
-from bench import boundaries, programme, start, timing  # noqa: E402
+from bench import boundaries, programme, scale, serving, start, timing  # noqa: E402
 from bench.material import REAL_SEGMENTS  # noqa: E402
 from bench.timing import median  # noqa: E402
 from listening.listening import RATE_HZ  # noqa: E402
@@ -59,10 +59,11 @@ class Size:
     starts: int
     work_s: float
     keys: int
+    server_s: float
 
 
-QUICK: Final = Size(files=5, busy=False, starts=3, work_s=20.0, keys=3)
-FULL: Final = Size(files=50, busy=True, starts=9, work_s=120.0, keys=10)
+QUICK: Final = Size(files=5, busy=False, starts=3, work_s=20.0, keys=3, server_s=30.0)
+FULL: Final = Size(files=50, busy=True, starts=9, work_s=120.0, keys=10, server_s=90.0)
 
 
 def boundary_rows(size: Size) -> Iterator[Row]:
@@ -169,15 +170,66 @@ def key_rows(size: Size) -> Iterator[Row]:
         yield Row(what, "stream", f"{median(times_s):.2f} (longest {max(times_s):.2f})", "", *aim)
 
 
+def server_rows(size: Size) -> Iterator[Row]:
+    """Measure how long the server waits for us, beside a client that asks for one job after the other."""
+    for job_s, chain, aim in ((8.0, False, 0.02), (1.0, False, 0.10), (8.0, True, 0.05), (1.0, True, 0.25)):
+        jobs = round(size.server_s / job_s)
+        found = serving.measure(jobs, job_s, continuing=chain)
+        what = f"server idle, jobs of {serving.SEGMENT_S:.0f} s in {job_s:.0f} s{', chains' if chain else ''}"
+        yield Row(what, "generator", f"{100 * found.idle:.1f} %", "", f"<= {100 * aim:.0f} %", found.idle <= aim)
+        if not chain:
+            other = serving.measure_one_by_one(max(3, jobs // 2), job_s)
+            yield Row(what, "one by one", f"{100 * other.idle:.1f} %")
+        used = found.used / found.made
+        yield Row("files used / files generated", "generator", f"{used:.2f}", "", "1.0", used == 1)
+        ready = f"{found.playable_s:.2f} s"
+        aim_s = serving.POLL_S
+        yield Row("finished to ready/, median", "generator", ready, "", f"<= {aim_s} s", found.playable_s <= aim_s)
+    found = serving.measure(round(size.server_s / serving.SEGMENT_S), 3.0, every_s=serving.SEGMENT_S)
+    requests = f"{found.requests:.0f} (polling every {serving.POLL_S} s: {found.fixed:.0f})"
+    few = found.requests <= found.fixed
+    yield Row(
+        "requests a minute, queue full", "generator", requests, _ratio(found.requests, found.fixed), "<= 1 x", few
+    )
+
+
+def scale_rows(size: Size) -> Iterator[Row]:
+    """Compare a segment and a start with few and with many files in the spool."""
+    costs = {count: scale.segment_us(count) for count in scale.SIZES[1:]}
+    for count, cost in costs.items():
+        few = costs[scale.SIZES[1]]
+        yield Row(
+            f"a segment's cost, {count} files",
+            "spool",
+            f"{cost:.0f} us",
+            _ratio(cost, few),
+            "<= 1.5 x",
+            cost <= 1.5 * few,
+        )
+    most, one = scale.disk_mb(10.0)
+    yield Row(
+        "played/, SPOOL_MAX_MB=10", "spool", f"{most:.2f} MB at most, files of {one:.2f}", "", "<= 10 MB", most <= 10
+    )
+    if is_usable():
+        found = {count: median(times_s) for count, times_s in scale.starts(size.starts // 3 + 1).items()}
+        for count, value in found.items():
+            ratio = value / found[0]
+            yield Row(
+                f"first music, {count} files", "app.py", f"{value:.2f} s", f"{ratio:.2f} x", "<= 1.5 x", ratio <= 1.5
+            )
+
+
 PARTS: Final[dict[str, Callable[[Size], Iterator[Row]]]] = {
     "boundaries": boundary_rows,
     "programme": programme_rows,
     "mixer": mixer_rows,
     "start": start_rows,
     "cpu": cpu_rows,
+    "server": server_rows,
+    "scale": scale_rows,
     "keys": key_rows,
 }
-NEED_NO_SOUND: Final = ("programme", "mixer")
+NEED_NO_SOUND: Final = ("programme", "mixer", "server", "scale")
 
 
 def _met(aim: str, met: bool) -> bool | None:

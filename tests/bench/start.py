@@ -62,7 +62,7 @@ def measure(times: int) -> dict[str, list[Start]]:
                     shutil.rmtree(empty, ignore_errors=True)
                     shutil.rmtree(queue, ignore_errors=True)
                     fill_spool(queue, pieces, shelf="ready")
-                    found.setdefault(name, []).append(_start(room, command))
+                    found.setdefault(name, []).append(start_of(room, command))
     return {name: starts[1:] for name, starts in found.items()}  # the first of each warms up the disk
 
 
@@ -89,7 +89,8 @@ def _used(room: SoundRoom) -> Path:
     raise RuntimeError("the session left no opening")
 
 
-def _start(room: SoundRoom, command: Command) -> Start:
+def start_of(room: SoundRoom, command: Command) -> Start:
+    """Start a program, and listen when it is heard."""
     with Recorder(room, room.folder / "start.raw") as recorder:
         pause(0.2)
         with Child(command, room.environment, as_nobody=command[0] == "cvlc") as child:

@@ -22,12 +22,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from doubles.acestep_stand_ins import JOB_FATES, Levers, Studio, install
 
+TIMES = "times.txt"
 MISSING = "the genuine server is not installed: pip install --no-deps -r tests/requirements-server.txt"
 CHECKPOINTS = ("acestep-v15-turbo", "vae", "acestep-5Hz-lm-0.6B", "acestep-5Hz-lm-1.7B", "acestep-5Hz-lm-4B")
 
@@ -77,7 +79,24 @@ def _api_server(root: Path) -> App:
     # It keeps its files beside its code, and would download the models that are not there.
     vars(api_server)["_get_project_root"] = lambda: str(root)
     vars(api_server)["_ensure_model_downloaded"] = _no_download
+    _keep_times(api_server, root / TIMES)
     return api_server.app  # type: ignore[no-any-return]
+
+
+def _keep_times(api_server: Any, path: Path) -> None:
+    """Write down when each job was begun and ended, in monotonic seconds, which all processes share."""
+    store = next(kind for kind in vars(api_server).values() if hasattr(kind, "mark_succeeded"))
+
+    def noted(mark: Any, word: str) -> Any:
+        def note(self: Any, job_id: str, *rest: Any) -> None:
+            mark(self, job_id, *rest)
+            with path.open("a") as file:
+                file.write(f"{word} {job_id} {time.monotonic()}\n")
+
+        return note
+
+    store.mark_running = noted(store.mark_running, "began")
+    store.mark_succeeded = noted(store.mark_succeeded, "ended")
 
 
 def _gradio_app(root: Path) -> App:
@@ -218,6 +237,17 @@ class GenuineAcestep:
             self.kill()
             raise RuntimeError(f"the genuine server did not come up:\n{self.log[-2000:]}")
         return self
+
+    def times(self) -> dict[str, tuple[float, float]]:
+        """Return when each job that succeeded was begun and ended, in monotonic seconds, in their order."""
+        began: dict[str, float] = {}
+        found: dict[str, tuple[float, float]] = {}
+        for word, job_id, moment_s in map(str.split, (self._root / TIMES).read_text().splitlines()):
+            if word == "began":
+                began[job_id] = float(moment_s)
+            else:
+                found[job_id] = began[job_id], float(moment_s)
+        return found
 
     def launch(self) -> None:
         """Start without waiting: the port is closed while it loads."""

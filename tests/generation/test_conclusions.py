@@ -111,7 +111,7 @@ WELL = moves(trouble=lambda name: None)
 WORDS = "words"
 SCENES = (
     Scene("nothing listens", conclusions.AWAY, away),
-    Scene("a job is lost with its server", conclusions.LOST, lambda run: run.server.restart(0.3),
+    Scene("a job is lost with its server", conclusions.LOST, lambda run: run.server.restart(0.05),
           levers={"speed": 1.0}),
     Scene("nothing listened yet", conclusions.ABSENT, away, from_start=True, levers={"engine": "auto"}),
     Scene("make serve brings it back", conclusions.RESTARTING, kept_away, lambda run: run.keeper.release()),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from ace_client import AudioFile, JobReport, JobState
 from generation.jobs import MOST_AT_SERVER, Board, Job, Limits, Standing
 from music.segment import Recipe
@@ -171,3 +173,15 @@ def test_nobody_knows_when_a_hung_job_ends() -> None:
     assert board.pending(10.0) == (60.0, 20.0)
     board.abandon(job)
     assert board.pending(10.0) == (0.0, math.inf)
+
+
+def test_being_late_does_not_make_the_server_look_slower() -> None:
+    """A job that ended somewhere between two looks is taken to have ended in the middle, several at even distances."""
+    board = new_board()
+    first = ask(board, "a")
+    board.observe(running("a"), 1.0)
+    board.observe({"a": JobReport("a", JobState.SUCCEEDED)}, 2.0)
+    assert first.run_s == 1.5
+    second, third = ask(board, "b", now=2.0), ask(board, "c", now=2.0)
+    board.observe({one: JobReport(one, JobState.SUCCEEDED) for one in "bc"}, 6.0)
+    assert (second.run_s, third.run_s) == pytest.approx((4 / 3, 4 / 3))
