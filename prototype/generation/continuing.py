@@ -185,13 +185,11 @@ class Chain:
             self._judge(before, "refused" if refused else "failed")
         with self._lock:
             self._failures[url] += 1
-            over = is_final or self._failures[url] >= (REFUSALS if refused else FAILURES)
-            over = over and url not in self._unable
-            if over:
-                self._unable.add(url)
+            if url in self._unable or not (is_final or self._failures[url] >= (REFUSALS if refused else FAILURES)):
+                return
+            self._unable.add(url)
             nobody = all(home.url in self._unable for home in self.homes)
-        if over:
-            self._notices.say("chain.refused" if refused else "chain.unable", "warning", url=url, reason=error)
+        self._notices.say("chain.refused" if refused else "chain.unable", "warning", url=url, reason=error)
         if nobody:
             self._continuing.give_up()
 

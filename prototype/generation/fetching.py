@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -102,9 +102,7 @@ class Fetcher:
     Threads: any; it holds nothing that changes.
     """
 
-    def __init__(
-        self, store: Store, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join | None = None
-    ) -> None:
+    def __init__(self, store: Store, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join) -> None:
         """`join` cuts what continues a segment to what is new in it, and tells how the two meet."""
         self._join = join
         self._store = store
@@ -126,10 +124,8 @@ class Fetcher:
                 segment = self._examined(file, job.recipe, download)
                 if segment.missing:
                     self._notices.say("segment.cut_off", "warning", name=segment_id, missing=segment.missing)
-                continues = None
-                if job.recipe.continues and self._join:
-                    segment, continues = self._join(job.recipe, segment, self._cue_dbfs)
-                info = replace(_info(segment_id, job, file, segment.analysis), continues=continues)
+                segment, continues = self._join(job.recipe, segment, self._cue_dbfs)
+                info = _info(segment_id, job, file, segment.analysis, continues)
                 fetched.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
                 fetched.audible_s += info.audible_s
                 log.info(
@@ -164,7 +160,7 @@ class Fetcher:
                 path.unlink(missing_ok=True)
 
 
-def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis) -> SegmentInfo:
+def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis, continues: Continuation | None) -> SegmentInfo:
     return SegmentInfo(
         segment_id=segment_id,
         recipe=job.recipe,
@@ -174,4 +170,5 @@ def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis) -> Segmen
         analysis=sound,
         generation_s=None if job.inherited else round(job.waited_s + job.run_s, 3),
         server_wait_s=None if job.inherited else round(job.waited_s, 3),
+        continues=continues,
     )

@@ -101,7 +101,7 @@ class Job:
     """One try at the server, under the number of the slot it is for. Guarded by its board's lock.
 
     `began_at` is None while others of ours are ahead. `talks`: the server tells progress or a stage. `inherited`:
-    asked for by an earlier run of the program, so that nothing is known of its times. `server`: where it is made.
+    asked for by an earlier run of the program, so that nothing is known of its times.
     """
 
     task_id: str
@@ -112,7 +112,6 @@ class Job:
     queue_position: int | None = None
     standing: Standing = Standing.AWAITED
     inherited: bool = False
-    server: str = ""
     state: JobState = JobState.QUEUED
     progress: float | None = None
     stage: str = ""

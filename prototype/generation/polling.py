@@ -199,9 +199,7 @@ class JobServer:
             self._unsure = 0
         self.connection.answered(SUBMIT, now - began_at)
         asked_at = began_at if submitted.ended else now  # its time passed while it was answered
-        job = Job(
-            submitted.task_id, recipe, asked_at, slot.number, slot.mood, submitted.queue_position, server=self.url
-        )
+        job = Job(submitted.task_id, recipe, asked_at, slot.number, slot.mood, submitted.queue_position)
         self.board.add(job, now)
         if submitted.report is not None:
             self.board.observe({job.task_id: submitted.report}, now)
@@ -350,15 +348,7 @@ class JobServer:
             first, self._adopted = not self._adopted, True
         if first:  # take over what an earlier run left there; what the server does not know is forgotten
             for task_id, recipe in self._file.load(self.url):
-                job = Job(
-                    task_id,
-                    recipe,
-                    now,
-                    mood=self._mood.token(),
-                    standing=Standing.LEFT,
-                    inherited=True,
-                    server=self.url,
-                )
+                job = Job(task_id, recipe, now, mood=self._mood.token(), standing=Standing.LEFT, inherited=True)
                 self.board.add(job, now)
         if ids := self.board.pending_ids():
             self._heard(self._client.poll(ids))

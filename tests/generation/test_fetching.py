@@ -26,7 +26,7 @@ def test_a_result_that_was_cut_off_is_used_and_said(tmp_path: Path) -> None:
     notices = Notices(FakeClock())
     spool = Spool(tmp_path, 1024, notices, FakeClock())
     spool.open()
-    fetcher = Fetcher(spool, ingest, notices, -45.0)
+    fetcher = Fetcher(spool, ingest, notices, -45.0, lambda _recipe, segment, _cue_dbfs: (segment, None))
     whole = wav_bytes(chord(6.0))
     job = Job("a", Recipe("lofi", "keys", 6.0), 0.0, files=(AudioFile("/a"),))
     for part, used in ((2 / 3, 1), (1 / 3, 0)):
