@@ -231,7 +231,6 @@ def language_of(lang: str, locale: str) -> str:
 
 
 OPTIONS: Final = options_of(Settings)
-PARSER_TEXTS: Final = {"description": DESCRIPTION, "epilog": EPILOG, "version": f"app.py {VERSION}"}
 
 
 def load(
@@ -243,10 +242,11 @@ def load(
     """
     environ = os.environ if environ is None else environ
     faults: list[Said] = []
-    parser = make_parser(OPTIONS, **PARSER_TEXTS)
+    parser = make_parser(OPTIONS, description=DESCRIPTION, epilog=EPILOG, version=f"app.py {VERSION}")
     from_command_line = read_command_line(parser, OPTIONS, sys.argv[1:] if argv is None else argv, faults)
     from_file = envfile.read(dotenv_path, faults)
     sources = {COMMAND_LINE: from_command_line, ENVIRONMENT: environ, DOTENV_PATH.name: from_file}
+    keyless = functools.partial(_without_keys, sources=(environ, from_file))
     values: dict[str, Any] = {}
     given: set[str] = set()
     warnings: list[Said] = []
@@ -258,13 +258,12 @@ def load(
         for text in [] if raw is None else raw if isinstance(raw, list) else [raw]:
             try:
                 found = _value(option, text)
-            except ValueError as reason:
-                faults.append(_fault(option, source, _without_keys(text, (environ, from_file)), reason))
+            except (ValueError, OSError) as reason:
+                faults.append(_fault(option, source, keyless(text), reason))
             else:
                 values[option.name] = (*values.get(option.name, ()), found) if isinstance(raw, list) else found
     faults += _cross_faults(values, given, warnings) + _mode_faults(values, given)
     locale = _locale({**from_file, **environ})
-    keyless = functools.partial(_without_keys, sources=(environ, from_file))
     if faults:
         raise ConfigError([fault.edited(keyless) for fault in faults], language_of(values.get("lang", ""), locale))
     variables = {option.variable for option in OPTIONS if option.env}
@@ -306,7 +305,7 @@ def _value(option: Option, raw: str) -> Any:
     return value
 
 
-def _fault(option: Option, source: str, raw: str, reason: ValueError) -> Said:
+def _fault(option: Option, source: str, raw: str, reason: ValueError | OSError) -> Said:
     text = "" if option.kind.secret else shown(raw)
     where: Said | str
     if source == COMMAND_LINE and option.flags:

@@ -803,7 +803,7 @@ def test_modes_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     """One mode at a time; --render and -o need each other; no file is read and written at once."""
     song = tmp_path / "a.wav"
     song.write_bytes(b"")
-    assert "--library and --check: only one" in faults("--check", "--library")[0]
+    assert "--library, --check: only one" in faults("--check", "--library")[0]
     assert "add -o FILE.wav" in faults("--render", str(song))[0]
     assert "only for --render" in faults("-o", str(tmp_path / "out.wav"))[0]
     assert "one of the files to read" in faults("--render", str(song), "-o", str(song))[0]
@@ -812,6 +812,7 @@ def test_modes_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     assert '"gone.wav": there is no such file' in told[0]
     assert str(song) not in " ".join(told)
     assert "is not a file" in told[1]
+    assert "file name too long; give a file that can be read" in faults("--render", "x" * 300, "-o", str(song))[0]
     assert len(faults("--render", str(song), "-o", "/nonexistent/o.wav")) == 1
     assert "does not exist" in faults("--stats-json", "/nonexistent/s.json")[0]
 
@@ -837,7 +838,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     )
     for part in ("--segment-seconds", "--staton", "BATCH_SIZE", ".env, line 2", "LM_BACKEND", "ACESTEP_API_URL"):
         assert sum(part in fault for fault in told) == 1, part
-    for part in ("STALL_SEC=300 is more than", "SPOOL_DIR", "--library and --check"):
+    for part in ("STALL_SEC=300 is more than", "SPOOL_DIR", "--library, --check"):
         assert sum(part in fault for fault in told) == 1, part
     assert len(told) == 9
 
@@ -901,7 +902,7 @@ def test_no_limit_changes_in_silence(data: st.DataObject) -> None:
     for name in names:
         value = getattr(settings, name.lower())
         wanted = chosen.get(name, getattr(Settings(), name.lower()))
-        assert value == wanted or (name not in chosen and any(f"{name}=" in said for said in settings.warnings))
+        assert value == wanted or (name not in chosen and any(f"{name}=" in str(said) for said in settings.warnings))
     limits = [getattr(settings, name.lower()) for name in names]
     assert limits == sorted(limits)
 

@@ -39,7 +39,7 @@ class Kind(NamedTuple, Generic[T]):
     """One kind of setting.
 
     `accepts` completes "give …"; `parse` and `check` raise ValueError with the reason. Only `check` looks at
-    the disk, so that values can be parsed anywhere and at any time.
+    the disk (and raises OSError too), so that values can be parsed anywhere and at any time.
     A text of a `secret` kind is never shown.
     """
 
@@ -275,29 +275,23 @@ def _variable(match: re.Match[str]) -> str:
 
 def check_folder(path: Path) -> None:
     """Raise unless `path` is a folder we can write into, or could be made."""
-    try:
-        existing = path
-        while not (existing.exists() or existing.is_symlink()) and existing != existing.parent:
-            existing = existing.parent
-        if not existing.is_dir():
-            raise ValueError(said("value.not_folder", path=quoted(str(existing))))
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise ValueError(said("value.folder_not_writable", path=quoted(str(existing))))
-    except OSError as error:
-        raise ValueError(said("value.unusable", reason=error)) from None
+    existing = path
+    while not (existing.exists() or existing.is_symlink()) and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ValueError(said("value.not_folder", path=quoted(str(existing))))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(said("value.folder_not_writable", path=quoted(str(existing))))
 
 
 def check_writable(path: Path) -> None:
     """Raise unless a file can be written at `path`; its folder must be there."""
-    try:
-        if path.is_dir():
-            raise ValueError(said("value.is_folder"))
-        if not path.parent.is_dir():
-            raise ValueError(said("value.no_folder", path=quoted(str(path.parent))))
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise ValueError(said("value.not_writable"))
-    except OSError as error:
-        raise ValueError(said("value.unusable", reason=error)) from None
+    if path.is_dir():
+        raise ValueError(said("value.is_folder"))
+    if not path.parent.is_dir():
+        raise ValueError(said("value.no_folder", path=quoted(str(path.parent))))
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(said("value.not_writable"))
 
 
 def check_plain(path: Path) -> None:
@@ -319,25 +313,19 @@ def check_recording(path: Path) -> None:
 
 def check_readable(path: Path) -> None:
     """Raise unless `path` is a file we can read."""
-    try:
-        if not path.exists():
-            raise ValueError(said("value.no_file"))
-        if not path.is_file():
-            raise ValueError(said("value.not_file"))
-        if not os.access(path, os.R_OK):
-            raise ValueError(said("value.not_readable"))
-    except OSError as error:
-        raise ValueError(said("value.unusable", reason=error)) from None
+    if not path.exists():
+        raise ValueError(said("value.no_file"))
+    if not path.is_file():
+        raise ValueError(said("value.not_file"))
+    if not os.access(path, os.R_OK):
+        raise ValueError(said("value.not_readable"))
 
 
 def check_soundfont(path: Path) -> None:
     """Raise unless `path` is a whole SoundFont: RIFF of the form "sfbk" (SoundFont 2.04, section 4), as SF3 is too."""
     check_readable(path)
-    try:
-        with path.open("rb") as file:
-            head, size = file.read(12), path.stat().st_size
-    except OSError as error:
-        raise ValueError(said("value.unreadable", reason=error)) from None
+    with path.open("rb") as file:
+        head, size = file.read(12), path.stat().st_size
     if head[:4] != b"RIFF" or head[8:] != b"sfbk":
         raise ValueError(said("value.not_soundfont"))
     if int.from_bytes(head[4:8], "little") + 8 > size:
