@@ -16,7 +16,7 @@ quiet) get up to EASE_DB more, and their highest peaks are eased down by as much
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ from music.segment import (
     PEAK_LIMIT_DBFS,
     SAMPLE_RATE_HZ,
     Analysis,
+    Continuation,
     Piece,
     Samples,
     SegmentInfo,
@@ -167,6 +168,29 @@ def to_piece(
     heard[: len(start)] = start
     kept = tuple((first + cue_in, end + cue_in) for first, end in parts)
     return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard))
+
+
+def _level_db(measured: Analysis, before: Continuation | None, target_lufs: float) -> float:
+    level = before or measured
+    gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs)
+    return gain + before.gain_db if before else gain
+
+
+def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
+    """Return the metadata of what is heard of a piece, for a file of its own: it is not cut or levelled once more.
+
+    What was measured before is carried over, as measuring three minutes takes a second; the peak is that before easing.
+    """
+    info, length = piece.info, piece.ready_frames
+    if info is None:
+        return None
+    sound = info.analysis
+    if piece.source is Source.BUILTIN:
+        gain = gain_db(sound.loudness_lufs, sound.peak_dbfs, target_lufs)
+    else:
+        gain = _level_db(sound, info.continues, target_lufs)
+    heard = Analysis(length, 0, length, sound.loudness_lufs + gain, sound.peak_dbfs + gain)
+    return replace(info, analysis=heard, continues=None)
 
 
 def _shortened(heard: Samples, target_lufs: float) -> tuple[Samples, Parts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import threading
 from collections import deque
@@ -10,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from music.segment import Growth, Piece, Source
+from music.analysis import as_heard
+from music.segment import Piece, Source
 from music.stations import Station, custom
 from music.taste import Opinion
 from programme.history import Heard
@@ -26,7 +28,6 @@ from spool.trimming import MOST_DISLIKED
 log = logging.getLogger(__name__)
 
 RECORDINGS: Final = "recordings"
-GROWN_S: Final = 20.0  # a piece is made far faster than it is heard
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Conductor:
     older than the command before it.
 
     Threads: any call `obey`, the main one `tick`; `_lock` guards all fields, and nothing that is called under it waits.
-    `wished` is a frozen value that any may read.
+    `wished` is a frozen value that any may read. Of `_to_keep` who writes pieces takes them out, one step at a time.
     """
 
     def __init__(
@@ -76,13 +77,14 @@ class Conductor:
         self._fading_out = False
         self._undo: deque[Callable[[], Answer]] = deque(maxlen=MOST_DISLIKED)
         self._disliked: set[str] = set()
-        self._kept_when_grown: set[str] = set()
+        self._to_keep: dict[str, Piece] = {}
         self._spool = sound.spool
         self._mood = sound.mood
         self._recorder = sound.recorder
         self._clock = sound.clock
         self._later = sound.later
         self._folder = sound.settings.spool_dir
+        self._target_lufs = sound.settings.target_lufs
         self._stations = {station.key: station for station in stations}
         self._timer = timer
         self._quit = quit_
@@ -148,9 +150,19 @@ class Conductor:
             return self._say("timer.off")
         return self._say("timer.ends_in", minutes=max(1, round(timer.ends_in_s / 60)))
 
+    def is_liked(self, key: str) -> bool:
+        """Return whether a piece is kept, or will be as soon as it is made."""
+        return key in self._to_keep or self._spool.is_kept(key)
+
+    def finish(self) -> None:
+        """Keep what is liked and still being made, as far as it is; nobody obeys any more."""
+        for piece in list(self._to_keep.values()):
+            self._write_liked(piece)
+
     def tick(self) -> None:
-        """Follow the timer."""
+        """Follow the timer, and what is being made."""
         with self._lock:
+            self._keep_made()
             now = self._clock.now()
             phase = self._timer.tick(now)
             if phase in (Phase.WORK, Phase.BREAK):
@@ -245,17 +257,12 @@ class Conductor:
         if piece is None:
             return self._say("like.nothing", done=False)
         key = piece.key
-        if self._spool.is_kept(key) or key in self._kept_when_grown:
-            self._kept_when_grown.discard(key)
-            if self._spool.unkeep(key):
+        if self.is_liked(key):
+            if self._unkeep(key):
                 return Answer("like.own", False)
-            self._note(piece, None, lambda: self._kept(self._spool.keep(key), piece))
+            self._note(piece, None, lambda: self._keep(piece))
             return self._say("like.taken_back")
         self._note(piece, True, lambda: self._unlike(key))
-        if (growth := piece.growth) and not growth.ended.is_set():
-            self._kept_when_grown.add(key)
-            self._later(f"like {key}", lambda: self._keep_grown(piece, growth))
-            return Answer("like.kept", fields=(("seed", piece.info.seed if piece.info else "?"),))
         return self._keep(piece)
 
     def _note(self, piece: Piece, liked: bool | None, undo: Callable[[], Answer]) -> None:
@@ -276,28 +283,37 @@ class Conductor:
 
         self._undo.append(take_back)
 
-    def _keep_grown(self, piece: Piece, growth: Growth) -> None:
-        """Keep a piece when it is made, unless that was taken back meanwhile. Threads: one that may wait."""
-        if growth.ended.wait(GROWN_S):
-            with self._lock:
-                if piece.key in self._kept_when_grown:
-                    self._kept_when_grown.discard(piece.key)
-                    self._keep(piece)
-
     def _keep(self, piece: Piece) -> Answer:
-        """Like a piece, as far as it was made. Of a file in VLC's list there are no samples here."""
-        samples = piece.samples[: piece.ready_frames] if len(piece.samples) else None
-        return self._kept(self._spool.keep(piece.key, samples, piece.info), piece)
-
-    def _kept(self, kept: bool, piece: Piece) -> Answer:
-        if not kept:
+        """Like a piece; one without a file is written when it is made. Of some in VLC's list there are no samples."""
+        samples = piece.samples if len(piece.samples) else None
+        if samples is not None and self._spool.get(piece.key) is None:
+            self._to_keep[piece.key] = piece
+            self._keep_made()
+        elif not self._spool.keep(piece.key, samples, as_heard(piece, self._target_lufs)):
             return self._say("undo.gone", done=False)
         return self._say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
 
+    def _keep_made(self) -> None:
+        for piece in list(self._to_keep.values()):
+            if piece.growth is None or piece.growth.ended.is_set():
+                self._later(f"like {piece.key}", functools.partial(self._write_liked, piece))
+
+    def _write_liked(self, piece: Piece) -> None:
+        """Keep a piece as far as it is made, unless the like was taken back. Threads: one that may take its time."""
+        if piece.key in self._to_keep:
+            heard = as_heard(piece, self._target_lufs)
+            self._spool.keep(piece.key, piece.samples[: piece.ready_frames], heard)
+            if self._to_keep.pop(piece.key, None) is None:
+                self._spool.unkeep(piece.key)
+
     def _unlike(self, key: str) -> Answer:
-        self._kept_when_grown.discard(key)
-        self._spool.unkeep(key)
+        self._unkeep(key)
         return self._say("like.taken_back")
+
+    def _unkeep(self, key: str) -> bool:
+        """Take a like back; return whether the piece, a listener's own file, is kept all the same."""
+        self._to_keep.pop(key, None)
+        return self._spool.unkeep(key)
 
     def _continue(self) -> Answer:
         """Keep what is heard going, or let it end."""

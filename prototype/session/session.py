@@ -125,6 +125,7 @@ class Session:
         for client in self._clients:
             client.close()
         self.generator.join(JOIN_S)
+        self.conductor.finish()
 
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
@@ -147,14 +148,16 @@ class Session:
             player_state=sound.player_state,
             ambience=sound.ambience.view,
             recording=str(sound.recorder.path or ""),
-            liked=sound.spool.is_kept(mixer.playing.key),
+            liked=self.conductor.is_liked(mixer.playing.key),
             continuing=sound.mood.continuing.goes_on(mixer.playing.info, mixer.playing.source),
             timer=self._timer.view(now),
             wall=time.strftime("%H:%M"),
             uptime_s=now - self._began_at,
             uninterrupted_s=now - self._silence_at,
             notices=sound.notices.recent(),
-            history=tuple(dataclasses.replace(one, liked=sound.spool.is_kept(one.key)) for one in sound.history.heard),
+            history=tuple(
+                dataclasses.replace(one, liked=self.conductor.is_liked(one.key)) for one in sound.history.heard
+            ),
             depth_history=tuple(sound.loader.depth_history),
         )
 

@@ -14,7 +14,7 @@ from base.workers import Clock
 from music import audio_files
 from music.segment import Samples
 from spool.folders import DISLIKED, FORBIDDEN, FULL, KEPT, PLAYED, READY, RETRY_S, DiskState, Storage, tried
-from spool.shelves import Entry, ShelfIndex, file_name
+from spool.shelves import Entry, ShelfIndex, Spare, file_name
 from spool.trimming import Trimmer
 
 log = logging.getLogger(__name__)
@@ -37,13 +37,13 @@ class Settler:
         self._disk = disk
         self._notices = notices
         self._clock = clock
-        self._changes: queue.SimpleQueue[tuple[str, Entry | None]] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[tuple[str, Spare | None]] = queue.SimpleQueue()
         self._doomed: deque[Path] = deque()
-        self.left: dict[str, Entry | None] = {}
+        self.left: dict[str, Spare | None] = {}
         self.retry_at = 0.0
 
-    def ask(self, key: str, spare: Entry | None = None) -> None:
-        """Have the disk follow a change; `spare` is liked instead where the file is gone."""
+    def ask(self, key: str, spare: Spare | None = None) -> None:
+        """Have the disk follow a change; what `spare` makes is liked instead where the file is gone."""
         self._changes.put((key, spare))
 
     def doom(self, path: Path) -> None:
@@ -62,7 +62,7 @@ class Settler:
             path = self._doomed.popleft()
             if not tried(self._storage.remove, path) and self._storage.exists(path):
                 self._doomed.append(path)
-        asked: dict[str, Entry | None] = {}
+        asked: dict[str, Spare | None] = {}
         while not self._changes.empty():
             key, spare = self._changes.get_nowait()
             asked[key] = spare or asked.get(key)
@@ -73,7 +73,7 @@ class Settler:
         if (self.left or self._doomed) and late:
             self.retry_at = self._clock.now() + RETRY_S
 
-    def _place(self, wanted: dict[str, Entry | None], *, again: bool, waiting: frozenset[str] = frozenset()) -> bool:
+    def _place(self, wanted: dict[str, Spare | None], *, again: bool, waiting: frozenset[str] = frozenset()) -> bool:
         """Bring pieces to their shelves, most wanted first; return whether a file was written.
 
         What is `waiting` was refused a moment ago and is not written now.
@@ -111,7 +111,7 @@ class Settler:
         self._arrived(entry, path, len(data))
         return True
 
-    def _move(self, entry: Entry, old: Path, spare: Entry | None, *, again: bool) -> bool:
+    def _move(self, entry: Entry, old: Path, spare: Spare | None, *, again: bool) -> bool:
         """Bring a file to the entry's shelf, and note in it when it was heard; return whether the disk did that."""
         try:
             path = self._storage.move(old, entry.shelf)
@@ -123,8 +123,9 @@ class Settler:
             return False
         if path is None:
             log.warning("%s vanished from the spool", old)
-            self._index.swap(entry, spare)
-            return spare is None or spare.samples is None or self._write(spare, spare.samples)
+            made = spare() if spare else None
+            self._index.swap(entry, made)
+            return made is None or made.samples is None or self._write(made, made.samples)
         tried(self._storage.stamp, path, entry.last_heard)
         if path != old:
             self._disk.accepted(self._trimmer.room, writing=False)

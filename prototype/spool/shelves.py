@@ -22,8 +22,7 @@ from typing import Final, NamedTuple
 
 from base.errors import CorruptSegment
 from music import audio_files
-from music.metering import loudness_lufs, peak_dbfs
-from music.segment import Analysis, Samples, SegmentInfo
+from music.segment import Samples, SegmentInfo
 from music.stations import mood_name
 from spool.folders import AUDIO_SUFFIXES, DISLIKED, KEPT, PLAYED, READY, SHELVES, Files, numbered
 
@@ -115,14 +114,6 @@ def scan(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Ent
     return [entry for one in listed(files, root, shelves) if (entry := read(one)) is not None]
 
 
-def fitted(info: SegmentInfo, samples: Samples) -> SegmentInfo:
-    """Return `info` with measurements that fit samples which were cut at its cue points and levelled."""
-    length = len(samples)
-    if length == info.analysis.length_frames:
-        return info
-    return replace(info, analysis=Analysis(length, 0, length, loudness_lufs(samples), peak_dbfs(samples)))
-
-
 def _plain(text: str) -> str:
     """Return `text` as a part of a file name: small ASCII letters, digits and single hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
@@ -143,6 +134,9 @@ class SpoolSnapshot:
         """Audible seconds that are ready."""
         return sum(info.audible_s for info in self.ready)
 
+
+Spare = Callable[[], Entry]
+"""Makes what is liked instead of a file that is gone."""
 
 STAMP_STEP_S: Final = 1e-3
 UNSAVED: Final = "in no file"

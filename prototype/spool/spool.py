@@ -8,6 +8,7 @@ again until the disk takes it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import threading
@@ -22,6 +23,7 @@ from base.errors import SpoolBusy, SpoolError
 from base.notices import Notices
 from base.texts import said
 from base.workers import Clock
+from music.packed import Packed
 from music.segment import Samples, SegmentInfo
 from spool.folders import (
     DISLIKED,
@@ -41,10 +43,10 @@ from spool.shelves import (
     UNSAVED,
     Entry,
     ShelfIndex,
+    Spare,
     SpoolSnapshot,
     Unread,
     file_name,
-    fitted,
     listed,
     of_piece,
     of_segment,
@@ -232,19 +234,19 @@ class Spool:
             self._changed(key)
         return len(retired)
 
-    def keep(self, key: str, samples: Samples | None = None, info: SegmentInfo | None = None) -> bool:
+    def keep(self, key: str, samples: Samples | Packed | None = None, info: SegmentInfo | None = None) -> bool:
         """Like a piece: from now on it is never deleted. Returns whether it is kept.
 
-        `samples` and `info` are for a piece without a file (built-in, or its file is gone), which is then written.
-        They may be those of a `Piece`: where the samples are cut and levelled, the measurements are carried over.
+        `samples`, and `info` that fits them, are for a piece that has no file or loses it: they are written then.
         """
-        spare = None
-        if samples is not None:
-            known = None if info is None else fitted(info, samples)
-            spare = Entry(key, KEPT, None, known, samples, self._index.next_stamp())
-        self._index.change(key, lambda entry: replace(entry, shelf=KEPT) if entry else spare)
+        spare = None if samples is None else functools.partial(self._spare, key, samples, info)
+        made = spare() if spare and self._index.get(key) is None else None
+        self._index.change(key, lambda entry: replace(entry, shelf=KEPT) if entry else made)
         self._changed(key, spare)
         return self.get(key) is not None
+
+    def _spare(self, key: str, samples: Samples | Packed, info: SegmentInfo | None) -> Entry:
+        return Entry(key, KEPT, None, info, samples[:], self._index.next_stamp())
 
     def unkeep(self, key: str) -> bool:
         """Take a like back: the piece is a played one again. Returns whether it is still kept.
@@ -289,8 +291,8 @@ class Spool:
 
     # The disk follows
 
-    def _changed(self, key: str, spare: Entry | None = None) -> None:
-        """Have the disk follow a change; `spare` is liked instead where the file is gone."""
+    def _changed(self, key: str, spare: Spare | None = None) -> None:
+        """Have the disk follow a change; what `spare` makes is liked instead where the file is gone."""
         self._settler.ask(key, spare)
         if self.hanging:
             self._trimmer.forget_unwritten()

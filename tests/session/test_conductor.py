@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,9 @@ import config
 from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, piece, tone
-from music.segment import SAMPLE_RATE_HZ, Growth, Source
+from music.analysis import analyse, to_piece
+from music.decoding import decode
+from music.segment import SAMPLE_RATE_HZ, Continuation, Growth, Source
 from music.stations import Mood, builtin_stations
 from output.vlc_library import LibVlc
 from programme.mixer import Mixer
@@ -26,7 +30,7 @@ from session.control import PLAIN, Answering
 from session.opening import Opening
 from session.sound import Sound
 from session.timers import SessionTimer
-from spool.state_files import read_taste
+from spool.state_files import load_remembered, read_taste
 from spool.trimming import MOST_DISLIKED
 
 
@@ -565,24 +569,104 @@ def test_breaks_are_begun_ended_and_announced_once(desk: Desk) -> None:
     assert desk.rests == [True, False]
 
 
-@pytest.mark.parametrize("back", [controls.Act.LIKE, controls.Act.UNDO])
-def test_a_like_can_be_taken_back_while_the_piece_is_made(
-    desk: Desk, back: controls.Act, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is kept when it is made whole, but not if that was taken back before."""
-    later: list[Callable[[], None]] = []
-    monkeypatch.setattr(desk.conductor, "_later", lambda _name, errand: later.append(errand))
-    grown = Growth(20 * SAMPLE_RATE_HZ)
+def grow_one(desk: Desk) -> Growth:
+    """Have a piece heard of which 5 s are made so far."""
+    growth = Growth(5 * SAMPLE_RATE_HZ)
     made = piece(20, source=Source.BUILTIN, key="growing", about=info(key="growing", engine="builtin"))
-    desk.mixer.offer(replace(made, growth=grown))
+    desk.mixer.offer(replace(made, growth=growth))
     desk.listen(0.2)
+    return growth
+
+
+def kept_frames(desk: Desk, folder: Path) -> list[int]:
+    """Return how long the files of liked pieces are."""
+    desk.sound.spool.close()
+    return [sf.info(str(path)).frames for path in (folder / "kept").iterdir()]
+
+
+def test_a_growing_piece_is_liked_at_once_and_kept_when_it_is_made(desk: Desk, tmp_path: Path) -> None:
+    """However long that takes; told at once, and nobody waits for it who has other things to write."""
+    growth = grow_one(desk)
+    assert desk.conductor.obey(Act.LIKE).key == "like.kept"
+    assert desk.said() == ["like.kept"]
+    assert desk.conductor.is_liked("growing")
+    for _ in range(60):
+        desk.clock.time_s += 1.0
+        desk.conductor.tick()
+    assert not desk.sound.spool.is_kept("growing")
+    desk.conductor.obey(controls.VolumeTo(35))
+    assert load_remembered(tmp_path)["volume"] == 35
+    growth.frames = 20 * SAMPLE_RATE_HZ
+    growth.ended.set()
+    desk.conductor.tick()
+    assert desk.conductor.is_liked("growing")
+    assert kept_frames(desk, tmp_path) == [20 * SAMPLE_RATE_HZ]
+    assert desk.said() == ["like.kept"]
+
+
+def test_a_growing_piece_is_kept_as_far_as_it_is_made_at_the_end(desk: Desk, tmp_path: Path) -> None:
+    """The program ends before the piece is made."""
+    grow_one(desk)
+    desk.conductor.obey(Act.LIKE)
+    desk.conductor.finish()
+    assert kept_frames(desk, tmp_path) == [5 * SAMPLE_RATE_HZ]
+
+
+@pytest.mark.parametrize("case", ["built-in", "fresh", "goes on"])
+def test_a_liked_piece_is_levelled_once(desk: Desk, case: str) -> None:
+    """What is written of a piece without a file is heard from the library as it was heard when it was liked."""
+    before = Continuation("zero", 0, 0, "zero", 0.0, -30.0, -12.0, 1.5) if case == "goes on" else None
+    samples, source = tone(10, amplitude=0.02), Source.BUILTIN if case == "built-in" else Source.FRESH
+    measured = analyse(samples, -45.0)
+    about = replace(info(key="k"), analysis=measured, continues=before)
+    heard = to_piece(samples, measured, -23.0, source, "k", about)
+    assert abs(heard.samples[:]).max() > 0.03
+    desk.mixer.offer(heard)
+    desk.listen(0.2)
+    desk.conductor.obey(Act.LIKE)
+    (entry,) = desk.sound.spool.library()
+    assert entry.path is not None
+    assert entry.info is not None
+    written = decode(entry.path)
+    assert entry.info.analysis.loudness_lufs == pytest.approx(analyse(written, -45.0).loudness_lufs, abs=0.1)
+    assert entry.info.continues is None
+    if case != "goes on":  # that had the level of its first segment, and is a piece of its own now
+        again = to_piece(written, entry.info.analysis, -23.0, Source.LIBRARY, "k", entry.info)
+        assert len(again.samples) == len(heard.samples)
+        assert abs(again.samples[:] - heard.samples[:])[1000:-1000].max() < 1e-3
+
+
+@pytest.mark.parametrize("back", [controls.Act.LIKE, controls.Act.UNDO])
+def test_a_like_can_be_taken_back_while_the_piece_is_made(desk: Desk, back: controls.Act) -> None:
+    """It is kept when it is made whole, but not if that was taken back before; which can be undone too."""
+    growth = grow_one(desk)
     desk.conductor.obey(controls.Act.LIKE)
     desk.conductor.obey(back)
-    grown.ended.set()
-    later.pop()()
+    assert not desk.conductor.is_liked("growing")
+    growth.ended.set()
+    desk.conductor.tick()
     assert not desk.sound.spool.is_kept("growing")
-    desk.conductor.obey(controls.Act.LIKE)
+    desk.conductor.obey(controls.Act.LIKE if back is Act.UNDO else Act.UNDO)
     assert desk.sound.spool.is_kept("growing")
+
+
+def test_a_like_that_is_taken_back_while_it_is_written_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes it may be at it for a while."""
+    grow_one(desk).ended.set()
+    keep = desk.sound.spool.keep
+
+    def slow(*arguments: Any) -> bool:
+        monkeypatch.setattr(desk.sound.spool, "keep", keep)
+        todo.append(lambda: desk.conductor.obey(Act.LIKE))
+        todo.pop()()
+        return keep(*arguments)
+
+    todo: list[Callable[[], object]] = []
+    monkeypatch.setattr(desk.conductor, "_later", lambda _name, errand: todo.append(errand))
+    monkeypatch.setattr(desk.sound.spool, "keep", slow)
+    desk.conductor.obey(Act.LIKE)
+    todo.pop()()
+    assert not desk.conductor.is_liked("growing")
 
 
 def test_the_sound_under_the_music_follows_its_keys_and_is_remembered(tmp_path: Path) -> None:

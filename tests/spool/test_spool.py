@@ -25,7 +25,8 @@ from doubles.fake_audio import chord, wav_bytes
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info_for
 from music import audio_files
-from music.analysis import analyse, ingest, to_piece
+from music.analysis import analyse, as_heard, ingest, to_piece
+from music.packed import Packed
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples, SegmentInfo, Source
 from spool import folders
 from spool.folders import LOCK_FILE, Files, Listed
@@ -290,13 +291,33 @@ def test_a_piece_without_a_file_can_be_liked(bench: Bench) -> None:
     assert [entry.info for entry in bench.restart().library()] == [info]
 
 
+def test_a_like_unpacks_only_what_it_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has a file costs a key nothing; where that is gone, it is written from memory."""
+    there, gone = bench.add(), bench.add()
+    assert gone.path is not None
+    gone.path.unlink()
+    unpacked: list[int] = []
+    get = Packed.__getitem__
+
+    def unpack(packed: Packed, span: slice) -> Samples:
+        unpacked.append(len(packed))
+        return get(packed, span)
+
+    monkeypatch.setattr(Packed, "__getitem__", unpack)
+    assert bench.spool.keep(there.key, Packed.of(SOUND), there.info)
+    assert unpacked == []
+    assert bench.spool.keep(gone.key, Packed.of(SOUND), gone.info)
+    assert unpacked == [len(SOUND)]
+    assert bench.on_disk("kept") == sorted([there.key, gone.key])
+
+
 def test_the_like_of_a_cut_and_levelled_piece_keeps_true_measurements(bench: Bench) -> None:
     """Where the original is gone, what is written is what was heard: it is not cut or levelled a second time."""
     whole = np.concatenate((np.zeros((48_000, 2), np.float32), chord(5.0), np.zeros((96_000, 2), np.float32)))
     found = analyse(whole, -45.0)
     measured = replace(info_for(whole), analysis=found)
-    piece = to_piece(whole, found, -23.0, Source.FRESH, "k")
-    assert bench.spool.keep("k", piece.samples[:], measured)
+    piece = to_piece(whole, found, -23.0, Source.FRESH, "k", measured)
+    assert bench.spool.keep("k", piece.samples[:], as_heard(piece, -23.0))
     entry = bench.restart().library()[0]
     assert entry.info is not None
     again = to_piece(samples_of(entry), entry.info.analysis, -23.0, Source.LIBRARY, "k")
