@@ -1,10 +1,6 @@
 """`--check`: everything the music depends on, a line each, with the remedy. It changes nothing.
 
 It works beside a running player, and whatever is broken becomes a line. Exit code 0 means that it will play.
-
-Whether this machine can play: libVLC and the sound device, the spool's disk, the terminal.
-
-Whether libVLC can make a sound here: its version, and a moment of silence played on the sound device.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether acestep-api can be used: does it answer, does it take our key, does it make music, and how fast.
 
-One short job at acestep-api, start to end: does it make music, and how fast? Nothing is kept.
+One short job is made from start to end; nothing of it is kept.
 
 A server may be deaf while it loads its models. That is waited for, and what may have arrived is asked for once more
 only when it answers again.

@@ -2,8 +2,6 @@
 
 Parsers raise ValueError with the reason alone, as it is `said` ("not a number"); who calls adds the setting's name, the
 text given and what is accepted.
-
-Settings that name files and folders: where they are, and whether they can be used.
 """
 
 from __future__ import annotations

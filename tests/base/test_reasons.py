@@ -9,13 +9,17 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import soundfile as sf
 
+import app
+import config
 from base import errors, texts
 from base.errors import AppError, ServerTrouble
 from base.texts import Said, reason_of, said
+from output.vlc_library import LibVlc
 from screen.widgets import sentence
 
 ENGLISH, JAPANESE = texts.texts("en"), texts.texts("ja")
@@ -217,3 +221,30 @@ def test_what_is_told_can_be_edited() -> None:
     """All texts inside, however deep: a key that was put into a wrong place is taken out."""
     deep = said("fault.given", where="s3cret", reason=said("value.variable", name="a s3cret"), accepted="3")
     assert "s3cret" not in str(deep.edited(lambda text: text.replace("s3cret", "***")))
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "words"),
+    [
+        ({"LANG": "ja_JP.UTF-8"}, ("--volume", "999"), "大きすぎます"),
+        ({"UI_LANG": "ja"}, ("--volume", "999"), "大きすぎます"),
+        ({}, ("--lang", "ja", "--nonsense"), "オプションはありません"),
+        ({}, ("--lang", "ja", "--station", "nowhere"), "ステーションはありません"),
+        ({}, ("--volume", "999"), "too large; give a whole number from 0 to 100"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told_in_the_language_that_was_set(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    """By the system, a variable or an option, also where other settings cannot be used."""
+    monkeypatch.setattr(config, "DOTENV_PATH", tmp_path / ".env")
+    monkeypatch.setattr(os, "environ", variables)
+    assert app.main(arguments, cast("LibVlc", None)) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert words.isascii() or english_in(told.replace(", ", "/")) == ""  # names in a row are no sentence
