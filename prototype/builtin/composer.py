@@ -29,12 +29,12 @@ SEND: Final = {Role.BASS: 0.0, Role.DRUMS: 0.35}
 
 # Section, its energy, and its share of what lies between intro and outro.
 _ARCS: Final[tuple[tuple[tuple[str, float, int], ...], ...]] = (
-    (("intro", 0.3, 1), ("A", 0.6, 2), ("B", 0.75, 2), ("A", 0.65, 2), ("turn", 0.4, 1), ("B", 0.85, 1), ("A", 1.0, 2),
-     ("outro", 0.35, 1)),
-    (("intro", 0.35, 1), ("A", 0.55, 2), ("A", 0.7, 1), ("B", 0.85, 2), ("turn", 0.35, 1), ("A", 0.7, 2), ("B", 1.0, 2),
-     ("outro", 0.3, 1)),
-    (("intro", 0.25, 1), ("A", 0.65, 3), ("turn", 0.45, 1), ("B", 0.8, 2), ("A", 0.55, 1), ("B", 1.0, 3),
-     ("outro", 0.35, 1)),
+    (("intro", 0.48, 1), ("A", 0.6, 2), ("B", 0.75, 2), ("A", 0.65, 2), ("turn", 0.4, 1), ("B", 0.85, 1), ("A", 1.0, 2),
+     ("outro", 0.42, 1)),
+    (("intro", 0.48, 1), ("A", 0.55, 2), ("A", 0.7, 1), ("B", 0.85, 2), ("turn", 0.4, 1), ("A", 0.7, 2), ("B", 1.0, 2),
+     ("outro", 0.4, 1)),
+    (("intro", 0.46, 1), ("A", 0.65, 3), ("turn", 0.45, 1), ("B", 0.8, 2), ("A", 0.55, 1), ("B", 1.0, 3),
+     ("outro", 0.4, 1)),
 )  # fmt: skip
 _NEAR_KEYS: Final = (0, 0, 5, -5, 3, -3, 2)
 
@@ -106,7 +106,8 @@ class _Composer:
             self.station, self.seed, self.bpm, self.pulse_bpm, self.beats, self.bars, self.tail_s, self.tonic,
             self.mode, tuple(parts), self.sections, tuple(chords), tuple(notes),
             Room(self.style.room_s, self.style.wet, echo_s),
-            self.style.tape_db, styles.named_texture(self.text) or self.style.texture, self.style.texture_dbfs,
+            self.style.tape_db, self.style.air_db, styles.named_texture(self.text) or self.style.texture,
+            self.style.texture_dbfs,
         )  # fmt: skip
 
     def _level(self, role: str) -> float:

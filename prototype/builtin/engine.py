@@ -94,7 +94,7 @@ class _Desk:
         self._score = score
         self._players = list(zip(score.parts, players, strict=True))
         self._room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
-        self._tape = Convolver(tape(score.tape_db))
+        self._tape = Convolver(tape(score.tape_db, score.air_db))
 
     def play(self, notes: Sequence[Note], first: int, n_frames: int) -> Floats:
         """Return the next `n_frames` of all parts at their levels and places, with the room and the texture."""

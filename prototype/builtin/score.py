@@ -122,7 +122,7 @@ class Score:
 
     `bpm` is the tempo asked for, `pulse_bpm` the same halved or doubled to where a player feels the beat; a bar has
     `beats` of these. `tonic` is a pitch class, `mode` "major" or "minor". `notes` are sorted by their start.
-    `tape_db` is what the tape takes from the highs.
+    `tape_db` is what the tape takes from the highs, `air_db` what the console gives to those above 5 kHz.
     """
 
     station: str
@@ -140,6 +140,7 @@ class Score:
     notes: tuple[Note, ...]
     room: Room
     tape_db: float = 0.0
+    air_db: float = 0.0
     texture: str = ""
     texture_db: float = -30.0
 

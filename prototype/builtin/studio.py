@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 from builtin.score import Floats, Room
 from builtin.signals import Ringing, band, fade, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
+
+Doubles = npt.NDArray[np.float64]
 
 ROOM_LOW_HZ: Final = 180.0  # below, a room only blurs, and bass stays in the middle
 BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 100
@@ -65,12 +68,16 @@ class Convolver:
 
     def process(self, sound: Floats) -> Floats:
         """Return `sound` as the room answers it, of the same length."""
-        n_frames = sound.shape[1]
-        size = _fast_size(n_frames + self._response.shape[1] - 1)
+        (_, n_frames), length = sound.shape, self._response.shape[1]
+        # Many small transforms cost less than one large one, as long as they are much longer than the response.
+        size = _fast_size(length - 1 + min(n_frames, 7 * length))
         if size not in self._spectra:
-            self._spectra = {size: np.fft.rfft(self._response, size)}
-        heard = np.asarray(np.fft.irfft(np.fft.rfft(sound, size) * self._spectra[size], size), np.float32)
-        return self._ringing.add([(0, heard[:, : n_frames + self._response.shape[1] - 1])], n_frames)
+            self._spectra = {size: np.fft.rfft(self._response, size)[:, None]}
+        hop = size - length + 1
+        blocks = np.zeros((2, -(-n_frames // hop), hop), np.float32)
+        blocks.reshape(2, -1)[:, :n_frames] = sound
+        answers = np.asarray(np.fft.irfft(np.fft.rfft(blocks, size) * self._spectra[size], size), np.float32)
+        return self._ringing.add(((hop * i, answers[:, i]) for i in range(blocks.shape[1])), n_frames)
 
 
 def _fast_size(least: int) -> int:
@@ -79,15 +86,22 @@ def _fast_size(least: int) -> int:
     return power * 3 // 4 if power * 3 // 4 >= least else power
 
 
-def tape(loss_db: float) -> Floats:
+def tape(loss_db: float, air_db: float = 0.0) -> Floats:
     """Return the impulse response, shape (2, n_frames), of a tape that takes `loss_db` from the highs, half at 1 kHz.
+
+    A shelf of `air_db` comes with it, half of it at 5 kHz.
+    """
+    return equaliser(lambda hz: air_db / (1 + (5000 / hz) ** 3) - loss_db / (1 + (1000 / hz) ** 2.9))
+
+
+def equaliser(gain_db: Callable[[Doubles], Doubles]) -> Floats:
+    """Return the impulse response, shape (2, n_frames), of a filter with a smooth gain at each frequency.
 
     Minimum phase, by folding the cepstrum (Oppenheim & Schafer), so that no stroke is heard before it comes.
     """
     size = 2048
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ), 1.0) / 1000)
-    loss = np.log(10) / 20 * -loss_db / (1 + np.exp(-2.0 * octaves))
-    cepstrum = np.fft.irfft(loss)
+    hz = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ), 1.0)
+    cepstrum = np.fft.irfft(np.log(10) / 20 * gain_db(hz))
     cepstrum[1 : size // 2] *= 2
     cepstrum[size // 2 + 1 :] = 0
     wave = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: size // 4]

@@ -21,7 +21,7 @@ from base.errors import ConfigError, LibVlcMissing, SpoolBusy
 from base.notices import Notices
 from base.texts import Said, reason_of, text
 from base.workers import Clock, SystemClock
-from builtin.fluid import Font, Unplayable, fonts
+from builtin.soundfont import Font, Unplayable, fonts
 from config import Settings
 from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
 from modes.server_check import ServerCheck
