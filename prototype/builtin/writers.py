@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Articulation, Chord, Drum, Note, Part, Role, Section, velocity_of
-from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Style
+from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Hits, Style
 
 PHRASE_BARS: Final = 4
 DRIFT: Final = 0.85
 DRIFT_S: Final = {Role.DRUMS: 0.003, Role.PAD: 0.015}
-DRIFT_DB: Final = 2.5
+DRIFT_DB: Final = 2.8
 TAIL_DB: Final = -3.0  # behind the last bar, where the next piece has begun
 TIGHT: Final = 0.1  # where another piece is heard too, so that their strokes meet
 MARKS_DB: Final = {"X": 0.0, "x": -4.0, "o": -9.0, ",": -16.0}
@@ -139,7 +139,9 @@ class Sheet:
         """Return how loud the music is here: by section, with a swell over the phrase and the weight of the beat."""
         section = self.section(bar)
         place = ((bar - section.first_bar) % PHRASE_BARS + beat / self.beats) / PHRASE_BARS
-        swell = 4.0 * math.sin(math.pi * min(1.0, max(0.0, place))) - 2.5
+        if section.first_bar == 0:  # a listener has come into the middle of a phrase
+            place = 0.3 + place / 2
+        swell = 5.0 * math.sin(math.pi * min(1.0, max(0.0, place))) - 3.2
         if beat % 1:
             weight = -6.0 if beat % 0.5 else -4.5
         else:
@@ -158,10 +160,10 @@ def write(sheet: Sheet, bar: int) -> None:
     _chords(sheet, bar)
     _bass(sheet, bar)
     _drums(sheet, bar)
-    if bar < sheet.hand.bars:  # behind the last bar another piece has begun to sing
+    if bar < sheet.hand.bars or not sheet.part("chords"):
         _arpeggio(sheet, bar)
-        if bar % 2 == 0:
-            _tune(sheet, bar)
+    if bar < sheet.hand.bars and bar % 2 == 0:  # behind the last bar another piece has begun to sing
+        _tune(sheet, bar)
 
 
 def _pad(sheet: Sheet, bar: int) -> None:
@@ -189,12 +191,11 @@ def _chords(sheet: Sheet, bar: int) -> None:
     part, section = sheet.part("chords"), sheet.section(bar)
     if part is None:
         return
-    comps = sheet.style.comps
+    comps = [name for name in sheet.style.comps if section.first_bar or _is_full(COMPS[name])] or sheet.style.comps
     which = sheet.pick("comps", bar, len(comps))
     if sheet.rng.random() < (0.15 if sheet.style.loops else 0.4):
         which = int(sheet.rng.integers(len(comps)))
-    hits = ((0.0, float(sheet.beats)),) if section.energy < 0.35 and not sheet.style.loops else COMPS[comps[which]]
-    for position, length in hits:
+    for position, length in COMPS[comps[which]]:
         pitches = sheet.chord(bar).voicing
         upwards = position % 1 == 0
         if not upwards and sheet.rng.random() < 0.4:
@@ -205,10 +206,16 @@ def _chords(sheet: Sheet, bar: int) -> None:
             sheet.hand.play(part, bar, position, length, pitch, level, late_s=i * strum)
 
 
+def _is_full(hits: Hits) -> bool:
+    """Whether chords struck so are there from the first beat, and leave no gap of three beats."""
+    positions = [position for position, _ in hits] + [4.0]
+    return positions[0] == 0 and all(b - a < 3 for a, b in itertools.pairwise(positions))
+
+
 def _arpeggio(sheet: Sheet, bar: int) -> None:
     """Break the chord: an order for each section, turned from bar to bar; it rests where there is little energy."""
     part, section = sheet.part("arpeggio"), sheet.section(bar)
-    if part is None or (section.energy < 0.34 and len(sheet.parts) > 4):
+    if part is None:
         return
     voicing = sheet.chord(bar).voicing
     tones = [*voicing, *(pitch + 12 for pitch in voicing)]
@@ -291,7 +298,7 @@ def _tune(sheet: Sheet, bar: int) -> None:
         return
     place = (bar - section.first_bar) // 2 % 4
     share = sheet.style.melody * (0.5 if section.energy < 0.4 else 1.0) * (1.3, 1.0, 1.0, 0.7)[place]
-    if (bar == 0 and section.name == "intro") or sheet.rng.random() > share:
+    if sheet.rng.random() > share:
         return
     motif = _motif(sheet, "B" if section.name == "B" else "A")
     if place:

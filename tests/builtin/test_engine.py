@@ -21,7 +21,7 @@ from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, ch
 from builtin.voices import VOICES, Choir, Solo, Struck
 from doubles.pieces import STATIONS, piece, recipe
 from listening import musical
-from listening.listening import loudness_lufs
+from listening.listening import loudness_lufs, momentary_lufs, quiet_stretches
 from music.keys import parse_key
 from music.segment import AT_ONCE, SAMPLE_RATE_HZ, Recipe, Samples
 
@@ -81,11 +81,26 @@ def test_a_piece_is_music_from_the_first_sample_to_the_last(station: str) -> Non
     assert samples.dtype == np.float32 and samples.flags.c_contiguous
     assert np.isfinite(samples).all()
     assert np.abs(samples).max() <= 10 ** (-1 / 20)
-    assert -26.5 < loudness_lufs(samples) < -18.5
+    assert -24 < loudness_lufs(samples) < -20
     levels = block_levels_db(samples, 0.1)
-    assert levels[:2].max() > -45, "starts promptly"
-    assert levels[1:].min() > -60, "no hole"
-    assert levels[-10:].max() > -50, "no fade at the end"
+    assert levels[0] > -36, "starts promptly"
+    assert levels[1:].min() > -50, "no hole"
+    assert levels[-10:].max() > -40, "no fade at the end"
+
+
+@each_station
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_piece_begins_with_its_main_texture(station: str, seed: int) -> None:
+    """Who starts the program or skips hears music at once: 0.4 s of the first 8 s are never 12 LU under the piece."""
+    score = written(station, seed)
+    bars = itertools.islice(perform(score), math.ceil(8.2 / score.bar_s))
+    assert momentary_lufs(np.concatenate(list(bars))[: 8 * SAMPLE_RATE_HZ]).min() > LOUDNESS_LUFS - 12
+
+
+@each_station
+def test_a_piece_never_seems_to_have_stopped(station: str) -> None:
+    """Nowhere, its thinning and its tail included, is it below -45 dBFS for a second."""
+    assert quiet_stretches([piece(station)[1]], -45.0, 1.0) == []
 
 
 @each_station
@@ -93,17 +108,17 @@ def test_no_click_at_the_edges_or_inside(station: str) -> None:
     """The piece begins and ends at zero, and nothing in it jumps by more than its own waves do."""
     samples = piece(station)[1]
     assert np.abs(samples[[0, -1]]).max() < 1e-3
-    assert np.abs(np.diff(samples, axis=0)).max() < 0.3
+    assert np.abs(np.diff(samples, axis=0)).max() < 0.13
     assert abs(float(samples.mean())) < 1e-3, "no direct current"
 
 
 @each_station
 def test_the_sides_and_the_top(station: str) -> None:
-    """Mono loses at most 1.5 dB and bass is mono; there is air above 8 kHz, less than half a percent of the energy."""
+    """Mono loses at most 1.5 dB and bass is mono; there is air above 8 kHz, as in the usual real recording."""
     samples = piece(station)[1][: 1 << 21]  # 44 s, a length of which a spectrum is quick
     assert musical.mono_loss_db(samples) <= 1.5
     assert musical.low_width_db(samples) < -15
-    assert -60 < musical.air_db(samples) < -23
+    assert -46 < musical.air_db(samples) < -27
 
 
 @pytest.mark.parametrize("station", BEATS)
@@ -145,12 +160,12 @@ def test_the_beginning_can_be_had_before_the_rest(station: str) -> None:
 @pytest.mark.parametrize("station", ["lofi", "ambient", "strings", "koto"])
 @pytest.mark.parametrize("key_scale", ["D major", "F# minor"])
 def test_the_key_can_be_heard(station: str, key_scale: str) -> None:
-    """At least 90 % of the tonal energy lies on notes of the key; a key a tritone away would hold far less."""
+    """At least 95 % of the tonal energy lies on notes of the key; a key a tritone away would hold far less."""
     asked = recipe(station, 16.0, key_scale=key_scale, prompt=f"{station} without drums")
     shares = chroma(render(asked, 4))
     tonic, mode = parse_key(key_scale) or (0, "")
     scale = (0, 2, 4, 5, 7, 9, 11) if mode == "major" else (0, 2, 3, 5, 7, 8, 10)
-    assert sum(shares[(tonic + step) % 12] for step in scale) > 0.9
+    assert sum(shares[(tonic + step) % 12] for step in scale) > 0.95
     assert sum(shares[(tonic + 6 + step) % 12] for step in scale) < 0.75
 
 
@@ -304,14 +319,14 @@ def test_a_piece_has_an_arc(station: str, seed: int) -> None:
 
 @each_station
 def test_notes_are_as_loud_as_a_player_makes_them(station: str) -> None:
-    """Levels spread by 3.5 dB and more inside a part, pieces of a station taken together by 4 or nearly so."""
+    """Levels spread by 3.9 dB and more inside a part, pieces of a station taken together by 4 or nearly so."""
     spreads = []
     for seed in SEEDS:
         levels = defaultdict(list)
         for note in written(station, seed).notes:
             levels[note.part].append(20 * math.log10(amplitude(note.velocity)))
         spreads.append(musical.note_spread_db(levels))
-    assert min(spreads) > 3.5 and np.mean(spreads) > 4.0
+    assert min(spreads) > 3.9 and np.mean(spreads) > 4.0
 
 
 @each_station

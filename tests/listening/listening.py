@@ -194,6 +194,18 @@ def loudness_lufs(samples: Samples) -> float:
     return float(Meter(RATE_HZ).integrated_loudness(np.asarray(samples)))
 
 
+def momentary_lufs(samples: Samples) -> npt.NDArray[np.float64]:
+    """Return the momentary loudness (EBU Tech 3341): that of each 0.4 s, every 0.1 s."""
+    from pyloudnorm import Meter
+
+    heard = np.asarray(samples, np.float64).T
+    for stage in Meter(RATE_HZ)._filters.values():
+        heard = np.stack([stage.apply_filter(side) for side in heard])
+    step = RATE_HZ // 10
+    power = np.square(heard).sum(axis=0)[: len(samples) // step * step].reshape(-1, step).mean(axis=1)
+    return -0.691 + 10 * np.log10(np.convolve(power, np.full(4, 0.25), "valid") + 1e-12)
+
+
 def neighbour_jumps(loudnesses: Sequence[float]) -> list[float]:
     """Return how far each piece is from the one before it, in LU."""
     return [abs(after - before) for before, after in itertools.pairwise(loudnesses)]

@@ -20,6 +20,7 @@ from listening.listening import (
     largest_step,
     levels,
     loudness_lufs,
+    momentary_lufs,
     neighbour_jumps,
     odd_corners,
     open_raw,
@@ -190,6 +191,7 @@ def test_loudness_is_that_of_the_standard() -> None:
     """A stereo sine of 997 Hz at -23 dBFS (peak -20 dB, RMS) in both channels is at -20 LUFS (ITU-R BS.1770-4)."""
     assert loudness_lufs(sine(3.0, 997.0, 0.1)) == pytest.approx(-20.0, abs=0.1)
     assert neighbour_jumps([-23.0, -20.0, -21.0]) == [3.0, 1.0]
+    assert momentary_lufs(sine(1.0, 997.0, 0.1)) == pytest.approx(np.full(7, -20.0), abs=0.1)
 
 
 @pytest.mark.parametrize(
