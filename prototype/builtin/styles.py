@@ -48,13 +48,18 @@ PROGRESSIONS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "T": ("bVI IV iadd9 bVII", "bIImaj7 bVI iv V"),
     },
     "calm major": {
-        "A": ("Imaj9 IVmaj9", "Imaj9 vi9", "IVmaj9 Iadd9", "Iadd9 ii9"),
-        "B": ("vi9 IVmaj9", "iii7 IVmaj9", "ii9 IVadd9"),
+        "A": ("Imaj9 IVmaj9 vi9 IVmaj9", "Imaj9 vi9 ii9 IVadd9", "IVmaj9 Iadd9 ii9 vi9", "Iadd9 ii9 IVmaj9 vi9"),
+        "B": ("vi9 IVmaj9 iii7 IVmaj9", "iii7 IVmaj9 ii9 Iadd9", "ii9 IVadd9 vi9 IVmaj9"),
         "T": ("bVIImaj7 IVmaj9", "bVImaj7 Iadd9"),
     },
     "calm minor": {
-        "A": ("i9 bVImaj9", "i9 iv9", "i11 bIIImaj9", "iadd9 bVImaj7"),
-        "B": ("bIIImaj9 bVImaj9", "iv9 bVImaj7", "bVIadd9 bVIIadd9"),
+        "A": (
+            "i9 bVImaj9 iv9 bVImaj9",
+            "i9 iv9 bIIImaj9 bVImaj7",
+            "i11 bIIImaj9 bVIadd9 iv9",
+            "iadd9 bVImaj7 bIIImaj9 bVIIadd9",
+        ),
+        "B": ("bIIImaj9 bVImaj9 iv9 bVImaj7", "iv9 bVImaj7 i9 bVIIadd9", "bVIadd9 bVIIadd9 iv9 i9"),
         "T": ("IV9 i9", "bIImaj7 bVImaj7"),
     },
     "drone major": {
@@ -237,9 +242,9 @@ STYLES: Final[dict[str, Style]] = {
     "focus": Style(
         tape_db=-2, air_db=2, trim_db=-4.2,
         words=("drone", "motionless", "meditation", "meditative"), pad=("organ", "pad", "choir"), bass=("drone",),
-        lead=("bowl",), melody=0.4, harmony="drone", bars=2, centre=60, tune=72, texture="hum",
+        lead=("bowl",), melody=0.6, harmony="drone", bars=2, centre=60, tune=72, texture="hum",
         texture_dbfs=-44, room_s=3.0, wet=0.35,
-        levels_db={"pad": -4, "bass": -7, "lead": -9},
+        levels_db={"pad": -4, "bass": -7, "lead": -5},
     ),
     "techno": Style(
         tape_db=5, air_db=-2, trim_db=-3.7,
@@ -269,7 +274,7 @@ STYLES: Final[dict[str, Style]] = {
         late_ms={"lead": 12, "arpeggio": 6},
     ),
     "bossa": Style(
-        tape_db=4, trim_db=-3.6,
+        tape_db=4, trim_db=-3.0,
         words=("bossa", "samba", "brazilian"), chords=("nylon",), comps=("bossa", "bossa late", "bossa answer"),
         bass=("upright",), basses=("bossa", "bossa turn"), drums=("bossa", "bossa light", "bossa conga"),
         lead=("flute", "vibes", "keys"), melody=0.6, scale="diatonic", harmony="jazz", strum_s=0.009, room_s=0.9,
@@ -294,9 +299,9 @@ STYLES: Final[dict[str, Style]] = {
     "ambient": Style(
         tape_db=-1, air_db=6, trim_db=-3.0,
         words=("ambient", "beatless", "soundscape"), pad=("pad", "choir"), bass=("drone",),
-        lead=("bell", "piano", "vibes"), melody=0.6, harmony="calm", bars=2, texture="wind",
+        lead=("bell", "piano", "vibes"), melody=0.8, harmony="calm", bars=2, texture="wind",
         texture_dbfs=-47, room_s=3.2, wet=0.4,
-        echo_beats=1.5, levels_db={"pad": -4, "bass": -8, "lead": -5}, late_ms={"lead": 20},
+        echo_beats=1.5, levels_db={"pad": -4, "bass": -8, "lead": -2}, late_ms={"lead": 20},
     ),
     "nature": Style(
         tape_db=6, air_db=4, trim_db=-3.0,

@@ -139,7 +139,7 @@ class Sheet:
         """Return how loud the music is here: by section, with a swell over the phrase and the weight of the beat."""
         section = self.section(bar)
         place = ((bar - section.first_bar) % PHRASE_BARS + beat / self.beats) / PHRASE_BARS
-        if section.first_bar == 0:  # a listener has come into the middle of a phrase
+        if section.first_bar == 0 and self.style.bars == 1:  # a listener comes into the middle of a phrase
             place = 0.3 + place / 2
         swell = 5.0 * math.sin(math.pi * min(1.0, max(0.0, place))) - 3.2
         if beat % 1:

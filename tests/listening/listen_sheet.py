@@ -23,6 +23,10 @@ from typing import Final
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:1] = [str(TESTS), str(TESTS.parent / "prototype")]  # not this folder: `listening` is the package
 
+from base.process import use_one_blas_thread  # noqa: E402
+
+use_one_blas_thread()  # as the program does: more of them only wait for one another
+
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 import soundfile as sf  # noqa: E402
