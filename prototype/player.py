@@ -148,6 +148,7 @@ class PlaylistPlayer(VlcPlayer):
             )
         return MixerSnapshot(
             playing=view,
+            waiting=not self._resting and bool(self._wanted),
             paused=self._paused,
             resting=self._resting,
             muted=self._muted,

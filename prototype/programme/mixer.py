@@ -163,6 +163,7 @@ class Mixer:
         return MixerSnapshot(
             playing=voice.view(self._rate_hz),
             fading=fade is not None,
+            waiting=not self._resting and not len(self._stock) and (bool(self._wanted) or not voice.piece),
             paused=self._paused,
             resting=self._resting,
             muted=self._muted,

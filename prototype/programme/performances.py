@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import logging
 import threading
 from collections import deque
@@ -122,12 +123,15 @@ class BuiltinSupply:
         self._openings = openings
         self._growing = growing
         self._begun_mood: int | None = None
+        self._heard = ""
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
         self._again: deque[tuple[SegmentInfo, Callable[[Piece], None]]] = deque(maxlen=1)
         self._wanted = threading.Event()
         self._wanted.set()
+        self.is_awaited: Callable[[], bool] = lambda: False
+        """Whether a piece would be heard at once."""
         self.begun = threading.Event()
         """Set as soon as there was a piece."""
 
@@ -156,7 +160,8 @@ class BuiltinSupply:
         return True
 
     def heard(self, piece: Piece) -> None:
-        """Nothing of it is kept."""
+        """Note which piece it is; nothing of it is kept."""
+        self._heard = piece.key
 
     def change_mood(self) -> None:
         """Begin the new mood's first piece."""
@@ -193,18 +198,17 @@ class BuiltinSupply:
         performance = self._begin(recipe, self._seed)
         recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
         if first:
-            self._grow(
-                self._info(recipe, self._seed, performance.frames, performance.loudness_lufs, performance.peak_dbfs),
-                performance, known[2] if known else None,
-                lambda piece: self._hand_over(token, piece), lambda: self._is_over(token),
-            )  # fmt: skip
+            self._grow_next(token, recipe, performance, known[2] if known else None)
             if openings:
                 self._prepare_opening(openings, token)
         else:
             self._finish(token, recipe, performance)
 
     def _finish(self, token: int, recipe: Recipe, performance: Performance) -> None:
-        """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
+        """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars.
+
+        One that is awaited meanwhile is heard while the rest is made.
+        """
         samples, meter, peaks, made = Packed(performance.frames), LoudnessMeter(), [], 0
         for stretch in performance.stretches:
             if self._is_over(token) or self._again:
@@ -213,6 +217,10 @@ class BuiltinSupply:
             made += len(stretch)
             peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
             meter.feed(stretch)
+            if self._growing and self.is_awaited():
+                rest = itertools.chain([samples[:made]], performance.stretches)
+                self._grow_next(token, recipe, replace(performance, stretches=rest), None)
+                return
         peak_dbfs = highest_dbfs(np.concatenate(peaks))
         powers = meter.powers()
         info = self._info(recipe, self._seed, made, float(gated_lufs(powers)), peak_dbfs)
@@ -220,6 +228,13 @@ class BuiltinSupply:
         process.give_back()
         powers *= samples.gain**2
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
+
+    def _grow_next(self, token: int, recipe: Recipe, performance: Performance, opening: Samples | None) -> None:
+        sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
+        info = self._info(recipe, self._seed, *sound)
+        self._grow(
+            info, performance, opening, lambda piece: self._hand_over(token, piece), lambda: self._is_over(token)
+        )
 
     def _grow(
         self,
@@ -229,10 +244,14 @@ class BuiltinSupply:
         give: Callable[[Piece], None],
         is_over: Callable[[], bool],
     ) -> None:
-        """Give a piece as soon as its opening is there, and make the rest behind what is heard."""
+        """Give a piece as soon as its opening is there, and make the rest behind what is heard.
+
+        One that the listener skips meanwhile needs no end.
+        """
         frames = performance.frames
         gain = self._gain_db(info.analysis)
         samples, growth, known, made = Packed(frames, 10 ** (gain / 20)), Growth(), 0, 0
+        self._heard = ""
         piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
         if opening is not None:
             known = min(len(opening), frames)
@@ -242,7 +261,7 @@ class BuiltinSupply:
         handed, ahead = opening is not None, AHEAD_FRAMES if self._growing else frames
         try:
             for stretch in performance.stretches:
-                if is_over():
+                if is_over() or (self._heard == info.segment_id and self.is_awaited()):
                     return
                 _continue(samples, stretch, made, known)
                 made += len(stretch)

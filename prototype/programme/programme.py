@@ -33,11 +33,12 @@ class PlayingView:
 class MixerSnapshot:
     """The programme at one moment. The counters are frames since the start.
 
-    `levels_db` holds recent block levels (RMS, dBFS, oldest first) for a meter.
+    `waiting`: whatever piece comes is heard at once. `levels_db` holds recent block levels (RMS, dBFS, oldest first).
     """
 
     playing: PlayingView = PlayingView(Source.BED)
     fading: bool = False
+    waiting: bool = False
     paused: bool = False
     resting: bool = False
     muted: bool = False

@@ -89,6 +89,7 @@ class Sound:
         else:
             preparer = self._play_files(opening)
         continuing.playing = self.programme.playing_piece
+        self.builtin.is_awaited = lambda: self.programme.snapshot().waiting
         self.player.hearing = lambda: self.server.hearing
         self.loader = Loader(
             self.programme,

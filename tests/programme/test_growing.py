@@ -110,6 +110,52 @@ def test_the_next_piece_is_made_whole() -> None:
     assert second.powers == pytest.approx(step_powers(second.samples[:]), rel=0.01)
 
 
+def test_a_piece_that_is_awaited_meanwhile_is_heard_while_the_rest_is_made() -> None:
+    """The listener has skipped to it: what is made of it is enough, and the rest goes on behind it, unheard twice."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+    target.step()
+    assert target.next() is not None
+    given: list[tuple[int, Piece | None]] = []
+
+    def look(number: int) -> None:
+        target.is_awaited = lambda: number >= 3 and not given
+        if number >= 4 and (piece := target.next()):
+            given.append((number, piece))
+            assert piece.growth is not None
+            assert not piece.growth.ended.is_set()
+
+    engine.on_stretch = look
+    target.step()
+    ((number, piece),) = given
+    assert number == 4
+    assert piece is not None
+    assert piece.growth is not None
+    assert piece.growth.ended.is_set()
+    assert piece.ready_frames == len(piece.samples) == 6 * STRETCH
+    whole = engine.piece(engine.begun[-1])
+    np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=8e-5)  # 16 bits, twice
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_piece_that_is_skipped_while_it_grows_needs_no_end(heard: bool) -> None:
+    """The next one is made at once; but one that is awaited itself, and not heard yet, goes on."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+
+    def look(number: int) -> None:
+        if number == 3 and engine.made == 3:
+            piece = target.next()
+            assert piece is not None
+            if heard:
+                target.heard(piece)
+            target.is_awaited = lambda: True
+
+    engine.on_stretch = look
+    target.step()
+    assert engine.made == (4 if heard else 6)
+
+
 def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     """Bars are counted from its beginning, and its end lies over the next one's first bars: nothing may be cut."""
 

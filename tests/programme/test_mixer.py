@@ -365,6 +365,26 @@ def test_skip_without_a_next_piece_waits_for_one() -> None:
     assert target.snapshot().playing.key == "b"
 
 
+def test_it_says_when_it_waits_for_a_piece() -> None:
+    """While there is only the bed, or a skip leads nowhere yet; not in a break, which wants none."""
+    target = mixer()
+
+    def waits() -> bool:
+        target.read(600)
+        return target.snapshot().waiting
+
+    assert waits()
+    target.offer(short(60, key="a"))
+    assert not waits()
+    target.skip()
+    assert waits()
+    target.offer(short(60, key="b"))
+    assert not waits()
+    target.rest(True)
+    target.skip()
+    assert not waits()
+
+
 def test_holding_skip_for_ten_seconds_is_never_silent() -> None:
     """A storm of skips with late pieces plays on."""
     target = mixer()
