@@ -75,7 +75,7 @@ def measure(count: int, *, busy: bool) -> dict[str, Boundaries | None]:
         found: dict[str, Boundaries | None] = {}
         found["stream"] = _stream(room, files, count * FILE_S, with_bed)
         if busy:
-            with _busy_cores():
+            with busy_cores():
                 found["stream, all cores busy"] = _stream(room, files, count * FILE_S, with_bed)
     found["playlist"] = _playlist(count, seconds, own)
     command = ["sh", "-c", FFPLAY, "ffplay"]
@@ -169,7 +169,7 @@ def _others(command: Sequence[str], count: int, seconds: float, own: tuple[float
 
 
 @contextlib.contextmanager
-def _busy_cores() -> Iterator[None]:
+def busy_cores() -> Iterator[None]:
     """Keep every core busy with a process of usual priority."""
     loop = [sys.executable, "-c", "while True: pass"]
     with contextlib.ExitStack() as stack:
