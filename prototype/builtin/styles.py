@@ -279,7 +279,7 @@ STYLES: Final[dict[str, Style]] = {
         bass=("upright",), basses=("bossa", "bossa turn"), drums=("bossa", "bossa light", "bossa conga"),
         lead=("flute", "vibes", "keys"), melody=0.6, scale="diatonic", harmony="jazz", strum_s=0.009, room_s=0.9,
         wet=0.16, levels_db={"drums": -2, "lead": -3},
-        late_ms={"rim": 5, "shaker": -5, "chords": 5, "lead": 16, "bass": 3},
+        late_ms={"rim": 5, "chords": 5, "lead": 16, "bass": 3},
     ),
     "jazz": Style(
         tape_db=6, trim_db=-0.4,

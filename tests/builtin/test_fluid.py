@@ -18,6 +18,7 @@ from builtin.kit import KitPlayer
 from builtin.patches import KITS, PATCHES
 from builtin.score import Drum, Note
 from builtin.soundfont import LEVEL_S, Font, Unplayable, fonts
+from builtin.studio import Convolver
 from builtin.styles import STYLES
 from builtin.voices import VOICES
 from doubles.pieces import STATIONS, piece, recipe
@@ -133,6 +134,22 @@ def test_a_real_instrument_is_as_loud_as_its_voice(name: str, font: Font) -> Non
         assert level_db(heard) == pytest.approx(level_db(wanted), abs=apart_db)
         middle, side = heard.sum(axis=0) / 2, (heard[0] - heard[1]) / 2
         assert 10 * np.log10(1 + np.mean(side**2) / np.mean(middle**2)) <= 1.5
+
+
+@real
+@pytest.mark.parametrize("path", sorted({path.resolve() for path in fonts()}), ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", ["piano", "koto", "strings", "nylon"])
+def test_the_colour_of_every_font_is_brought_near_the_voice(name: str, path: Path) -> None:
+    """Dull or shrill: octave by octave the filtered note is nearer to what the mix is made for, and no louder."""
+    patch, font, pitches = PATCHES[name], Font([path]), (50, 62, 74)
+    filtering = font.equaliser(patch, pitches)
+    plain = [font.note(patch, pitch, 0.75, LEVEL_S, patch.dark, 0.0) for pitch in pitches]
+    coloured = [Convolver(filtering).process(sound) for sound in plain]
+    wanted = 10 * np.log10(soundfont._voice_octaves(patch, pitches))
+    before, after = (np.abs(10 * np.log10(soundfont._octaves(sounds)) - wanted) for sounds in (plain, coloured))
+    assert after.mean() < 0.8 * before.mean()
+    levels = [np.mean([level_db(sound) for sound in sounds]) for sounds in (plain, coloured)]
+    assert levels[1] == pytest.approx(levels[0], abs=1.5)
 
 
 @real
