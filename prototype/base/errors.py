@@ -1,6 +1,6 @@
 """Every error the program raises on purpose, split by what the catcher can do about it.
 
-AppError                    message = the fact and the remedy, fit for a person to read
+AppError                    says the fact and the remedy, as a text in the language of who reads it
 ├── StartupError            say it in one line, exit with code 2
 │   ├── ConfigError         … listing every faulty setting at once
 │   ├── LibVlcMissing       … naming the package to install
@@ -19,7 +19,8 @@ AppError                    message = the fact and the remedy, fit for a person 
 │   ├── JobLost             the server does not know it any more (restart)
 │   └── JobStalled          no sign of life, or past its deadline
 ├── CorruptSegment          the bytes are no music we would play: counts as a failed job
-└── SpoolError              the disk does not do what we ask: play from memory, say so
+├── SpoolError              the disk does not do what we ask: play from memory, say so
+└── (in their own modules)  Unplayable: no real instruments; Refused, NotReached: a command that does nothing
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def _job_line(job: JobView, away: bool, width: int, language: str) -> Text:
     """Return a job's progress where the server tells it, else its place in line; its stage and its age."""
     age = Text(span(language, job.age_s), "dim")
     key = "ui.stage.away" if away else f"ui.stage.{job.stage}"
-    stage = say(language, key) if key in texts(language) else clean(job.stage)
+    known, theirs = key in texts(language), clean(job.stage)
+    stage = say(language, key) if known else say(language, "quote", words=theirs) if theirs else ""
     if job.progress is None or away:
         place = say(language, "ui.making.line", position=job.queue_position) if job.queue_position and not away else ""
         stage = " · ".join(part for part in (place, stage) if part) or say(language, "ui.making.waiting")
