@@ -6,7 +6,7 @@ import numpy as np
 
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
-FULL_SCALE = np.float32(32767)
+FULL_SCALE = 32767.0
 
 
 class Packed:
@@ -37,7 +37,7 @@ class Packed:
 
     def __getitem__(self, span: slice) -> Samples:
         """Return a copy of some frames as they are heard."""
-        heard: Samples = self._stored[span] * (np.float32(self.gain) / FULL_SCALE)
+        heard: Samples = self._stored[span] * np.float32(self.gain / FULL_SCALE)
         return heard
 
     def __setitem__(self, span: slice, samples: Samples) -> None:

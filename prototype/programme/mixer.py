@@ -66,6 +66,7 @@ class Mixer:
         self._events: deque[Event] = deque()
         self._stock = Stock()
         self._voice = Voice(None, bed)
+        self._sure_frames = 0  # without a transition, as long as no command comes
         self._fade: Crossfade | Handover | None = None
         self._incoming = self._voice  # the voice that fades in while there is a fade
         self._wanted: list[int] = []  # lengths in frames of the fades that are to come at once, one after another
@@ -210,6 +211,7 @@ class Mixer:
     def _obey(self) -> None:
         """Let the commands take effect; one that fails costs none of those behind it."""
         while self._inbox:
+            self._sure_frames = 0
             try:
                 self._inbox.popleft()()
             except Exception:
@@ -225,7 +227,7 @@ class Mixer:
             self._mix(out[:n_frames])
         except Exception:
             log.exception("the mixer failed; the bed plays on")
-            self._voice, self._fade = Voice(None, self._bed), None
+            self._voice, self._fade, self._sure_frames = Voice(None, self._bed), None, 0
             n_frames = len(out)
             out[:] = frames_of(self._bed, n_frames)
             self._heard_frames[Source.BED] += n_frames
@@ -238,6 +240,7 @@ class Mixer:
     def _mix(self, block: Samples) -> None:
         """Fill `block` from the voices and advance them."""
         n_frames = len(block)
+        self._sure_frames = max(0, self._sure_frames - n_frames)
         if fade := self._fade:
             span = slice(fade.position_frames, fade.position_frames + n_frames)
             np.multiply(self._voice.take(n_frames), fade.gain_out[span], out=block)
@@ -294,17 +297,13 @@ class Mixer:
 
     def _turn(self) -> int:
         """Begin the next transition if its frame has come; return how many frames to mix until the next decision."""
-        edges = [self._rate_hz]
-        if self._gate.left_frames > 0:
-            edges.append(self._gate.left_frames)
-        while not self._fade and (plan := self._plan()):
-            if plan.wait_frames > 0:
-                edges.append(plan.wait_frames)
-                break
-            self._begin(plan)
-        if self._fade:
-            edges.append(self._fade.length_frames - self._fade.position_frames)
-        return min(edges)
+        while not (self._fade or self._sure_frames) and (plan := self._plan()):
+            self._sure_frames = plan.wait_frames
+            if not plan.wait_frames:
+                self._begin(plan)
+        fade_frames = self._fade.length_frames - self._fade.position_frames if self._fade else 0
+        edges = (self._rate_hz, self._gate.left_frames, self._sure_frames, fade_frames)
+        return min(frames for frames in edges if frames > 0)
 
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""

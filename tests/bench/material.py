@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -79,3 +80,8 @@ def fill_spool(root: Path, pieces: Sequence[Samples], shelf: str = "kept") -> Pa
         spool.add(samples, info, shelf=shelf)
     spool.close()
     return root
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of what was measured, infinite when nothing was."""
+    return statistics.median(values) if values else float("inf")

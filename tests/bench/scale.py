@@ -14,9 +14,8 @@ from typing import Final
 
 from base.notices import Notices
 from base.workers import SystemClock
-from bench.material import marker
+from bench.material import marker, median
 from bench.start import start_of
-from bench.timing import median
 from listening.listening import RATE_HZ
 from listening.sound_room import SoundRoom, app_command
 from music import audio_files

@@ -584,3 +584,24 @@ def test_other_built_in_music_and_pieces_of_the_library_do_not_hurry() -> None:
         target.offer(short(20, coming, "next"))
         target.read(50_000)
         assert target.snapshot().playing.key == "now"
+
+
+def test_nothing_is_decided_anew_until_it_can_be_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next transition is thought over when something was asked for, and when it comes, not with every read."""
+    planned: list[int] = []
+    plan = Mixer._plan
+
+    def counted(mixer: Mixer) -> object:
+        planned.append(1)
+        return plan(mixer)
+
+    monkeypatch.setattr(Mixer, "_plan", counted)
+    mixer = Mixer(QuietBed(), crossfade_s=0.5)
+    mixer.offer(piece(20.0, key="one"))
+    mixer.offer(piece(20.0, key="two"))
+    for _ in range(100):
+        mixer.read(SAMPLE_RATE_HZ // 10)
+    assert len(planned) <= 4
+    mixer.skip()
+    mixer.read(SAMPLE_RATE_HZ)
+    assert mixer.snapshot().playing.key == "two"
