@@ -111,8 +111,10 @@ class Conductor:
                 return Answer("ctl.next")
             case Act.BACK:
                 return self._back()
-            case Act.CONTINUE | Act.LIKE | Act.DISLIKE:
-                return {Act.CONTINUE: self._continue, Act.LIKE: self._like, Act.DISLIKE: self._dislike}[act]()
+            case Act.CONTINUE:
+                return self._continue()
+            case Act.LIKE | Act.DISLIKE:
+                return self._judge(self._like if act is Act.LIKE else self._dislike)
             case Act.UNDO:
                 return self._undo.pop()() if self._undo else self._say("undo.nothing", done=False)
             case Act.BREAK | Act.SKIP_BREAK:
@@ -230,14 +232,11 @@ class Conductor:
         before = self._mood.station
         if not self._mood.change(station):
             return Answer("mood.same")
-        self._undo.append(lambda: self._return_to(before))
+        self._undo.append(lambda: self._follow_mood(before, "undo.mood"))
         return self._follow_mood(station, "mood.changed")
 
-    def _return_to(self, station: Station) -> Answer:
-        self._mood.change(station)
-        return self._follow_mood(station, "undo.mood")
-
     def _follow_mood(self, station: Station, key: str) -> Answer:
+        self._mood.change(station)
         log.info("station %s: %s", station.key, station.captions[0])
         self._sound.loader.change_mood()
         return self._say(key, "good")
@@ -252,10 +251,11 @@ class Conductor:
     def _play(self, heard: Heard) -> bool:
         return heard.key not in self._disliked and self._sound.again(heard)
 
-    def _like(self) -> Answer:
+    def _judge(self, how: Callable[[Piece], Answer]) -> Answer:
         piece = self._programme.playing_piece()
-        if piece is None:
-            return self._say("like.nothing", done=False)
+        return how(piece) if piece else self._say("like.nothing", done=False)
+
+    def _like(self, piece: Piece) -> Answer:
         key = piece.key
         if self.is_liked(key):
             if self._unkeep(key):
@@ -324,23 +324,23 @@ class Conductor:
             return self._say("chain.on", "good")
         return self._say("chain.off") if continuing.possible else self._say("chain.impossible", done=False)
 
-    def _dislike(self) -> Answer:
-        piece = self._programme.playing_piece()
-        if piece is None:
-            return self._say("like.nothing", done=False)
+    def _dislike(self, piece: Piece) -> Answer:
         key = piece.key
         self._programme.leave(key)
         if key not in self._disliked:
             entry = self._spool.get(key)
             shelf = PLAYED if entry is None or entry.shelf == READY else entry.shelf
-            self._note(piece, False, lambda: self._forgive(key, shelf))
+            liked = self._to_keep.pop(key, None)
+            self._note(piece, False, lambda: self._forgive(key, shelf, liked))
             self._disliked.add(key)
             self._spool.discard(key, "disliked")
         return self._say("like.never_again")
 
-    def _forgive(self, key: str, shelf: str) -> Answer:
+    def _forgive(self, key: str, shelf: str, liked: Piece | None) -> Answer:
         self._disliked.discard(key)
         self._spool.restore(key, shelf)
+        if liked:
+            self._to_keep[key] = liked
         return self._say("undo.dislike", "good")
 
     def _record(self, on: bool) -> Answer:

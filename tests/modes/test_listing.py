@@ -211,7 +211,10 @@ def opinions(root: Path, *liked: tuple[bool, str, int]) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_library_tells_what_comes_more_and_less_often(tmp_path: Path, language: str) -> None:
     """In plain words of the language, station by station; what is as often as the rest is not told."""
-    opinions(tmp_path, *[(True, "piano", 0)] * 2, (True, "lofi", 3), (False, "lofi", 4), (False, "gone", 1))
+    opinions(
+        tmp_path, *[(True, "piano", 0)] * 2, (True, "lofi", 3), (False, "lofi", 4), (False, "gone", 1),
+        (True, "jazz", 0), (False, "jazz", 0),
+    )  # fmt: skip
     lofi, piano = builtin_stations()[0], builtin_stations()[2]
     code, said = library(tmp_path, language)
     more, less = ("more often", "less often") if language == "en" else ("多め", "少なめ")
@@ -227,6 +230,7 @@ def test_the_library_tells_what_comes_more_and_less_often(tmp_path: Path, langua
         assert set(line.split("  ")[-1].split(", ")) == names[label]
     assert lines.index(piano.title(language)) > begin
     assert said.count(f"  {less}") == 1
+    assert builtin_stations()[3].title(language) not in said
     assert "--forget-taste" in lines[-1]
     assert "\x1b" not in said
     if language == "ja":

@@ -650,6 +650,17 @@ def test_a_like_can_be_taken_back_while_the_piece_is_made(desk: Desk, back: cont
     assert desk.sound.spool.is_kept("growing")
 
 
+@pytest.mark.parametrize("undone", [False, True])
+def test_a_dislike_is_stronger_than_a_like_that_waits(desk: Desk, undone: bool) -> None:
+    """What was liked while it was made, and then disliked, is not kept; unless the dislike is undone."""
+    growth = grow_one(desk)
+    for act in (Act.LIKE, Act.DISLIKE, *[Act.UNDO] * undone):
+        desk.conductor.obey(act)
+    growth.ended.set()
+    desk.conductor.tick()
+    assert desk.sound.spool.is_kept("growing") == desk.conductor.is_liked("growing") == undone
+
+
 def test_a_like_that_is_taken_back_while_it_is_written_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who writes it may be at it for a while."""
     grow_one(desk).ended.set()
