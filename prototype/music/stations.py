@@ -101,12 +101,12 @@ class Mood:
     @property
     def rotation(self) -> Station:
         """The present station, with what is liked more often in its lists."""
-        return self.station.liked(self.taste)
+        return self.station.steered_by(self.taste)
 
     def next_recipe(self, duration_s: float) -> Recipe:
         """Return the next recipe of the rotation; where opinions have changed it, not with the same caption again."""
         with self._lock:
-            before, self._rotation = self._rotation, self._station.liked(self.taste)
+            before, self._rotation = self._rotation, self._station.steered_by(self.taste)
             last, self._index = before.words(self._index)[0], self._index + 1
             if not before == self._rotation == self._station and len(set(self._station.captions)) > 1:
                 while self._rotation.words(self._index)[0] == last:
@@ -190,7 +190,7 @@ class Station:
         names = getattr(self, f"{kind}s_ja") if language == "ja" else ()
         return str(names[getattr(self, f"{kind}s").index(word)]) if names else word
 
-    def liked(self, taste: Taste) -> Station:
+    def steered_by(self, taste: Taste) -> Station:
         """Return the station that asks for what is liked more often, and for what is disliked less."""
         lists = {f"{kind}s": taste.rotation(self.key, kind, getattr(self, f"{kind}s")) for kind in KINDS}
         return dataclasses.replace(self, **lists)  # type: ignore[arg-type]  # each is a tuple of texts

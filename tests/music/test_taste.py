@@ -127,8 +127,8 @@ def test_no_opinion_no_change() -> None:
         taste_of((True, LOFI.words(1)), station="elsewhere"),
         taste_of((True, ("gone", "gone", "gone")), station="lofi"),
     ):
-        assert LOFI.liked(taste) == LOFI
-    assert MINE.liked(taste_of((True, ("one", "", "")))) == MINE
+        assert LOFI.steered_by(taste) == LOFI
+    assert MINE.steered_by(taste_of((True, ("one", "", "")))) == MINE
     prompt = custom("soft rain, instrumental")
     assert prompt.makes("soft rain, instrumental")
     assert Mood(prompt, taste=taste_of((True, "abc"), station="custom")).next_recipe(30).prompt == prompt.captions[0]

@@ -507,7 +507,7 @@ def test_what_was_made_of_other_words_steers_nothing(desk: Desk) -> None:
         for act in (Act.LIKE, Act.DISLIKE, Act.UNDO, Act.UNDO):
             assert desk.conductor.obey(act).done
         desk.conductor.obey(Act.LIKE)
-    assert lofi.liked(desk.sound.mood.taste) == lofi
+    assert lofi.steered_by(desk.sound.mood.taste) == lofi
 
 
 ANY_COMMAND = st.sampled_from(
