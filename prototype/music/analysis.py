@@ -27,6 +27,7 @@ from base.errors import CorruptSegment
 from base.texts import said
 from music.decoding import decode as decode
 from music.decoding import read
+from music.features import measured_beat, measured_key
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs, step_powers
 from music.segment import (
     CHANNELS,
@@ -118,7 +119,7 @@ def _without_clicks(samples: Samples) -> Samples:
 
 
 def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
-    """Find the cue points and measure loudness and peak between them.
+    """Find the cue points and measure what is between them: loudness, peak, key, beat.
 
     `cue_dbfs` is the threshold at the EBU level (see the module). Raises CorruptSegment when nothing is audible.
     """
@@ -135,7 +136,12 @@ def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
         cue_out = len(samples)
     # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
     heard, _ = _shortened(samples[cue_in:cue_out] * np.float32(10 ** (gain / 20)), REFERENCE_LUFS)
-    return Analysis(len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain)
+    music = samples[cue_in:cue_out]
+    bpm, beat_s = measured_beat(music) or (None, None)
+    return Analysis(
+        len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain,
+        measured_key(music), bpm, None if beat_s is None else cue_in / SAMPLE_RATE_HZ + beat_s,
+    )  # fmt: skip
 
 
 def to_piece(
@@ -167,7 +173,7 @@ def to_piece(
     heard, parts = _shortened(heard, target_lufs)
     heard[: len(start)] = start
     kept = tuple((first + cue_in, end + cue_in) for first, end in parts)
-    return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard))
+    return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard), sound=measured)
 
 
 def _level_db(measured: Analysis, before: Continuation | None, target_lufs: float) -> float:

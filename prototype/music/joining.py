@@ -26,6 +26,7 @@ import numpy.typing as npt
 import soundfile
 
 from music.analysis import Segment, analyse
+from music.features import spectra
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Context, Continuation, Recipe, Samples, SegmentInfo
 
 LATENT_FRAMES: Final = 1920  # the model works in steps of 40 ms: a context of whole steps is masked exactly
@@ -245,13 +246,9 @@ def _correlate(long: npt.NDArray[np.float32], short: npt.NDArray[np.float32]) ->
     return products
 
 
-def _spectra(samples: Samples, window_frames: int, step_frames: int) -> Curve:
-    mono = samples.mean(axis=1)
-    if len(mono) < window_frames:
-        return np.zeros((0, window_frames // 2 + 1))
-    windows = np.lib.stride_tricks.sliding_window_view(mono, window_frames)[::step_frames]
-    spectra: Curve = np.abs(np.fft.rfft(windows * np.hanning(window_frames).astype(np.float32), axis=1))
-    return spectra
+def _spectra(samples: Samples, window_frames: int, step_frames: int) -> npt.NDArray[np.float32]:
+    none = np.zeros((0, window_frames // 2 + 1), np.float32)
+    return np.concatenate([none, *spectra(samples, window_frames, step_frames)])
 
 
 def _chroma(samples: Samples) -> Curve:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final
-
-from music.segment import Recipe
+from typing import Final, Protocol
 
 NEAR_TEMPO: Final = 0.06  # of each other: what a pitch fader can make up for
 UNKNOWN: Final = 1.0  # neither good nor bad
 
 _TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _KEY_SCALE = re.compile(r"([A-G])([#♯b♭]?)\s*(maj|m$|min)", re.IGNORECASE)
+
+
+class Musical(Protocol):
+    """What has a key ("" unknown) and a tempo."""
+
+    @property
+    def key_scale(self) -> str:
+        """A name such as "F# minor"."""
+        ...
+
+    @property
+    def bpm(self) -> float | None:
+        """Beats a minute."""
+        ...
 
 
 def parse_key(key_scale: str) -> tuple[int, str] | None:
@@ -39,7 +51,7 @@ def fifths_apart(one: str, other: str) -> int | None:
     return min(apart, 12 - apart)
 
 
-def tempo_apart(one: int | None, other: int | None) -> float | None:
+def tempo_apart(one: float | None, other: float | None) -> float | None:
     """Return by what part two tempi differ, half and double time being the same; None where one is unknown."""
     if not one or not other:
         return None
@@ -47,7 +59,9 @@ def tempo_apart(one: int | None, other: int | None) -> float | None:
     return float(2 ** abs(octaves - round(octaves)) - 1)
 
 
-def discord(before: Recipe, after: Recipe) -> float:
-    """Return how ill a piece follows another: a step of fifths counts as much as NEAR_TEMPO."""
+def discord(before: Musical | None, after: Musical | None) -> float:
+    """Return how ill a piece follows another: a step of fifths counts as much as NEAR_TEMPO. None: nothing is known."""
+    if before is None or after is None:
+        return 2 * UNKNOWN
     fifths, tempo = fifths_apart(before.key_scale, after.key_scale), tempo_apart(before.bpm, after.bpm)
     return (UNKNOWN if fifths is None else fifths) + (UNKNOWN if tempo is None else tempo / NEAR_TEMPO)

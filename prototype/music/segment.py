@@ -116,13 +116,20 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Measurements of a segment; loudness and peak are those of the part between the cue points."""
+    """Measurements of a segment; loudness and peak are those of the part between the cue points.
+
+    Key ("" where unsure), tempo and the time of a beat (None) are those of `music.features`; of what the built-in
+    engine plays, where both are known, that beat begins a bar.
+    """
 
     length_frames: int
     cue_in_frames: int
     cue_out_frames: int
     loudness_lufs: float
     peak_dbfs: float
+    key_scale: str = ""
+    bpm: float | None = None
+    beat_s: float | None = None
 
     @property
     def audible_s(self) -> float:
@@ -174,6 +181,16 @@ class SegmentInfo:
     def audible_s(self) -> float:
         """Seconds between the cue points."""
         return self.analysis.audible_s
+
+    @property
+    def key_scale(self) -> str:
+        """The key that was measured, else the one asked for: a model often takes another."""
+        return self.analysis.key_scale or self.recipe.key_scale
+
+    @property
+    def bpm(self) -> float | None:
+        """The tempo that was measured, else the one asked for."""
+        return self.analysis.bpm or self.recipe.bpm
 
     def to_json(self) -> str:
         """Serialise as one line of ASCII JSON; what was measured stands among the other fields."""
@@ -256,8 +273,9 @@ class Piece:
     """Audio ready to mix: cut at its cue points and levelled. Compared by identity.
 
     `key` names the spool entry (or the built-in seed) that it was made from; `parts` are the (first, end) frames of it
-    that are left, () for all; `powers` those of `metering.step_powers`, None where they are not known. For VLC's own
-    list it is a file: `path`, which is `temporary` where it is nobody else's; then there may be no `samples`.
+    that are left, () for all; `powers` those of `metering.step_powers`, None where they are not known. `sound` is
+    what was measured of the file. For VLC's own list it is a file: `path`, which is `temporary` where it is nobody
+    else's; then there may be no `samples`.
     """
 
     samples: Samples | Packed
@@ -267,6 +285,7 @@ class Piece:
     growth: Growth | None = None
     parts: tuple[tuple[int, int], ...] = ()
     powers: npt.NDArray[np.float64] | None = None
+    sound: Analysis | None = None
     path: Path | None = None
     temporary: bool = False
 

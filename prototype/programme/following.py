@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from music.keys import discord
-from music.segment import Recipe, SegmentInfo
+from music.keys import Musical, discord
+from music.segment import Piece, SegmentInfo
 from spool.spool import Entry
 
 LOOKED_AT: Final = 4  # of those that wait longest
@@ -20,13 +20,21 @@ class Following:
     """
 
     def __init__(self) -> None:
-        self._before: SegmentInfo | None = None
+        self._before: Musical | None = None
+        self._before_id = ""
+        self._strangers: dict[str, Musical] = {}
         self._first = ""
         self._passed = 0
 
     def after(self, info: SegmentInfo | None) -> None:
         """Note what the next choice is to follow."""
-        self._before = info
+        self._before, self._before_id = info, info.segment_id if info else ""
+
+    def heard(self, piece: Piece) -> None:
+        """Note what is heard; of a file without metadata also what was measured of it, which nobody else keeps."""
+        self.after(piece.info)
+        if piece.info is None and piece.sound:
+            self._before = self._strangers[piece.key] = piece.sound
 
     def choose(self, waiting: Sequence[Entry]) -> Entry | None:
         """Return the best of what waits, longest first; equals in their order; None when nothing does."""
@@ -45,13 +53,11 @@ class Following:
         return chosen
 
     def _discord(self, entry: Entry) -> float:
-        before = self._before
-        if before is None or entry.info is None:
-            return 0.0 if before is None else discord(before.recipe, _STRANGER)
-        return -1.0 if _continued(entry) == before.segment_id else discord(before.recipe, entry.info.recipe)
-
-
-_STRANGER: Final = Recipe("", "", 0.0)
+        if self._before is None:
+            return 0.0
+        if _continued(entry) == self._before_id:
+            return -1.0
+        return discord(self._before, entry.info or self._strangers.get(entry.key))
 
 
 def _continued(entry: Entry) -> str | None:

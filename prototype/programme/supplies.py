@@ -142,7 +142,7 @@ class Library:
     def heard(self, piece: Piece) -> None:
         """Note that a piece of the spool is heard: it leaves the queue, and does not come again soon."""
         self._last = piece.info
-        self._following.after(piece.info)
+        self._following.heard(piece)
         if piece.source is not Source.BUILTIN:
             heard = (piece.key, piece.info.piece_id if piece.info else "")
             self._heard = [*self._heard, heard][-self._no_repeat :] if self._no_repeat else []

@@ -15,6 +15,17 @@ def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: 
     return np.stack([wave, wave], axis=1)
 
 
+def clicks(seconds: float, bpm: float, first_s: float) -> Samples:
+    """Return strokes of 60 ms on every beat, as sharp as those of a drum."""
+    samples = np.zeros((round(seconds * SAMPLE_RATE_HZ), 2), np.float32)
+    stroke = np.random.default_rng(3).standard_normal((SAMPLE_RATE_HZ * 6 // 100, 1)).astype(np.float32)
+    stroke = 0.3 * stroke * np.exp(-np.arange(len(stroke)) / 600)[:, None].astype(np.float32)
+    for at in np.arange(first_s, seconds - 0.1, 60 / bpm):
+        begin = round(at * SAMPLE_RATE_HZ)
+        samples[begin : begin + len(stroke)] += stroke
+    return samples
+
+
 def info(
     seconds: float = 20.0, *, key: str = "one", station: str = "lofi", prompt: str = "a prompt", engine: str = "acestep"
 ) -> SegmentInfo:

@@ -20,6 +20,7 @@ PLAIN = SegmentInfo(
 CONTINUED = replace(
     PLAIN,
     recipe=replace(PLAIN.recipe, continues=Context("a0", 4800, 720_000, 1_920_000)),
+    analysis=replace(PLAIN.analysis, key_scale="Eb minor", bpm=71.98, beat_s=0.31),
     continues=Continuation("a0", 700_000, 9600, "a0", 14.5, -18.0, -0.5, 1.5),
 )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.sounds import info
 from music.keys import fifths_apart
-from music.segment import Continuation
+from music.segment import Analysis, Continuation, Piece, Source
 from programme.following import LOOKED_AT, MOST_PASSED, Following
 from spool.spool import Entry
 
@@ -86,3 +87,16 @@ def test_the_oldest_gives_way_a_few_times_only() -> None:
     """However ill it follows, and however many fit better."""
     queue = [entry("a"), entry("far", "F# major"), *(entry(f"near{index}") for index in range(12))]
     assert [one.key for one in run(queue)].index("far") == 1 + MOST_PASSED
+
+
+def test_what_was_measured_counts_more_than_what_was_asked_for() -> None:
+    """A model often takes another key; a file without metadata has the one that was measured when it was heard."""
+    following = Following()
+    asked, stranger = entry("asked"), Entry("stranger", "kept", Path("stranger"), None)
+    sound = Analysis(1, 0, 1, -23.0, -1.0, "F# major", 80.0)
+    assert asked.info is not None
+    following.heard(Piece(np.zeros((0, 2), np.float32), Source.LIBRARY, "stranger", sound=sound))
+    taken = replace(asked, info=replace(asked.info, analysis=replace(asked.info.analysis, key_scale="B major")))
+    assert following.choose([entry("a"), taken]) is taken
+    following.after(replace(asked.info, analysis=sound))
+    assert following.choose([entry("a"), stranger]) is stranger
