@@ -22,15 +22,17 @@ the gentlest. Nothing here moves faster than the fade itself, and one gain holds
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from music.metering import gated_lufs
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples
+from programme.voice import Voice
 
 PEAK_LIMIT: Final = 10 ** (-1.0 / 20)  # -1 dBFS, the ceiling of every overlap
 
@@ -149,6 +151,8 @@ REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of wh
 LONGEST_PHRASE_S: Final = 8.0
 SHORTEST_MOVE_S: Final = 0.5  # as short as the fade of a skip
 SHORTEST_LEVELLED_S: Final = 1.0
+MEET_S: Final = 0.02  # so much apart two strokes are heard as two
+MET_S: Final = 0.002
 LOOKED_AT_STEPS: Final = 600  # of 0.1 s: what four seconds do to a minute is little
 SWELLS_DB: Final = (0.0, 1.5, 3.0, 4.5)
 LEVELS_DB: Final = (0.0, -0.5, -1.0, -1.5, -2.0)
@@ -201,6 +205,56 @@ def frames_to_phrase(piece: Piece, position_frames: int, rate_hz: int) -> int:
         for begin in (round((phrases + more) * phrase_frames) for more in range(3))
         if begin >= at_frames
     )
+
+
+class _Beats(NamedTuple):
+    """The beats of a recording: each `beat_s`, one of them at `at_s` in its file; `bar_s` where it begins a bar."""
+
+    beat_s: float
+    at_s: float
+    bar_s: float | None
+
+
+def _beats(piece: Piece) -> _Beats | None:
+    sound = piece.sound or (piece.info.analysis if piece.info else None)
+    if sound is None or sound.bpm is None or sound.beat_s is None:
+        return None
+    bar_s = piece.info.recipe.bar_s if piece.info and piece.info.engine == "builtin" else None
+    return _Beats(60 / sound.bpm, sound.beat_s, bar_s)
+
+
+def frames_to_meet(outgoing: Piece, begin_frame: int, incoming: Piece, fade_frames: int, rate_hz: int) -> int:
+    """Return by how many frames a fade should begin before `begin_frame`, so that beats meet beats, and bars bars.
+
+    They do so halfway through it. It is less than a beat (a bar, where both are known), and 0 where nothing can meet:
+    a beat is not known, the tempi (or half and double time of them) are MEET_S apart by the end, or it is no long fade.
+    """
+    one, other, fade_s = _beats(outgoing), _beats(incoming), fade_frames / rate_hz
+    if one is None or other is None or fade_s < SHORTEST_LEVELLED_S:
+        return 0
+    octaves = round(math.log2(one.beat_s / other.beat_s))
+    period_s, next_s = one.beat_s / 2.0 ** max(0, octaves), other.beat_s / 2.0 ** max(0, -octaves)
+    if abs(period_s / next_s - 1) * fade_s > MEET_S:
+        return 0
+    if one.bar_s and one.bar_s == other.bar_s:
+        period_s = next_s = one.bar_s
+    end_s = outgoing.parts[-1][1] / SAMPLE_RATE_HZ if outgoing.parts else len(outgoing.samples) / rate_hz
+    begin_s = end_s - (len(outgoing.samples) - begin_frame) / rate_hz
+    first_s = other.at_s - (incoming.parts[0][0] / SAMPLE_RATE_HZ if incoming.parts else 0.0)
+    there_s = first_s + round((fade_s / 2 - first_s) / next_s) * next_s
+    early_s = (begin_s + there_s - one.at_s + MET_S) % period_s - MET_S
+    return max(0, round(early_s * rate_hz))
+
+
+def faded(outgoing: Voice, incoming: Voice, length_frames: int, rate_hz: int) -> Crossfade:
+    """Return the fade from one voice to the other, whose gain and powers follow from it."""
+    peaks, law = (outgoing.peak(length_frames), incoming.peak(length_frames)), Law(length_frames)
+    if outgoing.piece and incoming.piece:
+        begin = outgoing.position_frames
+        overlap = Overlap(outgoing.piece, begin, incoming.piece, length_frames, peaks, outgoing.heard)
+        law, incoming.heard = law_for(overlap, rate_hz)
+        incoming.gain = 10 ** (law.level_db / 20)
+    return Crossfade(length_frames, peaks, law)
 
 
 def law_for(overlap: Overlap, rate_hz: int) -> tuple[Law, Curve | None]:

@@ -20,7 +20,7 @@ import numpy as np
 from music.metering import Meter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
 from programme.beginning import Beginning
-from programme.crossfade import Crossfade, Handover, Law, Overlap, Ramp, frames_to_phrase, law_for, natural_frames
+from programme.crossfade import Crossfade, Handover, Ramp, faded, frames_to_meet, frames_to_phrase, natural_frames
 from programme.programme import Dropped, Event, Left, MixerSnapshot, Started, Stock, Unwanted
 from programme.underlay import Underlay
 from programme.voice import Voice, frames_of
@@ -276,6 +276,9 @@ class Mixer:
         better = following and following.source is not Source.BUILTIN and current.source is Source.BUILTIN
         if better and not self._voice.asked:
             wait_frames = min(wait_frames, frames_to_phrase(current, self._voice.position_frames, self._rate_hz))
+        if following:
+            begin = self._voice.position_frames + wait_frames
+            wait_frames = max(0, wait_frames - frames_to_meet(current, begin, following, fade_frames, self._rate_hz))
         return _Plan(following, min(fade_frames, remaining), wait_frames)
 
     def _join(self, current: Piece) -> _Plan | None:
@@ -318,13 +321,7 @@ class Mixer:
             self._fade = Handover(plan.fade_frames) if plan.fade_frames else None
             self._voice = self._voice if self._fade else self._incoming
             return
-        frames = max(1, plan.fade_frames)
-        peaks, law = (self._voice.peak(frames), self._incoming.peak(frames)), Law(frames)
-        if (piece := self._voice.piece) and plan.following:
-            overlap = Overlap(piece, self._voice.position_frames, plan.following, frames, peaks, self._voice.heard)
-            law, self._incoming.heard = law_for(overlap, self._rate_hz)
-            self._incoming.gain = 10 ** (law.level_db / 20)
-        self._fade = Crossfade(frames, peaks, law)
+        self._fade = faded(self._voice, self._incoming, max(1, plan.fade_frames), self._rate_hz)
         self._wanted = self._wanted[1:] if plan.following else []
 
     # -- commands as they take effect: the reading thread --------------------------------------------------

@@ -305,7 +305,7 @@ class BuiltinSupply:
             engine="builtin",
             seed=str(seed),
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs),
+            analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs, "", recipe.bpm, 0.0 if recipe.bpm else None),
         )
 
 

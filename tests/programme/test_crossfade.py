@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doubles.sounds import QuietBed
+from doubles.sounds import QuietBed, clicks, info
 from listening.listening import loudness_lufs
 from music.analysis import analyse, to_piece
 from music.metering import gated_lufs, step_powers
-from music.segment import SAMPLE_RATE_HZ, Piece, Samples, Source
-from programme.crossfade import LEVELS_DB, PEAK_LIMIT, SWELLS_DB, Crossfade, Law, Overlap, gains, law_for
+from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source
+from programme.crossfade import (
+    LEVELS_DB,
+    PEAK_LIMIT,
+    SWELLS_DB,
+    Crossfade,
+    Law,
+    Overlap,
+    frames_to_meet,
+    gains,
+    law_for,
+)
 from programme.mixer import Mixer
 
 RATE_HZ = 1000
@@ -161,3 +173,85 @@ def test_the_powers_of_a_piece_are_its_loudness(levels_db: list[float], seed: in
     """Quick as they are taken, the gated loudness of them is what the meter says."""
     sound = swelling(seed % 1000, tuple(level - 20 for level in levels_db))
     assert gated_lufs(step_powers(sound)) == pytest.approx(loudness_lufs(sound) + 0.043, abs=0.06)
+
+
+def beating(bpm: float | None, beat_s: float, cut_s: float = 0.0, *, builtin: bool = False) -> Piece:
+    """Return a piece of 20 s, cut from a file, with a beat at `beat_s` of that."""
+    sound = Analysis(1, 0, 1, -23.0, -1.0, "", bpm, beat_s)
+    about = info(engine="builtin" if builtin else "acestep")
+    about = replace(about, recipe=replace(about.recipe, bpm=round(bpm) if bpm else None))
+    cut = round(cut_s * SAMPLE_RATE_HZ)
+    part = (cut, cut + 20 * SAMPLE_RATE_HZ)
+    return Piece(np.zeros((20 * RATE_HZ, 2), np.float32), Source.FRESH, "", about, parts=(part,), sound=sound)
+
+
+def gap_s(early_frames: int, begin: int, one: Piece, other: Piece) -> float:
+    """Return how far apart the nearest strokes are, halfway through the fade."""
+    strokes = []
+    for piece, at_s in ((one, (begin - early_frames) / RATE_HZ), (other, 0.0)):
+        assert piece.sound is not None
+        assert piece.sound.bpm is not None
+        assert piece.sound.beat_s is not None
+        beats = piece.sound.beat_s - piece.parts[0][0] / SAMPLE_RATE_HZ + np.arange(-200, 200) * 60 / piece.sound.bpm
+        strokes.append(beats - at_s - 2.0)
+    return float(np.abs(strokes[0][:, None] - strokes[1]).min(where=np.abs(strokes[0][:, None]) < 2, initial=9.0))
+
+
+seconds = st.floats(0, 3)
+
+
+@given(st.floats(55, 160), st.floats(-0.004, 0.004), st.integers(-1, 1), seconds, seconds, seconds, seconds)
+def test_equal_tempi_meet_within_a_beat(
+    bpm: float, off: float, octave: int, at: float, other_at: float, cut: float, other_cut: float
+) -> None:
+    """Wherever the beats lie and the files are cut, also half and double time: less than a beat earlier."""
+    one, other = beating(bpm, at, cut), beating(bpm * (1 + off) * 2.0**octave, other_at, other_cut)
+    early = frames_to_meet(one, 16_000, other, FADE_FRAMES, RATE_HZ)
+    assert 0 <= early <= 60 / bpm * RATE_HZ + 1
+    assert gap_s(early, 16_000, one, other) < 0.005
+
+
+@given(st.floats(0, 2.9), st.integers(60, 120))
+def test_bars_meet_where_both_are_known(at: float, bpm: int) -> None:
+    """Of what the built-in engine plays; a fade that begins where one does is left there."""
+    one, other = beating(bpm, 0.0, builtin=True), beating(bpm, 0.0, builtin=True)
+    bar = 240 / bpm * RATE_HZ
+    begin = 10_000 + round(at * RATE_HZ)
+    early = frames_to_meet(one, begin, other, FADE_FRAMES, RATE_HZ)
+    assert 0 <= early < bar
+    assert min((begin - early) % bar, -(begin - early) % bar) <= 3
+    on_a_bar = round(round(begin / bar) * bar)
+    assert frames_to_meet(one, on_a_bar, other, FADE_FRAMES, RATE_HZ) <= 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fade_frames"),
+    [
+        (beating(None, 0.3), beating(90, 0.1), FADE_FRAMES),
+        (beating(90, 0.3), beating(None, 0.1), FADE_FRAMES),
+        (beating(90, 0.3), beating(91, 0.1), FADE_FRAMES),
+        (beating(90, 0.3), beating(90, 0.1), 500),
+    ],
+    ids=["the one is not known", "the other is not known", "they drift apart", "a skip"],
+)
+def test_what_cannot_meet_fades_as_usual(one: Piece, other: Piece, fade_frames: int) -> None:
+    """Unsure is no reason to move anything."""
+    assert frames_to_meet(one, 16_000, other, fade_frames, RATE_HZ) == 0
+
+
+@pytest.mark.parametrize("first_s", [0.05, 0.31, 0.52])
+def test_strokes_fall_together_in_the_programme(first_s: float) -> None:
+    """Measured and mixed: in the overlap no stroke is within a tenth of a second of another but not upon it."""
+    sounds = [
+        clicks(16.3, 90, at) + 0.1 * swelling(1, (-30,) * 17)[: round(16.3 * SAMPLE_RATE_HZ)] for at in (0.2, first_s)
+    ]
+    pieces = [to_piece(one, analyse(one, -45.0), -23.0, Source.FRESH, str(key)) for key, one in enumerate(sounds)]
+    mixer = Mixer(QuietBed(), crossfade_s=4.0)
+    for one in pieces:
+        mixer.offer(one)
+    out = mixer.read(24 * SAMPLE_RATE_HZ)
+    assert sum(mixer.snapshot().frames.values()) == len(out)
+    loud = np.flatnonzero(np.abs(np.diff(out[:, 0])) > 0.02)
+    strokes = loud[np.flatnonzero(np.diff(loud, prepend=-SAMPLE_RATE_HZ) > SAMPLE_RATE_HZ // 10)] / SAMPLE_RATE_HZ
+    gaps = np.diff(strokes[strokes > 5.0])
+    assert gaps == pytest.approx(np.full(len(gaps), 60 / 90), abs=0.02)
