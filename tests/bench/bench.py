@@ -119,6 +119,13 @@ def programme_rows(_size: Size) -> Iterator[Row]:
             what, "stream, each with its overlaps", f"{mixed:.2f} LU", _ratio(mixed, theirs), aim, _met(aim, mixed <= 1)
         )
     yield Row("peak of the programme", "stream", f"{ours.peak_dbfs:.2f} dBFS", "", "<= -1", ours.peak_dbfs <= -0.999)
+    found = programme.measure_transitions(paths)
+    for what, shares, counts in (
+        ("transitions with clashing keys, of those known", found.clashing, found.keys),
+        ("transitions with beats over 20 ms apart, of equal tempi", found.apart, (found.tempi, found.tempi)),
+    ):
+        yield Row(what, "not looked at", f"{shares[0]:.0%} of {counts[0]}")
+        yield Row(what, "stream", f"{shares[1]:.0%} of {counts[1]}", _ratio(shares[1], shares[0]))
 
 
 def mixer_rows(_size: Size) -> Iterator[Row]:

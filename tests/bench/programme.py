@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,18 +13,25 @@ import numpy as np
 
 from bench.material import CUE_DBFS, marker
 from builtin.bed import Bed
+from doubles.sounds import info
 from listening.listening import RATE_HZ, Stretch, blocks, dbfs, levels, loudness_lufs, neighbour_jumps, quiet_stretches
 from music.analysis import analyse, to_piece
 from music.decoding import decode
+from music.features import measured_beat
+from music.keys import fifths_apart, tempo_apart
 from music.segment import Piece, Samples, Source
+from programme.crossfade import frames_to_meet
+from programme.following import Following
 from programme.mixer import Mixer
 from programme.programme import Started
+from spool.spool import Entry
 
 TARGET_LUFS: Final = -23.0
 BLOCK_FRAMES: Final = 4096
 QUIET_DBFS: Final = -50.0
 QUIET_S: Final = 0.25
 CROSSFADE_S: Final = 4.0
+APART_S: Final = 0.02  # two strokes are heard as two
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,53 @@ def _shared_frames(stretch: Stretch, pieces: Sequence[Piece], begins: Sequence[i
     ]
     overlaps = zip(begins, ends, strict=False)
     return sum(max(0, min(end, stretch.end_frame) - max(begin, stretch.begin_frame)) for begin, end in overlaps)
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """What meets in transitions, before and after this was looked at.
+
+    `clashing`: the shares of those whose keys are over a step of fifths apart, of `keys` that are both known. `apart`:
+    the shares of those whose beats are over 20 ms apart halfway, of `tempi` that are equal.
+    """
+
+    clashing: tuple[float, float]
+    keys: tuple[int, int]
+    apart: tuple[float, float]
+    tempi: int
+
+
+def measure_transitions(paths: Sequence[Path]) -> Transitions:
+    """Look at the keys in an order, and at the beats of any two pieces: they are measured anew, of 12 s at each end."""
+    pieces = pieces_of(paths)
+    infos = [replace(info(key=piece.key), analysis=piece.sound) for piece in pieces if piece.sound]
+    waiting, following, ordered = [Entry(one.segment_id, "ready", Path(), one) for one in infos], Following(), []
+    while entry := following.choose(waiting):
+        waiting.remove(entry)
+        following.after(entry.info)
+        ordered += [entry.info] if entry.info else []
+    orders = ([one.analysis.key_scale for one in order] for order in (infos, ordered))
+    steps = [[fifths_apart(one, other) for one, other in itertools.pairwise(order)] for order in orders]
+    known = [[one for one in order if one is not None] for order in steps]
+    before, after = (sum(one > 1 for one in order) / max(1, len(order)) for order in known)
+    found = (_gaps_s(one, other) for one, other in itertools.permutations(pieces, 2))
+    gaps = np.array([one for one in found if one is not None] or [(0.0, 0.0)])
+    plain, met = (np.abs(gaps) > APART_S).mean(axis=0).tolist()
+    return Transitions((before, after), (len(known[0]), len(known[1])), (plain, met), len(gaps))
+
+
+def _gaps_s(one: Piece, other: Piece) -> tuple[float, float] | None:
+    """Return how far beats are apart, where a fade begins as usual and where they are to meet; None: no equal tempi."""
+    fade, part = round(CROSSFADE_S * RATE_HZ), 12 * RATE_HZ
+    begin = len(one.samples) - fade
+    ending, beginning = measured_beat(one.samples[-part:]), measured_beat(other.samples[:part])
+    if not ending or not beginning or (tempo_apart(ending[0], beginning[0]) or 0.0) > APART_S / CROSSFADE_S:
+        return None
+    pulse_s = 30 / max(ending[0], beginning[0])  # which of the two of a beat is the first is not always told
+    gap_s = ending[1] - part / RATE_HZ + CROSSFADE_S - beginning[1]
+    early_s = frames_to_meet(one, begin, other, fade, RATE_HZ) / RATE_HZ
+    plain, met = ((gap + pulse_s / 2) % pulse_s - pulse_s / 2 for gap in (gap_s, gap_s + early_s))
+    return plain, met
 
 
 def mix(pieces: Sequence[Piece]) -> tuple[Samples, list[int]]:
