@@ -375,7 +375,10 @@ class Board:
             ahead = ahead or not self._is_forsaken(job)
 
     def _interval_s(self, now: float) -> float:
-        """Seconds to the next poll: sooner when a job is about to end, by its progress or by experience."""
+        """Seconds to the next poll: sooner when a job is about to end, by its progress or by experience.
+
+        That is made up for while one that tells nothing meanwhile has long to go.
+        """
         for job in self._jobs:
             if not job.at_server or job.began_at is None:
                 continue
@@ -386,4 +389,6 @@ class Board:
                 left_s = expected_s - age_s
             if left_s is not None and -self._poll_s < left_s < self._poll_s:
                 return max(left_s, self._poll_s / 5)
+            if left_s is not None and left_s > 0 and not job.talks:
+                return min(left_s, 2 * self._poll_s)
         return self._poll_s

@@ -185,3 +185,16 @@ def test_being_late_does_not_make_the_server_look_slower() -> None:
     second, third = ask(board, "b", now=2.0), ask(board, "c", now=2.0)
     board.observe({one: JobReport(one, JobState.SUCCEEDED) for one in "bc"}, 6.0)
     assert (second.run_s, third.run_s) == pytest.approx((4 / 3, 4 / 3))
+
+
+def test_no_more_is_asked_than_at_a_steady_pace() -> None:
+    """Polls are dense around the expected end of a job that tells nothing, and rare while it has long to go."""
+    for job_s in (3.0, 8.0, 30.0):
+        board, now, polls = Board(LIMITS, 1.5, lambda _, job_s=job_s: job_s), 0.0, 0  # type: ignore[misc]
+        ask(board, "a")
+        while now < job_s + 0.1:
+            now += board.until_poll_s(now)
+            polls += bool(board.begin_poll(now))
+            board.observe(running("a"), now)
+        assert now < job_s + 0.5
+        assert polls <= job_s / 1.5 + 1
