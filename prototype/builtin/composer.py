@@ -20,7 +20,7 @@ from builtin.score import Chord, Part, Role, Room, Score, Section
 from builtin.styles import LEVELS_DB, PROGRESSIONS
 from builtin.writers import Hand, Sheet
 from music.keys import parse_key
-from music.segment import Recipe, begins_at_once
+from music.segment import Recipe
 
 PHRASE_BARS: Final = 4
 SLOWEST_PULSE_BPM: Final = 52.0
@@ -48,14 +48,12 @@ def compose(recipe: Recipe, seed: int, tail_s: float = 4.0) -> Score:
     return _Composer(recipe, seed, tail_s).compose()
 
 
-def form(bars: int, rng: np.random.Generator, *, at_once: bool = False) -> tuple[Section, ...]:
+def form(bars: int, rng: np.random.Generator) -> tuple[Section, ...]:
     """Plan the sections of a piece of `bars`: an arc between an intro and an outro of a phrase each.
 
-    A short piece leaves out what there is no phrase for; one of a phrase or two has no arc at all. `at_once`: the
-    intro's phrase is another of the section behind it.
+    A short piece leaves out what there is no phrase for; one of a phrase or two has no arc at all.
     """
     first, *body, last = _ARCS[int(rng.integers(len(_ARCS)))]
-    first = body[0] if at_once else first
     phrases = bars // PHRASE_BARS - 2
     if phrases < 1:
         return (Section("A", 0, bars, 0.6),)
@@ -86,7 +84,7 @@ class _Composer:
         bars = max(1, round((max(0.0, recipe.duration_s) - tail_s) / self.bar_s))
         self.bars = bars if bars < 2 * PHRASE_BARS else round(bars / PHRASE_BARS) * PHRASE_BARS
         self.tail_s = max(0.0, tail_s)
-        self.sections = form(self.bars, self.rng, at_once=begins_at_once(seed))
+        self.sections = form(self.bars, self.rng)
 
     def compose(self) -> Score:
         bars = self.bars + math.ceil(self.tail_s / self.bar_s)

@@ -304,20 +304,6 @@ class Piece:
         return None
 
 
-AT_ONCE: Final = 11
-"""Of so many built-in pieces, by their seeds, the last has no intro: it can be the first that is heard."""
-
-
-def begins_at_once(seed: int) -> bool:
-    """Return whether the built-in piece of a seed has no intro."""
-    return seed % AT_ONCE == AT_ONCE - 1
-
-
-def at_once_from(seed: int) -> int:
-    """Return the first seed from this on whose piece has none."""
-    return seed + (AT_ONCE - 1 - seed) % AT_ONCE
-
-
 @dataclass(frozen=True, eq=False)
 class Performance:
     """A piece that is made while it is heard: `frames` in `stretches`; `opening_frames` are enough to begin with.

@@ -31,7 +31,6 @@ from music.segment import (
     Samples,
     SegmentInfo,
     Source,
-    at_once_from,
     gain_db,
 )
 from music.stations import Mood, Station
@@ -191,7 +190,7 @@ class BuiltinSupply:
         openings = self._openings if first and self._begun_mood is None else None
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
-        self._seed = known[1] if known else at_once_from(self._seed + 1) if new else self._seed + 1
+        self._seed = known[1] if known else self._seed + 1
         recipe = known[0] if known else _recipe(self._mood.rotation, self._seed)
         if new and not self._growing:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
@@ -278,7 +277,7 @@ class BuiltinSupply:
 
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
-        seed = at_once_from(self._seed * 48271 % 999_983)
+        seed = self._seed * 48271 % 999_983 + 1
         recipe = _recipe(self._mood.rotation, seed)
         performance = self._begin(recipe, seed)
         stretches: list[Samples] = []

@@ -21,7 +21,7 @@ from builtin.bed import Bed
 from builtin.chord import Chord
 from config import Settings
 from music.keys import parse_key
-from music.segment import Endless, Source, at_once_from
+from music.segment import Endless, Source
 from music.stations import Station
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
@@ -88,7 +88,7 @@ class Opening:
 
     def _swelling(self, station: Station) -> Endless:
         """Return a chord in the key of the first built-in piece, if there will be one; the bed goes on behind it."""
-        key = parse_key(station.recipe(at_once_from(self.first_seed + 1), 0.0).key_scale)
+        key = parse_key(station.recipe(self.first_seed + 1, 0.0).key_scale)
         return Chord(key[0], self.bed) if key and Source.BUILTIN in order(self.settings) else self.bed
 
     def _before(self, n_frames: int) -> bytes:

@@ -13,7 +13,7 @@ from doubles.simulated_time import FakeClock
 from doubles.sounds import QuietBed, performed, tone
 from music import audio_files
 from music.metering import step_powers
-from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source, begins_at_once
+from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
 from music.stations import Mood, Station, builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
@@ -78,23 +78,11 @@ def test_the_first_piece_of_a_mood_is_there_when_four_seconds_of_it_are() -> Non
     target.step()
     assert early == [(2, 2 * STRETCH, 6 * STRETCH)]
     piece: Piece = engine.piece_taken  # type: ignore[attr-defined]
-    whole = engine.piece(21)
+    whole = engine.piece(11)
     assert piece.ready_frames == len(piece.samples)
     assert piece.growth is not None
     assert piece.growth.ended.is_set()
     np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=4e-5)  # 16 bits
-
-
-def test_the_first_piece_of_a_mood_begins_at_once(tmp_path: Path) -> None:
-    """It has no intro, and that of the next session has none; those behind it have one."""
-    engine, mood = Engine(), Mood(LOFI)
-    target = supply(engine, mood, Openings(tmp_path / "opening.wav", "v1"))
-    target.step()
-    target.next()
-    target.step()
-    mood.change(PIANO)
-    target.step()
-    assert [begins_at_once(seed) for seed in engine.begun] == [True, True, False, True]
 
 
 def test_the_next_piece_is_made_whole() -> None:
@@ -284,7 +272,7 @@ def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> 
     """The opening is heard at once, and goes on into the piece that it is the opening of."""
     path, engine = tmp_path / "opening.wav", Engine()
     supply(engine, Mood(LOFI), Openings(path, "v1")).step()
-    assert engine.begun[0] == 21
+    assert engine.begun[0] == 11
     seed = engine.begun[1]
     assert len(audio_files.read(path)) == 2 * STRETCH
     later = Engine()
@@ -362,7 +350,7 @@ def test_a_stale_or_broken_opening_is_ignored(tmp_path: Path, change: str) -> No
     engine = Engine()
     target = supply(engine, Mood(station), Openings(path, version))
     target.step()
-    assert engine.begun[0] == 21
+    assert engine.begun[0] == 11
     assert target.next() is not None
 
 
