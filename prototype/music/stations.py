@@ -105,13 +105,15 @@ class Mood:
 
     def next_recipe(self, duration_s: float) -> Recipe:
         """Return the next recipe of the rotation; where opinions have changed it, not with the same caption again."""
+        station = self.station
+        rotation = station.steered_by(self.taste)
         with self._lock:
-            before, self._rotation = self._rotation, self._station.steered_by(self.taste)
+            before, self._rotation = self._rotation, rotation
             last, self._index = before.words(self._index)[0], self._index + 1
-            if not before == self._rotation == self._station and len(set(self._station.captions)) > 1:
-                while self._rotation.words(self._index)[0] == last:
+            if not before == rotation == station and len(set(station.captions)) > 1:
+                while rotation.words(self._index)[0] == last:
                     self._index += 1
-            return self._rotation.recipe(self._index, duration_s)
+            return rotation.recipe(self._index, duration_s)
 
     def matches(self, info: SegmentInfo | None) -> bool:
         """Return whether a segment was made for the present mood."""
