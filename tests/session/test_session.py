@@ -177,6 +177,33 @@ def test_the_pace_is_that_of_what_has_been_learned(tmp_path: Path) -> None:
         assert programme.sound.pacing.factor() == pytest.approx(expected)
 
 
+def test_an_evening_of_likes_and_dislikes_is_heard_in_the_next_jobs(tmp_path: Path) -> None:
+    """Who likes one texture and dislikes another is sent more of the one, less of the other, and still all of them."""
+    station = STATIONS[0]
+    loved, hated = station.textures[1], station.textures[4]
+
+    def textures() -> list[str]:
+        return [station.choices(job.recipe.prompt)["texture"] for job in server.asked]
+
+    def judge(programme: Programme) -> None:
+        piece = programme.mixer.playing_piece()
+        texture = station.choices(piece.info.recipe.prompt).get("texture") if piece and piece.info else None
+        judged = {opinion.piece for opinion in programme.mood.taste.opinions}
+        if piece and piece.info and piece.info.segment_id not in judged and texture in (loved, hated):
+            (programme.like if texture == loved else programme.dislike)()
+
+    server = ScriptedServer(lambda: 0.0)
+    with Programme(tmp_path, server, threads=False) as programme:
+        for _ in range(180):
+            programme.play(10)
+            judge(programme)
+        first = len(server.asked)
+        programme.play(3000)
+    later = textures()[first + 5 :]
+    assert set(later) == set(station.textures)
+    assert later.count(hated) < 0.8 * len(later) / 7 < 1.2 * len(later) / 7 < later.count(loved)
+
+
 def test_the_screen_is_told_what_is_wished_at_once(tmp_path: Path) -> None:
     """Pause, volume and mute as the listener wished them, whether the sound has followed or not; the rest as it is."""
     evening = Evening(tmp_path)
