@@ -89,6 +89,17 @@ def test_polls_come_sooner_near_the_end(make: Make) -> None:
     assert len(run.server.times_of("poll")) < 6
 
 
+@pytest.mark.parametrize(("newer", "most_s"), [(True, 0.5), (False, 1.5)])
+@pytest.mark.parametrize("job_s", [1.0, 4.0, 9.0, 27.0])
+def test_what_is_finished_is_seen_soon(make: Make, newer: bool, most_s: float, job_s: float) -> None:
+    """Within half a second (median) where progress is told, and within a poll where it is not."""
+    run, late_s = make(newer=newer, speed=job_s / 30.0, prefetch_target=20, segment_max_seconds=30.0), []
+    for _ in range(9):
+        run.produce(1)
+        late_s.append(run.clock.now() - run.server.free_at)
+    assert sorted(late_s)[4] <= most_s
+
+
 def test_the_factor_is_learned_without_the_first_job(make: Make) -> None:
     """The first job loads models and says nothing of the speed; the factor is per audible second."""
     run = make(first_job_extra_s=200.0, poll_interval_sec=0.2, prefetch_target=5)

@@ -111,7 +111,7 @@ class ScriptedServer:
         self._random = random.Random(self.seed)
         self._queue: deque[Asked] = deque()
         self._running: Asked | None = None
-        self._free_at = 0.0
+        self.free_at = 0.0  # when the last job ended
         self._known: dict[str, Asked] = {}
         self._born: list[Asked] = []
         self._fates: deque[str] = deque()
@@ -143,7 +143,7 @@ class ScriptedServer:
             for job in self._queue:
                 del self._known[job.task_id]
             self._queue.clear()
-            self._running, self._free_at, self._warm = None, now + down_s, False
+            self._running, self.free_at, self._warm = None, now + down_s, False
             self._born.clear()
 
     @property
@@ -304,15 +304,15 @@ class ScriptedServer:
         while True:
             job = self._running
             if job is None:
-                if not self._queue or max(self._free_at, self._queue[0].at) > now:
+                if not self._queue or max(self.free_at, self._queue[0].at) > now:
                     return
                 job = self._running = self._queue.popleft()
-                job.state, job.began_at = JobState.RUNNING, max(self._free_at, job.at)
+                job.state, job.began_at = JobState.RUNNING, max(self.free_at, job.at)
             ends_at = job.began_at + job.needs_s
             if job.fate == HANGS or ends_at > now:
                 return
             job.state = JobState.FAILED if job.fate == FAILS else JobState.SUCCEEDED
-            self._running, self._free_at = None, ends_at
+            self._running, self.free_at = None, ends_at
 
     def _report(self, task_id: str) -> JobReport:
         job = self._known.get(task_id)
