@@ -141,7 +141,7 @@ class Fault:
             problems.append(f"did not say {self.says}, but {', '.join(keys) or 'nothing'}")
         if self.plays and self.plays not in sources:
             problems.append(f"{self.plays.value} was not heard")
-        if (failed := {name.rstrip("-12") for name, _ in programme.failures}) != set(self.thread.split()):
+        if (failed := {name.rstrip("-0123456789") for name, _ in programme.failures}) != set(self.thread.split()):
             problems.append(f"threads that failed: {', '.join(sorted(failed)) or 'none'} {programme.failures[-1:]}")
         problems += programme.remarks
         if not self.holds(programme):
