@@ -195,7 +195,12 @@ def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
         gain = gain_db(sound.loudness_lufs, sound.peak_dbfs, target_lufs)
     else:
         gain = _level_db(sound, info.continues, target_lufs)
-    heard = Analysis(length, 0, length, sound.loudness_lufs + gain, sound.peak_dbfs + gain)
+    begin_s = piece.parts[0][0] / SAMPLE_RATE_HZ if piece.parts else 0.0
+    even = sound.beat_s is not None and sound.beat_s >= begin_s and len(piece.parts) < 2  # a rest left out shifts beats
+    heard = replace(
+        sound, length_frames=length, cue_in_frames=0, cue_out_frames=length, loudness_lufs=sound.loudness_lufs + gain,
+        peak_dbfs=sound.peak_dbfs + gain, beat_s=(sound.beat_s or 0.0) - begin_s if even else None,
+    )  # fmt: skip
     return replace(info, analysis=heard, continues=None)
 
 

@@ -27,7 +27,7 @@ from doubles.sounds import info_for
 from music import audio_files
 from music.analysis import analyse, as_heard, ingest, to_piece
 from music.packed import Packed
-from music.segment import SAMPLE_RATE_HZ, Recipe, Samples, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Recipe, Samples, SegmentInfo, Source
 from spool import folders
 from spool.folders import LOCK_FILE, Files, Listed
 from spool.shelves import ShelfIndex, file_name
@@ -323,6 +323,18 @@ def test_the_like_of_a_cut_and_levelled_piece_keeps_true_measurements(bench: Ben
     again = to_piece(samples_of(entry), entry.info.analysis, -23.0, Source.LIBRARY, "k")
     assert len(again.samples) == len(piece.samples)
     assert np.abs(again.samples[:] - piece.samples[:])[500:-500].max() < 2e-3
+
+
+def test_the_like_of_a_cut_piece_keeps_its_key_and_beat() -> None:
+    """Its beats are counted from the cut; where a rest was left out too they fall nowhere in particular."""
+    sound = Analysis(960_000, 48_000, 900_000, -23.0, -1.0, "D minor", 90.0, 1.25)
+    piece = Piece(SOUND, Source.FRESH, "k", replace(info_for(SOUND), analysis=sound), parts=((48_000, 900_000),))
+    heard = as_heard(piece, -23.0)
+    assert heard is not None
+    assert (heard.key_scale, heard.bpm, heard.analysis.beat_s) == ("D minor", 90.0, 0.25)
+    cut = as_heard(replace(piece, parts=((48_000, 96_000), (144_000, 900_000))), -23.0)
+    assert cut is not None
+    assert (cut.key_scale, cut.analysis.beat_s) == ("D minor", None)
 
 
 @pytest.mark.parametrize("shelf", ["ready", "played", "kept"])
