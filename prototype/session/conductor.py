@@ -55,7 +55,7 @@ class Conductor:
     older than the command before it.
 
     Threads: any call `obey`, the main one `tick`; `_lock` guards all fields, and nothing that is called under it waits.
-    `wished` is a frozen value that any may read. Of `_to_keep` who writes pieces takes them out, one step at a time.
+    `wished` is a frozen value that any may read. Of `_to_keep` who has `_writing` takes pieces out, one step at a time.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Conductor:
         self._undo: deque[Callable[[], Answer]] = deque(maxlen=MOST_DISLIKED)
         self._disliked: set[str] = set()
         self._to_keep: dict[str, Piece] = {}
+        self._writing = threading.Lock()
         self._spool = sound.spool
         self._mood = sound.mood
         self._recorder = sound.recorder
@@ -300,11 +301,12 @@ class Conductor:
 
     def _write_liked(self, piece: Piece) -> None:
         """Keep a piece as far as it is made, unless the like was taken back. Threads: one that may take its time."""
-        if piece.key in self._to_keep:
-            heard = as_heard(piece, self._target_lufs)
-            self._spool.keep(piece.key, piece.samples[: piece.ready_frames], heard)
-            if self._to_keep.pop(piece.key, None) is None:
-                self._spool.unkeep(piece.key)
+        with self._writing:  # at the end another may be at it
+            if piece.key in self._to_keep:
+                heard = as_heard(piece, self._target_lufs)
+                self._spool.keep(piece.key, piece.samples[: piece.ready_frames], heard)
+                if self._to_keep.pop(piece.key, None) is None:
+                    self._spool.unkeep(piece.key)
 
     def _unlike(self, key: str) -> Answer:
         self._unkeep(key)

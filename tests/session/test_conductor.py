@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -647,6 +648,26 @@ def test_a_like_can_be_taken_back_while_the_piece_is_made(desk: Desk, back: cont
     desk.conductor.tick()
     assert not desk.sound.spool.is_kept("growing")
     desk.conductor.obey(controls.Act.LIKE if back is Act.UNDO else Act.UNDO)
+    assert desk.sound.spool.is_kept("growing")
+
+
+def test_a_like_that_two_write_at_the_end_is_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends while the piece is being written."""
+    grow_one(desk).ended.set()
+    keep, todo, threads = desk.sound.spool.keep, list[Callable[[], None]](), list[threading.Thread]()
+
+    def while_it_ends(*arguments: Any) -> bool:
+        monkeypatch.setattr(desk.sound.spool, "keep", keep)
+        threads.append(threading.Thread(target=desk.conductor.finish))
+        threads[0].start()
+        threads[0].join(0.2)
+        return keep(*arguments)
+
+    monkeypatch.setattr(desk.conductor, "_later", lambda _name, errand: todo.append(errand))
+    desk.conductor.obey(Act.LIKE)
+    monkeypatch.setattr(desk.sound.spool, "keep", while_it_ends)
+    todo.pop()()
+    threads[0].join(10)
     assert desk.sound.spool.is_kept("growing")
 
 
