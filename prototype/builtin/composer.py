@@ -11,6 +11,7 @@ import itertools
 import math
 import re
 import zlib
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -145,13 +146,15 @@ class _Composer:
         away = int(rng.choice(_NEAR_KEYS))
         shifts = [away * (_section_at(self.sections, bar).name == "turn") for bar in range(bars)]
         chords: list[Chord] = []
+        played: Counter[str] = Counter()
         voicing: tuple[int, ...] = ()
         for bar in range(0, bars, style.bars):
             section = _section_at(self.sections, bar)
-            phrase, inside = divmod(bar - section.first_bar, PHRASE_BARS * style.bars)
             lines = chosen[letters[section.name]]
+            phrase, inside = divmod(played[letters[section.name]], PHRASE_BARS)
+            played[letters[section.name]] += 1  # a section goes on where the last of its kind has stopped
             symbols = lines[phrase % len(lines)].split()
-            symbol = symbols[inside // style.bars % len(symbols)]
+            symbol = symbols[inside % len(symbols)]
             if bar >= self.bars:  # over the next piece's beginning: home
                 symbol = next((each for each in symbols if re.match("[Ii](?![IViv])", each)), symbol)
             root, tones = harmony.chord_tones(symbol)
