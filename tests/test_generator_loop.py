@@ -849,7 +849,7 @@ def in_threads(tmp_path: Path, seed: int = 0, **levers: Any) -> Session:
     """Start a session with its two workers on virtual time."""
     clock = SimClock(seed)
     run = session(tmp_path, clock=clock, seed=seed, **levers)
-    clock.start(run.loop.start, threads=2)
+    run.start()
     return run
 
 

@@ -324,7 +324,7 @@ def test_a_server_whose_music_cannot_be_fetched_is_named_once_and_left_alone(tmp
     """In an hour it makes a handful of jobs, not thousands, and is said once."""
     with contextlib.closing(SimClock()) as clock:
         run = Session(tmp_path, clock, server=Elsewhere(lambda: 0.0))
-        clock.start(run.loop.start, threads=2)
+        run.start()
         run.listen(3600.0)
         assert run.end()
     assert 1 <= len(run.server.asked) <= 12

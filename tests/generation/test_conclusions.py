@@ -176,7 +176,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
 def go(run: Session) -> None:
     """Start the workers."""
     assert isinstance(run.clock, SimClock)
-    run.clock.start(run.loop.start, threads=2)
+    run.start()
 
 
 @pytest.mark.parametrize("seed", (0, 1, *(pytest.param(seed, marks=pytest.mark.virtual) for seed in range(2, 6))))

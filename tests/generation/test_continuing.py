@@ -24,7 +24,7 @@ def running(folder: Path, servers: int = 1, **levers: Any) -> tuple[Session, lis
     if others:
         levers["acestep_api_url"] = URLS
     run = session(folder, clock=SimClock(), continuing="on", others=others, **levers)
-    run.clock.start(run.loop.start, threads=2 * servers)  # type: ignore[union-attr]
+    run.start()
     return run, [run.server, *others]
 
 
@@ -154,7 +154,7 @@ def test_a_continuation_that_was_under_way_is_joined_by_the_next_run(tmp_path: P
     run.listen(60.0)
     run.stop = threading.Event()
     run.loop = run.new_loop()
-    run.clock.start(run.loop.start, threads=2)  # type: ignore[union-attr]
+    run.start()
     run.listen(30.0)
     assert run.end()
     adopted = [entry.info for entry in run.store.added if entry.key not in before and entry.info]

@@ -15,7 +15,7 @@ from doubles.scripted_server import NO_SOUND, MemoryStore, ScriptedServer, scrip
 from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run
 from generation.continuing import Ear
-from generator_loop import GeneratorLoop
+from generator_loop import SPARE, WORKERS, GeneratorLoop
 from music.continuing import Continuing
 from music.segment import Piece, Recipe, Source
 from spool.state_files import JobsFile, KeeperFile
@@ -82,6 +82,11 @@ class Session:
             ear=Ear(scripted_ingest, TinyJoints(0)),
             jobs_file=JobsFile(self.jobs_file),
         )
+
+    def start(self) -> None:
+        """Start the workers, on a SimClock."""
+        assert isinstance(self.clock, SimClock)
+        self.clock.start(self.loop.start, threads=(WORKERS + SPARE) * len(self.settings.servers))
 
     def next_recipe(self, duration_s: float) -> Recipe:
         """Ask for something else each time."""

@@ -27,6 +27,7 @@ from doubles.sounds import performed
 from doubles.witnesses import Witness, WitnessedSpool
 from generation.calls import Client
 from generation.continuing import Ear
+from generator_loop import SPARE, WORKERS
 from music.analysis import Segment
 from music.segment import Performance, Recipe, Source
 from music.stations import Mood, Station, builtin_stations
@@ -160,7 +161,7 @@ class Programme:
                 worker = Worker(name, body, self.stop, self.clock, self.on_failure)
                 self.clock.start(worker.start)
         if Source.FRESH in self.sound.order:
-            self.clock.start(self.generator.start, threads=2)
+            self.clock.start(self.generator.start, threads=WORKERS + SPARE)
         return self
 
     def __exit__(self, *exc: object) -> None:
