@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from listening.listening import blocks, first_sound
 from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
 WARM_UP_S: Final = 8.0
-FRESH_WARM_UP_S: Final = 30.0  # until the queue is full
+FRESH_WARM_UP_S: Final = 75.0  # until the queue is full, and what filled the time before is made
 SIZE: Final = (80, 24)
 CVLC: Final = "cvlc"
 FRESH: Final = "app.py, dashboard, fresh music"
@@ -76,26 +77,26 @@ def _work(room: SoundRoom, program: _Program, seconds: float, *, as_nobody: bool
         Child(program.command, room.environment, size=program.size, as_nobody=as_nobody) as child,
     ):
         pause(program.warm_up_s)
-        before, frame = _spent(child.pid), recorder.frames
-        most_mb = child.usage().rss_mb
+        before, frame, wakeups = child.usage(), recorder.frames, _wakeups(child.pid)
+        most_mb, woken = before.rss_mb, 0
         for _ in range(round(seconds)):
             pause(1.0)
-            most_mb = max(most_mb, child.usage().rss_mb)
-        after = _spent(child.pid)
+            most_mb, then, wakeups = max(most_mb, child.usage().rss_mb), wakeups, _wakeups(child.pid)
+            woken += sum(count - then.get(task, 0) for task, count in wakeups.items())
+        cpu_s = child.usage().cpu_s - before.cpu_s  # of threads that have ended too, which a new file brings about
         if first_sound(blocks(recorder.samples()[frame:])) is None:
             raise RuntimeError(f"nothing was heard of {program.command[0]}: {child.output[-500:]}")
-    cpu_s, wakeups = (now - then for now, then in zip(after, before, strict=True))
-    return Work(60 * cpu_s / seconds, wakeups / seconds, most_mb)
+    return Work(60 * cpu_s / seconds, woken / seconds, most_mb)
 
 
-def _spent(pid: int) -> tuple[float, int]:
-    """Return the CPU seconds (the scheduler's own count, in nanoseconds) and the wake-ups of a process' threads."""
-    cpu_ns = wakeups = 0
+def _wakeups(pid: int) -> dict[str, int]:
+    """Return how often each thread of a process has waited and was woken."""
+    found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        cpu_ns += int((task / "schedstat").read_text().split()[0])
-        status = (task / "status").read_text()
-        wakeups += int(status.rpartition("\nvoluntary_ctxt_switches:")[2].split()[0])
-    return cpu_ns / 1e9, wakeups
+        with contextlib.suppress(OSError):  # a thread that ends as we look
+            status = (task / "status").read_text()
+            found[task.name] = int(status.rpartition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
 
 
 def _median(works: Sequence[Work]) -> Work:
