@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,22 @@ def faults_of(name: str, tree: ast.Module) -> list[str]:
             faults.append(f"{name}:{node.lineno} catches everything: name what is expected")
         if _sleeps(node):
             faults.append(f"{name}:{getattr(node, 'lineno', 0)} sleeps: wait for an event, so that stopping ends it")
+    faults += [f"{name}:{line} is a constant between functions: the head is for them" for line in _late_constants(tree)]
     return faults
+
+
+def _late_constants(tree: ast.Module) -> Iterator[int]:
+    """Yield the lines of constants that stand behind a class or function, and need none of those before them."""
+    defined: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and defined:
+            names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            if defined & {name.id for name in names if isinstance(name.ctx, ast.Load)}:
+                defined |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+            else:
+                yield node.lineno
 
 
 def _is_broad(handler: ast.ExceptHandler) -> bool:
@@ -165,6 +181,7 @@ def test_modules_and_functions_have_a_human_size(path: Path) -> None:
         ("spool.spool", '"""Doc."""\ntry:\n    pass\nexcept:\n    pass', "catches everything"),
         ("app", '"""Doc."""\nimport time\ntime.sleep(1)', "sleeps"),
         ("app", '"""Doc."""\nfrom time import sleep', "sleeps"),
+        ("app", '"""Doc."""\ndef f(): pass\nX = 1', "between functions"),
     ],
 )
 def test_the_rules_can_be_broken(name: str, code: str, complaint: str) -> None:

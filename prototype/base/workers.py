@@ -1,9 +1,7 @@
-"""Threads that survive their own mistakes.
+"""The clock, and threads that survive their own mistakes.
 
 An exception that a `Worker`'s body lets through is a bug or an unforeseen fault: it is logged with its traceback,
 counted, and the body starts again after a back-off. A body that returns has finished.
-
-Time that only goes forward, and waiting for it.
 """
 
 from __future__ import annotations
@@ -17,6 +15,15 @@ from typing import Protocol, TypeVar
 from base.errors import AppError
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+CALM_AFTER_S = 60.0
+
+Later = Callable[[str, Callable[[], None]], None]
+"""Has something of a name done by who may wait for the disk; of one name only the latest."""
 
 
 class Clock(Protocol):
@@ -41,17 +48,6 @@ class SystemClock:
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         """Wait for the event, and not at all where the time has passed."""
         return event.wait(max(0.0, timeout_s))
-
-
-Answer = TypeVar("Answer")
-
-FIRST_BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 30.0
-CALM_AFTER_S = 60.0
-
-
-Later = Callable[[str, Callable[[], None]], None]
-"""Has something of a name done by who may wait for the disk; of one name only the latest."""
 
 
 def at_once(_name: str, errand: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from music.segment import SAMPLE_RATE_HZ
 SOFT, LOUD = 0.4, 0.75  # between these velocities a drum is struck as usual
 VARIATIONS: Final = 3  # strokes of one drum that are not copies
 LOOP_S: Final = 9
+_METAL = (5330.0, 6270.0, 7410.0, 8820.0, 10_300.0, 12_100.0)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,6 @@ class Skin:
     pan: float = 0.0
 
 
-_METAL = (5330.0, 6270.0, 7410.0, 8820.0, 10_300.0, 12_100.0)
 _SKINS: Final[dict[Drum, Skin]] = {
     Drum.KICK: Skin((250, 2500, 0.05, 0.008), ((50, 0.52, 0.13), (101, 0.09, 0.05)), drop=1.6),
     Drum.RIM: Skin((1200, 7000, 0.07, 0.008), ((810, 0.22, 0.02), (1730, 0.14, 0.015)), pan=-0.15, length_s=0.2),

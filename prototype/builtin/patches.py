@@ -9,6 +9,7 @@ from builtin import kit, synth
 from builtin.score import Part, Player, Role
 
 DRUM_BANK: Final = 128
+OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6, "jazz": -0.5, "bossa": -0.3}
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,3 @@ KITS: Final = {
     "jazz": Patch("kit", 40, 0.6, 1.8, cents=9, bank=DRUM_BANK),
     "bossa": Patch("kit", 0, 0.8, 2.0, cents=9, bank=DRUM_BANK),
 }
-OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6, "jazz": -0.5, "bossa": -0.3}

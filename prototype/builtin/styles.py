@@ -185,6 +185,24 @@ FILLS: Final[dict[str, tuple[dict[str, str], ...]]] = {
     ),
     "brush": ({"brush": "o.oo,ox.", "tom_low": "......o."}, {"brush": ",o,ox.oo", "kick": "o....o.."}),
 }  # fmt: skip
+LEVELS_DB: Final = {"chords": 0.0, "pad": -9.0, "bass": -6.0, "drums": 0.0, "lead": -1.0, "arpeggio": -4.0}
+LATE_MS: Final = {
+    "snare": 8.0, "brush": 6.0, "rim": 4.0, "hat": -3.0, "shaker": -4.0, "ride": -3.0, "bass": 4.0, "chords": 3.0,
+    "lead": 9.0, "arpeggio": 2.0,
+}  # fmt: skip
+
+INSTRUMENT_WORDS: Final = (
+    # What a prompt may name, and the voice that plays the tune then.
+    ("vibraphone", "vibes"), ("marimba", "marimba"), ("kalimba", "marimba"), ("celesta", "bell"), ("bells", "bell"),
+    ("koto", "koto"), ("shakuhachi", "shakuhachi"), ("flute", "flute"), ("whistle", "flute"), ("clarinet", "flute"),
+    ("guitar", "nylon"), ("harp", "harp"), ("violin", "violin"), ("cello", "cello"), ("rhodes", "keys"),
+    ("wurlitzer", "keys"), ("electric piano", "keys"), ("piano", "piano"),
+)  # fmt: skip
+
+TEXTURE_WORDS: Final = (
+    ("rain", "rain"), ("drizzle", "rain"), ("vinyl", "vinyl"), ("dusty", "vinyl"), ("stream", "stream"),
+    ("water", "stream"), ("wave", "stream"), ("forest", "stream"), ("wind", "wind"), ("hiss", "wind"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -231,12 +249,6 @@ class Style:
     late_ms: dict[str, float] = field(default_factory=dict)
     trim_db: float = 0.0
 
-
-LEVELS_DB: Final = {"chords": 0.0, "pad": -9.0, "bass": -6.0, "drums": 0.0, "lead": -1.0, "arpeggio": -4.0}
-LATE_MS: Final = {
-    "snare": 8.0, "brush": 6.0, "rim": 4.0, "hat": -3.0, "shaker": -4.0, "ride": -3.0, "bass": 4.0, "chords": 3.0,
-    "lead": 9.0, "arpeggio": 2.0,
-}  # fmt: skip
 
 STYLES: Final[dict[str, Style]] = {
     "focus": Style(
@@ -334,19 +346,6 @@ STYLES: Final[dict[str, Style]] = {
         late_ms={"snare": 16, "hat": -4, "bass": 9, "chords": 10, "lead": 24, "kick": 2},
     ),
 }  # fmt: skip
-
-INSTRUMENT_WORDS: Final = (
-    # What a prompt may name, and the voice that plays the tune then.
-    ("vibraphone", "vibes"), ("marimba", "marimba"), ("kalimba", "marimba"), ("celesta", "bell"), ("bells", "bell"),
-    ("koto", "koto"), ("shakuhachi", "shakuhachi"), ("flute", "flute"), ("whistle", "flute"), ("clarinet", "flute"),
-    ("guitar", "nylon"), ("harp", "harp"), ("violin", "violin"), ("cello", "cello"), ("rhodes", "keys"),
-    ("wurlitzer", "keys"), ("electric piano", "keys"), ("piano", "piano"),
-)  # fmt: skip
-
-TEXTURE_WORDS: Final = (
-    ("rain", "rain"), ("drizzle", "rain"), ("vinyl", "vinyl"), ("dusty", "vinyl"), ("stream", "stream"),
-    ("water", "stream"), ("wave", "stream"), ("forest", "stream"), ("wind", "wind"), ("hiss", "wind"),
-)  # fmt: skip
 
 
 def choose_style(recipe: Recipe) -> Style:

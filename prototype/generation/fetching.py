@@ -32,6 +32,10 @@ from spool.spool import Entry
 
 log = logging.getLogger(__name__)
 
+Ingest = Callable[[Path, float, float], Segment]
+Download = Callable[[AudioFile, Path], object]
+Join = Callable[[Recipe, Segment, float], tuple[Segment, Continuation | None]]
+
 
 class Store(Protocol):
     """The part of the spool that the generator uses; any thread may call it."""
@@ -51,11 +55,6 @@ class Store(Protocol):
     def find(self, segment_id: str) -> Entry | None:
         """Return a segment, whatever shelf it is on."""
         ...
-
-
-Ingest = Callable[[Path, float, float], Segment]
-Download = Callable[[AudioFile, Path], object]
-Join = Callable[[Recipe, Segment, float], tuple[Segment, Continuation | None]]
 
 
 class Downloader:

@@ -18,6 +18,12 @@ from base.texts import Said, said
 from music.segment import Recipe
 from server.replies import AudioFile, JobReport, JobState
 
+SLOW_TIMES: Final = 10.0  # this many times the learned duration is no longer slow but dead
+LIMITED_S: Final = 60.0
+MOST_AT_SERVER: Final = 4  # a hung job blocks the server: what is asked for behind it only piles up
+FORGET_AFTER_S: Final = 7200.0  # newer servers end a stale job after one hour
+ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)
+
 
 class ServerState(enum.StrEnum):
     """How the server is, as the screen shows it; UNSURE is shown as UNWELL."""
@@ -66,13 +72,6 @@ class GeneratorSnapshot:
     factor: float | None = None
     duration_s: float = 30.0
     generation_history_s: tuple[float, ...] = ()
-
-
-SLOW_TIMES: Final = 10.0  # this many times the learned duration is no longer slow but dead
-LIMITED_S: Final = 60.0
-MOST_AT_SERVER: Final = 4  # a hung job blocks the server: what is asked for behind it only piles up
-FORGET_AFTER_S: Final = 7200.0  # newer servers end a stale job after one hour
-ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,15 @@ UNHEARD: Final = {
     Hearing.DEVICE_MUTED.value: "check.sound.device_muted",
     Hearing.SUSPENDED.value: "check.sound.suspended",
 }
+SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
+LIMIT_S: Final = 10.0
+NOTHING_PLAYED: Final = "nothing was played"
+EXIT_WELL: Final = 0
+EXIT_PROBLEM: Final = 1
+STYLES: Final = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
+SUBJECTS: Final = (
+    "settings", "vlc", "sound", "instruments", "server", "key", "model", "lm", "speed", "spool", "disk", "terminal",
+)  # fmt: skip
 
 
 def sound(audio_output: str, clock: Clock) -> Findings:
@@ -150,11 +159,6 @@ def terminal(stdin: TextIO | None, stdout: TextIO, term: str) -> Findings:
         yield found(OK, "terminal", "check.terminal.ok", columns=size.columns, lines=size.lines, encoding=encoding)
 
 
-SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
-LIMIT_S: Final = 10.0
-NOTHING_PLAYED: Final = "nothing was played"
-
-
 class _Trial(StreamPlayer):
     """A stream of silence that ends by itself; `complaint` is what libVLC has against the output, "" for nothing."""
 
@@ -229,14 +233,6 @@ def _quiet() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
-
-
-EXIT_WELL: Final = 0
-EXIT_PROBLEM: Final = 1
-STYLES: Final = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
-SUBJECTS: Final = (
-    "settings", "vlc", "sound", "instruments", "server", "key", "model", "lm", "speed", "spool", "disk", "terminal",
-)  # fmt: skip
 
 
 def check(

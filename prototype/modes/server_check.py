@@ -43,6 +43,7 @@ from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitte
 
 POLL_S: Final = 0.5  # the measured time is that exact
 MOST_BAD_POLLS: Final = 5  # one after the other; the job itself is fine meanwhile
+JOB_S: Final = 10.0  # the shortest that acestep-api makes
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,6 @@ def _ending(report: JobReport) -> AppError:
     if report.state is JobState.LOST:
         return JobLost(said("unmade.unknown"))
     return JobFailed(report.detail or said("unmade.no_reason"))
-
-
-JOB_S: Final = 10.0  # the shortest that acestep-api makes
 
 
 class ServerCheck:

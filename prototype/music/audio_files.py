@@ -1,10 +1,9 @@
-"""The program's own WAV files: 16-bit, 48 kHz, stereo, all that is known of the segment written inside.
+"""Audio files that the program writes: sound as it comes, and its own WAV files with all that is known of the segment.
 
-The metadata are one line of JSON in the file's comment (RIFF LIST INFO, ICMT), so that one rename moves everything;
-artist and title are there for other players. A file is encoded in memory first: what reaches the disk is plain
-bytes, and every trouble of the disk stays an OSError with its errno.
-
-Writes sound into a file as it comes: the format follows the name, and libsndfile does the work.
+The format of sound follows the file's name, and libsndfile does the work. The program's own files are WAV: 16-bit, 48
+kHz, stereo. Their metadata are one line of JSON in the file's comment (RIFF LIST INFO, ICMT), so that one rename moves
+everything; artist and title are there for other players. A file is encoded in memory first: what reaches the disk is
+plain bytes, and every trouble of the disk stays an OSError with its errno.
 """
 
 from __future__ import annotations
@@ -37,6 +36,9 @@ FORMATS: Final = {
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
 ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
+ARTIST: Final = "ACE-Step"
+TITLE_CHARS: Final = 60
+FMT_END: Final = 36  # where the fmt chunk ends in what libsndfile writes
 
 
 def format_of(path: Path, frames: int = 0) -> tuple[str, str]:
@@ -153,11 +155,6 @@ class Encoder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-ARTIST: Final = "ACE-Step"
-TITLE_CHARS: Final = 60
-FMT_END: Final = 36  # where the fmt chunk ends in what libsndfile writes
 
 
 def write(path: Path, samples: Samples, info: SegmentInfo | None) -> None:

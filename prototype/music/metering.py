@@ -1,6 +1,4 @@
-"""What the programme sounds like, watched as it is made: levels for the eye, silences for the record.
-
-Loudness and peak of a segment, and the integrated loudness of a programme of any length, measured as it goes by.
+"""How sound measures: levels for the eye and silences for the record, loudness and peak, of any length, as it goes by.
 
 Loudness is that of ITU-R BS.1770-4. Its filters are applied by their frequency response, to one part after the other,
 each with a lead-in in which they settle: a library for it brings scipy along, which takes 70 MB and most of a second.
@@ -24,6 +22,23 @@ SILENCE_LEVEL: Final = 10 ** (-60.0 / 20)  # amplitude at -60 dBFS
 SILENCE_S: Final = 0.25  # shorter rests are music
 METER_S: Final = 0.2  # a bar of the waveform
 METER_LENGTH: Final = 100
+STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
+BLOCK_STEPS: Final = 4
+PART_STEPS: Final = 40
+LEAD_IN_STEPS: Final = 10  # the slower filter, a high-pass at 38 Hz, forgets within 0.1 s
+FFT_FRAMES: Final = 2**18
+PART_FRAMES: Final = (LEAD_IN_STEPS + PART_STEPS) * STEP_FRAMES
+OFFSET_LU: Final = -0.691
+ABSOLUTE_GATE: Final = 10 ** ((-70.0 - OFFSET_LU) / 10)
+RELATIVE_GATE: Final = 0.1  # -10 LU
+# Numerators and denominators at 48 kHz: the head, BS.1770-4 table 1, and the high-pass, table 2.
+K_WEIGHTING: Final = (
+    ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
+    ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
+)
+PEAK_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 1000
+CLICKS: Final = 20  # so many blocks of PEAK_BLOCK_FRAMES may stand out and not count as the peak,
+CLICKS_PART: Final = 0.01  # or so large a part of a short segment
 
 
 class Meter:
@@ -74,25 +89,6 @@ class Meter:
 
 def _is_loud(frame: Samples) -> bool:
     return any(abs(sample) > SILENCE_LEVEL for sample in frame.tolist())
-
-
-STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
-BLOCK_STEPS: Final = 4
-PART_STEPS: Final = 40
-LEAD_IN_STEPS: Final = 10  # the slower filter, a high-pass at 38 Hz, forgets within 0.1 s
-FFT_FRAMES: Final = 2**18
-PART_FRAMES: Final = (LEAD_IN_STEPS + PART_STEPS) * STEP_FRAMES
-OFFSET_LU: Final = -0.691
-ABSOLUTE_GATE: Final = 10 ** ((-70.0 - OFFSET_LU) / 10)
-RELATIVE_GATE: Final = 0.1  # -10 LU
-# Numerators and denominators at 48 kHz: the head, BS.1770-4 table 1, and the high-pass, table 2.
-K_WEIGHTING: Final = (
-    ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
-    ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
-)
-PEAK_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 1000
-CLICKS: Final = 20  # so many blocks of PEAK_BLOCK_FRAMES may stand out and not count as the peak,
-CLICKS_PART: Final = 0.01  # or so large a part of a short segment
 
 
 def loudness_lufs(samples: Samples) -> float:

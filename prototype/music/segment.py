@@ -1,9 +1,7 @@
-"""Values that travel between modules: frozen, without behaviour of their own.
+"""The form of all audio in the program, and the values about it that travel between modules: frozen, little behaviour.
 
-Units stand in the names: `_frames` are sample frames at pcm.SAMPLE_RATE_HZ, `_s` seconds, `_db` decibels,
-`_lufs` loudness by ITU-R BS.1770. Times called `_at` are `Clock.now()` seconds (monotonic).
-
-The form of all audio in the program: what a frame is, and how many there are in a second.
+Units stand in the names: `_frames` are sample frames at SAMPLE_RATE_HZ, `_s` seconds, `_db` decibels, `_lufs` loudness
+by ITU-R BS.1770. Times called `_at` are `Clock.now()` seconds (monotonic).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Stations: named moods, each a family of prompts that fit beside one another.
+"""Stations, and the mood: which of them the listener wants to hear now, and how far its rotation has come.
+
+A station is a named mood, a family of prompts that fit beside one another.
 
 Inside a station the tempo never changes and the key moves only to a near relative, so any two neighbours can be
 crossfaded; what rotates is the caption, the leading instrument and the texture. The built-in ones are in
@@ -22,10 +24,6 @@ crossfaded; what rotates is the caption, the leading instrument and the texture.
     bpm = 84
 
 The longest prompt a station can make must stay below 512 characters, the limit of ACE-Step's text encoder.
-
-What the listener wants to hear now: the station, how far its rotation has come, and what of it is liked (`taste`).
-
-Threads: any; `_lock` guards every field.
 """
 
 from __future__ import annotations
@@ -46,6 +44,17 @@ from base.texts import LONGEST_PROMPT, Said, said
 from music.continuing import Continuing
 from music.segment import Recipe, SegmentInfo
 from music.taste import KINDS, Taste
+
+BPM_MIN: Final = 30
+BPM_MAX: Final = 300
+SEGMENTS_PER_KEY: Final = 4
+CUSTOM_KEY: Final = "custom"
+
+_BUILTIN_PATH = Path(__file__).with_name("stations.toml")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+_KEY_SCALE = re.compile(r"[A-G][#b♯♭]? (major|minor)")
+
+_LIST = said("accepts.texts")
 
 
 class Mood:
@@ -129,16 +138,6 @@ class Mood:
 def mood_name(station_key: str, prompt: str) -> str:
     """Return what the segments of one mood share: the key of their station, with the prompt if it is the listener's."""
     return f"{CUSTOM_KEY} {prompt}" if station_key == CUSTOM_KEY else station_key
-
-
-BPM_MIN: Final = 30
-BPM_MAX: Final = 300
-SEGMENTS_PER_KEY: Final = 4
-CUSTOM_KEY: Final = "custom"
-
-_BUILTIN_PATH = Path(__file__).with_name("stations.toml")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
-_KEY_SCALE = re.compile(r"[A-G][#b♯♭]? (major|minor)")
 
 
 @dataclass(frozen=True)
@@ -373,7 +372,6 @@ def _time_signature(value: object) -> str:
     return str(value)
 
 
-_LIST = said("accepts.texts")
 _FIELDS: dict[str, tuple[str, Callable[[object], Any], Said]] = {
     "title": ("title_en", _short_text(40), said("accepts.text_up_to", longest=40)),
     "title_ja": ("title_ja", _short_text(40), said("accepts.text_up_to", longest=40)),

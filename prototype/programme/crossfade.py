@@ -1,8 +1,6 @@
-"""Gains over time: the crossfade and the ramp.
+"""How two pieces are faded into each other, so that no hole opens between them: the gains, and the choice of them.
 
-Both are counted in frames and never in calls, so that a block may be split anywhere without a sample changing.
-
-How two pieces are faded into each other, so that no hole opens between them.
+Gains are counted in frames and never in calls, so that a block may be split anywhere without a sample changing.
 
 A plain crossfade sinks below hearing where one piece rests while the other is faded away: the outgoing one near the
 end, the incoming one near the beginning. A shorter overlap would not help, it uncovers the rest that the other piece
@@ -37,6 +35,19 @@ from programme.voice import Voice
 PEAK_LIMIT: Final = 10 ** (-1.0 / 20)  # -1 dBFS, the ceiling of every overlap
 
 Curve = npt.NDArray[np.float64]
+DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
+REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of whoever measures it begin
+LONGEST_PHRASE_S: Final = 8.0
+SHORTEST_MOVE_S: Final = 0.5  # as short as the fade of a skip
+SHORTEST_LEVELLED_S: Final = 1.0
+MEET_S: Final = 0.02  # so much apart two strokes are heard as two
+MET_S: Final = 0.002
+LOOKED_AT_STEPS: Final = 600  # of 0.1 s: what four seconds do to a minute is little
+SWELLS_DB: Final = (0.0, 1.5, 3.0, 4.5)
+LEVELS_DB: Final = (0.0, -0.5, -1.0, -1.5, -2.0)
+LINGER_LU, SWELL_LU, LEVEL_LU = 0.02, 0.02, 0.05  # of loudness are not worth one of them, or a decibel of it
+
+Quiet = npt.NDArray[np.bool_]
 
 
 def angles(at_frames: Curve, length_frames: int, moving_frames: int, begin: float = 0.0) -> Curve:
@@ -144,21 +155,6 @@ class Ramp:
             self._position += n_frames
         if self.target != 1.0:
             block[n_frames:] *= np.float32(self.target)
-
-
-DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
-REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of whoever measures it begin
-LONGEST_PHRASE_S: Final = 8.0
-SHORTEST_MOVE_S: Final = 0.5  # as short as the fade of a skip
-SHORTEST_LEVELLED_S: Final = 1.0
-MEET_S: Final = 0.02  # so much apart two strokes are heard as two
-MET_S: Final = 0.002
-LOOKED_AT_STEPS: Final = 600  # of 0.1 s: what four seconds do to a minute is little
-SWELLS_DB: Final = (0.0, 1.5, 3.0, 4.5)
-LEVELS_DB: Final = (0.0, -0.5, -1.0, -1.5, -2.0)
-LINGER_LU, SWELL_LU, LEVEL_LU = 0.02, 0.02, 0.05  # of loudness are not worth one of them, or a decibel of it
-
-Quiet = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ VOLUME_STEP: Final = 5
 PAGE: Final = 5
 DIGITS: Final = "123456789"
 CHOICE_LABELS: Final = DIGITS + "abcdefgilmnoprvwxyz"
+_MOVES: Final = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -PAGE, "pagedown": PAGE}
 
 
 class Act(enum.Enum):
@@ -170,7 +171,6 @@ TIMERS: Final[tuple[tuple[str, Command], ...]] = (
 )
 """What `t` offers: the words `ui.timers.<word>`, and the command."""
 _MAIN: Final = {key: meaning for row in KEYS for key, meaning in row.does.items()}
-_MOVES: Final = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -PAGE, "pagedown": PAGE}
 
 
 class Controls:

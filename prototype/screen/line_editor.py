@@ -17,6 +17,9 @@ _WORD: Final = re.compile(r"\w+")
 _UP_TO_BLANK: Final = re.compile(r"[^\s、。]*[\s、。]*$")
 """What Ctrl-W cuts; Japanese has no blanks between words, so that its commas and stops count as such."""
 
+_Way = Callable[[str, int], int]
+_STEPS: Final = {"up": 1, "ctrl-p": 1, "down": -1, "ctrl-n": -1}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -108,7 +111,6 @@ def _end(text: str, _at: int) -> int:
     return len(text)
 
 
-_Way = Callable[[str, int], int]
 _MOVES: Final[dict[str, _Way]] = {
     **dict.fromkeys(("left", "ctrl-b"), _left),
     **dict.fromkeys(("right", "ctrl-f"), _right),
@@ -126,4 +128,3 @@ _CUTS: Final[dict[str, _Way]] = {
     "ctrl-u": _start,
     "ctrl-k": _end,
 }
-_STEPS: Final = {"up": 1, "ctrl-p": 1, "down": -1, "ctrl-n": -1}

@@ -1,13 +1,9 @@
-"""What the modes beside playing print with: lines, coloured where that is wanted, and one line that comes and goes.
+"""What is told without the screen, line by line: while it plays, after quitting, and by the modes beside playing.
 
-rich decides about colour: none when the output is no terminal, or with NO_COLOR. Whatever stands in a file's name or a
-server's reply is printed as harmless text, and a character that the terminal cannot show is replaced.
-
-The calm lines that take the screen's place when the output is no terminal, or with --plain.
-
-What is new since the last look: notices, the piece that plays now, and once a minute the queue.
-
-What is told after quitting: a few lines for a person, and the same figures for machines (`--stats-json`). Pure.
+While it plays, with --plain or no terminal, that is what is new since the last look; after quitting a few lines for a
+person, and the same figures for machines (`--stats-json`). The modes print `Lines`: rich decides about colour (none
+when the output is no terminal, or with NO_COLOR), whatever stands in a file's name or a server's reply is printed as
+harmless text, and a character that the terminal cannot show is replaced.
 """
 
 from __future__ import annotations
@@ -32,6 +28,8 @@ from screen.widgets import aligned, clean, clock_time, fit, pad, sentence, span,
 
 FAINT: Final = "dim"
 LEAST_ROOM: Final = 20
+QUEUE_LINE_EVERY_S: Final = 60.0
+SCHEMA: Final = 1
 
 
 def harmless(value: object) -> str:
@@ -90,9 +88,6 @@ class Lines:
             self._passing = False
 
 
-QUEUE_LINE_EVERY_S: Final = 60.0
-
-
 class PlainLog:
     """Turns one snapshot after the other into lines. Owned by the user-interface thread."""
 
@@ -140,9 +135,6 @@ class PlainLog:
                 server=say(self._language, f"ui.server.{snapshot.generator.server}"),
             )
         ]
-
-
-SCHEMA: Final = 1
 
 
 def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:

@@ -21,6 +21,12 @@ from programme.history import Heard
 from programme.programme import MixerSnapshot
 from spool.spool import SpoolSnapshot
 
+NO_STATION: Final = Station("", "", "", ())
+
+Part = TypeVar("Part", bound=Callable[..., object])
+LAST_MADE: Final[dict[object, tuple[object, object]]] = {}
+UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")
+
 
 @dataclass(frozen=True)
 class TimerView:
@@ -54,9 +60,6 @@ class ControlsView:
     typed: str = ""
     cursor: int = 0
     selected: int = 0
-
-
-NO_STATION: Final = Station("", "", "", ())
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,6 @@ class Snapshot:
         return max(0.0, left_s) + sum(max(0.0, info.audible_s - self.crossfade_s) for info in self.spool.ready)
 
 
-Part = TypeVar("Part", bound=Callable[..., object])
-LAST_MADE: Final[dict[object, tuple[object, object]]] = {}
-
-
 def unchanged(seen: Callable[[Snapshot], object]) -> Callable[[Part], Part]:
     """Have a part of the screen made anew only when what it shows of the snapshot, `seen`, is another than before.
 
@@ -123,6 +122,3 @@ def unchanged(seen: Callable[[Snapshot], object]) -> Callable[[Part], Part]:
         return cast("Part", made)
 
     return around
-
-
-UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")

@@ -38,6 +38,9 @@ CHUNK_BYTES: Final = 64 * 2**10
 SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
 """Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
 
+Upload = Mapping[str, tuple[str, bytes, str]]
+"""Form field -> name, content and type of a file."""
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -51,10 +54,6 @@ class Timeouts:
     reply_s: float = 60.0
     file_s: float = 900.0
     submit_s: float = 1200.0
-
-
-Upload = Mapping[str, tuple[str, bytes, str]]
-"""Form field -> name, content and type of a file."""
 
 
 class HttpChannel:

@@ -19,7 +19,6 @@ from urllib.parse import SplitResult, urlsplit
 from base.texts import Said, said
 
 T = TypeVar("T")
-
 PREFIX: Final = "SAGYO_"  # before names in the environment that others use too
 LONGEST_SHOWN: Final = 60
 QUOTES: Final = "\"'"
@@ -27,6 +26,17 @@ LONGEST_LABEL: Final = 63  # RFC 1035
 SHORTEST_PLAY_S: Final = 1.0
 LONGEST_PLAY_S: Final = 7 * 24 * 3600.0
 UNIT_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
+SOUND_FORMATS: Final = ("flac", "opus", "ogg", "mp3", "wav")
+VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
+# What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
+NOT_OURS: Final = (
+    (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "value.quotation_mark"),
+    (re.compile(r".*(\$[({\w]|`)"), "value.shell"),
+    (re.compile(r".*%\w+%"), "value.foreign_variable"),
+    (re.compile(r"[a-z]\w+://", re.IGNORECASE), "value.address_not_path"),
+    (re.compile(r".*\s#\s"), "value.comment"),
+)
 
 
 def _unchecked(_value: object) -> None:
@@ -231,19 +241,6 @@ def _pomodoro_s(text: str) -> tuple[float, float]:
 
 DURATION: Final[Kind[float | None]] = Kind(said("accepts.duration"), "TIME", _duration_s)
 POMODORO: Final[Kind[tuple[float, float] | None]] = Kind(said("accepts.pomodoro"), "WORK/BREAK", _pomodoro_s)
-
-
-PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
-SOUND_FORMATS: Final = ("flac", "opus", "ogg", "mp3", "wav")
-VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
-# What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
-NOT_OURS: Final = (
-    (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "value.quotation_mark"),
-    (re.compile(r".*(\$[({\w]|`)"), "value.shell"),
-    (re.compile(r".*%\w+%"), "value.foreign_variable"),
-    (re.compile(r"[a-z]\w+://", re.IGNORECASE), "value.address_not_path"),
-    (re.compile(r".*\s#\s"), "value.comment"),
-)
 
 
 def place(text: str, base: Path = PROJECT_ROOT) -> Path:

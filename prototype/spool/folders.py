@@ -1,12 +1,7 @@
 """The spool's folders on the disk: saving, moving and removing whole files, each so that a kill loses nothing.
 
-No index and no policy here; a method either did what it says or raises OSError.
-
-The few things the spool asks of a disk, in one place, so that a test can let any of them fail.
-
-Every method raises OSError and nothing else.
-
-One program a folder: the lock that keeps a second one out of the spool.
+`Files` are the few things the spool asks of a disk, in one place, so that a test can let any of them fail; `FolderLock`
+keeps a second program out. No index and no policy here; a method either did what it says or raises OSError.
 """
 
 from __future__ import annotations
@@ -33,13 +28,6 @@ from base.texts import said
 
 log = logging.getLogger(__name__)
 
-
-def numbered(name: str, number: int) -> str:
-    """Return the first, second, third … choice of a name: `a.wav`, `a-2.wav`, `a-3.wav`."""
-    path = Path(name)
-    return name if number == 1 else f"{path.stem}-{number}{path.suffix}"
-
-
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES})
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -49,6 +37,20 @@ KEPT: Final = "kept"
 SHELVES: Final = (READY, PLAYED, KEPT)
 DISLIKED: Final = "disliked"  # set aside: what is ours is deleted when the dislike cannot be taken back any more
 AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"})
+LOCK_FILE: Final = ".lock"
+
+INCOMING: Final = "incoming"
+PART: Final = "part-"  # what begins so in incoming/ is ours to delete
+RETRY_S: Final = 10.0
+ROOM_BYTES: Final = 32 * 2**20  # a download of a minute as float WAV takes 23 MB
+
+Params = ParamSpec("Params")
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the first, second, third … choice of a name: `a.wav`, `a-2.wav`, `a-3.wav`."""
+    path = Path(name)
+    return name if number == 1 else f"{path.stem}-{number}{path.suffix}"
 
 
 class Listed(NamedTuple):
@@ -113,9 +115,6 @@ class Files:
         """Return how many bytes can still be written there."""
         disk = os.statvfs(path)
         return disk.f_bavail * disk.f_frsize
-
-
-LOCK_FILE: Final = ".lock"
 
 
 class FolderLock:
@@ -196,14 +195,6 @@ class FolderLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
-
-
-INCOMING: Final = "incoming"
-PART: Final = "part-"  # what begins so in incoming/ is ours to delete
-RETRY_S: Final = 10.0
-ROOM_BYTES: Final = 32 * 2**20  # a download of a minute as float WAV takes 23 MB
-
-Params = ParamSpec("Params")
 
 
 class Storage:

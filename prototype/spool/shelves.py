@@ -1,6 +1,4 @@
-"""The spool's index: which piece stands where, as it was wished last. The disk follows (`spool`).
-
-What stands on the spool's shelves: the entries, how their files are named, and how a folder is read back.
+"""What stands on the spool's shelves, and the index of it, as it was wished last: the disk follows (`spool`).
 
 A file in `ready/` or `played/` counts only when our metadata are inside; anything else there is ignored and left
 alone. In `kept/` every audio file counts, so that a listener may put music of their own there.
@@ -30,6 +28,10 @@ log = logging.getLogger(__name__)
 
 # File times beyond (the year 2242) are taken for nonsense: nothing could be heard later than they.
 LATEST_S: Final = 2.0**33
+STAMP_STEP_S: Final = 1e-3
+UNSAVED: Final = "in no file"
+PASSING: Final = "may be deleted"
+Name = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +140,8 @@ class SpoolSnapshot:
 Spare = Callable[[], Entry]
 """Makes what is liked instead of a file that is gone."""
 
-STAMP_STEP_S: Final = 1e-3
-UNSAVED: Final = "in no file"
-PASSING: Final = "may be deleted"
 
 Change = Callable[[Entry | None], Entry | None]
-Name = tuple[str, ...]
 
 
 def of_segment(segment_id: str) -> Name:

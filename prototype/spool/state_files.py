@@ -1,7 +1,7 @@
 """What a session leaves to the next, and `--serve` to the player, in small files. Losing one stops nothing.
 
-The ids of the jobs at the server: without them, a program that is restarted (or killed) would queue its first job
-behind its own forgotten ones. The volume, the ambience. What the listener likes.
+The jobs at the server, without which a program that is restarted (or killed) would queue its first job behind its own
+forgotten ones; the volume and the ambience; what the listener likes; and who keeps a server alive.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ from music.taste import Opinion, Taste
 log = logging.getLogger(__name__)
 
 Known = list[tuple[str, Recipe]]
+FILE: Final = "remembered.json"
+TASTE_FILE: Final = "taste.json"
+TASTE_ASIDE: Final = "taste.unreadable.json"
+TASTE_VERSION: Final = 1
+HANGS_S: Final = 1.0
+KEEPER_FILE: Final = "server-{port}.lock"
+MOST_BYTES: Final = 4096
+LONGEST: Final = 4 * 2**20
 
 
 def _found(path: Path) -> Any:
@@ -86,16 +94,6 @@ class JobsFile:
                 replace_safely(path, json.dumps({"jobs": rows}))
             except OSError as error:
                 log.info("the jobs at the server cannot be remembered: %s", error)
-
-
-FILE: Final = "remembered.json"
-TASTE_FILE: Final = "taste.json"
-TASTE_ASIDE: Final = "taste.unreadable.json"
-TASTE_VERSION: Final = 1
-HANGS_S: Final = 1.0
-KEEPER_FILE: Final = "server-{port}.lock"
-MOST_BYTES: Final = 4096
-LONGEST: Final = 4 * 2**20
 
 
 def load_remembered(folder: Path) -> dict[str, int | str]:
