@@ -82,7 +82,7 @@ def _used(room: SoundRoom) -> Path:
     """Return a spool in which a session without a server has left an opening."""
     folder = room.folder / "used"
     with Child(app_command("--plain", "--spool-dir", folder), room.environment):
-        for _ in range(int(2 * GIVE_UP_S / LOOK_S)):
+        for _ in range(int(6 * GIVE_UP_S / LOOK_S)):
             pause(LOOK_S)
             if (folder / OPENING).exists():
                 return folder
