@@ -81,7 +81,7 @@ class Unread(NamedTuple):
     size_bytes: int
 
 
-def listed(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Unread]:
+def listed(files: Files, root: Path, shelves: Iterable[str]) -> list[Unread]:
     """Return the files on the shelves, in the order of their times: ready pieces in that of their coming."""
     found: dict[str, Unread] = {}
     for shelf in shelves:
@@ -109,11 +109,6 @@ def read(one: Unread) -> Entry | None:
     if info is None and one.shelf != KEPT:
         return None
     return Entry(one.key, one.shelf, one.path, info, None, one.heard_s, one.size_bytes, one.heard_s)
-
-
-def scan(files: Files, root: Path, shelves: Iterable[str] = SHELVES) -> list[Entry]:
-    """Return what stands on the shelves, in the order of the files' times."""
-    return [entry for one in listed(files, root, shelves) if (entry := read(one)) is not None]
 
 
 def _plain(text: str) -> str:
@@ -193,14 +188,7 @@ class ShelfIndex:
     def later_than(self, times: Iterable[float]) -> None:
         """Let every further stamp be later than these times, but for those that are nonsense."""
         with self._lock:
-            self._latest = max((time for time in times if time < LATEST_S), default=self._latest)
-
-    def fill(self, entries: Iterable[Entry]) -> None:
-        """Enter these entries, but for those whose key is there already."""
-        with self._lock:
-            for entry in entries:
-                if entry.key not in self._entries:
-                    self._enter(None, entry)
+            self._latest = max([self._latest, *(time for time in times if time < LATEST_S)])
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of `key`."""
@@ -221,12 +209,10 @@ class ShelfIndex:
             return (len(group.order), group.size_bytes) if group else (0, 0)
 
     def add(self, entry: Entry) -> Entry:
-        """Enter a new piece, under a key that nobody has; return it."""
+        """Enter a piece, under a key that nobody has; return it."""
         with self._lock:
-            number = 1
-            while (key := numbered(entry.key, number)) in self._entries:
-                number += 1
-            added = replace(entry, key=key)
+            keys = (numbered(entry.key, number) for number in itertools.count(1))
+            added = replace(entry, key=next(key for key in keys if key not in self._entries))
             self._enter(None, added)
             return added
 

@@ -9,7 +9,6 @@ again until the disk takes it.
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import threading
 import time
@@ -51,7 +50,6 @@ from spool.shelves import (
     of_piece,
     of_segment,
     read,
-    scan,
 )
 from spool.trimming import Trimmer
 
@@ -338,7 +336,7 @@ class Spool:
                 self._storage.open()
             except OSError as error:
                 self._disk.refused(error)
-            unread = listed(self._files, self._storage.root)
+            unread = listed(self._files, self._storage.root, (*SHELVES, DISLIKED))
         self._index.later_than(one.heard_s for one in unread)
         unread.sort(key=lambda one: (one.shelf != READY, f"_{self._station}_" not in one.path.name))
         self._unread = deque(unread)
@@ -346,15 +344,16 @@ class Spool:
         self.opened.set()
 
     def _read_on(self, more: int = 0) -> None:
-        """Look into the next files; trim when all are known."""
-        some = list(itertools.islice(self._unread, READ_AT_ONCE + more))
-        self._index.fill([entry for one in some if (entry := read(one)) is not None])
-        for _ in some:
-            self._unread.popleft()
+        """Look into the next files; delete what a killed run had set aside, and trim when all are known."""
+        for _ in range(min(READ_AT_ONCE + more, len(self._unread))):
+            entry = read(self._unread.popleft())
+            if entry is not None and entry.shelf == DISLIKED:
+                with self._turn:
+                    self._trimmer.forget_disliked(entry)
+            elif entry is not None:
+                self._index.add(entry)
         if not self._unread:
             with self._turn:
-                for left in scan(self._files, self._storage.root, [DISLIKED]):
-                    self._trimmer.forget_disliked(left)
                 self._trimmer.trim(self._settler.left)
 
     def _has_room(self) -> bool:

@@ -63,7 +63,7 @@ class Trimmer:
             if victim.path is not None and self._index.swap(victim, None):  # else it is liked at this moment
                 gone = tried(self._storage.remove, victim.path)
                 if not gone:
-                    self._index.fill([victim])
+                    self._index.add(victim)
                 return gone
         return False
 

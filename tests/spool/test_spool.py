@@ -31,7 +31,7 @@ from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Recipe, Samples, Segm
 from spool import folders
 from spool.folders import LOCK_FILE, Files, Listed
 from spool.shelves import ShelfIndex, file_name
-from spool.spool import Entry, Spool
+from spool.spool import READ_AT_ONCE, Entry, Spool
 from spool.trimming import Trimmer
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
@@ -384,6 +384,64 @@ def test_what_can_not_be_taken_back_any_more_is_deleted(bench: Bench, killed: bo
     else:
         bench.spool.close()
     assert bench.on_disk("disliked") == []
+
+
+# While a large library is still being read
+
+
+class Slow(Bench):
+    """A spool whose thread is the test: it reads a library of more files than are looked into at once."""
+
+    def __init__(self, root: Path, pieces: int = 2 * READ_AT_ONCE) -> None:
+        super().__init__(root)
+        self.spool.open()
+        for _ in range(pieces):
+            self.add("played")
+        self.spool.close()
+        self.spool = self.fresh()
+        self.spool._open()
+
+    def read_all(self) -> Spool:
+        """Let the rest be read."""
+        while not self.spool.is_read:
+            self.spool._read_on()
+        return self.spool
+
+
+def test_a_dislike_before_all_is_read_can_be_taken_back(tmp_path: Path) -> None:
+    """What is set aside in this session is not what a killed one left."""
+    bench = Slow(tmp_path)
+    entry = bench.spool.library()[-1]
+    bench.spool.discard(entry.key, "disliked")
+    bench.read_all()
+    assert bench.on_disk("disliked") == [entry.key]
+    assert bench.spool.restore(entry.key, "played")
+    assert bench.on_disk("disliked") == []
+    assert samples_of(bench.spool.library()[-1]).shape == SOUND.shape
+
+
+def test_a_new_piece_takes_no_name_of_one_that_is_not_read_yet(tmp_path: Path) -> None:
+    """Both are there when all is read, and count for what the disk may hold."""
+    bench = Slow(tmp_path)
+    unread = bench.spool._unread[-1]
+    info = audio_files.read_info(unread.path)
+    assert info is not None
+    bench.spool.add(SOUND, info)
+    spool = bench.read_all()
+    assert len(spool.ready()) == 1
+    assert len(spool.library()) == 2 * READ_AT_ONCE
+    on_disk = sum(path.stat().st_size for path in tmp_path.glob("*/*.wav"))
+    assert spool.snapshot().size_mb == pytest.approx(on_disk / 2**20)
+
+
+def test_a_clock_set_back_before_the_shelves_are_listed_changes_no_order() -> None:
+    """A stamp is later than any before, those of files that are found late included."""
+    wall_s = 1_000.0
+    index = ShelfIndex(lambda: wall_s)
+    first = index.next_stamp()
+    wall_s = 500.0
+    index.later_than([600.0])
+    assert index.next_stamp() > first
 
 
 def test_own_music_in_kept_is_played_and_never_deleted(bench: Bench) -> None:
