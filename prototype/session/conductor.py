@@ -307,6 +307,8 @@ class Conductor:
                 self._spool.keep(piece.key, piece.samples[: piece.ready_frames], heard)
                 if self._to_keep.pop(piece.key, None) is None:
                     self._spool.unkeep(piece.key)
+                    if piece.key in self._disliked:
+                        self._spool.discard(piece.key, "disliked")
 
     def _unlike(self, key: str) -> Answer:
         self._unkeep(key)

@@ -682,14 +682,17 @@ def test_a_dislike_is_stronger_than_a_like_that_waits(desk: Desk, undone: bool) 
     assert desk.sound.spool.is_kept("growing") == desk.conductor.is_liked("growing") == undone
 
 
-def test_a_like_that_is_taken_back_while_it_is_written_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who writes it may be at it for a while."""
+@pytest.mark.parametrize("act", [Act.LIKE, Act.DISLIKE])
+def test_a_like_that_is_taken_back_while_it_is_written_is_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, act: Act
+) -> None:
+    """Who writes it may be at it for a while; what is disliked meanwhile is never heard again."""
     grow_one(desk).ended.set()
     keep = desk.sound.spool.keep
 
     def slow(*arguments: Any) -> bool:
         monkeypatch.setattr(desk.sound.spool, "keep", keep)
-        todo.append(lambda: desk.conductor.obey(Act.LIKE))
+        todo.append(lambda: desk.conductor.obey(act))
         todo.pop()()
         return keep(*arguments)
 
@@ -699,6 +702,7 @@ def test_a_like_that_is_taken_back_while_it_is_written_is_none(desk: Desk, monke
     desk.conductor.obey(Act.LIKE)
     todo.pop()()
     assert not desk.conductor.is_liked("growing")
+    assert (desk.sound.spool.get("growing") is None) == (act is Act.DISLIKE)
 
 
 def test_the_sound_under_the_music_follows_its_keys_and_is_remembered(tmp_path: Path) -> None:
