@@ -283,7 +283,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([said("stations.unreadable", path=path, reason=error)]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a figure with too many digits
         raise ConfigError([said("stations.no_toml", path=path, words=str(error))]) from error
 
 
@@ -328,7 +328,10 @@ def _unnamed(station: Station) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # of an integer with thousands of digits
+        return "…"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

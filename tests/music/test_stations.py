@@ -167,13 +167,22 @@ def test_a_prompt_beyond_the_models_limit_is_a_fault(tmp_path: Path) -> None:
     assert max(len(mine.recipe(index, 30).prompt) for index in range(2)) == LONGEST_PROMPT
 
 
-@pytest.mark.parametrize("content", [b"[lofi\n", b"\xff\xfe\x00", b"a = 1\na = 2\n", b"[lofi]\nbpm = \n"])
+@pytest.mark.parametrize(
+    "content", [b"[lofi\n", b"\xff\xfe\x00", b"a = 1\na = 2\n", b"[lofi]\nbpm = \n", b"a = " + 5000 * b"9"]
+)
 def test_a_file_that_is_not_toml_is_a_fault(tmp_path: Path, content: bytes) -> None:
     """Broken TOML and foreign bytes are one fault naming the file."""
     path = tmp_path / "mine.toml"
     path.write_bytes(content)
     (fault,) = faults(path)
     assert fault.startswith(f"{path}: not a TOML file in UTF-8: ")
+
+
+def test_a_figure_that_is_too_long_to_be_shown_is_a_fault(tmp_path: Path) -> None:
+    """Python writes no integer of so many digits."""
+    path = tmp_path / "mine.toml"
+    path.write_text("[lofi]\nbpm = 0x" + 5000 * "f")
+    assert faults(path) == (f"{path}: [lofi] bpm = …: must be a whole number from 30 to 300",)
 
 
 def test_an_unreadable_file_is_a_fault(tmp_path: Path) -> None:
