@@ -82,10 +82,10 @@ class Errands:
     def run(self, stop: threading.Event) -> None:
         """Do one after the other; this never ends by itself, as what is asked for last should be done too."""
         while True:
-            self._wake.wait()
-            self._wake.clear()
             while errand := self._next():
                 errand()
+            self._wake.wait()
+            self._wake.clear()
 
     def _next(self) -> Callable[[], None] | None:
         with self._lock:

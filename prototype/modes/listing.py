@@ -23,7 +23,7 @@ from music.stations import Station
 from music.taste import EVEN, KINDS, Taste, can_lean
 from screen.plain_lines import FAINT, Lines, column, harmless
 from spool.folders import KEPT, Files, FolderLock
-from spool.shelves import Entry, scan
+from spool.shelves import Entry, listed, read
 from spool.state_files import forget_taste, read_taste
 
 EXIT_WELL: Final = 0
@@ -125,7 +125,8 @@ def forget(spool_dir: Path, language: str, *, stream: TextIO | None = None) -> i
     except FileNotFoundError:
         said = text(language, "taste.nothing")
     except OSError as error:
-        lines.say(text(language, "library.unreadable", folder=harmless(spool_dir), reason=error))
+        path = error.filename or spool_dir
+        lines.say(text(language, "library.unreadable", folder=harmless(path), reason=error))
         return EXIT_UNREADABLE
     finally:
         lock.release()
@@ -137,7 +138,7 @@ def _forget(spool_dir: Path, language: str) -> str:
     """Forget it, and return a sentence that says what."""
     try:
         opinions = read_taste(spool_dir)
-    except ValueError:
+    except (OSError, ValueError):
         forget_taste(spool_dir)
         return text(language, "taste.forgotten_unread")
     forget_taste(spool_dir)
@@ -151,10 +152,10 @@ def _forget(spool_dir: Path, language: str) -> str:
 def liked(spool_dir: Path) -> list[Entry]:
     """Return what stands in `kept/`. Raises OSError when it is there but cannot be read."""
     try:
-        Files().listing(spool_dir / KEPT)  # `scan` passes over what cannot be read
+        Files().listing(spool_dir / KEPT)  # `listed` passes over what cannot be read
     except FileNotFoundError:
         return []
-    kept = (entry for entry in scan(Files(), spool_dir) if entry.shelf == KEPT and entry.path is not None)
+    kept = filter(None, map(read, listed(Files(), spool_dir, [KEPT])))
     return [entry for entry in kept if entry.path is not None and entry.path.exists()]  # it may go as we look
 
 

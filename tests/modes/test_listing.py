@@ -272,6 +272,13 @@ def test_forgetting_tells_what_is_forgotten(tmp_path: Path) -> None:
     assert not (tmp_path / "taste.json").exists()
     (tmp_path / "file").write_text("")
     assert forget(tmp_path / "file")[0] == 1
+    (tmp_path / "taste.json").symlink_to(tmp_path / "file")
+    assert "could not be read" in forget(tmp_path)[1]
+    assert not (tmp_path / "taste.json").is_symlink()
+    (tmp_path / "taste.json").mkdir()
+    code, said = forget(tmp_path)
+    assert code == 1
+    assert str(tmp_path / "taste.json") in said
 
 
 def test_nothing_is_forgotten_under_a_player(

@@ -159,6 +159,21 @@ def test_of_one_name_the_latest_errand_is_done() -> None:
     assert done == [99]
 
 
+def test_an_errand_that_fails_keeps_none_from_being_done() -> None:
+    """The thread starts again, and nobody has to ask for anything more."""
+    errands, stop, done = Errands(), threading.Event(), threading.Event()
+
+    def fails() -> None:
+        raise RuntimeError("a mistake")
+
+    errands.do("like", fails)
+    errands.do("volume", done.set)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        errands.run(stop)
+    threading.Thread(target=errands.run, args=(stop,), daemon=True).start()
+    assert done.wait(10.0)
+
+
 def test_who_hangs_is_not_waited_for() -> None:
     """The answer in time, its error, or what to take otherwise."""
 
