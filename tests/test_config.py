@@ -196,6 +196,13 @@ def test_bad_numbers_are_refused(name: str, text: str) -> None:
     assert str(option.kind.accepts) in fault
 
 
+def test_a_long_value_is_shown_in_part_in_any_language() -> None:
+    """What is told beside it is in the reader's language."""
+    with pytest.raises(ConfigError) as caught:
+        config.load(["--volume", 100 * "９"], {}, Path("no.env"))
+    assert caught.value.words("ja").startswith(f'--volume "{60 * "９"}…": ')
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_both_ends_of_a_range_are_accepted(name: str) -> None:
     """The range that is shown is the range that is accepted, ends included."""

@@ -61,10 +61,7 @@ class Kind(NamedTuple, Generic[T]):
 def shown(text: str) -> str:
     """Quote what a person gave, in one short line and without any credentials of a URL."""
     text = re.sub(r"(?s)(//.*\?).*", r"\1***", re.sub(r"(?s)//.*@", "//***@", text))
-    size = len(text)
-    if size > LONGEST_SHOWN:
-        return f"{quoted(text[:LONGEST_SHOWN])}… ({size} characters)"
-    return quoted(text)
+    return quoted(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
 
 
 def quoted(text: str) -> str:
