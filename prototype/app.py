@@ -60,6 +60,12 @@ def say_farewell(text: str) -> None:
     speaker.join(FAREWELL_S)
 
 
+def complain(text: str) -> None:
+    """Print what keeps the program from doing what it should; the exit code says so too."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
 def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     """Return the station asked for, and all there are. Raises ConfigError, naming them."""
     from music.stations import custom, load_stations
@@ -163,22 +169,22 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
     logging.raiseExceptions = False  # nothing may print over the screen
     language = ""
     try:
-        settings = config.load(arguments, os.environ, config.DOTENV_PATH)
-        language = settings.language
         try:
+            settings = config.load(arguments, os.environ, config.DOTENV_PATH)
+            language = settings.language
             code = beside_playing(settings)
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
-        return play(settings, libvlc or LibVlc(), journal) if code is None else code
-    except ConfigError as error:
-        if "--check" in arguments:
+        except ConfigError as error:
+            language = language or error.language
+            if "--check" not in arguments:
+                raise
             from modes import check
 
-            return check.check_faulty(error.faults, error.language)
-        print(error.words(language or error.language), file=sys.stderr)
-        return EXIT_CANNOT_START
+            return check.check_faulty(error.faults, language)
+        return play(settings, libvlc or LibVlc(), journal) if code is None else code
     except StartupError as error:
-        print(error.words(language), file=sys.stderr)
+        complain(error.words(language))
         return EXIT_CANNOT_START
     except KeyboardInterrupt:
         return EXIT_OK

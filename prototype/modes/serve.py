@@ -25,7 +25,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from ace_client import AceClient, ServerStats, Timeouts
-from base.errors import ServerError, ServerUnreachable
+from base.errors import ServerError, ServerUnreachable, StartupError
 from base.files import open_safely
 from base.process import heed
 from base.texts import Said, said, visible
@@ -93,7 +93,7 @@ class Voice:
     def _print(self) -> None:
         lines = Lines(sys.stdout)
         while (line := self._queue.get()) is not None:
-            with contextlib.suppress(OSError, ValueError):  # the terminal may be gone; the server is not
+            with contextlib.suppress(StartupError, ValueError):  # the terminal may be gone; the server is not
                 lines.say(visible(line))
 
 

@@ -8,9 +8,10 @@ harmless text, and a character that the terminal cannot show is replaced.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -18,7 +19,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from base.errors import StartupError
 from base.notices import Notice
+from base.texts import said
 from base.texts import text as say
 from music.segment import SAMPLE_RATE_HZ, Source
 from screen.panels import piece_title, source_name, why_unheard
@@ -44,10 +47,18 @@ def column(words: Sequence[str]) -> list[str]:
     return [pad(word, widest) for word in words]
 
 
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StartupError(said("output.refused", reason=error)) from error
+
+
 class Lines:
     """Prints to one stream; a reader that has gone away (`| head`) ends the program quietly.
 
-    Threads: one.
+    Raises StartupError where the stream takes nothing. Threads: one.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -57,6 +68,7 @@ class Lines:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._passing = False
 
+    @_written()
     def say(self, line: str | Text = "") -> None:
         """Print a line; a long one is left for the terminal to wrap."""
         self._wipe()
@@ -69,6 +81,7 @@ class Lines:
         for index, part in enumerate(parts):
             self.say(Text.assemble(head if index == 0 else " " * head.cell_len, (part, style)))
 
+    @_written()
     def passing(self, line: str) -> None:
         """Show a line until the next one, on a terminal only."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -77,6 +90,7 @@ class Lines:
             self._stream.flush()
             self._passing = True
 
+    @_written()
     def close(self) -> None:
         """Leave no passing line behind."""
         self._wipe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -24,7 +25,7 @@ from base.texts import text
 from base.workers import SystemClock
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, tone
-from modes import listing
+from modes import check, listing
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import Station, builtin_stations
 from music.taste import KINDS, Opinion, Taste
@@ -293,6 +294,34 @@ def test_nothing_is_forgotten_under_a_player(
     spool.close()
     assert app.main(arguments) == 0
     assert "1 like and 0 dislikes in 1 station" in capsys.readouterr().out
+
+
+class Full(io.StringIO):
+    """A file on a disk without room."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("mode", ["--library", "--list-stations", "--forget-taste", "--check"])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "cannot be written (no space left"), ("ja", "書けません（デバイスに空き")]
+)
+def test_an_output_that_takes_nothing_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, language: str, words: str
+) -> None:
+    """Standard output may be a file."""
+    monkeypatch.setattr(config, "DOTENV_PATH", tmp_path / ".env")
+    monkeypatch.setattr(check, "sound", lambda *_: iter(()))
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", Full())
+    monkeypatch.setattr(sys, "stderr", stderr)
+    arguments = [mode, "--spool-dir", str(tmp_path), "--engine", "builtin", "--lang", language]
+    assert app.main(arguments) == 2
+    assert words in stderr.getvalue()
+    assert stderr.getvalue().count("\n") == 1
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert app.main([*arguments, "--volume", "x"]) == 2
 
 
 def test_playing_an_empty_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
