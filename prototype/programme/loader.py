@@ -65,12 +65,7 @@ class Reader:
             try:
                 play(self._prepared(offer, source))
             except (CorruptSegment, OSError, SpoolError) as error:
-                self._notices.say(
-                    "loader.corrupt",
-                    "warning",
-                    name=offer.key,
-                    reason=error,
-                )
+                self._notices.say("loader.corrupt", "warning", name=offer.key, reason=error)
 
         self._do(f"again {offer.key}", offer, prepare)
 
@@ -101,6 +96,10 @@ class Reader:
         for key in [*(one.offer.key for one in done), *failed]:
             self._since.pop(key, None)
         return done, failed
+
+    def awaits(self, key: str) -> bool:
+        """Whether a piece is being prepared, on a disk that does not hang."""
+        return key in self._since and key not in self.hung()
 
     def hung(self) -> set[str]:
         """Return the keys of what the disk has not given for HANGING_S."""
@@ -150,6 +149,8 @@ class Loader:
         self._clock = clock
         self._pacing = pacing or Pacing()
         self._stocked: dict[str, Source] = {}
+        self._begun = ""
+        self._late: set[str] = set()
         self._events: deque[Event] = deque()
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
@@ -166,8 +167,9 @@ class Loader:
         self._mood_changed = True
 
     def begin_with(self, entry: Entry) -> None:
-        """Have a piece prepared before all others; called before the first step."""
+        """Have a piece that is heard already prepared before all others; called before the first step."""
         source = Source.FRESH if entry.shelf == READY else Source.LIBRARY
+        self._begun = entry.key
         self._stocked[entry.key] = source
         self._reader.begin(entry, source)
 
@@ -213,6 +215,7 @@ class Loader:
         self._take_prepared()
         if self._mood_changed:
             self._mood_changed = False
+            self._late = {*self._stocked}
             if (piece := self._programme.playing_piece()) and not self._mood.matches(piece.info):
                 self._leave(piece)
             for supply in self._supplies:
@@ -273,6 +276,8 @@ class Loader:
                 self._stocked[offer.key] = supply.source
                 self._reader.begin(offer, supply.source)
                 self._take_prepared()
+            if self._stocked.get(self._begun) is supply.source and self._reader.awaits(self._begun):
+                return  # what is worse would be faded over to
 
     def _next(self, supply: Supply) -> Offer | None:
         """Ask a source while there is room: in memory also for what a disk that hangs has not given yet."""
@@ -305,20 +310,18 @@ class Loader:
 
     def _is_wanted(self, offer: Offer, source: Source) -> bool:
         """Whether the mood, and the listener, still want what was prepared."""
+        late = offer.key in self._late  # asked for when there was another mood
+        self._late.discard(offer.key)
+        fits = self._mood.matches(offer.info)
         if isinstance(offer, Piece):
-            return self._mood.matches(offer.info)
+            return fits
         now = self._spool.get(offer.key)
-        return now is not None and (source is Source.LIBRARY or now.shelf == offer.shelf)
+        return (fits or not late) and now is not None and (source is Source.LIBRARY or now.shelf == offer.shelf)
 
     def _reject(self, entry: Entry, error: Exception) -> None:
         now = self._spool.get(entry.key)
         if isinstance(error, CorruptSegment):
-            self._notices.say(
-                "loader.corrupt",
-                "warning",
-                name=entry.key,
-                reason=error,
-            )
+            self._notices.say("loader.corrupt", "warning", name=entry.key, reason=error)
         elif now is not None and now.path != entry.path:
             return  # it was moved meanwhile, and is tried again
         self._spool.reject(entry.key, str(error))

@@ -20,7 +20,7 @@ from programme.mixer import Mixer
 from programme.performances import BuiltinSupply
 from programme.programme import ORDER
 from programme.supplies import FRESH_AHEAD, LONG_S, Decoded, Levels, Library, Pacing, supplies
-from spool.spool import Spool
+from spool.spool import HANGING_S, Spool
 
 LEVELS = Levels(-23.0, -45.0)
 ACESTEP = (Source.FRESH, Source.LIBRARY)
@@ -140,6 +140,39 @@ def test_a_disk_that_hangs_keeps_no_other_source_waiting(room: Room) -> None:
         errand()
     room.play(8)
     assert room.keys(Source.FRESH) == [in_memory, *on_disk]
+
+
+@pytest.mark.parametrize("shelf", ["ready", "played"])
+def test_what_is_worse_waits_for_the_piece_that_is_heard_already(room: Room, shelf: str) -> None:
+    """While its file is read; not on a disk that hangs."""
+    reads = hang(room)
+    key = room.add("first", shelf=shelf)
+    room.add("another", shelf="kept")
+    room.builtin.step()
+    entry = room.spool.get(key)
+    assert entry is not None
+    room.loader.begin_with(entry)
+    room.play(1.0)
+    assert room.heard == [(Source.BED, "")]
+    assert len(reads) == 1
+    room.clock.time_s += HANGING_S + 1.0
+    room.play(1.0)
+    assert room.heard[-1][0] is Source.BUILTIN
+
+
+def test_what_was_read_for_the_mood_before_is_not_played(room: Room) -> None:
+    """Nor is it lost: it stays in the library."""
+    key = room.add("a", shelf="played")
+    reads = hang(room)
+    room.play(0.5, builtin=False)
+    room.mood.change(PIANO)
+    room.loader.change_mood()
+    room.play(0.2, builtin=False)
+    for read in reads:
+        read()
+    room.play(1.0, builtin=False)
+    assert room.keys(Source.LIBRARY) == []
+    assert room.spool.get(key) is not None
 
 
 def test_what_was_read_too_late_is_not_played_as_fresh(room: Room) -> None:
