@@ -45,7 +45,8 @@ def read_frames(path: Path, first: int, count: int) -> array[int]:
         for name, length in _chunks(raw):
             if name == b"data":
                 raw.seek(FRAME_BYTES * first, os.SEEK_CUR)
-                frames.frombytes(raw.read(FRAME_BYTES * max(0, min(count, length // FRAME_BYTES - first))))
+                data = raw.read(FRAME_BYTES * max(0, min(count, length // FRAME_BYTES - first)))
+                frames.frombytes(data[: len(data) // FRAME_BYTES * FRAME_BYTES])  # it may have been cut off meanwhile
                 break
     if sys.byteorder == "big":
         frames.byteswap()

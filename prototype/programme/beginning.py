@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import Final
 
 from music.segment import CHANNELS, PEAK_LIMIT_DBFS, Endless, SegmentInfo, Source
+
+PEAK_LIMIT: Final = 10 ** (PEAK_LIMIT_DBFS / 20)
 
 
 @dataclass(frozen=True)
 class First:
-    """The piece that is heard first: `gain` is that of its samples, linear."""
+    """The piece that is heard first: `gain` is the programme's for its samples, linear."""
 
     source: Source
     info: SegmentInfo
@@ -28,7 +31,7 @@ class Beginning:
 
     def __init__(self, first: First | None, behind: Endless) -> None:
         self.first = first
-        self.peak = max(10 ** (PEAK_LIMIT_DBFS / 20), behind.peak) if first else behind.peak
+        self.peak = max(PEAK_LIMIT, behind.peak) if first else behind.peak
         self._behind = behind
         self._read = 0
 
@@ -48,6 +51,9 @@ class Beginning:
         if self.first:
             scale, frames = self.first.gain / 32768, self.first.frames[self._read : self._read + wanted]
             self._read += len(frames)
-            made = array("f", [scale * value for value in frames]).tobytes()
-            wanted -= len(frames)
+            values = [scale * value for value in frames]
+            if max(map(abs, values), default=0.0) > PEAK_LIMIT:  # the few that the programme eases down
+                values = [max(-PEAK_LIMIT, min(PEAK_LIMIT, value)) for value in values]
+            made = array("f", values).tobytes()
+            wanted -= len(values)
         return made + self._behind.read(wanted // CHANNELS) if wanted else made

@@ -263,6 +263,8 @@ class Mixer:
         arriving_frames = natural_frames(min(longest_frames, self._crossfade_frames), following)
         if following and (position := self._voice.place_in(following, self._frames(GATE_S))) is not None:
             return _Plan(following, self._frames(GATE_S), 0, joins=True, position_frames=position)
+        if self._resting and self._voice.begins:
+            return _Plan(None, self._crossfade_frames, 0)
         if current is None or remaining is None:
             return _Plan(following, arriving_frames, 0) if following else None
         fade_frames = natural_frames(arriving_frames, current)
@@ -378,7 +380,7 @@ class Mixer:
     def _want(self, fade_frames: int) -> None:
         """Ask for a transition as soon as a piece is in stock; the bed gives way anyhow."""
         voice = self._incoming if self._fade else self._voice
-        if voice.piece:
+        if voice.piece or voice.begins:
             self._wanted[:1] = [min([fade_frames, *self._wanted[:1]])]
 
     def _set_gate(self, *, paused: bool | None = None, held: bool | None = None) -> None:

@@ -38,13 +38,22 @@ class Voice:
         """Frames to the end; None for the bed, which has none."""
         return self.piece.ready_frames - self.position_frames if self.piece else None
 
+    @property
+    def begins(self) -> str:
+        """The id of the segment that this is the beginning of, "" where it is not, or not any more."""
+        return self._bed.segment_id if not self.piece and isinstance(self._bed, Beginning) else ""
+
     def place_in(self, piece: Piece, n_frames: int) -> int | None:
-        """Return the frame of `piece` where this has come to as its beginning; None unless `n_frames` follow there."""
+        """Return the frame of `piece` where this has come to as its beginning; None unless `n_frames` follow there.
+
+        In a rest that was cut out, that is what comes behind the rest.
+        """
         bed = self._bed
-        if self.piece or not isinstance(bed, Beginning) or not piece.info or bed.segment_id != piece.info.segment_id:
+        if not isinstance(bed, Beginning) or not piece.info or self.begins != piece.info.segment_id:
             return None
-        position = piece.position_of(bed.at_frame)
-        return position if position is not None and position + n_frames <= piece.ready_frames else None
+        parts = piece.parts or ((0, len(piece.samples)),)
+        position = sum(max(0, min(end, bed.at_frame) - first) for first, end in parts)
+        return position if position + n_frames <= piece.ready_frames else None
 
     def view(self, rate_hz: int) -> PlayingView:
         """Return what the screen shows of it."""

@@ -25,7 +25,7 @@ from music.segment import Endless, Source
 from music.stations import Station
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
-from programme.beginning import Beginning, First
+from programme.beginning import Beginning
 from session.prelude import first_of, order
 from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
 from spool.state_files import load_remembered
@@ -63,9 +63,9 @@ class Opening:
         self.lock = FolderLock(settings.spool_dir)
         self.rng = rng or random.Random()
         self.first_seed = self.rng.choice(FIRST_SEEDS)
-        nothing: tuple[dict[str, int | str], First | None] = {}, None
-        look = lambda: (load_remembered(settings.spool_dir), first_of(settings, station))  # noqa: E731
-        remembered, first = within(DISK_S, look, nothing)
+        nothing: dict[str, int | str] = {}
+        remembered = within(DISK_S, lambda: load_remembered(settings.spool_dir), nothing)
+        first = within(DISK_S, lambda: first_of(settings, station), None)
         self.remembered = {name: value for name, value in remembered.items() if name not in settings.given}
         self.volume = int(self.remembered.get("volume", settings.volume)) / 100
         self.bed = bed or Bed()

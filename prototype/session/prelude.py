@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from config import Settings
 from music.continuing import play_order
 from music.segment import (
     CHANNELS,
-    PEAK_LIMIT_DBFS,
     SAMPLE_RATE_HZ,
     SegmentInfo,
     Source,
@@ -25,7 +23,7 @@ from music.segment import (
 from music.stations import Station, mood_name
 from music.wav_header import read_frames, read_info
 from programme.beginning import First
-from spool.folders import KEPT, PLAYED, READY
+from spool.folders import KEPT, PLAYED, READY, Files
 
 OPENING: Final = "opening.wav"
 LONGEST_S: Final = 20.0  # of a piece; the programme takes over far sooner
@@ -58,7 +56,6 @@ def first_of(settings: Settings, station: Station) -> First | None:
             if source is Source.BUILTIN
             else segment_gain_db(measured, info.continues, settings.target_lufs)
         )
-        level_db = min(level_db, PEAK_LIMIT_DBFS - measured.peak_dbfs)
         _soften(samples)
         return First(source, info, samples, 10 ** (level_db / 20))
     return None
@@ -83,13 +80,12 @@ def _candidates(settings: Settings, station: Station) -> Iterator[tuple[Source, 
 
 def _oldest(folder: Path, part: str = "") -> list[Path]:
     """Return some of our files in a folder whose names have a part, the one of the earliest time first."""
+    ours = (file for file in Files().each(folder) if file.name.endswith(".wav") and part in file.name)
     try:
-        with os.scandir(folder) as entries:
-            ours = (entry for entry in entries if entry.name.endswith(".wav") and part in entry.name)
-            times = sorted((entry.stat().st_mtime_ns, entry.name) for entry in itertools.islice(ours, MOST_LISTED))
+        files = sorted(itertools.islice(ours, MOST_LISTED), key=lambda file: (file.modified_ns, file.name))
     except OSError:
         return []
-    return [folder / name for _, name in times]
+    return [folder / file.name for file in files]
 
 
 def _read(paths: list[Path], mood: str) -> list[tuple[Path, SegmentInfo]]:

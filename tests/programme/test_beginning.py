@@ -29,10 +29,13 @@ def beginning(seconds: float, cut_frames: int = 0) -> Beginning:
     return Beginning(First(Source.FRESH, about, array("h", part.tobytes()), GAIN), QuietBed())
 
 
-def whole(key: str = "first", cut_frames: int = 0, growth: Growth | None = None) -> Piece:
-    """Return the piece that it is the beginning of, as the loader makes it."""
-    samples = (FILE[cut_frames:] * np.float32(GAIN / 32768)).astype(np.float32)
-    parts = ((cut_frames, len(FILE)),)
+def whole(
+    key: str = "first", cut_frames: int = 0, growth: Growth | None = None, rest: tuple[int, int] | None = None
+) -> Piece:
+    """Return the piece that it is the beginning of, as the loader makes it, without the `rest`."""
+    parts = ((cut_frames, rest[0]), (rest[1], len(FILE))) if rest else ((cut_frames, len(FILE)),)
+    kept = np.concatenate([FILE[first:end] for first, end in parts])
+    samples = (kept * np.float32(GAIN / 32768)).astype(np.float32)
     return Piece(samples, Source.FRESH, key, dataclasses.replace(ABOUT, segment_id=key), growth, parts=parts)
 
 
@@ -87,3 +90,46 @@ def test_a_piece_that_is_not_made_so_far_is_not_gone_on_with() -> None:
     mixer.offer(whole(growth=Growth(len(before))))
     assert np.square(heard(mixer, 4)).mean(axis=1).min() > 0.0
     assert mixer.snapshot().playing.elapsed_s < 0.5
+
+
+def test_in_a_rest_that_was_cut_out_it_goes_on_behind_the_rest() -> None:
+    """And not from its beginning once more."""
+    _, mixer = begun(beginning(2.0), 5)
+    rest = 4 * BLOCK, 7 * BLOCK
+    mixer.offer(whole(rest=rest))
+    together = heard(mixer, 5)
+    samples = whole(rest=rest).samples[rest[0] :]
+    np.testing.assert_allclose(together[BLOCK:], samples[BLOCK : len(together)], atol=1e-6)
+
+
+def test_a_skip_before_the_piece_is_there_leads_to_the_one_after_it() -> None:
+    """Whoever skips what is heard does not want to hear the rest of it."""
+    _, mixer = begun(beginning(5.0), 3)
+    mixer.skip()
+    heard(mixer, 2)
+    mixer.offer(whole())
+    mixer.offer(Piece(np.full((3 * SAMPLE_RATE_HZ, 2), 0.1, np.float32), Source.FRESH, "other", info(3.0, key="other")))
+    faded = heard(mixer, 7)
+    assert np.abs(faded[-BLOCK:] - 0.1).max() < 1e-6
+    assert [event.piece.key for event in mixer.take_events()] == ["first", "other"]
+
+
+def test_a_break_before_the_piece_is_there_is_a_break() -> None:
+    """The bed alone, within a crossfade; the piece comes after it."""
+    _, mixer = begun(beginning(5.0), 3)
+    mixer.rest(True)
+    heard(mixer, 3)
+    mixer.offer(whole())
+    assert np.abs(heard(mixer, 10)[-BLOCK:] - QuietBed.LEVEL).max() < 1e-6
+    mixer.rest(False)
+    heard(mixer, 10)
+    assert mixer.snapshot().playing.key == "first"
+
+
+def test_peaks_are_as_high_as_in_the_programme() -> None:
+    """The programme eases the highest ones down, at the same gain; what stands out for a moment too."""
+    loud = array("h", [30_000, -30_000] * BLOCK)
+    start = Beginning(First(Source.FRESH, ABOUT, loud, 2.0), QuietBed())
+    block = np.frombuffer(start.read(BLOCK), np.float32)
+    assert np.abs(block).max() == pytest.approx(start.peak, rel=1e-6)
+    assert start.peak < 0.9

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -22,12 +23,14 @@ from music import audio_files
 from music.analysis import analyse
 from music.segment import Context, Continuation, Samples, SegmentInfo, Source
 from music.stations import builtin_stations, custom
+from music.wav_header import read_info
 from output.vlc_library import LibVlc
 from session.opening import Opening
 from session.prelude import OPENING, first_of
 from session.sound import Sound
 from spool.folders import KEPT, PLAYED, READY
 from spool.spool import Spool
+from spool.state_files import remember
 
 STATIONS = builtin_stations()
 LOFI = STATIONS[0]
@@ -127,6 +130,56 @@ def test_what_cannot_be_played_is_passed_over(tmp_path: Path, data: bytes | str)
     assert chosen(tmp_path) == ("good", Source.FRESH)
 
 
+@pytest.mark.parametrize("odd", ["dangling", "link", "pipe", "hidden"])
+def test_beside_what_is_no_file_of_ours_the_rest_is_found(tmp_path: Path, odd: str) -> None:
+    """A link leads elsewhere, or nowhere; a pipe would be waited for."""
+    elsewhere = tmp_path / "elsewhere"
+    put(elsewhere, READY, "theirs")
+    (theirs,) = (elsewhere / READY).iterdir()
+    put(tmp_path, READY, "queued")
+    (ours,) = (tmp_path / READY).iterdir()
+    path = ours.with_name(f"0_{ours.name}")
+    if odd == "pipe":
+        os.mkfifo(path)
+    elif odd == "hidden":
+        path.with_name(f".{path.name}").write_bytes(theirs.read_bytes())
+    else:
+        path.symlink_to(theirs if odd == "link" else tmp_path / "nowhere")
+    os.utime(ours, (4e9, 4e9))
+    assert chosen(tmp_path) == ("queued", Source.FRESH)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 30, 44, 50_001, 50_002])
+def test_a_file_that_is_cut_off_while_it_is_read_is_heard_as_far_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    """Somebody may be at it."""
+    put(tmp_path, READY, "queued")
+
+    def read(path: Path) -> SegmentInfo | None:
+        found = read_info(path)
+        os.truncate(path, size_bytes)
+        return found
+
+    monkeypatch.setattr("session.prelude.read_info", read)
+    first = first_of(settings_of(tmp_path), LOFI)
+    assert first is None or len(first.frames) % 2 == 0
+
+
+def test_a_first_piece_that_hangs_costs_nothing_that_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file may be on its way from elsewhere: music at full volume would be worse than none."""
+    remember(tmp_path, volume=30)
+    answered = threading.Event()
+    monkeypatch.setattr("session.opening.first_of", lambda *_: answered.wait())
+    monkeypatch.setattr("session.opening.DISK_S", 0.2)
+    clock = FakeClock()
+    opening = Opening(settings_of(tmp_path), LOFI, cast("LibVlc", FakeVlc(clock)), clock)
+    answered.set()
+    assert opening.volume == 0.3
+
+
 def heard(block: bytes) -> Samples:
     """Return a block as an array."""
     return np.frombuffer(block, np.float32).reshape(-1, 2)
@@ -172,6 +225,24 @@ def test_a_piece_that_goes_on_with_another_is_as_loud_as_the_programme_has_it(tm
     samples, _ = listen(tmp_path, 15)
     levels = [float(np.sqrt(np.mean(np.square(part)))) for part in np.split(samples[BLOCK:], 14)]
     assert max(levels) < 1.02 * min(levels)
+
+
+def test_where_peaks_are_eased_it_is_as_loud_as_the_programme_has_it(tmp_path: Path) -> None:
+    """They do not keep the whole beginning down."""
+    put(tmp_path, READY, "peaky")
+    (path,) = (tmp_path / READY).iterdir()
+    samples, rng = audio_files.read(path), np.random.default_rng(1)
+    samples[rng.integers(0, len(samples), 3000)] = 0.9
+    about = audio_files.read_info(path)
+    assert about is not None
+    path.unlink()
+    audio_files.write(path, samples, dataclasses.replace(about, analysis=analyse(samples, -45.0)))
+    out, sound = listen(tmp_path, 15, "--target-lufs", "-10")
+    piece = sound.programme.playing_piece()
+    assert piece is not None
+    levels = [float(np.sqrt(np.mean(np.square(part)))) for part in np.split(out[BLOCK:], 14)]
+    assert max(levels) < 1.05 * min(levels)
+    assert np.abs(out).max() < 0.9
 
 
 @pytest.mark.parametrize("used", ["empty", READY, KEPT, OPENING])
