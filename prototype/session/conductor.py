@@ -263,7 +263,9 @@ class Conductor:
                 return Answer("like.own", False)
             self._note(piece, None, lambda: self._keep(piece))
             return self._say("like.taken_back")
-        self._note(piece, True, lambda: self._unlike(key))
+        disliked = key in self._disliked
+        self._disliked.discard(key)
+        self._note(piece, True, lambda: self._unlike(key, disliked))
         return self._keep(piece)
 
     def _note(self, piece: Piece, liked: bool | None, undo: Callable[[], Answer]) -> None:
@@ -310,8 +312,10 @@ class Conductor:
                     if piece.key in self._disliked:
                         self._spool.discard(piece.key, "disliked")
 
-    def _unlike(self, key: str) -> Answer:
+    def _unlike(self, key: str, disliked: bool) -> Answer:
         self._unkeep(key)
+        if disliked:
+            self._ban(key)
         return self._say("like.taken_back")
 
     def _unkeep(self, key: str) -> bool:
@@ -336,9 +340,12 @@ class Conductor:
             shelf = PLAYED if entry is None or entry.shelf == READY else entry.shelf
             liked = self._to_keep.pop(key, None)
             self._note(piece, False, lambda: self._forgive(key, shelf, liked))
-            self._disliked.add(key)
-            self._spool.discard(key, "disliked")
+            self._ban(key)
         return self._say("like.never_again")
+
+    def _ban(self, key: str) -> None:
+        self._disliked.add(key)
+        self._spool.discard(key, "disliked")
 
     def _forgive(self, key: str, shelf: str, liked: Piece | None) -> Answer:
         self._disliked.discard(key)

@@ -705,6 +705,19 @@ def test_a_like_that_is_taken_back_while_it_is_written_is_none(
     assert (desk.sound.spool.get("growing") is None) == (act is Act.DISLIKE)
 
 
+def test_who_likes_what_was_just_disliked_has_changed_their_mind(desk: Desk) -> None:
+    """Until something else is heard. It may be disliked again; and each step can be undone."""
+    key, conductor, spool = desk.play_segment(), desk.conductor, desk.sound.spool
+    for act, shelf in ((Act.DISLIKE, None), (Act.LIKE, "kept"), (Act.DISLIKE, None)):
+        conductor.obey(act)
+        entry = spool.get(key)
+        assert (entry and entry.shelf) == shelf
+    for shelf in ("kept", None, "played"):
+        conductor.obey(Act.UNDO)
+        entry = spool.get(key)
+        assert (entry and entry.shelf) == shelf
+
+
 def test_the_sound_under_the_music_follows_its_keys_and_is_remembered(tmp_path: Path) -> None:
     """Each sound in its turn, at its own volume; the next session begins with the last one."""
     desk = Desk(tmp_path)
