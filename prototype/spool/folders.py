@@ -117,6 +117,23 @@ class Files:
         return disk.f_bavail * disk.f_frsize
 
 
+def locked(handle: int, words: str) -> bool:
+    """Lock an open file for as long as it stays open, and write who we are into it; return whether nobody else has it.
+
+    Some network file systems have no locks: better unguarded than silent.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.warning("a file cannot be locked: %s", error)
+    with suppress(OSError):  # the words are a courtesy; a full disk has no room for them
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, words.encode(), 0)
+    return True
+
+
 class FolderLock:
     """Keeps a second program out of a folder, for as long as this process lives.
 
@@ -142,23 +159,13 @@ class FolderLock:
 
     def _taken(self) -> int:
         handle = self._opened()
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.read(handle, 32).decode("ascii", "replace").strip()
-            os.close(handle)
-            folder = self._path.parent
-            raise SpoolBusy(
-                said("spool.taken", number=owner, folder=folder)
-                if owner.isdigit()
-                else said("spool.taken_by_another", folder=folder)
-            ) from error
-        except OSError as error:  # some network file systems have no locks: better unguarded than silent
-            log.warning("the spool cannot be locked: %s", error)
-        with suppress(OSError):  # the name of the owner is a courtesy; a full disk has no room for it
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        return handle
+        if locked(handle, f"{os.getpid()}\n"):
+            return handle
+        owner, folder = os.read(handle, 32).decode("ascii", "replace").strip(), self._path.parent
+        os.close(handle)
+        if owner.isdigit():
+            raise SpoolBusy(said("spool.taken", number=owner, folder=folder))
+        raise SpoolBusy(said("spool.taken_by_another", folder=folder))
 
     def _opened(self) -> int:
         """Open the file, which others may have put there where they can write to the folder."""

@@ -290,7 +290,7 @@ class Spool:
     # The disk follows
 
     def _changed(self, key: str, spare: Spare | None = None) -> None:
-        """Have the disk follow a change; what `spare` makes is liked instead where the file is gone."""
+        """Have the disk follow a change, as `Settler.ask` says."""
         self._settler.ask(key, spare)
         if self.hanging:
             self._trimmer.forget_unwritten()

@@ -23,6 +23,7 @@ from base.notices import Notices
 from base.workers import Later, at_once, within
 from music.segment import Recipe, checked
 from music.taste import Opinion, Taste
+from spool.folders import locked
 
 log = logging.getLogger(__name__)
 
@@ -199,17 +200,10 @@ class KeeperFile:
     def take(self) -> bool:
         """Lock the file; return False when another keeper has it. Raises OSError when it cannot be made."""
         handle = open_safely(self._path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locked(handle, self._url):
             os.close(handle)
             return False
-        except OSError:  # some network file systems have no locks
-            pass
         self._handle = handle
-        with contextlib.suppress(OSError):  # a full disk
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, self._url.encode(), 0)
         return True
 
     def release(self) -> None:
