@@ -8,10 +8,14 @@ Exit codes: 0 after playing, 1 when a check found a problem, 2 when something mu
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the other imports ends it without a traceback
+
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -31,10 +35,6 @@ from session.build import Stages, Surroundings, build
 if TYPE_CHECKING:
     from music.stations import Station
     from screen.view import Snapshot
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends it without a traceback
-
 
 if __name__ == "__main__":
     process.prepare()
@@ -107,7 +107,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
         libvlc.load()
         process.heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stop.set())
         around = Surroundings(libvlc, SystemClock(), sys.stdout, journal.begin, stop)
-        with Stages() as stages:
+        with Stages(stop) as stages:
             session = build(settings, station, stations, around, stages.enter)
             process.settle()
             last = session.run()
@@ -172,9 +172,10 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
         try:
             settings = config.load(arguments, os.environ, config.DOTENV_PATH)
             language = settings.language
-            code = beside_playing(settings)
-        except KeyboardInterrupt:
-            return EXIT_INTERRUPTED
+            try:
+                code = beside_playing(settings)
+            except KeyboardInterrupt:
+                return EXIT_INTERRUPTED
         except ConfigError as error:
             language = language or error.language
             if "--check" not in arguments:

@@ -153,6 +153,39 @@ def test_signals_that_we_were_started_to_ignore_do_not_end_the_music(tmp_path: P
         playing.communicate()
 
 
+@pytest.mark.parametrize("module", ["config", "base.process", "session.build"])
+def test_ctrl_c_during_the_first_imports_shows_no_traceback(module: str) -> None:
+    """Python's own handler would raise in the middle of them."""
+    code = f"""
+import os, runpy, signal, sys
+
+class Listener:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Listener())
+sys.path.insert(0, {str(APP.parent)!r})
+sys.argv = [{str(APP)!r}, "--list-stations"]
+runpy.run_path({str(APP)!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == ""
+
+
+def test_ctrl_c_while_the_settings_are_read_is_an_ordinary_end() -> None:
+    """As at any other moment of playing; only a check or a rendering is interrupted."""
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(APP.parent)!r})
+import app, config
+config.load = lambda *_: os.kill(os.getpid(), signal.SIGINT)
+sys.exit(app.main([]))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     """A handler is set for the signals that are not ignored, and for no other."""
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN), signal.signal(signal.SIGUSR2, signal.SIG_DFL)

@@ -51,12 +51,23 @@ S = TypeVar("S", bound=Stage)
 class Stages(ExitStack):
     """Those that are at work: leaving it stops them, the last one first, whatever has happened."""
 
+    def __init__(self, stop: threading.Event) -> None:
+        """`stop` is set by who ends the program."""
+        super().__init__()
+        self._stop = stop
+
     def enter(self, stage: S) -> S:
-        """Start a stage."""
+        """Start a stage. Raises KeyboardInterrupt where the program is to end already: the rest is not waited for."""
+        self._go_on()
         self.callback(stage.stop)
         stage.start()
         stage.wait()
+        self._go_on()
         return stage
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
 
 
 class Enter(Protocol):

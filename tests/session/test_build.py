@@ -102,7 +102,7 @@ class Evening:
             begin_piece=lambda _recipe, _seed: performed(tone(20)), clients=[Client(self.noted)],
         )  # fmt: skip
         self.clock.at(self.clock.now() + 5.0, self.stop.set)
-        with Stages() as stages:
+        with Stages(self.stop) as stages:
             return build(settings, STATIONS[0], STATIONS, around, stages.enter).run()
 
     def about(self, *names: str) -> list[str]:
@@ -162,6 +162,26 @@ def test_a_stage_that_cannot_start_stops_what_was_begun(
     ]
     assert evening.stop.is_set()
     assert evening.about(*NAMES[number + 1 :]) == []
+
+
+@pytest.mark.parametrize("number", range(len(NAMES) - 1))
+def test_who_ends_it_while_it_starts_does_not_wait_for_the_rest(
+    evening: Evening, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """What was begun is stopped; what comes behind is never built."""
+    really = STAGES[number].wait
+
+    def end(it: Any) -> None:
+        really(it)
+        evening.stop.set()
+
+    monkeypatch.setattr(STAGES[number], "wait", end)
+    with pytest.raises(KeyboardInterrupt):
+        evening.play()
+    assert evening.about(*NAMES[number + 1 :]) == []
+    assert [line for line in evening.about(*NAMES) if line.startswith("stop")] == [
+        f"stop {name}" for name in reversed(NAMES[: number + 1])
+    ]
 
 
 def test_a_mistake_while_playing_gives_everything_back(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:

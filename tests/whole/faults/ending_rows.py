@@ -38,7 +38,7 @@ def ended(how: Callable[[Program], None], *, closed: bool = False) -> Callable[[
 
 def has_begun(program: Program) -> bool:
     """Whether its own code runs; before that it is Python itself that starts, and shows a traceback."""
-    return "numpy" in Path(f"/proc/{program.process.pid}/maps").read_text()
+    return "lib-dynload" in Path(f"/proc/{program.process.pid}/maps").read_text()
 
 
 def interrupted_early(stage: Stage) -> None:
