@@ -313,13 +313,13 @@ class Mixer:
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""
         asked = plan.following in self._stock.again
-        self._incoming = Voice(plan.following, self._bed, plan.position_frames, asked=asked)
+        gain = self._voice.gain if plan.joins else 1.0
+        self._incoming = Voice(plan.following, self._bed, plan.position_frames, gain, asked=asked)
         if plan.following:
             self._stock.take(plan.following)
             self._events.append(Started(plan.following))
             self._begun = True
         if plan.joins:
-            self._incoming.gain = self._voice.gain
             self._fade = Handover(plan.fade_frames) if plan.fade_frames else None
             self._voice = self._voice if self._fade else self._incoming
             return

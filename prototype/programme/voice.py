@@ -20,11 +20,13 @@ class Voice:
     `gain` is at most 1; `heard` are the powers of what is heard meanwhile, None where they are not known.
     """
 
-    def __init__(self, piece: Piece | None, bed: Endless, position_frames: int = 0, *, asked: bool = False) -> None:
+    def __init__(
+        self, piece: Piece | None, bed: Endless, position_frames: int = 0, gain: float = 1.0, *, asked: bool = False
+    ) -> None:
         self.piece = piece
         self.asked = asked
-        self.gain = 1.0
-        self.heard = piece.powers if piece else None
+        self.gain = gain
+        self.heard = gain**2 * piece.powers if piece and piece.powers is not None else None
         self.position_frames = position_frames
         self._bed = bed
 

@@ -81,6 +81,10 @@ def test_one_gain_holds_for_a_piece_and_all_that_continues_it() -> None:
     gain = float(heard[0, 0] / own[0, 0])
     assert gain < 0.95
     assert np.allclose(heard, gain * own, atol=1e-6)
+    joined = target._voice
+    assert joined.piece is not None
+    assert joined.piece.key == "a1.wav"
+    assert joined.heard == pytest.approx(gain**2 * powers[:40])
 
 
 def test_what_continues_the_piece_goes_before_what_was_there_first() -> None:
