@@ -131,6 +131,8 @@ class BuiltinSupply:
         self._wanted.set()
         self.is_awaited: Callable[[], bool] = lambda: False
         """Whether a piece would be heard at once."""
+        self.is_liked: Callable[[str], bool] = lambda key: False
+        """Whether a piece is to be kept, by its key."""
         self.begun = threading.Event()
         """Set as soon as there was a piece."""
 
@@ -245,7 +247,7 @@ class BuiltinSupply:
     ) -> None:
         """Give a piece as soon as its opening is there, and make the rest behind what is heard.
 
-        One that the listener skips meanwhile needs no end.
+        One that the listener turns away from meanwhile needs no end, unless it is liked.
         """
         frames = performance.frames
         gain = self._gain_db(info.analysis)
@@ -260,7 +262,8 @@ class BuiltinSupply:
         handed, ahead = opening is not None, AHEAD_FRAMES if self._growing else frames
         try:
             for stretch in performance.stretches:
-                if is_over() or (self._heard == info.segment_id and self.is_awaited()):
+                left = is_over() or (self._heard == info.segment_id and self.is_awaited())
+                if self._stop.is_set() or (left and not self.is_liked(info.segment_id)):
                     return
                 _continue(samples, stretch, made, known)
                 made += len(stretch)

@@ -89,6 +89,7 @@ class Session:
             set_resting=self.generator.set_resting,
             announce=self._announce,
         )
+        sound.builtin.is_liked = self.conductor.is_liked
         answering = Answering(self.conductor.obey, self.snapshot, stations, settings.language)
         self._mpris = Mpris(self.conductor.obey, self.snapshot, settings.language, self._clock)
         self.ring: Callable[[], None] = lambda: None

@@ -144,6 +144,29 @@ def test_a_piece_that_is_skipped_while_it_grows_needs_no_end(heard: bool) -> Non
     assert engine.made == (4 if heard else 6)
 
 
+@pytest.mark.parametrize("turned", ["skip", "mood"])
+def test_a_liked_piece_is_made_to_its_end_whatever_the_listener_turns_to(turned: str) -> None:
+    """It is kept whole; but nothing is made behind the end of the program."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+    liked: list[str] = []
+    target.is_liked = liked.__contains__
+
+    def look(number: int) -> None:
+        if number == 3 and engine.made == 3:
+            piece = target.next()
+            assert piece is not None
+            target.heard(piece)
+            liked.append(piece.key)
+            if turned == "mood":
+                mood.change(PIANO)
+            target.is_awaited = lambda: True
+
+    engine.on_stretch = look
+    target.step()
+    assert engine.made == 6
+
+
 def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     """Bars are counted from its beginning, and its end lies over the next one's first bars: nothing may be cut."""
 
