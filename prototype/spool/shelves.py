@@ -135,7 +135,6 @@ class SpoolSnapshot:
 Spare = Callable[[], Entry]
 """Makes what is liked instead of a file that is gone."""
 
-
 Change = Callable[[Entry | None], Entry | None]
 
 

@@ -40,6 +40,7 @@ from spool.folders import (
 from spool.settling import Settler
 from spool.shelves import (
     UNSAVED,
+    Change,
     Entry,
     ShelfIndex,
     Spare,
@@ -60,6 +61,10 @@ __all__ = ["Entry", "Spool", "SpoolSnapshot"]
 HANGING_S: Final = 3.0
 READ_AT_ONCE: Final = 50  # files looked into, for 5 ms
 READ_PAUSE_S: Final = 0.015  # after that, so that the rest of the start is hardly slower
+
+
+def _out_of_the_queue(entry: Entry) -> Entry:
+    return replace(entry, shelf=PLAYED if entry.shelf == READY else entry.shelf)
 
 
 class Spool:
@@ -215,21 +220,13 @@ class Spool:
     def mark_played(self, key: str) -> None:
         """Note that a piece is heard now: it leaves the queue, and is the last of the library to be heard again."""
         stamp = self._index.next_stamp()
-
-        def heard(entry: Entry | None) -> Entry | None:
-            return entry and replace(entry, last_heard=stamp, shelf=PLAYED if entry.shelf == READY else entry.shelf)
-
-        self._index.change(key, heard)
-        self._changed(key)
+        self._wish(key, lambda entry: entry and replace(_out_of_the_queue(entry), last_heard=stamp))
 
     def retire_ready(self, predicate: Callable[[Entry], bool]) -> int:
         """Move the queued segments for which `predicate` holds to the library, unheard; return how many."""
         retired = [entry.key for entry in self.ready() if predicate(entry)]
         for key in retired:
-            self._index.change(
-                key, lambda entry: entry and replace(entry, shelf=PLAYED if entry.shelf == READY else entry.shelf)
-            )
-            self._changed(key)
+            self._wish(key, lambda entry: entry and _out_of_the_queue(entry))
         return len(retired)
 
     def keep(self, key: str, samples: Samples | Packed | None = None, info: SegmentInfo | None = None) -> bool:
@@ -239,8 +236,7 @@ class Spool:
         """
         spare = None if samples is None else functools.partial(self._spare, key, samples, info)
         made = spare() if spare and self._index.get(key) is None else None
-        self._index.change(key, lambda entry: replace(entry, shelf=KEPT) if entry else made)
-        self._changed(key, spare)
+        self._wish(key, lambda entry: replace(entry, shelf=KEPT) if entry else made, spare)
         return self.get(key) is not None
 
     def _spare(self, key: str, samples: Samples | Packed, info: SegmentInfo | None) -> Entry:
@@ -255,8 +251,7 @@ class Spool:
         def unliked(entry: Entry | None) -> Entry | None:
             return replace(entry, shelf=PLAYED) if entry and entry.shelf == KEPT and entry.info else entry
 
-        self._index.change(key, unliked)
-        self._changed(key)
+        self._wish(key, unliked)
         return self.is_kept(key)
 
     def discard(self, key: str, reason: str) -> None:
@@ -267,15 +262,11 @@ class Spool:
         """
         log.info("discarded %s: %s", key, reason)
         stamp = self._index.next_stamp()
-        self._index.change(key, lambda entry: entry and replace(entry, shelf=DISLIKED, last_heard=stamp))
-        self._changed(key)
+        self._wish(key, lambda entry: entry and replace(entry, shelf=DISLIKED, last_heard=stamp))
 
     def restore(self, key: str, shelf: str) -> bool:
         """Take a dislike back, and put the piece on a shelf; return whether it is there."""
-        self._index.change(
-            key, lambda entry: replace(entry, shelf=shelf) if entry and entry.shelf == DISLIKED else entry
-        )
-        self._changed(key)
+        self._wish(key, lambda entry: replace(entry, shelf=shelf) if entry and entry.shelf == DISLIKED else entry)
         return self.get(key) is not None
 
     def reject(self, key: str, reason: str) -> None:
@@ -288,6 +279,11 @@ class Spool:
             self._changed(key)
 
     # The disk follows
+
+    def _wish(self, key: str, change: Change, spare: Spare | None = None) -> None:
+        """Enter what is wished of a piece, and have the disk follow."""
+        self._index.change(key, change)
+        self._changed(key, spare)
 
     def _changed(self, key: str, spare: Spare | None = None) -> None:
         """Have the disk follow a change, as `Settler.ask` says."""
