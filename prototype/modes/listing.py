@@ -163,8 +163,7 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
     """Return labels and words; a listener's own file has but a length."""
     info = entry.info
     if info is None:
-        seconds = text(language, "ui.library.length", seconds=_length(entry))
-        rows = [("engine", text(language, "library.own")), ("duration", seconds)]
+        rows = [("engine", text(language, "library.own")), ("duration", _length(entry, language))]
     else:
         recipe = info.recipe
         asked, audible = f"{recipe.duration_s:g}", f"{info.audible_s:.1f}"
@@ -182,12 +181,13 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
     return [(text(language, f"ui.library.{name}"), words or NONE) for name, words in rows]
 
 
-def _length(entry: Entry) -> str:
+def _length(entry: Entry, language: str) -> str:
     try:
         # By decoding: a header may not know it, or not tell the truth.
-        return f"{len(decode(entry.path)) / SAMPLE_RATE_HZ:.1f}" if entry.path is not None else NONE
+        seconds = len(decode(entry.path)) / SAMPLE_RATE_HZ if entry.path is not None else 0.0
     except (OSError, CorruptSegment):
-        return NONE
+        return ""
+    return text(language, "ui.library.length", seconds=f"{seconds:.1f}")
 
 
 def _local_time(info: SegmentInfo) -> str:

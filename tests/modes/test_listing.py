@@ -238,6 +238,13 @@ def test_the_library_tells_what_comes_more_and_less_often(tmp_path: Path, langua
         assert lofi.instruments_ja[3] in said
 
 
+def test_a_file_of_their_own_that_cannot_be_decoded_has_no_length(tmp_path: Path) -> None:
+    """Not "– s"."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "broken.mp3").write_bytes(b"nonsense")
+    assert any(line.endswith("duration  –") for line in library(tmp_path)[1].splitlines())
+
+
 def test_a_record_that_cannot_be_read_is_one_line_of_the_library(tmp_path: Path) -> None:
     """It is left as it is."""
     opinions(tmp_path)
