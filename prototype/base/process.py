@@ -17,8 +17,10 @@ PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "requests", "tenacity", 
 OLDEST_PYTHON: Final = (3, 11)
 EXIT_CANNOT_START: Final = 2
 BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-M_MMAP_THRESHOLD: Final = -3  # malloc.h
+M_TRIM_THRESHOLD: Final = -1  # malloc.h
+M_MMAP_THRESHOLD: Final = -3
 LARGE_BYTES: Final = 2**20
+KEPT_BYTES: Final = 2**24
 
 
 def prepare() -> None:
@@ -88,8 +90,11 @@ def return_large_blocks() -> None:
 
     glibc maps large blocks one by one, but raises the size from which it does so with every such block that is freed;
     after the first segments (11 MB and more) all of them come from the heap, which then grows and is never given back.
-    A fixed threshold keeps the program's memory flat. Other C libraries do not need it.
+    A fixed threshold keeps the program's memory flat. Other C libraries do not need it. KEPT_BYTES at the heap's end
+    stay until `give_back`: glibc would return all but 128 KB with every block, and fetch them anew for the next, which
+    took as long as all the measuring of a segment.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+            ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
