@@ -6,6 +6,7 @@ channels, and the comparison of what was promised with what came. What is there 
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,9 @@ RATES_HZ: Final = range(8_000, 384_001)
 MAX_SOURCE_CHANNELS: Final = 16
 MAX_SAMPLE: Final = 1e5  # a float file beyond is garbage, and its square no float32
 
-BLOCK_FRAMES: Final = 8192
+FIRST_FRAMES: Final = 1 << 19  # 4 MiB: numpy asks for huge pages from here on, each of which takes one fault, not 512
+READ_BYTES: Final = 1 << 16
+BLOCK_FRAMES: Final = 1 << 16
 TOLERANCE_S: Final = 0.1  # an MP3 decoder gives a frame or two more or less than the length says; a cut file lacks more
 LARGEST_OFFSET: Final = 1e-3  # a constant below is none that could be heard as a click, or cost headroom
 
@@ -73,13 +76,18 @@ def read(path: Path) -> Decoded:
             raise CorruptSegment(said("corrupt.too_big", size=round(size / 2**20), limit=round(MAX_FILE_BYTES / 2**20)))
         decoded = _joined(raw)
     samples = decoded.samples
-    if not float(np.max(np.abs(samples), initial=0.0)) <= MAX_SAMPLE:  # true for NaN too
+    if not _loudest(samples) <= MAX_SAMPLE:  # true for NaN too
         raise CorruptSegment(said("corrupt.no_sound"))
-    offset = samples.mean(axis=0, dtype=np.float64)
+    blocks = [samples[begin : begin + BLOCK_FRAMES] for begin in range(0, len(samples), BLOCK_FRAMES)]
+    offset = np.sum([np.ones(len(block), np.float32) @ block for block in blocks], axis=0) / len(samples)
     if np.abs(offset).max() > LARGEST_OFFSET:
         samples = samples - offset.astype(np.float32)
-    loudest = float(np.max(np.abs(samples)))
+    loudest = _loudest(samples)
     return Decoded(samples / np.float32(loudest) if loudest > 1.0 else samples, decoded.missing_s)
+
+
+def _loudest(samples: Samples) -> float:
+    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
 
 
 def _joined(raw: BinaryIO) -> Decoded:
@@ -88,7 +96,7 @@ def _joined(raw: BinaryIO) -> Decoded:
     failure, so_far_s = said("corrupt.nothing"), 0.0
     for view, promise in views(raw):
         try:
-            with Stream(view) as file:
+            with Stream(io.BufferedReader(view, READ_BYTES)) as file:
                 parts.append(_pull(file, promise, MAX_LENGTH_S - so_far_s))
                 so_far_s += len(parts[-1].samples) / SAMPLE_RATE_HZ
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
@@ -96,7 +104,8 @@ def _joined(raw: BinaryIO) -> Decoded:
     if not any(len(part.samples) for part in parts):
         raise CorruptSegment(said("corrupt.nothing") if parts else failure)
     missing = [part.missing_s for part in parts if part.missing_s is not None]
-    return Decoded(np.concatenate([part.samples for part in parts]), sum(missing) if missing else None)
+    samples = parts[0].samples if len(parts) == 1 else np.concatenate([part.samples for part in parts])
+    return Decoded(samples, sum(missing) if missing else None)
 
 
 class Stream(sf.SoundFile):  # type: ignore[misc]
@@ -115,20 +124,24 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
     if channels > MAX_SOURCE_CHANNELS:
         raise CorruptSegment(said("corrupt.channels", channels=channels, most=MAX_SOURCE_CHANNELS))
     limit = min(int(longest_s * rate), MAX_SOURCE_FRAMES)
-    blocks: list[Samples] = []
-    frames, broken = 0, False
-    while not blocks or len(blocks[-1]) == BLOCK_FRAMES:
+    samples, block = np.empty((FIRST_FRAMES, CHANNELS), np.float32), np.empty((BLOCK_FRAMES, channels), np.float32)
+    frames, count, broken = 0, BLOCK_FRAMES, False
+    while count == BLOCK_FRAMES:
         try:
-            blocks.append(_stereo(file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)))
+            count = len(file.read(out=block))
         except sf.LibsndfileError:
-            if not blocks:
+            if not frames:
                 raise
             broken = True  # in the middle of a frame: what came before it is good
             break
-        frames += len(blocks[-1])
-        if frames > limit:
+        if frames + count > limit:
             raise CorruptSegment(said("corrupt.too_long", minutes=round(limit / rate / 60), rate=rate))
-    samples = np.concatenate(blocks)
+        if frames + count > len(samples):
+            samples, filled = np.empty((2 * len(samples), CHANNELS), np.float32), samples[:frames]
+            samples[:frames] = filled
+        samples[frames : frames + count] = _stereo(block[:count])
+        frames += count
+    samples = samples[:frames]
     missing_s = _missing_s(promise, frames, rate, broken, exact=file.format == "FLAC")
     if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:
         samples = samples[: promise.frames]  # what fills the last frame of a lossy format
