@@ -28,7 +28,16 @@ from base.texts import said
 from music.decoding import decode as decode
 from music.decoding import read
 from music.features import measured_beat, measured_key
-from music.metering import PEAK_BLOCK_FRAMES, block_peaks, loudness_lufs, peak_dbfs, step_powers
+from music.metering import (
+    OFFSET_LU,
+    PEAK_BLOCK_FRAMES,
+    LoudnessMeter,
+    block_peaks,
+    by_steps,
+    gated_lufs,
+    highest_dbfs,
+    step_powers,
+)
 from music.segment import (
     CHANNELS,
     EASE_DB,
@@ -49,6 +58,7 @@ SHORTEST_AUDIBLE_S: Final = 1.0
 REFERENCE_LUFS: Final = -23.0  # EBU R 128; cue points do not depend on the listener's target
 
 LEVEL_FRAMES: Final = SAMPLE_RATE_HZ // 100
+PEAKS: Final = LEVEL_FRAMES // PEAK_BLOCK_FRAMES
 MEDIAN_BLOCKS: Final = 5
 RELEASE_DB: Final = 5.0
 RELEASE_BLOCKS: Final = 50
@@ -68,7 +78,8 @@ DEAD_LEVEL: Final = 10 ** (SILENT_DBFS / 20)  # amplitude, of the levelled segme
 DEAD_REST_FRAMES: Final = SAMPLE_RATE_HZ // 5
 EDGE_FADE_FRAMES: Final = SAMPLE_RATE_HZ // 200  # 5 ms: no click even without a crossfade
 
-Levels = npt.NDArray[np.float64]
+Curve = npt.NDArray[np.float64]
+Peaks = npt.NDArray[np.float32]
 Parts = list[tuple[int, int]]
 
 
@@ -87,7 +98,7 @@ def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
     Raises CorruptSegment with the reason, OSError when the file cannot be read.
     """
     found = read(path)
-    samples = _without_clicks(found.samples)
+    samples, peaks = _without_clicks(found.samples)
     length_s = len(samples) / SAMPLE_RATE_HZ
     length, missing = f"{length_s:.1f}", found.missing
     if length_s < asked_s / 2:
@@ -104,42 +115,54 @@ def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
             if missing
             else said("corrupt.short", length=length, least=least)
         )
-    analysis = analyse(samples, cue_dbfs)
+    analysis = analyse(samples, cue_dbfs, peaks)
     if analysis.audible_s < SHORTEST_AUDIBLE_S:
         raise CorruptSegment(said("corrupt.almost_silent", audible=f"{analysis.audible_s:.1f}"))
     return Segment(samples, analysis, found.missing)
 
 
-def _without_clicks(samples: Samples) -> Samples:
-    """Lower what stands out by more than CLICK_DB: it would disturb, and shift the loudness too."""
-    limit = 10 ** ((peak_dbfs(samples) + CLICK_DB) / 20)
-    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) <= limit:
-        return samples
-    return samples * _easing(samples, limit, CLICK_BLOCKS)
+def _without_clicks(samples: Samples) -> tuple[Samples, Peaks]:
+    """Lower what stands out by more than CLICK_DB: it would disturb, and shift the loudness too.
+
+    Returns the peaks of every PEAK_BLOCK_FRAMES as well.
+    """
+    peaks = block_peaks(samples, PEAK_BLOCK_FRAMES)
+    limit = 10 ** ((highest_dbfs(peaks) + CLICK_DB) / 20)
+    if peaks.max(initial=0.0) <= limit:
+        return samples, peaks
+    samples = samples * _easing(samples, limit, CLICK_BLOCKS)
+    return samples, block_peaks(samples, PEAK_BLOCK_FRAMES)
 
 
-def analyse(samples: Samples, cue_dbfs: float) -> Analysis:
+def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> Analysis:
     """Find the cue points and measure what is between them: loudness, peak, key, beat.
 
-    `cue_dbfs` is the threshold at the EBU level (see the module). Raises CorruptSegment when nothing is audible.
+    `cue_dbfs` is the threshold at the EBU level (see the module); `peaks` those of PEAK_BLOCK_FRAMES, if they are
+    known. Raises CorruptSegment when nothing is audible.
     """
     levels = _levels_db(samples)
     if not len(levels) or levels.max() < SILENT_DBFS:
         raise CorruptSegment(said("corrupt.silent", least=f"{SILENT_DBFS:.0f}"))
-    gain = gain_db(loudness_lufs(samples), peak_dbfs(samples), REFERENCE_LUFS)
+    peaks = block_peaks(samples, PEAK_BLOCK_FRAMES) if peaks is None else peaks
+    power, weighted = _powers(samples), LoudnessMeter.of(samples).fine_powers()
+    gain = gain_db(_loudness(weighted, power), highest_dbfs(peaks), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
     first, last = _with_decay(levels > cue_dbfs - gain - RELEASE_DB, first, last)
-    cue_in = max(0, (first - 1) * LEVEL_FRAMES)
-    cue_out = min(len(samples), (last + 1) * LEVEL_FRAMES)
-    if last == len(levels) - 1:
-        cue_out = len(samples)
+    begin, end = max(0, first - 1), len(levels) if last == len(levels) - 1 else min(len(levels), last + 1)
+    cue_in, cue_out = begin * LEVEL_FRAMES, min(end * LEVEL_FRAMES, len(samples))
     # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
-    heard, _ = _shortened(samples[cue_in:cue_out] * np.float32(10 ** (gain / 20)), REFERENCE_LUFS)
+    power, weighted, highest = power[begin:end], weighted[begin:end], peaks[begin * PEAKS : end * PEAKS]
+    level = 10 ** (gain / 20)
+    parts = _kept(power * level**2, _highest(highest) * np.float32(level), cue_out - cue_in, REFERENCE_LUFS)
+    if len(parts) > 1:
+        blocks = [slice(first // LEVEL_FRAMES, -(-last // LEVEL_FRAMES)) for first, last in parts]
+        highest = np.concatenate([highest[PEAKS * part.start : PEAKS * part.stop] for part in blocks])
+        power, weighted = (np.concatenate([curve[part] for part in blocks]) for curve in (power, weighted))
     music = samples[cue_in:cue_out]
     bpm, beat_s = measured_beat(music) or (None, None)
     return Analysis(
-        len(samples), cue_in, cue_out, loudness_lufs(heard) - gain, peak_dbfs(heard) - gain,
+        len(samples), cue_in, cue_out, _loudness(weighted, power), highest_dbfs(highest),
         measured_key(music), bpm, None if beat_s is None else cue_in / SAMPLE_RATE_HZ + beat_s,
     )  # fmt: skip
 
@@ -170,7 +193,9 @@ def to_piece(
         if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
             heard *= _easing(heard, most, blocks)
     start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
-    heard, parts = _shortened(heard, target_lufs)
+    parts = _kept(_powers(heard), block_peaks(heard, LEVEL_FRAMES), len(heard), target_lufs)
+    softened = [_soften(heard[first:end]) for first, end in parts]
+    heard = softened[0] if len(softened) == 1 else np.concatenate([heard[:0], *softened])
     heard[: len(start)] = start
     kept = tuple((first + cue_in, end + cue_in) for first, end in parts)
     return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard), sound=measured)
@@ -204,15 +229,16 @@ def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
     return replace(info, analysis=heard, continues=None)
 
 
-def _shortened(heard: Samples, target_lufs: float) -> tuple[Samples, Parts]:
-    """Shorten the rests of a segment that was levelled to a target, and soften its edges, in place.
+def _kept(power: Curve, peaks: Peaks, n_frames: int, target_lufs: float) -> Parts:
+    """Return the (first, end) frames that stay of a segment when its rests are shortened.
 
-    Returns what is left, and of which (first, end) frames it is made.
+    `power` and `peaks` are those of its blocks of LEVEL_FRAMES, levelled to the target.
     """
-    quiet = _quiet_rests(heard, target_lufs + QUIET_LU)
-    shorter = _without(heard, quiet)
-    dead = _dead_rests(shorter)
-    return _without(shorter, dead), _left(_left([(0, len(heard))], quiet), dead)
+    quiet = _quiet_rests(power[: n_frames // LEVEL_FRAMES], target_lufs + QUIET_LU)
+    parts = _left([(0, n_frames)], quiet)
+    if len(quiet):
+        peaks = np.concatenate([peaks[first // LEVEL_FRAMES : -(-end // LEVEL_FRAMES)] for first, end in parts])
+    return _left(parts, _dead_rests(peaks))
 
 
 def _left(parts: Parts, stretches: npt.NDArray[np.intp]) -> Parts:
@@ -227,35 +253,29 @@ def _left(parts: Parts, stretches: npt.NDArray[np.intp]) -> Parts:
     return parts
 
 
-def _without(heard: Samples, stretches: npt.NDArray[np.intp]) -> Samples:
-    """Leave out stretches, given as (first, end) frames, and soften all edges that arise."""
-    parts = [_soften(part) for part in np.split(heard, stretches.ravel())[::2]]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _quiet_rests(heard: Samples, below_dbfs: float) -> npt.NDArray[np.intp]:
+def _quiet_rests(power: Curve, below_dbfs: float) -> npt.NDArray[np.intp]:
     """Return what is to be left out of rests in which no block of LEVEL_FRAMES reaches a level: (first, end) frames.
 
     The decay that a rest begins with is kept, and the breath that it ends with: QUIET_REST_FRAMES, in equal parts.
     """
-    blocks = heard[: len(heard) // LEVEL_FRAMES * LEVEL_FRAMES].reshape(-1, LEVEL_FRAMES * CHANNELS)
-    power = np.einsum("bs,bs->b", blocks, blocks) / (LEVEL_FRAMES * CHANNELS)
     sounding = np.flatnonzero(power > 10 ** (below_dbfs / 10))
-    long = np.flatnonzero(np.diff(sounding) - 1 > LONGEST_QUIET_BLOCKS)
-    half = QUIET_REST_FRAMES // 2
-    return np.stack([(sounding[long] + 1) * LEVEL_FRAMES + half, sounding[long + 1] * LEVEL_FRAMES - half], axis=1)
+    return _inside(sounding, LONGEST_QUIET_BLOCKS, QUIET_REST_FRAMES // 2)
 
 
-def _dead_rests(heard: Samples) -> npt.NDArray[np.intp]:
+def _dead_rests(peaks: Peaks) -> npt.NDArray[np.intp]:
     """Return where to leave out the inside of rests that are silence and longer than a rest: (first, end) frames.
 
     A listener at work takes two seconds of nothing for a failure. What stays is DEAD_REST_FRAMES, and what is silent
     in the two blocks of LEVEL_FRAMES around the rest: a block with any sound is kept whole.
     """
-    sounding = np.flatnonzero(block_peaks(heard, LEVEL_FRAMES) > DEAD_LEVEL)
-    dead = np.flatnonzero(np.diff(sounding) - 1 > DEAD_REST_FRAMES // LEVEL_FRAMES)
-    half = DEAD_REST_FRAMES // 2
-    return np.stack([(sounding[dead] + 1) * LEVEL_FRAMES + half, sounding[dead + 1] * LEVEL_FRAMES - half], axis=1)
+    return _inside(np.flatnonzero(peaks > DEAD_LEVEL), DEAD_REST_FRAMES // LEVEL_FRAMES, DEAD_REST_FRAMES // 2)
+
+
+def _inside(sounding: npt.NDArray[np.intp], longest_blocks: int, kept_frames: int) -> npt.NDArray[np.intp]:
+    """Return the (first, end) frames of what lies between sounding blocks further apart, but for a bit at each end."""
+    long = np.flatnonzero(np.diff(sounding) - 1 > longest_blocks)
+    begin, end = (sounding[long] + 1) * LEVEL_FRAMES, sounding[long + 1] * LEVEL_FRAMES
+    return np.stack([begin + kept_frames, end - kept_frames], axis=1)
 
 
 def _soften(part: Samples) -> Samples:
@@ -279,30 +299,52 @@ def _easing(samples: Samples, limit: float, reach: int) -> npt.NDArray[np.float3
     least = np.lib.stride_tricks.sliding_window_view(need, 2 * reach + 1).min(axis=1)
     width = 2 * reach - 1
     smooth = np.convolve(least, np.full(width, 1 / width), "same")[reach : reach + count]
-    centres = (np.arange(count) + 0.5) * PEAK_BLOCK_FRAMES
-    return np.interp(np.arange(len(samples)), centres, smooth).astype(np.float32)[:, np.newaxis]
+    smooth = smooth.astype(np.float32)
+    ramp = np.linspace(0, 1, PEAK_BLOCK_FRAMES, endpoint=False, dtype=np.float32)
+    between = smooth[:-1, np.newaxis] + np.diff(smooth)[:, np.newaxis] * ramp
+    half = PEAK_BLOCK_FRAMES // 2
+    gain = np.concatenate((np.repeat(smooth[:1], half), between.ravel(), np.repeat(smooth[-1:], half)))
+    return gain[: len(samples), np.newaxis]
 
 
-def _levels_db(samples: Samples) -> Levels:
+def _powers(samples: Samples) -> Curve:
+    """Return the mean power of every block of LEVEL_FRAMES; of the last one as if silence followed."""
+    whole = len(samples) // LEVEL_FRAMES
+    blocks = samples[: whole * LEVEL_FRAMES].reshape(whole, LEVEL_FRAMES * CHANNELS)
+    rest = samples[whole * LEVEL_FRAMES :]
+    squares = np.append(np.einsum("bs,bs->b", blocks, blocks), [np.vdot(rest, rest)] if len(rest) else [])
+    return squares.astype(np.float64) / (LEVEL_FRAMES * CHANNELS)
+
+
+def _levels_db(samples: Samples) -> Curve:
     """Return the short-term level of every 10 ms block, dBFS; a constant offset is no sound and not counted."""
-    if not len(samples):
-        return np.empty(0)
-    blocks = -(-len(samples) // LEVEL_FRAMES)
-    padded = np.zeros((blocks * LEVEL_FRAMES, CHANNELS), np.float32)
-    padded[: len(samples)] = samples
-    shaped = padded.reshape(blocks, LEVEL_FRAMES, CHANNELS)
-    sums = shaped.sum(axis=1, dtype=np.float64)
-    offset = sums.sum(axis=0) / len(samples)
-    squares = np.einsum("bfc,bfc->b", shaped, shaped).astype(np.float64)
+    power = _powers(samples)
+    both = np.ascontiguousarray(samples).view(np.complex64).ravel()  # as one number, which adds up many times faster
+    sums = np.add.reduceat(both, np.arange(0, len(both), LEVEL_FRAMES))
+    offset = sums.sum(dtype=np.complex128) / max(1, len(both))
     # Σ(x-m)² = Σx² - 2mΣx + nm², so that the samples are read once and not copied again
-    power = (squares - 2 * sums @ offset + LEVEL_FRAMES * offset @ offset) / (LEVEL_FRAMES * CHANNELS)
+    power -= (2 * (sums * offset.conj()).real - LEVEL_FRAMES * abs(offset) ** 2) / (LEVEL_FRAMES * CHANNELS)
     power = np.maximum(power, 0.0)
-    if blocks >= MEDIAN_BLOCKS:
+    if len(power) >= MEDIAN_BLOCKS:
         half = MEDIAN_BLOCKS // 2
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(power, half, mode="edge"), MEDIAN_BLOCKS)
         power = np.median(windows, axis=1)
-    levels: Levels = 10.0 * np.log10(power + 1e-20)
+    levels: Curve = 10.0 * np.log10(power + 1e-20)
     return levels
+
+
+def _highest(peaks: Peaks) -> Peaks:
+    """Return the peaks of blocks of LEVEL_FRAMES from those of PEAK_BLOCK_FRAMES."""
+    return np.maximum.reduceat(peaks, np.arange(0, len(peaks), PEAKS))
+
+
+def _loudness(weighted: npt.NDArray[np.float32], power: Curve) -> float:
+    """Return the integrated loudness of what has some powers, weighted and not, in every block of LEVEL_FRAMES.
+
+    Below a block of the standard, it is that of the unweighted power.
+    """
+    loudness = float(gated_lufs(by_steps(weighted)))
+    return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(power.mean() * CHANNELS + 1e-20))
 
 
 def _music(active: npt.NDArray[np.bool_]) -> tuple[int, int]:
@@ -322,7 +364,7 @@ def _is_island(run: tuple[int, int], gap_blocks: int) -> bool:
     return run[1] - run[0] < ISLAND_BLOCKS and gap_blocks >= ISLAND_GAP_BLOCKS
 
 
-def _without_leftovers(levels: Levels, quiet_db: float) -> int:
+def _without_leftovers(levels: Curve, quiet_db: float) -> int:
     """Return the block with which the music ends, before the leftovers of its ending; see the module."""
     end = len(levels)
     while True:
@@ -337,7 +379,7 @@ def _without_leftovers(levels: Levels, quiet_db: float) -> int:
         end = music_end
 
 
-def _mean_db(levels: Levels) -> float:
+def _mean_db(levels: Curve) -> float:
     return 10.0 * float(np.log10(np.mean(10 ** (levels / 10))))
 
 

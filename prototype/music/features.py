@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from music.segment import SAMPLE_RATE_HZ, Samples
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 KEY_FRAMES: Final = 16_384
 KEY_HZ: Final = (55.0, 2000.0)
@@ -47,15 +47,17 @@ SHORTEST_S: Final = 9.0
 STEADY_S: Final = 0.015
 CLEAR: Final = 1.3  # times the mean of the onsets
 
+HALVES: Final = np.full(CHANNELS, 0.5, np.float32)
+
 Curve = npt.NDArray[np.float64]
 
 
 def spectra(samples: Samples, window_frames: int, step_frames: int) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the magnitudes of some windows after the other, shape (n_windows, window_frames // 2 + 1)."""
     window = np.hanning(window_frames).astype(np.float32)
-    some = max(1, (1 << 20) // window_frames) * step_frames
+    some = max(1, (1 << 17) // window_frames) * step_frames
     for begin in range(0, len(samples) - window_frames + 1, some):
-        mono = samples[begin : begin + some - step_frames + window_frames].mean(axis=1)
+        mono = samples[begin : begin + some - step_frames + window_frames] @ HALVES
         windows = np.lib.stride_tricks.sliding_window_view(mono, window_frames)[::step_frames]
         yield np.abs(np.fft.rfft(windows * window, axis=1))
 
@@ -122,7 +124,7 @@ def _onsets(samples: Samples) -> tuple[Curve, Curve]:
     rises, bass = [np.zeros(0)], [np.zeros(0)]
     last = np.zeros((0, ONSET_FRAMES // 2 + 1), np.float32)
     for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES):
-        loud = np.concatenate((last, np.log1p(30 * magnitudes)))
+        loud = np.concatenate((last, np.log(1 + 30 * magnitudes)))
         rise = np.maximum(np.diff(loud, axis=0), 0)
         rises.append(rise.sum(axis=1))
         bass.append(rise[:, BASS_BINS].sum(axis=1))
