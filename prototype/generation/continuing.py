@@ -21,7 +21,7 @@ from base.notices import Notices
 from config import Settings
 from generation.fetching import Ingest, Store
 from music import audio_files, joining
-from music.analysis import Segment, ingest
+from music.analysis import Segment, unmeasured
 from music.continuing import Continuing, play_order
 from music.joining import Joined
 from music.segment import Context, Continuation, Piece, Recipe, Samples, SegmentInfo, Source
@@ -74,7 +74,7 @@ class Joints(Protocol):
 class Ear:
     """How the program listens to what was made: it reads and measures it, and joins it to what it continues."""
 
-    ingest: Ingest = ingest
+    ingest: Ingest = unmeasured
     joints: Joints = joining
 
 

@@ -16,6 +16,8 @@ quiet) get up to EASE_DB more, and their highest peaks are eased down by as much
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -33,6 +35,7 @@ from music.metering import (
     PEAK_BLOCK_FRAMES,
     LoudnessMeter,
     block_peaks,
+    block_powers,
     by_steps,
     gated_lufs,
     highest_dbfs,
@@ -88,8 +91,13 @@ class Segment:
     """Decoded audio, what was measured of it, and what the file lacks as `Decoded.missing` says it."""
 
     samples: Samples
-    analysis: Analysis
+    measured: Analysis | Callable[[], Analysis]
     missing: str = ""
+
+    @functools.cached_property
+    def analysis(self) -> Analysis:
+        """What was measured, or is now: raises CorruptSegment when next to nothing is audible."""
+        return self.measured if isinstance(self.measured, Analysis) else self.measured()
 
 
 def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
@@ -97,9 +105,14 @@ def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
 
     Raises CorruptSegment with the reason, OSError when the file cannot be read.
     """
+    segment = unmeasured(path, asked_s, cue_dbfs)
+    return replace(segment, measured=segment.analysis)
+
+
+def unmeasured(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
+    """Do the same, but measure only when somebody asks: of what continues a segment only what is new is ever heard."""
     found = read(path)
-    samples, peaks = _without_clicks(found.samples)
-    length_s = len(samples) / SAMPLE_RATE_HZ
+    length_s = len(found.samples) / SAMPLE_RATE_HZ
     length, missing = f"{length_s:.1f}", found.missing
     if length_s < asked_s / 2:
         asked = f"{asked_s:.0f}"
@@ -115,10 +128,15 @@ def ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
             if missing
             else said("corrupt.short", length=length, least=least)
         )
-    analysis = analyse(samples, cue_dbfs, peaks)
-    if analysis.audible_s < SHORTEST_AUDIBLE_S:
-        raise CorruptSegment(said("corrupt.almost_silent", audible=f"{analysis.audible_s:.1f}"))
-    return Segment(samples, analysis, found.missing)
+    samples, peaks = _without_clicks(found.samples)
+
+    def measured() -> Analysis:
+        analysis = analyse(samples, cue_dbfs, peaks)
+        if analysis.audible_s < SHORTEST_AUDIBLE_S:
+            raise CorruptSegment(said("corrupt.almost_silent", audible=f"{analysis.audible_s:.1f}"))
+        return analysis
+
+    return Segment(samples, measured, found.missing)
 
 
 def _without_clicks(samples: Samples) -> tuple[Samples, Peaks]:
@@ -144,7 +162,7 @@ def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> An
     if not len(levels) or levels.max() < SILENT_DBFS:
         raise CorruptSegment(said("corrupt.silent", least=f"{SILENT_DBFS:.0f}"))
     peaks = block_peaks(samples, PEAK_BLOCK_FRAMES) if peaks is None else peaks
-    power, weighted = _powers(samples), LoudnessMeter.of(samples).fine_powers()
+    power, weighted = block_powers(samples, LEVEL_FRAMES), LoudnessMeter.of(samples).fine_powers()
     gain = gain_db(_loudness(weighted, power), highest_dbfs(peaks), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
@@ -193,7 +211,7 @@ def to_piece(
         if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
             heard *= _easing(heard, most, blocks)
     start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
-    parts = _kept(_powers(heard), block_peaks(heard, LEVEL_FRAMES), len(heard), target_lufs)
+    parts = _kept(block_powers(heard, LEVEL_FRAMES), block_peaks(heard, LEVEL_FRAMES), len(heard), target_lufs)
     softened = [_soften(heard[first:end]) for first, end in parts]
     heard = softened[0] if len(softened) == 1 else np.concatenate([heard[:0], *softened])
     heard[: len(start)] = start
@@ -307,18 +325,9 @@ def _easing(samples: Samples, limit: float, reach: int) -> npt.NDArray[np.float3
     return gain[: len(samples), np.newaxis]
 
 
-def _powers(samples: Samples) -> Curve:
-    """Return the mean power of every block of LEVEL_FRAMES; of the last one as if silence followed."""
-    whole = len(samples) // LEVEL_FRAMES
-    blocks = samples[: whole * LEVEL_FRAMES].reshape(whole, LEVEL_FRAMES * CHANNELS)
-    rest = samples[whole * LEVEL_FRAMES :]
-    squares = np.append(np.einsum("bs,bs->b", blocks, blocks), [np.vdot(rest, rest)] if len(rest) else [])
-    return squares.astype(np.float64) / (LEVEL_FRAMES * CHANNELS)
-
-
 def _levels_db(samples: Samples) -> Curve:
     """Return the short-term level of every 10 ms block, dBFS; a constant offset is no sound and not counted."""
-    power = _powers(samples)
+    power = block_powers(samples, LEVEL_FRAMES)
     both = np.ascontiguousarray(samples).view(np.complex64).ravel()  # as one number, which adds up many times faster
     sums = np.add.reduceat(both, np.arange(0, len(both), LEVEL_FRAMES))
     offset = sums.sum(dtype=np.complex128) / max(1, len(both))

@@ -19,10 +19,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
-KEY_FRAMES: Final = 16_384
+KEY_RATE_HZ: Final = 6000  # nothing above KEY_HZ is looked at
+KEY_FRAMES: Final = 2048
 KEY_HZ: Final = (55.0, 2000.0)
 COMPRESSED: Final = 0.67
 TONICS: Final = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -47,19 +49,29 @@ SHORTEST_S: Final = 9.0
 STEADY_S: Final = 0.015
 CLEAR: Final = 1.3  # times the mean of the onsets
 
-HALVES: Final = np.full(CHANNELS, 0.5, np.float32)
-
 Curve = npt.NDArray[np.float64]
 
 
-def spectra(samples: Samples, window_frames: int, step_frames: int) -> Iterator[npt.NDArray[np.float32]]:
+def mono(samples: Samples) -> npt.NDArray[np.float32]:
+    """Return the mean of both channels."""
+    mixed: npt.NDArray[np.float32] = samples @ np.full(CHANNELS, 0.5, np.float32)
+    return mixed
+
+
+def spectra(sound: npt.NDArray[np.float32], window_frames: int, step_frames: int) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the magnitudes of some windows after the other, shape (n_windows, window_frames // 2 + 1)."""
     window = np.hanning(window_frames).astype(np.float32)
-    some = max(1, (1 << 17) // window_frames) * step_frames
-    for begin in range(0, len(samples) - window_frames + 1, some):
-        mono = samples[begin : begin + some - step_frames + window_frames] @ HALVES
-        windows = np.lib.stride_tricks.sliding_window_view(mono, window_frames)[::step_frames]
+    some = max(1, (1 << 17) // window_frames) * step_frames  # half a MB, which stays in the cache
+    for begin in range(0, len(sound) - window_frames + 1, some):
+        part = sound[begin : begin + some - step_frames + window_frames]
+        windows = np.lib.stride_tricks.sliding_window_view(part, window_frames)[::step_frames]
         yield np.abs(np.fft.rfft(windows * window, axis=1))
+
+
+def key_spectra(samples: Samples) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the magnitudes of windows of KEY_FRAMES at KEY_RATE_HZ, as those of the original rate are."""
+    low = soxr.resample(mono(samples), SAMPLE_RATE_HZ, KEY_RATE_HZ) * np.float32(SAMPLE_RATE_HZ / KEY_RATE_HZ)
+    yield from spectra(low, KEY_FRAMES, KEY_FRAMES // 2)
 
 
 def measured_key(samples: Samples) -> str:
@@ -81,10 +93,10 @@ def measured_key(samples: Samples) -> str:
 
 def _chroma(samples: Samples) -> Curve:
     """Return how strong each of the twelve pitch classes is, from C."""
-    bin_hz = SAMPLE_RATE_HZ / KEY_FRAMES
+    bin_hz = KEY_RATE_HZ / KEY_FRAMES
     first, end = (round(hz / bin_hz) for hz in KEY_HZ)
     pitches, weights = [np.zeros(0)], [np.zeros(0)]
-    for magnitudes in spectra(samples, KEY_FRAMES, KEY_FRAMES // 2):
+    for magnitudes in key_spectra(samples):
         below, here, above = (np.log(magnitudes[:, first + by : end + by] + 1e-9) for by in (-1, 0, 1))
         peaks = (here > below) & (here >= above)
         offset = (below - above) / 2 / (below - 2 * here + above - 1e-9)  # of the parabola through the three
@@ -99,7 +111,7 @@ def _chroma(samples: Samples) -> Curve:
 
 def measured_beat(samples: Samples) -> tuple[float, float] | None:
     """Return the tempo in beats a minute, and the second of the first beat; None where there is no steady one."""
-    onsets, bass = _onsets(samples)
+    onsets, bass = onset_curves(samples)
     third = len(onsets) // 3
     if third * STEP_FRAMES < SHORTEST_S / 3 * SAMPLE_RATE_HZ:
         return None
@@ -119,11 +131,11 @@ def measured_beat(samples: Samples) -> tuple[float, float] | None:
     return STEPS_A_MINUTE / period, float(first) / SAMPLE_RATE_HZ
 
 
-def _onsets(samples: Samples) -> tuple[Curve, Curve]:
+def onset_curves(samples: Samples) -> tuple[Curve, Curve]:
     """Return by how much the spectrum rises from step to step, of all and of the bass alone."""
     rises, bass = [np.zeros(0)], [np.zeros(0)]
     last = np.zeros((0, ONSET_FRAMES // 2 + 1), np.float32)
-    for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES):
+    for magnitudes in spectra(mono(samples), ONSET_FRAMES, STEP_FRAMES):
         loud = np.concatenate((last, np.log(1 + 30 * magnitudes)))
         rise = np.maximum(np.diff(loud, axis=0), 0)
         rises.append(rise.sum(axis=1))

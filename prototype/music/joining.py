@@ -26,7 +26,8 @@ import numpy.typing as npt
 import soundfile
 
 from music.analysis import Segment, analyse
-from music.features import spectra
+from music.features import KEY_FRAMES, KEY_RATE_HZ, key_spectra, onset_curves
+from music.metering import block_powers
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Context, Continuation, Recipe, Samples, SegmentInfo
 
 LATENT_FRAMES: Final = 1920  # the model works in steps of 40 ms: a context of whole steps is masked exactly
@@ -48,12 +49,9 @@ LARGEST_GAIN_DB: Final = 18.0
 FIRST_S: Final = 6.0  # of the new part are compared
 LEVEL_DB: Final = 10.0
 CHROMA_LEAST: Final = 0.2
-CHROMA_FRAMES: Final = 16_384
 CHROMA_HZ: Final = (100.0, 2000.0)
 PULSE_LEAST: Final = 0.3
 PULSE_CLEAR: Final = 0.25
-ONSET_FRAMES: Final = 2048
-ONSET_STEP_FRAMES: Final = SAMPLE_RATE_HZ // 100
 PULSE_LAGS: Final = slice(20, 160)  # 0.2 to 1.6 s
 
 Curve = npt.NDArray[np.float64]
@@ -92,7 +90,8 @@ class Joined:
 
 def ending_begins(samples: Samples, cue_out_frames: int) -> int:
     """Return the frame before which a segment that is audible until `cue_out_frames` still plays, not yet ends."""
-    power = _powers(samples[:cue_out_frames])
+    length_frames = min(cue_out_frames, len(samples)) // LEVEL_FRAMES * LEVEL_FRAMES
+    power = block_powers(samples[:length_frames], LEVEL_FRAMES)
     if not len(power):
         return 0
     smooth = np.convolve(power, np.ones(SMOOTH_LEVELS) / SMOOTH_LEVELS)[: len(power)]  # of the second before
@@ -230,32 +229,19 @@ def misfit(before: Samples, after: Samples, gain: float = 1.0) -> str:
     return "pulse" if clear and _likeness(*pulses) < PULSE_LEAST else ""
 
 
-def _powers(samples: Samples) -> Curve:
-    """Return the mean power of every 0.1 s."""
-    whole = len(samples) // LEVEL_FRAMES
-    blocks = samples[: whole * LEVEL_FRAMES].reshape(whole, -1)
-    powers: Curve = np.einsum("bs,bs->b", blocks, blocks, dtype=np.float64) / max(1, blocks.shape[1])
-    return powers
-
-
 def _correlate(long: npt.NDArray[np.float32], short: npt.NDArray[np.float32]) -> Curve:
     """Return the product of `short` with every stretch of `long`."""
-    size = 1 << (len(long) + len(short)).bit_length()
+    size = 1 << len(long).bit_length()  # what wraps around does not reach the stretches that are wholly inside
     spectrum = np.fft.rfft(long, size) * np.conj(np.fft.rfft(short, size))
     products: Curve = np.fft.irfft(spectrum, size)[: len(long) - len(short) + 1]
     return products
 
 
-def _spectra(samples: Samples, window_frames: int, step_frames: int) -> npt.NDArray[np.float32]:
-    none = np.zeros((0, window_frames // 2 + 1), np.float32)
-    return np.concatenate([none, *spectra(samples, window_frames, step_frames)])
-
-
 def _chroma(samples: Samples) -> Curve:
     """Return how strong each of the twelve pitch classes is, around their mean (compressed, as loudness is)."""
-    hz = np.fft.rfftfreq(CHROMA_FRAMES, 1 / SAMPLE_RATE_HZ)
+    hz = np.fft.rfftfreq(KEY_FRAMES, 1 / KEY_RATE_HZ)
     heard = (hz > CHROMA_HZ[0]) & (hz < CHROMA_HZ[1])
-    strength = (_spectra(samples, CHROMA_FRAMES, CHROMA_FRAMES // 2)[:, heard] ** 0.67).sum(axis=0)
+    strength = sum((some[:, heard] ** 0.67).sum(axis=0) for some in key_spectra(samples))
     classes = np.round(12 * np.log2(hz[heard] / 440)).astype(int) % 12
     chroma = np.bincount(classes, strength, 12) / np.bincount(classes, minlength=12)
     return np.asarray(chroma - chroma.mean(), np.float64)
@@ -263,8 +249,7 @@ def _chroma(samples: Samples) -> Curve:
 
 def _pulse(samples: Samples) -> Curve:
     """Return the autocorrelation of the onsets at PULSE_LAGS (spectral flux of the logarithmic magnitudes)."""
-    rises = np.maximum(np.diff(np.log1p(30 * _spectra(samples, ONSET_FRAMES, ONSET_STEP_FRAMES)), axis=0), 0)
-    onsets = rises.sum(axis=1)
+    onsets, _ = onset_curves(samples)
     onsets = onsets - onsets.mean() if len(onsets) else onsets
     spectrum = np.fft.rfft(onsets, 4 * max(1, len(onsets)))
     wave = np.fft.irfft(np.abs(spectrum) ** 2)

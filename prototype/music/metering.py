@@ -123,6 +123,15 @@ def block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
     return np.maximum(np.maximum.reduceat(flat, at), -np.minimum.reduceat(flat, at))
 
 
+def block_powers(samples: Samples, block_frames: int) -> npt.NDArray[np.float64]:
+    """Return the mean square of every block; of the last one, which may be shorter, as if silence followed."""
+    whole = len(samples) // block_frames
+    blocks = samples[: whole * block_frames].reshape(whole, block_frames * CHANNELS)
+    rest = samples[whole * block_frames :]
+    squares = np.append(np.einsum("bs,bs->b", blocks, blocks), [np.vdot(rest, rest)] if len(rest) else [])
+    return squares.astype(np.float64) / (block_frames * CHANNELS)
+
+
 def step_powers(samples: Samples) -> npt.NDArray[np.float64]:
     """Return the K-weighted power (mean square, both channels added) of every whole 0.1 s.
 
