@@ -133,3 +133,42 @@ def test_peaks_are_as_high_as_in_the_programme() -> None:
     block = np.frombuffer(start.read(BLOCK), np.float32)
     assert np.abs(block).max() == pytest.approx(start.peak, rel=1e-6)
     assert start.peak < 0.9
+
+
+WISHES = ("skip", "rest", "unrest", "pause", "go on", "mute", "unmute", "change_soon", "leave", "play")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.sampled_from(WISHES)), max_size=6), st.integers(0, 12), st.integers(0, 15)
+)
+@settings(max_examples=40, deadline=None)
+def test_nothing_that_is_wished_for_in_the_first_moment_clicks(
+    wishes: list[tuple[int, str]], there_at: int, other_at: int
+) -> None:
+    """Before the piece is there, and while it is gone on with; and there is music in the end."""
+    wave = np.sin(np.arange(8 * SAMPLE_RATE_HZ) * 2 * np.pi * 100 / SAMPLE_RATE_HZ)
+    file = np.round(np.stack([wave, wave], axis=1) * 3_000).astype(np.int16)
+    samples = (file / 32768 * GAIN).astype(np.float32)
+    about = info(8.0, key="first")
+    mixer = Mixer(QuietBed(), crossfade_s=1.0)
+    mixer.begin_with(Beginning(First(Source.FRESH, about, array("h", file.tobytes()), GAIN), QuietBed()))
+    piece = Piece(samples, Source.FRESH, "first", about)
+    other = Piece(samples, Source.FRESH, "other", dataclasses.replace(about, segment_id="other"))
+    acts = {
+        "skip": mixer.skip, "rest": lambda: mixer.rest(True), "unrest": lambda: mixer.rest(False),
+        "pause": lambda: mixer.pause(True), "go on": lambda: mixer.pause(False), "mute": lambda: mixer.mute(True),
+        "unmute": lambda: mixer.mute(False), "change_soon": mixer.change_soon, "leave": lambda: mixer.leave("first"),
+        "play": lambda: mixer.play(other),
+    }  # fmt: skip
+    parts = [mixer.read(BLOCK)]
+    for block in range(40):
+        for wish in (wish for at, wish in wishes if at == block):
+            acts[wish]()
+        if block == there_at:
+            mixer.offer(piece)
+        if block == there_at + other_at:
+            mixer.offer(dataclasses.replace(other, key="next"))
+        parts.append(mixer.read(BLOCK))
+    assert np.abs(np.diff(np.concatenate(parts), axis=0)).max() < 2.5 * np.abs(np.diff(samples, axis=0)).max()
+    now = mixer.snapshot()
+    assert now.paused or now.resting or now.playing.source is not Source.BED
