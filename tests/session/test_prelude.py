@@ -21,7 +21,7 @@ from doubles.simulated_time import FakeClock
 from doubles.sounds import info, tone
 from music import audio_files
 from music.analysis import analyse
-from music.segment import Context, Continuation, Samples, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Context, Continuation, Samples, SegmentInfo, Source
 from music.stations import builtin_stations, custom
 from music.wav_header import read_info
 from output.vlc_library import LibVlc
@@ -231,8 +231,8 @@ def test_where_peaks_are_eased_it_is_as_loud_as_the_programme_has_it(tmp_path: P
     """They do not keep the whole beginning down."""
     put(tmp_path, READY, "peaky")
     (path,) = (tmp_path / READY).iterdir()
-    samples, rng = audio_files.read(path), np.random.default_rng(1)
-    samples[rng.integers(0, len(samples), 3000)] = 0.9
+    samples = audio_files.read(path)
+    samples[:: SAMPLE_RATE_HZ // 10] = 0.9
     about = audio_files.read_info(path)
     assert about is not None
     path.unlink()
@@ -241,7 +241,7 @@ def test_where_peaks_are_eased_it_is_as_loud_as_the_programme_has_it(tmp_path: P
     piece = sound.programme.playing_piece()
     assert piece is not None
     levels = [float(np.sqrt(np.mean(np.square(part)))) for part in np.split(out[BLOCK:], 14)]
-    assert max(levels) < 1.05 * min(levels)
+    assert max(levels) < 1.07 * min(levels)  # around each peak the programme is a little lower
     assert np.abs(out).max() < 0.9
 
 
