@@ -47,7 +47,6 @@ from music.segment import (
     PEAK_LIMIT_DBFS,
     SAMPLE_RATE_HZ,
     Analysis,
-    Continuation,
     Piece,
     Samples,
     SegmentInfo,
@@ -219,12 +218,6 @@ def to_piece(
     return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard), sound=measured)
 
 
-def _level_db(measured: Analysis, before: Continuation | None, target_lufs: float) -> float:
-    level = before or measured
-    gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs)
-    return gain + before.gain_db if before else gain
-
-
 def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
     """Return the metadata of what is heard of a piece, for a file of its own: it is not cut or levelled once more.
 
@@ -237,7 +230,7 @@ def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
     if piece.source is Source.BUILTIN:
         gain = gain_db(sound.loudness_lufs, sound.peak_dbfs, target_lufs)
     else:
-        gain = _level_db(sound, info.continues, target_lufs)
+        gain = segment_gain_db(sound, info.continues, target_lufs)
     begin_s = piece.parts[0][0] / SAMPLE_RATE_HZ if piece.parts else 0.0
     even = sound.beat_s is not None and sound.beat_s >= begin_s and len(piece.parts) < 2  # a rest left out shifts beats
     heard = replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_nothing_that_is_wished_for_in_the_first_moment_clicks(
     mixer.begin_with(Beginning(First(Source.FRESH, about, array("h", file.tobytes()), GAIN), QuietBed()))
     piece = Piece(samples, Source.FRESH, "first", about)
     other = Piece(samples, Source.FRESH, "other", dataclasses.replace(about, segment_id="other"))
-    acts = {
+    acts: dict[str, Callable[[], None]] = {
         "skip": mixer.skip, "rest": lambda: mixer.rest(True), "unrest": lambda: mixer.rest(False),
         "pause": lambda: mixer.pause(True), "go on": lambda: mixer.pause(False), "mute": lambda: mixer.mute(True),
         "unmute": lambda: mixer.mute(False), "change_soon": mixer.change_soon, "leave": lambda: mixer.leave("first"),
