@@ -58,12 +58,13 @@ class Heard:
         """Listen to one block, just read from `mixer`; `excused` while silence is as it should be."""
         self._now_frames += len(block)
         self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
+        playing = mixer.snapshot().playing
+        self.keys.add(playing.key)  # also what is skipped to, and past, as a pause ends
         self._excused = 2 if excused else max(0, self._excused - 1)  # the fade that follows belongs to it
         if self._excused:
             self._run = 0
             return
         self._listen_for_silence(block)
-        playing = mixer.snapshot().playing
         self.frames[playing.source] += len(block)
         last = self.spans[-1] if self.spans else None
         if last and (last.source, last.key) == (playing.source, playing.key) and playing.elapsed_s >= self._elapsed_s:
@@ -79,7 +80,6 @@ class Heard:
         return [span for span in self.spans if span.source is source and span.begins_s >= begins_s]
 
     def _note_piece(self, source: Source, key: str) -> None:
-        self.keys.add(key)
         if source in (Source.FRESH, Source.LIBRARY):
             if key in self._last_keys:
                 self.repeats.append(key)
