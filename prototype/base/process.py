@@ -20,7 +20,7 @@ BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREA
 M_TRIM_THRESHOLD: Final = -1  # malloc.h
 M_MMAP_THRESHOLD: Final = -3
 LARGE_BYTES: Final = 2**20
-KEPT_BYTES: Final = 2**24
+KEPT_BYTES: Final = 2**23
 
 
 def prepare() -> None:

@@ -89,7 +89,9 @@ def test_a_piece_is_music_from_the_first_sample_to_the_last(station: str) -> Non
 
 
 @each_station
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.virtual), pytest.param(2, marks=pytest.mark.virtual)]
+)
 def test_a_piece_begins_with_its_main_texture(station: str, seed: int) -> None:
     """Who starts the program or skips hears music at once: 0.4 s of the first 8 s are never 12 LU under the piece."""
     score = written(station, seed)
