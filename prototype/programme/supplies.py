@@ -7,6 +7,7 @@ and `Filed` what VLC takes.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -127,10 +128,10 @@ class Library:
     ) -> None:
         self._spool = spool
         self._mood = mood
-        self._no_repeat = no_repeat
         self._nothing_else = nothing_else
         self._shelves = (KEPT,) if only_kept else (KEPT, PLAYED)
-        self._heard: list[tuple[str, str]] = []
+        self._heard: deque[tuple[str, str]] = deque(maxlen=no_repeat)
+        self._made: deque[str] = deque(maxlen=max(1, no_repeat))  # built-in: one that is liked is library at once
         self._last: SegmentInfo | None = None
         self._following = Following()
 
@@ -140,12 +141,13 @@ class Library:
         return 1 + (self._rest((None,), ()) is not None)
 
     def heard(self, piece: Piece) -> None:
-        """Note that a piece of the spool is heard: it leaves the queue, and does not come again soon."""
+        """Note that a piece is heard: it does not come again soon, and leaves the queue where it stood there."""
         self._last = piece.info
         self._following.heard(piece)
-        if piece.source is not Source.BUILTIN:
-            heard = (piece.key, piece.info.piece_id if piece.info else "")
-            self._heard = [*self._heard, heard][-self._no_repeat :] if self._no_repeat else []
+        if piece.source is Source.BUILTIN:
+            self._made.append(piece.key)
+        else:
+            self._heard.append((piece.key, piece.info.piece_id if piece.info else ""))
             self._spool.mark_played(piece.key)
 
     def change_mood(self) -> None:
@@ -160,7 +162,7 @@ class Library:
         moods = self._moods(busy)
         if following := self._rest(moods, {*busy, *(key for key, _ in self._heard)}):
             return following
-        but = {*busy, *(one for key, piece_id in self._heard for one in (key, *self._keys(piece_id)))}
+        but = {*busy, *self._made, *(one for key, piece_id in self._heard for one in (key, *self._keys(piece_id)))}
         fit = self._oldest(moods, but)
         if not fit and self._nothing_else:
             but = set(busy)

@@ -142,6 +142,19 @@ def test_the_choice_is_that_among_all(
         busy = {found.key}
 
 
+@pytest.mark.parametrize("no_repeat", [0, 1, 3])
+def test_a_built_in_piece_that_is_liked_does_not_follow_itself(no_repeat: int) -> None:
+    """It is library at once, for which the built-in engine gives way; that may not be to the piece that is heard."""
+    spool = shelves()
+    library = Library(spool, Mood(LOFI), no_repeat)
+    for index in range(max(1, no_repeat)):
+        library.heard(piece(0.1, source=Source.BUILTIN, key=f"made-{index}", about=about(f"made-{index}")))
+        spool.keep("made-0", SOUND, about("made-0"))
+        assert library.next(set()) is None
+    library.heard(piece(0.1, source=Source.BUILTIN, key="another", about=about("another")))
+    assert getattr(library.next(set()), "key", "") == "made-0"
+
+
 @pytest.mark.parametrize("station", [LOFI, custom("soft harp")], ids=["station", "prompt"])
 def test_a_mood_knows_its_own_by_station_or_prompt(station: Station) -> None:
     """What was made for it, nothing else, and no file of the listener's own."""
