@@ -76,7 +76,7 @@ def _folder(tmp_path: Path, number: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=os.strerror)
+@pytest.mark.parametrize("code", [errno.ENOSPC, pytest.param(errno.EIO, marks=pytest.mark.virtual)], ids=os.strerror)
 def test_no_file_operation_matters(code: int, tmp_path: Path) -> None:
     """Any single thing that the spool asks of the disk may fail."""
 
