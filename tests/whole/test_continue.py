@@ -144,8 +144,8 @@ def test_the_programme_of_a_chain_of_five_is_the_composition(how: str, tmp_path:
         ("key", "chain.harmony"), ("silent", "chain.failed"),
         *(
             pytest.param(*case, marks=pytest.mark.virtual)
-            for case in (("dying", "chain.level"), ("tempo", "chain.harmony"), ("quiet", "chain.level"), ("unchanged", "chain.failed"),
-                         ("other", "chain.unlike"))
+            for case in (("dying", "chain.level"), ("tempo", "chain.harmony"), ("quiet", "chain.level"),
+                         ("unchanged", "chain.failed"), ("other", "chain.unlike"))
         ),
     ],
 )  # fmt: skip
