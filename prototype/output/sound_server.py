@@ -104,7 +104,7 @@ def look_once() -> Hearing:
         with pulsectl.Pulse(NAME, connect=False) as pulse:
             pulse.connect()
             return look(pulse)[0]
-    except (ImportError, OSError, pulsectl.PulseError):
+    except (ImportError, OSError, pulsectl.PulseError, pulsectl.PulseDisconnected):
         return Hearing.UNKNOWN
 
 
@@ -131,7 +131,7 @@ class SoundServer:
                 with pulsectl.Pulse(NAME, connect=False) as pulse:
                     pulse.connect()
                     self._watch(pulse, pulsectl.PulseLoopStop, stop)
-            except pulsectl.PulseError as error:
+            except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
                 log.debug("no sound server to watch: %s", error)
             self._note(Hearing.UNKNOWN)
             stop.wait(RECONNECT_S)
