@@ -59,7 +59,7 @@ def no_server_at_start(stage: Stage) -> None:
     stage.fill()
     stage.kill_server()
     with stage.play("--plain") as program:
-        stage.expect(within(FIRST_SOUND_S, lambda: "now playing" in program.output), "did not begin to play")
+        stage.expect(within(FIRST_SOUND_S, lambda: "nothing is heard" in program.output), "did not say that it waits")
         away_and_back(stage, program, stage.start_server)
 
 
