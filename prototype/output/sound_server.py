@@ -6,11 +6,13 @@ given, and fills the hole with silence. A stream of our own makes the server mix
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import enum
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any, Final
 
 from base.notices import Notices
@@ -96,15 +98,25 @@ def look(pulse: Any, suspended: int | None = None) -> tuple[Hearing, int | None]
     return Hearing.DEVICE_MUTED if sink.mute or not sink.volume.value_flat else Hearing.PLAYS, None
 
 
+@contextlib.contextmanager
+def _connected(pulsectl: Any) -> Iterator[Any]:
+    """Connect to a server that runs. Raises ConnectionError where none does, or it goes away while it is asked."""
+    try:
+        with pulsectl.Pulse(NAME, connect=False) as pulse:
+            pulse.connect()
+            yield pulse
+    except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
+        raise ConnectionError(str(error)) from error
+
+
 def look_once() -> Hearing:
     """Ask a server that runs, if there is one."""
     try:
         import pulsectl
 
-        with pulsectl.Pulse(NAME, connect=False) as pulse:
-            pulse.connect()
+        with _connected(pulsectl) as pulse:
             return look(pulse)[0]
-    except (ImportError, OSError, pulsectl.PulseError, pulsectl.PulseDisconnected):
+    except (ImportError, OSError):
         return Hearing.UNKNOWN
 
 
@@ -128,10 +140,9 @@ class SoundServer:
             return
         while not stop.is_set():
             try:
-                with pulsectl.Pulse(NAME, connect=False) as pulse:
-                    pulse.connect()
+                with _connected(pulsectl) as pulse:
                     self._watch(pulse, pulsectl.PulseLoopStop, stop)
-            except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
+            except ConnectionError as error:
                 log.debug("no sound server to watch: %s", error)
             self._note(Hearing.UNKNOWN)
             stop.wait(RECONNECT_S)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 
 import pytest
 
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
-from output.sound_server import Hearing, SoundServer, look
+from output.sound_server import Hearing, SoundServer, look, look_once
 
 
 @dataclass
@@ -105,3 +106,22 @@ def test_a_mute_is_said_when_it_comes_and_when_it_goes() -> None:
     ):  # fmt: skip
         server._note(hearing)
     assert [notice.key for notice in notices.recent()] == ["sound.stream_muted", "sound.heard", "sound.device_muted"]
+
+
+def test_a_machine_without_the_library_of_the_server_is_asked_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known then, and nothing fails."""
+    monkeypatch.setitem(sys.modules, "pulsectl", None)
+    assert look_once() is Hearing.UNKNOWN
+
+
+def test_a_server_that_goes_away_while_it_is_asked_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever way its library says so."""
+    pulsectl = pytest.importorskip("pulsectl")
+
+    def gone(_pulse: object) -> None:
+        raise pulsectl.PulseDisconnected
+
+    monkeypatch.setattr(pulsectl.Pulse, "connect", gone)
+    monkeypatch.setattr(pulsectl.Pulse, "init", lambda _pulse: None)
+    monkeypatch.setattr(pulsectl.Pulse, "close", lambda _pulse: None)
+    assert look_once() is Hearing.UNKNOWN
