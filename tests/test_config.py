@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import config
+from base import texts
 from base.errors import ConfigError
 from config import OPTIONS, Settings
 from music.stations import load_stations
@@ -766,25 +768,27 @@ def test_negative_numbers_are_values_not_options() -> None:
     assert load("--target-lufs", "-20").target_lufs == -20.0
 
 
-def test_help_is_grouped_and_complete(capsys: pytest.CaptureFixture[str]) -> None:
-    """--help names every option under a group, and the key's variable; it ends with code 0."""
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_help_is_grouped_and_complete(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--help says in the listener's language what each option is for, under its group; it ends with code 0."""
     with pytest.raises(SystemExit) as ended:
-        load("--help")
+        load("--help", f"--lang={language}")
     assert ended.value.code == 0
-    text = capsys.readouterr().out
-    for group in (
-        "Music:",
-        "Generation:",
-        "Server (acestep-api):",
-        "Sound:",
-        "Listening:",
-        "Files:",
-        "Modes and reports:",
-    ):
-        assert f"\n{group}\n" in text
+    shown = capsys.readouterr().out
+    for group in {option.group for option in OPTIONS}:
+        assert f"\n{texts.text(language, f'help.group.{group}')}:\n" in shown
+    joined = "".join(shown.split())
     for option in OPTIONS:
-        assert all(f"{flag}" in text for flag in option.flags or (option.env or "",)), option.name
-    assert max(len(line) for line in text.splitlines()) <= 110
+        assert all(f"{flag}" in shown for flag in option.flags or (option.env or "",)), option.name
+        assert not option.flags or "".join(option.help(language).split()) in joined
+    assert max(map(cell_len, shown.splitlines())) <= 114
+
+
+def test_help_is_given_whatever_else_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person who asks for help gets it, in the language of `.env`, with faulty settings too."""
+    with pytest.raises(SystemExit):
+        load("--help", "--nonsense", dotenv="UI_LANG=ja\nVOLUME=loud\n", folder=tmp_path)
+    assert texts.text("ja", "help.description")[:20] in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -939,8 +943,8 @@ def test_the_key_is_read_but_never_shown(tmp_path: Path, caplog: pytest.LogCaptu
     caplog.set_level(logging.DEBUG)
     settings = load(dotenv=f"ACESTEP_API_KEY={KEY}\n", folder=tmp_path)
     assert settings.acestep_api_key == KEY
-    for text in (repr(settings), str(settings), f"{settings}", caplog.text):
-        assert KEY not in text
+    for told in (repr(settings), str(settings), f"{settings}", caplog.text):
+        assert KEY not in told
 
 
 @pytest.mark.parametrize(
@@ -992,8 +996,8 @@ def test_the_key_is_refused_on_the_command_line() -> None:
 
 def test_documents_follow_from_the_table() -> None:
     """.env.example and the README's table are what the settings make of them (`make settings` writes them)."""
-    for path, text in settings_docs.wanted().items():
-        assert path.read_text() == text, f"{path.name} is out of date: run `make settings`"
+    for path, content in settings_docs.wanted().items():
+        assert path.read_text() == content, f"{path.name} is out of date: run `make settings`"
 
 
 def test_the_example_is_a_valid_dotenv() -> None:
@@ -1009,8 +1013,8 @@ def test_every_field_is_an_option_or_derived() -> None:
     derived = {"given", "warnings", "locale"}
     assert {field.name for field in dataclasses.fields(Settings)} == {option.name for option in OPTIONS} | derived
     for option in OPTIONS:
-        assert option.help and option.group and (option.env or option.flags)
-        assert not option.help[0].isupper() or option.help.split()[0].isupper()
+        assert option.group and (option.env or option.flags)
+        assert not option.help()[0].isupper() or option.help().split()[0].isupper()
         assert option.default is not None or option.example or not option.env
 
 

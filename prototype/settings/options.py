@@ -6,25 +6,39 @@ A setting is a dataclass field made by `setting()`; its `Option` travels in the 
 from __future__ import annotations
 
 import argparse
+import functools
+import io
 import re
+import sys
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import field, fields
 from typing import Any, Final, NamedTuple, NoReturn
 
-from base.texts import Said, said
+from base.texts import Said, said, text, texts
 from settings.kinds import PREFIX, YES_NO, Kind, shown
 
+HELP: Final = "help"
 METADATA_KEY: Final = "option"
 LINE_WIDTH: Final = 110
 NEAR: Final = 0.75
 KEY_FLAGS: Final = ("--acestep-api-key", "--api-key", "--key")
 # Names that shells and other programs use too: zsh exports its PROMPT. The environment must say that we are meant.
 PREFIXED: Final = frozenset({"PROMPT", "ENGINE", "VOLUME", "STATION", "PLAYER", "PLAIN", "THINKING", "POMODORO"})
+EXAMPLES: Final = {
+    "make run": "run",
+    "python prototype/app.py --station piano --for 50m": "",
+    'python prototype/app.py --prompt "warm tape piano, soft rain" --pomodoro 25/5': "",
+    "python prototype/app.py --engine builtin": "builtin",
+    "python prototype/app.py --check": "check",
+    "python prototype/app.py --render a.wav b.flac -o programme.wav": "",
+}
+"""Of the command line, and the texts beside them: `help.example.<word>`."""
 
 
 class Option(NamedTuple):
-    """One setting: its names, how its text is read, and what a person is told about it.
+    """One setting: its names, how its text is read, and what a person is told about it (with the text `option.<name>`).
 
     `env` is "" for what only the command line may say, `flags` empty for what it must not.
     `default` is text like any other, or None where the setting is normally not set.
@@ -35,7 +49,6 @@ class Option(NamedTuple):
     kind: Kind[Any]
     default: str | None
     group: str
-    help: str
     name: str = ""
     env: str | None = None
     flags: tuple[str, ...] | None = None
@@ -55,6 +68,10 @@ class Option(NamedTuple):
         """Its name in the environment; `env` is the one in `.env`."""
         return f"{PREFIX}{self.env}" if self.env in PREFIXED else self.env or ""
 
+    def help(self, language: str = "en") -> str:
+        """Return what it is for."""
+        return text(language, f"option.{self.name}")
+
     @property
     def accepted(self) -> Said:
         """What may be given, as the end of the sentence "give …"."""
@@ -64,9 +81,9 @@ class Option(NamedTuple):
         return self.kind.accepts
 
 
-def setting(kind: Kind[Any], default: str | None, group: str, help_text: str, **rest: Any) -> Any:
+def setting(kind: Kind[Any], default: str | None, group: str, **rest: Any) -> Any:
     """Declare a dataclass field as a setting; `rest` are the further fields of its `Option`."""
-    option = Option(kind, default, group, help_text, **rest)
+    option = Option(kind, default, group, **rest)
     value = option.unset if default is None else kind.parse(default)
     return field(default=value, repr=not kind.secret, metadata={METADATA_KEY: option})
 
@@ -81,77 +98,97 @@ class _Refused(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that reports to its caller instead of ending the program.
-
-    The help of its `described` actions is written when it is asked for: texts are slow to read.
-    """
-
-    described: tuple[tuple[argparse.Action, Option], ...] = ()
-
-    def format_help(self) -> str:
-        for action, option in self.described:
-            action.help = _help_line(option)
-        return super().format_help()
+    """An argument parser that reports to its caller instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
         raise _Refused(message)
 
 
-def make_parser(options: Iterable[Option], *, description: str, epilog: str, version: str) -> argparse.ArgumentParser:
-    """Build the command line of `options`: every value stays text, so that all faults can be told at once."""
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps by the cells of a terminal, of which a Japanese letter takes two; any such letter may begin a line."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        wide = "".join(char + "\0" * (unicodedata.east_asian_width(char) in "FW") for char in text)
+        return [line.replace("\0", "") for line in textwrap.wrap(wide, width)]
+
+
+def _make_parser(options: Iterable[Option], version: str = "", language: str = "") -> argparse.ArgumentParser:
+    """Build the command line of `options`: every value stays text, so that all faults can be told at once.
+
+    With a `language` it describes itself: texts are slow to read.
+    """
+    say = functools.partial(text, language) if language else lambda key, **fields: key
     parser = _Parser(
         prog="app.py",
         usage="python prototype/app.py [options]",
-        description=description,
-        epilog=epilog,
+        description=say("help.description"),
+        epilog=_epilog(language) if language else "",
         allow_abbrev=False,
         add_help=False,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
+        formatter_class=lambda prog: _Formatter(prog, max_help_position=32),
     )
     groups: dict[str, Any] = {}
-    described = []
     for option in options:
         if not option.flags:
             continue
         if option.group not in groups:
-            groups[option.group] = parser.add_argument_group(option.group)
+            groups[option.group] = parser.add_argument_group(say(f"help.group.{option.group}"))
         how: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS}
         if option.kind is YES_NO:
             how["action"] = argparse.BooleanOptionalAction if option.env else "store_true"
         else:
             how |= {"metavar": option.kind.metavar, "nargs": _nargs(option)}
-        described.append((groups[option.group].add_argument(*option.flags, **how), option))
-    parser.described = tuple(described)
-    last = parser.add_argument_group("Help")
-    last.add_argument("-h", "--help", action="help", help="show this text")
-    last.add_argument("--version", action="version", version=version, help="show the version")
+        groups[option.group].add_argument(*option.flags, help=_help_line(option, language) if language else None, **how)
+    last = parser.add_argument_group(say("help.group.help"))
+    last.add_argument(
+        "-h", "--help", dest=HELP, action="store_true", default=argparse.SUPPRESS, help=say("option.help")
+    )
+    last.add_argument("--version", action="version", version=f"app.py {version}", help=say("option.version"))
     return parser
+
+
+def show_help(options: Iterable[Option], language: str) -> NoReturn:
+    """Print what can be given, and end the program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese letters
+    _make_parser(options, language=language).print_help()
+    raise SystemExit(0)
+
+
+def _epilog(language: str) -> str:
+    names = ", ".join(sorted(PREFIXED))
+    notes = [text(language, key, names=names) for key in texts(language) if key.startswith("help.note.")]
+    examples = [
+        f"  {command:49}{text(language, f'help.example.{word}')}" if word else f"  {command}"
+        for command, word in EXAMPLES.items()
+    ]
+    return "\n".join([*notes, "", text(language, "help.examples"), *examples])
 
 
 def _nargs(option: Option) -> str | None:
     return argparse.REMAINDER if option.to_end else "+" if option.many else None
 
 
-def _help_line(option: Option) -> str:
+def _help_line(option: Option, language: str) -> str:
     facts = []
     if option.env and option.kind is not YES_NO:
-        facts.append(str(option.kind.accepts))
+        facts.append(option.kind.accepts.words(language))
     if option.env and option.default is not None:
-        facts.append(f"default {option.default}")
+        facts.append(text(language, "help.default", value=option.default))
     if option.env and f"--{option.variable.lower().replace('_', '-')}" not in (option.flags or ()):
-        facts.append(f"as a variable: {option.variable}")
-    return (option.help + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
+        facts.append(text(language, "help.variable", name=option.variable))
+    return (option.help(language) + (f" [{'; '.join(facts)}]" if facts else "")).replace("%", "%%")
 
 
 def read_command_line(
-    parser: argparse.ArgumentParser, options: Iterable[Option], argv: Sequence[str], faults: list[Said]
+    options: Sequence[Option], version: str, argv: Sequence[str], faults: list[Said]
 ) -> dict[str, str | list[str]]:
     """Return the text of each option that was given; unknown ones are added to `faults`.
 
     Words that follow an unknown option are not repeated, as they may be a secret.
     """
     try:
-        known, unknown = parser.parse_known_args(list(argv))
+        known, unknown = _make_parser(options, version).parse_known_args(list(argv))
     except _Refused as refused:
         # What was given stands at the end, in quotes; it may be a secret too.
         faults.append(said("fault.command_line_words", words=re.sub(r" '.*", "", str(refused), flags=re.DOTALL)))
@@ -189,10 +226,10 @@ def env_example(options: Iterable[Option]) -> str:
             continue
         if option.group != group:
             group = option.group
-            lines += ["", f"# ---- {group} ----"]
+            lines += ["", f"# ---- {text('en', f'help.group.{group}')} ----"]
         default = f" (default {option.default})" if option.default is not None else ""
-        text = f"{option.help}: {option.kind.accepts}{default}"
-        lines += ["", *(f"# {line}" for line in textwrap.wrap(text, LINE_WIDTH))]
+        words = f"{option.help()}: {option.kind.accepts}{default}"
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(words, LINE_WIDTH))]
         lines.append(f"# {option.env}={option.example}" if option.default is None else f"{option.env}={option.default}")
     return "\n".join(lines) + "\n"
 
@@ -207,7 +244,7 @@ def markdown_table(options: Iterable[Option]) -> str:
                 f"`{option.flags[0]}`" if option.flags else "–",
                 f"`{option.default}`" if option.default is not None else "–",
                 str(option.kind.accepts).replace("|", "\\|"),
-                option.help.replace("|", "\\|"),
+                option.help().replace("|", "\\|"),
             )
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
