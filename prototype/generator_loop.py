@@ -31,13 +31,13 @@ from base.notices import Notices
 from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
-from generation import conclusions
 from generation.calls import JOBS, Client, Counts, Run, Stopped
+from generation.conclusions import Line
 from generation.connection import POLL
 from generation.continuing import Chain, Ear, Other
 from generation.fetching import Fetcher, Store
 from generation.jobs import GeneratorSnapshot, Job, ServerState
-from generation.policy import REMEMBERED, Change, Tries
+from generation.policy import REMEMBERED, Tries
 from generation.polling import JobServer, Moods
 from generation.prefetch import Prefetch, Slot
 from music.segment import Recipe, SegmentInfo
@@ -56,14 +56,6 @@ BEST_FIRST: Final = (
 )  # fmt: skip
 LOADING_AFTER_S: Final = 30.0
 AFTER_DISK_TROUBLE_S: Final = 10.0
-CHANGES: Final = {
-    Change.NO_THINKING: (conclusions.NO_THINKING.line, "warning"),
-    Change.THINKING: (conclusions.NO_THINKING.back, "good"),
-    Change.SHORTER: (conclusions.TOO_LONG.line, "warning"),
-    Change.LONGER: (conclusions.TOO_LONG.back, "good"),
-    Change.RARELY: (conclusions.HOPELESS.line, "error"),
-    Change.WORKS: (conclusions.HOPELESS.back, "good"),
-}
 
 
 class GeneratorLoop:
@@ -392,9 +384,8 @@ class Producer:
         elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
             self._notices.say("job.hung", "warning", reason=error)
 
-    def _tell(self, changes: Iterable[Change], before_s: float) -> None:
+    def _tell(self, lines: Iterable[Line], before_s: float) -> None:
         """Say what turned out; `before_s` is the length asked for until now."""
         before, after = f"{before_s:.0f}", f"{self._policy.duration_s:.0f}"
-        for change in changes:
-            key, level = CHANGES[change]
+        for key, level in lines:
             self._notices.say(key, level, before=before, after=after)

@@ -311,6 +311,4 @@ class Connection:
             self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
             self._owes_good_news = True
         if not known:
-            calm = conclusion in (conclusions.ABSENT, conclusions.RESTARTING)
-            level = "error" if refused else "info" if calm else "warning"
-            self._notices.say(conclusion.line, level, reason=error, url=self._url)
+            self._notices.say(conclusion.line, "error" if refused else conclusion.level, reason=error, url=self._url)

@@ -13,12 +13,13 @@ after a restart of the server; one success takes the conclusion back.
 
 from __future__ import annotations
 
-import enum
 import statistics
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
+
+from generation.conclusions import HOPELESS, NO_THINKING, TOO_LONG, Line
 
 LADDER_S: Final = (300.0, 120.0, 60.0, 20.0, 10.0)
 RARE_TRY_S: Final = 60.0
@@ -31,17 +32,6 @@ GROWTH: Final = 2.0  # at most this much longer than what has worked
 SAFE_SHARE: Final = 2 / 3  # of what is there to listen to, in which a longer job has to be done
 STEP_S: Final = 5.0
 AUDIBLE_SHARE: Final = 0.8  # of a segment's length, before any was heard: a fifth of real segments is dead tail
-
-
-class Change(enum.Enum):
-    """What turned out as a try ended."""
-
-    NO_THINKING = "no thinking"
-    THINKING = "thinking"
-    SHORTER = "shorter"
-    LONGER = "longer"
-    RARELY = "rarely"
-    WORKS = "works"
 
 
 @dataclass
@@ -188,8 +178,8 @@ class Policy:
             self._next_try_at = turn_at + RARE_TRY_S
             return turn_at - now
 
-    def failed(self, tries: Tries, conditions: Conditions, now: float) -> list[Change]:
-        """Count a verdict of the server against a job; return what follows from it."""
+    def failed(self, tries: Tries, conditions: Conditions, now: float) -> list[Line]:
+        """Count a verdict of the server against a job; return what is said of it."""
         with self._lock:
             if conditions.tests is not None:
                 conditions.tests.test_after = min(2 * conditions.tests.test_after, LONGEST_TEST_AFTER)
@@ -217,7 +207,7 @@ class Policy:
             if self._worn_out:
                 return []
             self._worn_out, self._next_try_at = True, now + RARE_TRY_S
-            return [Change.RARELY]
+            return [HOPELESS.drawn]
 
     def _longer_failed(self, duration_s: float) -> None:
         """Hold the growth back, or go a step back where that length has worked. Called under the lock."""
@@ -227,10 +217,10 @@ class Policy:
         else:
             self._longest_s = max(self.ladder_s[0], duration_s / GROWTH)
 
-    def succeeded(self, tries: Tries, conditions: Conditions) -> list[Change]:
-        """Count a job that brought music; return what follows from it."""
+    def succeeded(self, tries: Tries, conditions: Conditions) -> list[Line]:
+        """Count a job that brought music; return what is said of it."""
         with self._lock:
-            rung_before, changes = self._rung, [Change.WORKS] if self._worn_out else []
+            rung_before, lines = self._rung, [HOPELESS.over] if self._worn_out else []
             self._worn_out = False
             self._growth_in -= 1
             if conditions.duration_s > self._longest_s:
@@ -238,9 +228,9 @@ class Policy:
             for doubt in (self._thinking, *self._lengths):
                 doubt.successes += max(1.0, conditions.duration_s / self.ladder_s[0])
             if conditions.thinking:
-                changes += [Change.THINKING] if self._thinking.clear() else []
+                lines += [NO_THINKING.over] if self._thinking.clear() else []
             elif tries.thinking_failed > self._max_retry and self._thinking.prove():
-                changes.append(Change.NO_THINKING)
+                lines.append(NO_THINKING.drawn)
             at_once = tries.failed == (0 if conditions.thinking else tries.thinking_failed)
             for rung, doubt in enumerate(self._lengths):
                 if rung >= conditions.rung:
@@ -248,8 +238,8 @@ class Policy:
                 elif rung in tries.failed_rungs and at_once:
                     doubt.prove()
             if self._rung != rung_before:
-                changes.append(Change.SHORTER if self._rung > rung_before else Change.LONGER)
-            return changes
+                lines.append(TOO_LONG.drawn if self._rung > rung_before else TOO_LONG.over)
+            return lines
 
     def server_restarted(self) -> None:
         """A new server process may do what the old one could not: try it again, and begin all proofs anew."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import generator_loop
 from ace_client import JobState
 from base.errors import (
     ServerBlocked,
@@ -23,14 +26,17 @@ from base.errors import (
     ServerUnsupported,
 )
 from base.texts import texts
+from config import Settings
 from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
 from doubles.simulated_time import SimClock
-from generation import conclusions, policy
-from generation.conclusions import CONCLUSIONS, Conclusion
+from generation import conclusions, connection, jobs, policy
+from generation.conclusions import Conclusion
 from generation.policy import Conditions, Policy, Tries
 from whole.generator_session import Session, session
 
 Act = Callable[[Session], object]
+CONCLUSIONS = [row for row in vars(conclusions).values() if isinstance(row, Conclusion)]
+LINES = {row.line for row in CONCLUSIONS}
 HEALTHY_S = 60.0
 ALL_CALLS = ("health", "submit", "poll", "download", "stats")
 
@@ -192,7 +198,7 @@ def test_each_fault_is_told_from_its_neighbours(start: Callable[..., Session], s
         run.listen(HEALTHY_S)
         scene.begins(run)
     run.listen(scene.lasts_s)
-    said = {key for key in run.notices.keys if key in {one.line for one in CONCLUSIONS}}
+    said = set(run.notices.keys) & LINES
     assert scene.draws is None or scene.draws.line in said
     assert said <= scene.allowed
     scene.ends(run)
@@ -203,7 +209,7 @@ def test_each_fault_is_told_from_its_neighbours(start: Callable[..., Session], s
         )
         assert run.said(scene.draws.line) == 1
     assert run.loop.snapshot().server == "up"
-    assert {key for key in run.notices.keys if key in {one.line for one in CONCLUSIONS}} <= scene.allowed
+    assert set(run.notices.keys) & LINES <= scene.allowed
     assert scene.loses or used_share(run) >= 0.95
 
 
@@ -219,26 +225,28 @@ def used_share(run: Session) -> float:
 
 
 def test_every_conclusion_has_its_scene_and_its_words() -> None:
-    """The table is whole: a line in both languages, evidence, an effect, an end, and a fault that shows it."""
+    """The table is whole: lines of its own in both languages, what it is drawn from, and a fault that shows it."""
     assert {scene.draws for scene in SCENES if scene.draws} == set(CONCLUSIONS)
-    for one in CONCLUSIONS:
-        assert one.line in texts("en")
-        assert not one.back or one.back in texts("en")
-        assert all((one.name, one.evidence, one.changes, one.ends))
-    lines = [one.line for one in CONCLUSIONS]
-    assert len(lines) == len(set(lines))
+    assert len(LINES) == len(CONCLUSIONS)
+    assert {key for row in CONCLUSIONS for key in (row.line, row.back) if key} <= set(texts("en"))
+    body = ast.parse(inspect.getsource(conclusions)).body
+    rows = [
+        at for at, node in enumerate(body) if isinstance(node, ast.AnnAssign) and "Conclusion(" in ast.unparse(node)
+    ]
+    assert len(rows) == len(CONCLUSIONS)
+    assert all(isinstance(body[at + 1], ast.Expr) for at in rows)
 
 
 def test_the_constants_that_the_table_names_exist() -> None:
     """A limit that is renamed or dropped is renamed in the table too."""
-    import generator_loop
-    from config import Settings
-    from generation import connection, jobs, polling, prefetch
-
-    known = {name for module in (policy, connection, generator_loop, jobs, polling, prefetch) for name in vars(module)}
+    known = {name for module in (policy, connection, generator_loop, jobs) for name in vars(module)}
     known |= {name.upper() for name in Settings.__dataclass_fields__}
-    words = " ".join(f"{one.evidence} {one.changes} {one.ends}" for one in CONCLUSIONS)
-    assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b|\bPROOFS\b|\bFAILED\b", words)) <= known
+    words = " ".join(
+        ast.unparse(node) for node in ast.parse(inspect.getsource(conclusions)).body[1:] if isinstance(node, ast.Expr)
+    )
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b|\bPROOFS\b|\bFAILED\b", words))
+    assert len(named) > 8
+    assert named <= known
 
 
 @pytest.mark.parametrize(
@@ -266,15 +274,17 @@ def test_a_failed_call_shows_one_thing(error: ServerError, conclusion: Conclusio
 def test_failures_by_chance_hardly_ever_look_like_a_cause(max_retry: int, fail_rate: float) -> None:
     """At most three wrong conclusions in 1000 jobs of which every second fails, each of which is taken back."""
     rng, shared = random.Random(1), Policy(30.0, max_retry, thinking=True)
-    changes: list[policy.Change] = []
+    lines: list[conclusions.Line] = []
     for _ in range(1000):
         tries, brought = Tries(), False
         conditions: Conditions | None = None
         while not brought:
             conditions = shared.next(tries)
             brought = rng.random() >= fail_rate
-            changes += shared.succeeded(tries, conditions) if brought else shared.failed(tries, conditions, 0.0)
-    drawn = sum(one in (policy.Change.NO_THINKING, policy.Change.SHORTER) for one in changes)
-    back = sum(one in (policy.Change.THINKING, policy.Change.LONGER) for one in changes)
+            lines += shared.succeeded(tries, conditions) if brought else shared.failed(tries, conditions, 0.0)
+    causes = (conclusions.NO_THINKING, conclusions.TOO_LONG)
+    drawn, back = (
+        sum(map(lines.count, keys)) for keys in ((one.drawn for one in causes), (one.over for one in causes))
+    )
     assert drawn <= (3 if fail_rate > 0.4 else 0)
     assert drawn - back <= 1
