@@ -6,6 +6,7 @@ SpoolError where the destination of a download cannot be written).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ from base.workers import Clock, SystemClock
 from config import Settings
 from music.segment import SAMPLE_RATE_HZ, Recipe
 from server import replies
-from server.faults import AUDIO_ROUTE, POLL_ROUTE, SUBMIT_ROUTE, InternalError
+from server.faults import POLL_ROUTE, SUBMIT_ROUTE, InternalError
 from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
 from server.transport import HttpChannel, Timeouts
 
@@ -74,8 +75,10 @@ class AceClient:
         max_file_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         """Raise ConfigError for an address or a key that cannot be used."""
-        self._timeouts = timeouts or Timeouts()
-        self._http = HttpChannel(base_url, api_key, clock or SystemClock(), self._timeouts)
+        timeouts = timeouts or Timeouts()
+        self._http = HttpChannel(base_url, api_key, clock or SystemClock(), timeouts)
+        self._submit_s = timeouts.submit_s
+        self._patient_s, self._probe_s = (min(most_s, timeouts.read_s) for most_s in (PATIENT_S, PROBE_S))
         self._lm = {"lm_model_path": lm_model_path, "lm_backend": lm_backend}
         self._batch_size = batch_size
         self._max_file_bytes = max_file_bytes
@@ -119,15 +122,17 @@ class AceClient:
         """
         if len(upload) > MAX_UPLOAD_BYTES:
             raise UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
-        body, longest_s = self._request(recipe, thinking), self._timeouts.submit_s
+        body, longest_s = self._request(recipe, thinking), self._submit_s
+        files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
         try:
-            files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
-            data = self._http.json("POST", SUBMIT_ROUTE, body, longest_s, longest_s, files)
-        except (InternalError, ServerRefused) as error:
-            if recipe.continues and not (isinstance(error, ServerRefused) and error.wants_key):
-                raise UploadRefused(reason_of(error), is_final=isinstance(error, ServerRefused)) from error
-            if isinstance(error, ServerRefused):
-                raise
+            data = self._http.json(SUBMIT_ROUTE, body, read_s=longest_s, reply_s=longest_s, upload=files)
+        except ServerRefused as error:
+            if recipe.continues and not error.wants_key:
+                raise UploadRefused(reason_of(error), is_final=True) from error
+            raise
+        except InternalError as error:
+            if recipe.continues:
+                raise UploadRefused(reason_of(error), is_final=False) from error
             if not self._one_at_a_time:
                 raise
             task_id = f"unnamed-{uuid.uuid4().hex}"
@@ -144,33 +149,28 @@ class AceClient:
         wanted = list(task_ids)
         if not wanted:
             return {}
-        data = self._http.json("POST", POLL_ROUTE, {"task_id_list": wanted}, min(PATIENT_S, self._timeouts.read_s))
+        data = self._http.json(POLL_ROUTE, {"task_id_list": wanted}, read_s=self._patient_s)
         reports = replies.job_reports(data, wanted, self._http.clean)
         doubtful = {task_id for task_id, report in reports.items() if report.doubtful}
         with self._lock:
             new, self._doubted = doubtful - self._doubted, (self._doubted - set(wanted)) | doubtful
         return reports | {task_id: JobReport(task_id, JobState.RUNNING) for task_id in new}
 
-    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+    def download(self, file: AudioFile, destination: Path) -> int:
         """Stream one file of a result to `destination`; return its size in bytes.
 
-        On any failure, and when `stop` gets set (ServerTrouble), no file is left behind. The bytes are not looked
-        at: whether they are music is for `segment` to say. Raises SpoolError when the disk does not take them.
+        On any failure no file is left behind. The bytes are not looked at: whether they are music is for `segment` to
+        say. Raises SpoolError when the disk does not take them.
         """
-        stop = stop or threading.Event()
         try:
+            return self._fetch(file.url, destination)
+        except ServerRefused as refusal:
+            if not file.otherwise:
+                raise
             try:
-                return self._fetch(self._http.resolve(file.url), destination, stop)
-            except ServerRefused as refusal:
-                if not file.otherwise:
-                    raise
-                try:
-                    return self._fetch(self._http.resolve(file.otherwise), destination, stop)
-                except (ServerRefused, ServerTrouble):
-                    raise refusal from None
-        except BaseException:
-            _remove(destination)
-            raise
+                return self._fetch(file.otherwise, destination)
+            except (ServerRefused, ServerTrouble):
+                raise refusal from None
 
     def health(self) -> None:
         """Return when the server answers as acestep-api does; whether it can make music only a job tells.
@@ -178,17 +178,16 @@ class AceClient:
         What counts is that it can be asked for jobs: a server without /health is one, another program with it is
         none. Raises ServerError otherwise, within a few seconds.
         """
-        probe_s = min(PROBE_S, self._timeouts.read_s)
         try:
-            self._healthy(self._http.json("GET", "/health", read_s=probe_s))
+            self._healthy(self._http.json("/health", read_s=self._probe_s))
         except ServerUnreachable:
             self._polls_work = False
             raise
         except (ServerRefused, ServerNonsense) as error:
-            self._answers_polls(probe_s, error)
+            self._answers_polls(error)
         else:
             if not self._polls_work:
-                self._answers_polls(probe_s, None)
+                self._answers_polls(None)
         self._polls_work = True
 
     def _healthy(self, data: object) -> None:
@@ -201,10 +200,10 @@ class AceClient:
         if "gradio" in str(data.get("service")).lower():
             self._one_at_a_time = True
 
-    def _answers_polls(self, probe_s: float, doubt: ServerError | None) -> None:
+    def _answers_polls(self, doubt: ServerError | None) -> None:
         """Ask for a job that nobody knows. Raises `doubt`, or why the server cannot be used."""
         try:
-            data = self._http.json("POST", POLL_ROUTE, {"task_id_list": ["probe"]}, read_s=probe_s)
+            data = self._http.json(POLL_ROUTE, {"task_id_list": ["probe"]}, read_s=self._probe_s)
             report = replies.job_reports(data, ["probe"], self._http.clean)["probe"]
             if doubt is not None and report.doubtful:
                 raise doubt
@@ -219,11 +218,11 @@ class AceClient:
 
     def stats(self) -> ServerStats:
         """Return the server's counts; they start at zero when it restarts."""
-        return replies.stats(self._http.json("GET", "/v1/stats", read_s=min(PATIENT_S, self._timeouts.read_s)))
+        return replies.stats(self._http.json("/v1/stats", read_s=self._patient_s))
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the loaded models."""
-        return replies.models(self._http.json("GET", "/v1/models"), self._http.clean)
+        return replies.models(self._http.json("/v1/models"), self._http.clean)
 
     def close(self) -> None:
         """End every call under way, in any thread, with ServerTrouble; refuse later ones."""
@@ -270,26 +269,16 @@ class AceClient:
             body["time_signature"] = recipe.time_signature.partition("/")[0]
         return body
 
-    def _fetch(self, url: str, destination: Path, stop: threading.Event) -> int:
-        with self._http.open("GET", url, AUDIO_ROUTE, whole_s=self._timeouts.file_s) as response:
-            kind = response.headers.get("Content-Type", "").lower()
-            if "json" in kind or "html" in kind:
-                raise ServerTrouble(said("call.no_music", url=self._http.url, kind=self._http.clean(kind, 40)))
-            size = 0
-            try:
-                with destination.open("wb") as sink:
-                    for chunk in self._http.chunks(response, self._max_file_bytes):
-                        if stop.is_set():
-                            raise ServerTrouble(said("call.download_ended"))
-                        size += sink.write(chunk)
-            except OSError as error:
+    def _fetch(self, link: str, destination: Path) -> int:
+        try:
+            with (
+                contextlib.closing(self._http.file(link, self._max_file_bytes)) as chunks,
+                destination.open("wb") as sink,
+            ):
+                return sum(map(sink.write, chunks))
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # then the spool sweeps it at the next start
+                destination.unlink(missing_ok=True)
+            if isinstance(error, OSError):
                 raise SpoolError(said("spool.cannot_write", path=destination, reason=error)) from error
-        return size
-
-
-def _remove(path: Path) -> None:
-    """Remove a partial file; where that fails, the spool sweeps it at the next start."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return
+            raise

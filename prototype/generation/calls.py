@@ -80,7 +80,7 @@ class Client(Protocol):
         """Ask how jobs are."""
         ...
 
-    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+    def download(self, file: AudioFile, destination: Path) -> int:
         """Fetch a file."""
         ...
 

@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import logging
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,32 +56,21 @@ class Store(Protocol):
         ...
 
 
-class Downloader:
-    """Fetches files from one server.
-
-    Threads: any; it holds nothing that changes.
-    """
-
-    def __init__(self, client: Client, connection: Connection, stop: threading.Event) -> None:
-        self._client = client
-        self._connection = connection
-        self._stop = stop
-
-    def download(self, file: AudioFile, path: Path) -> None:
-        """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped."""
-        while True:
-            self._connection.wait_until_up()
-            try:
-                self._connection.retrying(DOWNLOAD)(self._client.download, file, path, self._stop)
-                self._connection.answered(DOWNLOAD)
-                return
-            except ServerUnreachable as error:
-                self._connection.lost(error)
-            except ServerRefused as error:
-                if error.wants_key or isinstance(error, ServerUnsupported):
-                    self._connection.refused(DOWNLOAD, error)
-                if not error.wants_key:
-                    raise
+def download(client: Client, connection: Connection, file: AudioFile, path: Path) -> None:
+    """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped."""
+    while True:
+        connection.wait_until_up()
+        try:
+            connection.retrying(DOWNLOAD)(client.download, file, path)
+            connection.answered(DOWNLOAD)
+            return
+        except ServerUnreachable as error:
+            connection.lost(error)
+        except ServerRefused as error:
+            if error.wants_key or isinstance(error, ServerUnsupported):
+                connection.refused(DOWNLOAD, error)
+            if not error.wants_key:
+                raise
 
 
 @dataclass

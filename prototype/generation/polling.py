@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from functools import partial
 from typing import Final, Protocol
 
 from base.errors import (
@@ -29,7 +30,7 @@ from base.notices import Notices
 from config import Settings
 from generation.calls import JOBS, Backoff, Client, Counts, Run
 from generation.connection import HEALTH, POLL, SUBMIT, Connection
-from generation.fetching import Downloader, Fetched, Fetcher
+from generation.fetching import Fetched, Fetcher, download
 from generation.jobs import Board, Job, Limits, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
@@ -94,7 +95,7 @@ class JobServer:
         self.connection = Connection(
             client, run, notices, counts, url, settings.engine, self._returned, lambda: is_kept(settings.spool_dir, url)
         )
-        self._downloader = Downloader(client, self.connection, run.stop)
+        self._download = partial(download, client, self.connection)
         self._poll_backoff = Backoff(poll_s, max(poll_s, LONGEST_POLL_BACKOFF_S))
         self._job_s = settings.job_timeout_sec
         self._client = client
@@ -237,7 +238,7 @@ class JobServer:
         def shelf() -> str:
             return "ready" if job.mood == self._mood.token() else "played"
 
-        fetched = self._fetcher.fetch(job, self._downloader.download, shelf)
+        fetched = self._fetcher.fetch(job, self._download, shelf)
         self._counts.add(produced=len(fetched.entries), rejected=len(fetched.rejected))
         with self._lock:
             cold, self._cold = self._cold, False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import requests
@@ -62,30 +63,33 @@ class InternalError(ServerTrouble):
         super().__init__(message, retry_after_s=retry_after_s)
 
 
+@dataclass(frozen=True)
+class Call:
+    """What was asked for: a route of the server at `url`, by which `way`, and whether with a key."""
+
+    url: str
+    route: str
+    way: Route
+    has_key: bool
+
+
 def from_status(
-    status: int,
-    detail: str,
-    url: str,
-    route: str,
-    *,
-    has_key: bool,
-    way: Route | None = None,
-    from_server: bool = True,
-    retry_after: str = "",
+    call: Call, status: int, detail: str, *, from_server: bool = True, retry_after: str = ""
 ) -> ServerError:
     """Return the error for an HTTP status, or the `code` of a wrapped reply, that is no success.
 
     Where it is not `from_server` (its form is not acestep-api's), something in between may have said it: the proxy
-    of our `way`, or a gateway in front of the server.
+    of our way, or a gateway in front of the server.
     """
+    url, route, way = call.url, call.route, call.way
     answer = said("call.answer_says", status=status, words=detail) if detail else said("call.answer", status=status)
     wait_s = _seconds(retry_after)
-    if status == PROXY_WANTS_LOGIN or (way and way.proxy and not from_server and status in PROXY_REFUSES):
-        return _from_proxy(status, answer, url, way)
+    if status == PROXY_WANTS_LOGIN or (way.proxy and not from_server and status in PROXY_REFUSES):
+        return _from_proxy(call, status, answer)
     if status in LACKING_STATUSES and route in NEEDED_ROUTES:
         return ServerUnsupported(said("call.lacks_route", url=url, route=route, answer=answer), status=status)
     if status in GATEWAY_STATUSES and not from_server:
-        who = way.proxy_name if way and way.proxy else said("call.gateway")
+        who = way.proxy_name if way.proxy else said("call.gateway")
         return ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
     if status == QUEUE_FULL:
         return ServerTrouble(said("call.queue_full", url=url, answer=answer), arrived=False, retry_after_s=wait_s)
@@ -100,13 +104,14 @@ def from_status(
         return InternalError(words, detail if from_server else "", wait_s)
     if status == 403 and not from_server:
         return ServerRefused(said("call.no_access", url=url, answer=answer), status=status, wants_key=False)
-    return ServerRefused(_refusal(status, answer, url, route, has_key=has_key), status=status)
+    return ServerRefused(_refusal(call, status, answer), status=status)
 
 
-def _from_proxy(status: int, answer: Said, url: str, way: Route | None) -> ServerError:
-    if way is None or not way.proxy:
-        return ServerBlocked(said("call.is_proxy", url=url, answer=answer))
-    words = said("call.proxy_refuses", proxy=way.proxy_name, url=url, answer=answer, way_out=way.way_out)
+def _from_proxy(call: Call, status: int, answer: Said) -> ServerError:
+    way = call.way
+    if not way.proxy:
+        return ServerBlocked(said("call.is_proxy", url=call.url, answer=answer))
+    words = said("call.proxy_refuses", proxy=way.proxy_name, url=call.url, answer=answer, way_out=way.way_out)
     return ServerBlocked(said("call.proxy_login", refusal=words) if status == PROXY_WANTS_LOGIN else words)
 
 
@@ -115,10 +120,11 @@ def _seconds(retry_after: str) -> float | None:
     return float(retry_after) if retry_after.isdecimal() and len(retry_after) < 7 else None
 
 
-def _refusal(status: int, answer: Said, url: str, route: str, *, has_key: bool) -> Said:
+def _refusal(call: Call, status: int, answer: Said) -> Said:
+    url, route = call.url, call.route
     if status < 400:
         return said("call.elsewhere", url=url, answer=answer)
-    if status == 401 and not has_key:
+    if status == 401 and not call.has_key:
         return said("call.wants_key", url=url, answer=answer)
     if status in (401, 403):
         return said("call.refuses_key", url=url, answer=answer)
@@ -129,23 +135,24 @@ def _refusal(status: int, answer: Said, url: str, route: str, *, has_key: bool) 
     return said("call.refuses", url=url, route=route, answer=answer)
 
 
-def nonsense(what: Said, url: str, route: str, way: Route) -> ServerNonsense:
+def nonsense(call: Call, what: Said) -> ServerNonsense:
     """Return the error for a reply that acestep-api would not give; it may still have done what we asked."""
+    url, way = call.url + call.route, call.way
     if way.proxy:
-        return ServerNonsense(
-            said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url + route, way_out=way.way_out)
-        )
-    return ServerNonsense(said("call.nonsense", url=url + route, what=what))
+        return ServerNonsense(said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url, way_out=way.way_out))
+    return ServerNonsense(said("call.nonsense", url=url, what=what))
 
 
-def from_exception(error: Exception, url: str, route: str, way: Route, to_tls: Callable[[], bool]) -> ServerError:
+def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> ServerError:
     """Return the error for an exception of requests, urllib3 or the system.
 
     `to_tls` finds out whether the server wants TLS; it is asked where a reply breaks off.
     """
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(_cause(error), ssl.SSLError):
-        return ServerBlocked(_tls(error, url, way))
-    reason = _why_never_sent(error)
+    url, route, way = call.url, call.route, call.way
+    cause = _cause(error)
+    if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
+        return ServerBlocked(_tls(cause, url, way))
+    reason = _why_never_sent(error, cause)
     if reason and way.proxy:
         return ServerBlocked(
             said("call.proxy_leads_nowhere", proxy=way.proxy_name, url=url, reason=reason, way_out=way.way_out)
@@ -160,9 +167,8 @@ def from_exception(error: Exception, url: str, route: str, way: Route, to_tls: C
     return ServerTrouble(said("call.broke_off", url=server, route=route))
 
 
-def _tls(error: Exception, url: str, way: Route) -> Said:
+def _tls(cause: BaseException, url: str, way: Route) -> Said:
     """Return what is wrong with TLS, and the remedy."""
-    cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         words = plain_text(cause.verify_message, 100)
         if way.bundle:
@@ -186,9 +192,8 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _why_never_sent(error: Exception) -> Said | None:
+def _why_never_sent(error: Exception, cause: BaseException) -> Said | None:
     """Return why surely no byte of the request reached the server, None when some may have."""
-    cause = _cause(error)
     if isinstance(error, requests.ConnectTimeout):
         return said("call.no_connection_in_time")
     if isinstance(error, NO_ADDRESS):

@@ -12,9 +12,10 @@ import contextlib
 import html
 import json
 import logging
+import math
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, quote_plus, urlsplit
@@ -22,10 +23,11 @@ from urllib.parse import SplitResult, quote, quote_plus, urlsplit
 import requests
 import urllib3
 
-from base.errors import AppError, ConfigError, ServerTrouble, ServerUnsupported
+from base.errors import AppError, ConfigError, ServerError, ServerTrouble, ServerUnsupported
 from base.texts import said
 from base.workers import Clock
 from server import faults
+from server.faults import Call
 from server.route import Route, is_loopback, route_to, speaks_tls
 from server.wire import Adapter, Wires
 
@@ -71,7 +73,7 @@ class HttpChannel:
         self._key = api_key
         self._forms = _forms(api_key)
         self._clock = clock
-        self._wires = Wires(clock)
+        self._wires = Wires()
         self._spoke = False
 
     def close(self) -> None:
@@ -98,53 +100,61 @@ class HttpChannel:
 
     def json(
         self,
-        method: str,
         route: str,
         body: Mapping[str, object] | None = None,
+        *,
         read_s: float | None = None,
         reply_s: float | None = None,
         upload: Upload | None = None,
     ) -> Any:
-        """Send one request and return the `data` of the reply; with an `upload`, `body` goes along as form fields.
+        """Get, or post a `body`; return the `data` of the reply. With an `upload`, `body` goes along as form fields.
 
         `read_s` is the longest wait for a sign of life, `reply_s` for the whole. Raises ServerError, also for an
         error inside an HTTP 200.
         """
-        reply_s = reply_s or self.timeouts.reply_s
-        with self.open(method, self.url + route, route, body, read_s, reply_s, upload) as response:
-            raw = b"".join(self.chunks(response, MAX_REPLY_BYTES))
+        call = self._call(route)
+        with self._open(call, self.url + route, body, read_s, reply_s or self.timeouts.reply_s, upload) as response:
+            raw = b"".join(self._chunks(response, MAX_REPLY_BYTES))
         try:
             reply = json.loads(raw)
         except (ValueError, RecursionError) as error:
             what = said("call.web_page") if raw.lstrip()[:1] == b"<" else said("call.no_json")
-            raise faults.nonsense(what, self.url, route, route_to(self.url)) from error
-        return self._unwrap(reply, route)
+            raise faults.nonsense(call, what) from error
+        return self._unwrap(reply, call)
+
+    def file(self, link: str, limit_bytes: int) -> Generator[bytes]:
+        """Yield the music that a link of a result leads to, as it comes; to be closed. Raises ServerError."""
+        with self._open(self._call(faults.AUDIO_ROUTE), self.resolve(link), whole_s=self.timeouts.file_s) as response:
+            kind = response.headers.get("Content-Type", "").lower()
+            if "json" in kind or "html" in kind:
+                raise ServerTrouble(said("call.no_music", url=self.url, kind=self.clean(kind, 40)))
+            yield from self._chunks(response, limit_bytes)
+
+    def _call(self, route: str) -> Call:
+        if self._wires.closed:
+            raise ServerTrouble(said("call.closed"), arrived=False)
+        return Call(self.url, route, route_to(self.url), has_key=bool(self._key))
 
     @contextlib.contextmanager
-    def open(
+    def _open(
         self,
-        method: str,
+        call: Call,
         url: str,
-        route: str,
         body: Mapping[str, object] | None = None,
         read_s: float | None = None,
-        whole_s: float | None = None,
+        whole_s: float = math.inf,
         upload: Upload | None = None,
     ) -> Iterator[requests.Response]:
         """Send one request; yield the successful response with its body still to be read, within `whole_s`.
 
         Raises ServerError, also for what goes wrong while the body is read inside the `with`.
         """
-        if self._wires.closed:
-            raise ServerTrouble(said("call.closed"), arrived=False)
-        way = route_to(self.url)
-        ends_at = self._clock.now() + (whole_s or self.timeouts.file_s)
+        adapter = Adapter(self._wires, self._clock, whole_s)
         try:
             with (
-                self._wires.until(ends_at),
-                self._session(way) as session,
+                self._session(call.way, adapter) as session,
                 session.request(
-                    method,
+                    "GET" if body is None else "POST",
                     url,
                     json=None if upload else body,
                     data={name: _form_value(value) for name, value in (body or {}).items()} if upload else None,
@@ -158,7 +168,8 @@ class HttpChannel:
             ):
                 self._spoke = True
                 if not 200 <= response.status_code < 300:
-                    raise self._rejection(response, route, way)
+                    adapter.hurry(MAX_DETAIL_S)
+                    raise self._rejection(response, call)
                 yield response
         except AppError:
             raise
@@ -166,10 +177,10 @@ class HttpChannel:
             if self._wires.closed:
                 raise ServerTrouble(said("call.cut_off")) from error
             if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
-                log.exception("a request to %s ended in an error of an unknown kind", route)
-            raise faults.from_exception(error, self.url, route, way, self._is_tls) from error
+                log.exception("a request to %s ended in an error of an unknown kind", call.route)
+            raise faults.from_exception(call, error, self._is_tls) from error
 
-    def chunks(self, response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
+    def _chunks(self, response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
         """Yield the body as it comes; raise ServerTrouble beyond a size.
 
         `read1` returns with whatever has come, so that who reads can look up now and then.
@@ -188,13 +199,13 @@ class HttpChannel:
         if self._wires.closed:
             raise ServerTrouble(said("call.cut_off"))
 
-    def _session(self, way: Route) -> requests.Session:
+    def _session(self, way: Route, adapter: Adapter) -> requests.Session:
         session = requests.Session()
         session.trust_env = False  # what counts of the environment is in `way`
         session.proxies = dict(way.proxies)
         session.verify = way.bundle or True
         for scheme in ("http://", "https://"):
-            session.mount(scheme, Adapter(self._wires))
+            session.mount(scheme, adapter)
         return session
 
     def _is_tls(self) -> bool:
@@ -210,17 +221,14 @@ class HttpChannel:
             request.headers["Authorization"] = f"Bearer {self._key}"
         return request
 
-    def _rejection(self, response: requests.Response, route: str, way: Route) -> Exception:
+    def _rejection(self, response: requests.Response, call: Call) -> ServerError:
         """Return the error for a reply that is no success."""
         detail, ours = self._detail(response)
         served_by = response.headers.get("Server", "").lower()
         return faults.from_status(
+            call,
             response.status_code,
             detail,
-            self.url,
-            route,
-            has_key=bool(self._key),
-            way=way,
             from_server=ours or any(name in served_by for name in SERVERS),
             retry_after=response.headers.get("Retry-After", ""),
         )
@@ -228,8 +236,7 @@ class HttpChannel:
     def _detail(self, response: requests.Response) -> tuple[str, bool]:
         """Return what an error reply says, "" for a web page, and whether it is in the server's form (JSON)."""
         try:
-            with self._wires.until(self._clock.now() + MAX_DETAIL_S):
-                raw = b"".join(self.chunks(response, MAX_DETAIL_BYTES))
+            raw = b"".join(self._chunks(response, MAX_DETAIL_BYTES))
             reply = json.loads(raw)
         except (ServerTrouble, urllib3.exceptions.HTTPError, RecursionError):
             return "", False
@@ -238,17 +245,16 @@ class HttpChannel:
         words = (reply.get("detail") or reply.get("error")) if isinstance(reply, dict) else reply
         return self.clean(words if isinstance(words, str) else json.dumps(words)), isinstance(reply, dict)
 
-    def _unwrap(self, reply: object, route: str) -> Any:
+    def _unwrap(self, reply: object, call: Call) -> Any:
         """Return the `data` of `{"data": …, "code": 200, "error": null}`; an unwrapped reply is its own data."""
         if isinstance(reply, list):
             return reply
         if not isinstance(reply, dict):
-            raise faults.nonsense(said("call.unknown_form"), self.url, route, route_to(self.url))
-        error, code = reply.get("error"), reply.get("code")
-        status = _status(code)
+            raise faults.nonsense(call, said("call.unknown_form"))
+        error, status = reply.get("error"), _status(reply.get("code"))
         if error or not (status == 0 or 200 <= status < 300):
             detail = self.clean(error if isinstance(error, str) else json.dumps(error))
-            raise faults.from_status(status if status >= 300 else 500, detail, self.url, route, has_key=bool(self._key))
+            raise faults.from_status(call, status if status >= 300 else 500, detail)
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
 
 

@@ -12,12 +12,9 @@ import io
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from base.workers import Clock
 
@@ -27,16 +24,13 @@ MOST_INTERIM_REPLIES: Final = 16
 class Wires:
     """The connections of one channel.
 
-    Threads: any; `_lock` guards `_sockets` and `_closed`. A deadline belongs to the thread that set it.
+    Threads: any; `_lock` guards `_sockets` and `_closed`.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._closed = False
-        self._deadline = threading.local()
-        self.pools = _pools(self)
 
     @property
     def closed(self) -> bool:
@@ -52,12 +46,6 @@ class Wires:
         for sock in sockets:
             _hang_up(sock)
 
-    @contextlib.contextmanager
-    def until(self, ends_at: float) -> Iterator[None]:
-        """Give the replies that this thread reads inside a deadline, in seconds of the clock."""
-        self._deadline.ends_at = ends_at
-        yield
-
     def track(self, sock: socket.socket) -> None:
         """Take in a new connection."""
         with self._lock:
@@ -66,54 +54,54 @@ class Wires:
         if closed:
             _hang_up(sock)
 
-    def reply(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        """Return a reply that is read until this thread's deadline; for http.client."""
-        patient: Any = _Patient(sock, self._clock, self._deadline.ends_at)
-        return _Reply(patient, *args, **kwargs)
-
 
 class Adapter(HTTPAdapter):
-    """requests' way to these connections, directly or through a proxy."""
+    """requests' way to these connections, for one request; its reply is read until `ends_at`, seconds of the clock."""
 
-    def __init__(self, wires: Wires) -> None:
-        self._wires = wires
+    def __init__(self, wires: Wires, clock: Clock, whole_s: float) -> None:
+        self._wires, self.clock = wires, clock
+        self.ends_at = clock.now() + whole_s
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the direct connections ours."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._wires.pools
+    def hurry(self, left_s: float) -> None:
+        """Have what is still to be read come within so many seconds from now."""
+        self.ends_at = min(self.ends_at, self.clock.now() + left_s)
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make those through a proxy ours too."""
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._wires.pools
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return urllib3's pool, directly or through a proxy, with connections of ours."""
+        adapter, wires = self, self._wires
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
 
+        class Watched(pool.ConnectionCls):  # type: ignore[misc]
+            def connect(self) -> None:
+                super().connect()
+                wires.track(self.sock)
 
-class _Patient:
-    """As much of a socket as http.client.HTTPResponse uses: a file to read from, with a deadline."""
+            @staticmethod
+            def response_class(sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+                patient: Any = _Drops(sock, adapter)
+                return _Reply(patient, *args, **kwargs)
 
-    def __init__(self, sock: socket.socket, clock: Clock, ends_at: float) -> None:
-        self._sock, self._clock, self._ends_at = sock, clock, ends_at
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Drops(self._sock, self._clock, self._ends_at))
+        pool.ConnectionCls = Watched
+        return pool
 
 
 class _Drops(io.RawIOBase):
-    """The bytes of a socket as they come, until a deadline."""
+    """The bytes of a socket as they come, until a deadline; as much of it as http.client.HTTPResponse uses."""
 
-    def __init__(self, sock: socket.socket, clock: Clock, ends_at: float) -> None:
-        self._sock, self._clock, self._ends_at = sock, clock, ends_at
+    def __init__(self, sock: socket.socket, adapter: Adapter) -> None:
+        self._sock, self._adapter = sock, adapter
         self._read_s = sock.gettimeout()
         self._raw = sock.makefile("rb", buffering=0)  # also keeps the socket open for as long as it is read
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left_s = self._ends_at - self._clock.now()
+        left_s = self._adapter.ends_at - self._adapter.clock.now()
         if left_s <= 0.0:
             raise TimeoutError("the reply was not complete at its deadline")
         self._sock.settimeout(left_s if self._read_s is None else min(left_s, self._read_s))
@@ -134,32 +122,6 @@ class _Reply(http.client.HTTPResponse):
                 return version, status, reason
             http.client.parse_headers(self.fp)
         raise http.client.BadStatusLine("interim replies without end")
-
-
-def _pools(wires: Wires) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools by scheme, with connections that report their socket once they are connected."""
-
-    class Plain(HTTPConnection):
-        response_class: Callable[..., http.client.HTTPResponse] = staticmethod(wires.reply)  # type: ignore[assignment]
-
-        def connect(self) -> None:
-            super().connect()
-            wires.track(self.sock)
-
-    class Secure(HTTPSConnection):
-        response_class: Callable[..., http.client.HTTPResponse] = staticmethod(wires.reply)  # type: ignore[assignment]
-
-        def connect(self) -> None:
-            super().connect()
-            wires.track(self.sock)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
 
 
 def _hang_up(sock: socket.socket) -> None:

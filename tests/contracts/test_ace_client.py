@@ -704,25 +704,32 @@ def test_a_connection_that_never_comes_about_is_unreachable() -> None:
             client.submit(RECIPE)
 
 
+@contextlib.contextmanager
+def in_trouble(call: Callable[[], object]) -> Iterator[None]:
+    """Make a call in a thread meanwhile; at the end it has ended at once, in ServerTrouble."""
+    caught: list[Exception] = []
+
+    def body() -> None:
+        try:
+            call()
+        except ServerTrouble as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    yield
+    thread.join(2.0)
+    assert not thread.is_alive()
+    assert len(caught) == 1
+
+
 def test_close_ends_a_call_that_waits_and_refuses_new_ones(fake: FakeAcestep) -> None:
     """The program ends at once although the server says nothing."""
     fake.stall_next()
     client = client_of(fake)
-    caught: list[Exception] = []
-
-    def call() -> None:
-        try:
-            client.stats()
-        except ServerTrouble as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    until(lambda: len(fake.requests) == 1)
-    client.close()
-    thread.join(2.0)
-    assert not thread.is_alive()
-    assert len(caught) == 1
+    with in_trouble(client.stats):
+        until(lambda: len(fake.requests) == 1)
+        client.close()
     with pytest.raises(ServerTrouble, match="closed"):
         client.health()
     assert len(fake.requests) == 1
@@ -831,14 +838,14 @@ def test_a_slow_download_ends_at_its_deadline(fake: FakeAcestep, tmp_path: Path)
 
 
 def test_a_download_stops_when_the_program_does(fake: FakeAcestep, tmp_path: Path) -> None:
-    """At the next chunk, without leaving a file."""
-    client = client_of(fake)
+    """In the middle of the file, without leaving a part of it."""
+    client, part = client_of(fake), tmp_path / "a.part"
     file = a_file(fake, client)
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(ServerTrouble, match="the program ends"):
-        client.download(file, tmp_path / "a.part", stop)
-    assert not (tmp_path / "a.part").exists()
+    fake.download_pause_s = 30.0
+    with in_trouble(lambda: client.download(file, part)):
+        until(part.exists)
+        client.close()
+    assert not part.exists()
 
 
 def test_a_web_page_or_json_where_music_belongs_is_trouble(fake: FakeAcestep, tmp_path: Path) -> None:

@@ -314,7 +314,7 @@ def test_a_server_that_answers_nobody_at_work_gets_one_job_at_a_time() -> None:
 class Elsewhere(ScriptedServer):
     """Its results point to another host."""
 
-    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+    def download(self, file: AudioFile, destination: Path) -> int:
         """Refuse as the client does."""
         self.calls.append((self.now(), "download"))
         raise ServerUnsupported("a result points elsewhere: not fetched")

@@ -212,7 +212,7 @@ class ScriptedServer:
                 raise late
             return {task_id: self._report(task_id) for task_id in ids}
 
-    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+    def download(self, file: AudioFile, destination: Path) -> int:
         """Write what `scripted_ingest` reads."""
         self._listen()
         with self._lock:

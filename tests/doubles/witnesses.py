@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -39,11 +38,11 @@ class Witness:
         """Ask how jobs are."""
         return self.client.poll(task_ids)
 
-    def download(self, file: AudioFile, destination: Path, stop: threading.Event | None = None) -> int:
+    def download(self, file: AudioFile, destination: Path) -> int:
         """Fetch a file. Raises SpoolError when the disk refuses it."""
         if self._files.refuses_writing and destination.parent.name == "incoming":
             raise SpoolError(f"cannot write {destination}")
-        return self.client.download(file, destination, stop)
+        return self.client.download(file, destination)
 
     def close(self) -> None:
         """There is nobody to wait for."""

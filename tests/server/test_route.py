@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ace_client import AceClient, Timeouts
+from ace_client import AceClient, AudioFile, Timeouts
 from base.errors import (
     ConfigError,
     ServerBlocked,
@@ -25,6 +25,7 @@ from base.errors import (
     ServerUnreachable,
 )
 from doubles.fake_acestep import FakeAcestep
+from doubles.simulated_time import FakeClock
 from server.route import BUNDLES, is_private, route_to
 
 QUICK = Timeouts(connect_s=1.0, read_s=0.5, reply_s=0.8, file_s=0.8, submit_s=0.8)
@@ -239,6 +240,21 @@ def test_one_deadline_holds_for_every_part_of_a_reply(parts: list[bytes]) -> Non
     """Headers, interim replies, body, trailers, the words of an error: each a drop at a time."""
     with answering(*parts, pause_s=0.1) as port:
         fault(f"http://127.0.0.1:{port}", ServerTrouble, "in time|HTTP 500|broke off")
+
+
+def test_the_words_of_an_error_are_not_waited_for_as_long_as_a_file(tmp_path: Path) -> None:
+    """What a server says of a download that it refuses has a few seconds, however long a file may take."""
+
+    class Quick(FakeClock):
+        def now(self) -> float:
+            self.time_s += 1.0
+            return self.time_s
+
+    clock = Quick()
+    drops = [b"HTTP/1.1 500 No\r\nContent-Length: 999\r\n\r\n", *[b"x"] * 60]
+    with answering(*drops, pause_s=0.01) as port, pytest.raises(ServerTrouble, match="HTTP 500"):
+        AceClient(f"http://127.0.0.1:{port}", clock=clock).download(AudioFile("/v1/audio"), tmp_path / "a")
+    assert clock.time_s < 20.0
 
 
 def test_a_deadline_through_a_proxy_holds_for_its_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
