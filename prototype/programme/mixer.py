@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 SKIP_FADE_S: Final = 0.5
 GATE_S: Final = 0.05  # pause, resume and full-scale volume moves
-SHORTEST_PIECE_FRAMES: Final = 4
 SHORTEST_FADE_S: Final = 0.02  # below this a step in level is heard as a click
 BED_FADE_S: Final = 1.0  # how late a missing piece may still come before the bed is chosen
 
@@ -92,7 +91,7 @@ class Mixer:
         self._voice = Voice(None, beginning)
 
     def offer(self, piece: Piece) -> None:
-        """Put a piece in stock. One shorter than SHORTEST_PIECE_FRAMES cannot be faded and is dropped."""
+        """Put a piece in stock. One shorter than two of SHORTEST_FADE_S cannot be faded and is dropped."""
         self._inbox.append(lambda: self._stock_up(piece))
 
     def withdraw(self, unwanted: Unwanted) -> None:
@@ -158,12 +157,11 @@ class Mixer:
 
     def snapshot(self) -> MixerSnapshot:
         """Return the state as of the last read; cheap, from any thread."""
-        fade = self._fade
-        voice = self._incoming if fade else self._voice
+        voice = self._heard
         silent, longest = self._meter.silence()
         return MixerSnapshot(
             playing=voice.view(self._rate_hz),
-            fading=fade is not None,
+            fading=self._fade is not None,
             waiting=not self._resting and not len(self._stock) and (bool(self._wanted) or not voice.piece),
             paused=self._paused,
             resting=self._resting,
@@ -179,7 +177,7 @@ class Mixer:
 
     def playing_piece(self) -> Piece | None:
         """Return the piece that is heard (while fading: the incoming one), None for the bed."""
-        return (self._incoming if self._fade else self._voice).piece
+        return self._heard.piece
 
     # -- the pull: one thread ------------------------------------------------------------------------------
 
@@ -232,6 +230,10 @@ class Mixer:
             out[:] = frames_of(self._bed, n_frames)
             self._heard_frames[Source.BED] += n_frames
         return n_frames
+
+    @property
+    def _heard(self) -> Voice:
+        return self._incoming if self._fade else self._voice
 
     @property
     def _stopped(self) -> bool:
@@ -329,7 +331,7 @@ class Mixer:
     # -- commands as they take effect: the reading thread --------------------------------------------------
 
     def _stock_up(self, piece: Piece) -> None:
-        if len(piece.samples) < SHORTEST_PIECE_FRAMES:
+        if self._is_crumb(piece):
             self._events.append(Dropped(piece))
         else:
             self._stock.put(piece)
@@ -338,12 +340,10 @@ class Mixer:
         self._events.extend(self._stock.drop(unwanted))
 
     def _play(self, piece: Piece) -> None:
-        if len(piece.samples) < SHORTEST_PIECE_FRAMES:
-            return
-        self._events.extend(self._stock.put_first(piece, (self._incoming if self._fade else self._voice).piece))
-        self._wanted.clear()
-        self._hasten(self._frames(SKIP_FADE_S))
-        self._want(self._frames(SKIP_FADE_S))
+        if not self._is_crumb(piece):
+            self._events.extend(self._stock.put_first(piece, self.playing_piece()))
+            self._wanted.clear()
+            self._hurry()
 
     def _skip(self) -> None:
         self._end_piece()
@@ -356,18 +356,19 @@ class Mixer:
             self._want(skip_frames)
 
     def _leave(self, key: str) -> None:
-        piece = (self._incoming if self._fade else self._voice).piece
-        if piece and piece.key == key:
+        if (piece := self.playing_piece()) and piece.key == key:
             self._end_piece()
-            self._hasten(self._frames(SKIP_FADE_S))
-            self._want(self._frames(SKIP_FADE_S))
+            self._hurry()
 
     def _end_piece(self) -> None:
         """Let what is heard not go on: what would continue it leaves the stock."""
-        piece = (self._incoming if self._fade else self._voice).piece
-        if piece and piece.info:
+        if (piece := self.playing_piece()) and piece.info:
             self._events.append(Left(piece))
             self._events.extend(self._stock.drop_rest(piece.info.piece_id))
+
+    def _hurry(self) -> None:
+        self._hasten(self._frames(SKIP_FADE_S))
+        self._want(self._frames(SKIP_FADE_S))
 
     def _hasten(self, fade_frames: int) -> bool:
         """End a fade that has longer to go within `fade_frames`; return whether there was one."""
@@ -379,8 +380,7 @@ class Mixer:
 
     def _want(self, fade_frames: int) -> None:
         """Ask for a transition as soon as a piece is in stock; the bed gives way anyhow."""
-        voice = self._incoming if self._fade else self._voice
-        if voice.piece or voice.begins:
+        if self._heard.piece or self._heard.begins:
             self._wanted[:1] = [min([fade_frames, *self._wanted[:1]])]
 
     def _set_gate(self, *, paused: bool | None = None, held: bool | None = None) -> None:
@@ -392,6 +392,9 @@ class Mixer:
         self._volume_level = self._volume_level if volume is None else volume
         self._muted = self._muted if muted is None else muted
         self._volume.move(0.0 if self._muted else self._volume_level)
+
+    def _is_crumb(self, piece: Piece) -> bool:
+        return len(piece.samples) < 2 * self._frames(SHORTEST_FADE_S)
 
     def _frames(self, seconds: float) -> int:
         return round(seconds * self._rate_hz)
