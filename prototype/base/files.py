@@ -50,10 +50,10 @@ def read_safely(path: Path, longest: int = -1) -> str:
         return file.read(longest)
 
 
-def replace_safely(path: Path, text: str) -> None:
+def replace_safely(path: Path, data: bytes) -> None:
     """Write a small file anew, so that a reader finds the old one or the new one, whole. Raises OSError."""
     partial = path.with_name(path.name + ".part")
     partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours
-    with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        file.write(data)
     partial.replace(path)

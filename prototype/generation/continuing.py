@@ -216,7 +216,7 @@ class Chain:
         ready = [entry.info for entry in self._shelves.ready() if entry.info]
         order = play_order(ready, lambda info: info, heard.segment_id if heard else "")
         order = [*([heard] if heard else []), *order]
-        continued = {info.continues.segment_id for info in order if info.continues}
+        continued = {info.follows for info in order}
         ends = [info for info in order if info.segment_id not in continued]
         return next((info for info in ends if self._goes_on(info, heard, piece)), None)
 

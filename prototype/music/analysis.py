@@ -52,7 +52,7 @@ from music.segment import (
     SegmentInfo,
     Source,
     gain_db,
-    segment_gain_db,
+    piece_gain_db,
 )
 
 SILENT_DBFS: Final = -60.0
@@ -202,7 +202,7 @@ def to_piece(
     cue_in = min(max(0, measured.cue_in_frames), len(samples))
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
     before = info.continues if info else None
-    gain = segment_gain_db(measured, before, target_lufs)
+    gain = piece_gain_db(source, measured, before, target_lufs)
     heard = samples[cue_in:cue_out]
     heard = np.multiply(heard, np.float32(10 ** (gain / 20)), out=heard if own else None)
     limit = 10 ** (PEAK_LIMIT_DBFS / 20)
@@ -227,10 +227,7 @@ def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
     if info is None:
         return None
     sound = info.analysis
-    if piece.source is Source.BUILTIN:
-        gain = gain_db(sound.loudness_lufs, sound.peak_dbfs, target_lufs)
-    else:
-        gain = segment_gain_db(sound, info.continues, target_lufs)
+    gain = piece_gain_db(piece.source, sound, info.continues, target_lufs)
     begin_s = piece.parts[0][0] / SAMPLE_RATE_HZ if piece.parts else 0.0
     even = sound.beat_s is not None and sound.beat_s >= begin_s and len(piece.parts) < 2  # a rest left out shifts beats
     heard = replace(

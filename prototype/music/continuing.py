@@ -92,7 +92,7 @@ def play_order(entries: Iterable[T], info_of: Callable[[T], SegmentInfo | None],
     left, ordered = list(entries), []
     while left:
         ids = {info.segment_id for entry in left if (info := info_of(entry))}
-        follows = {id(entry): _continued(info_of(entry)) for entry in left}
+        follows = {id(entry): info.follows if (info := info_of(entry)) else "" for entry in left}
         chosen = next((entry for entry in left if after and follows[id(entry)] == after), None)
         chosen = chosen or next((entry for entry in left if follows[id(entry)] not in ids), left[0])
         left.remove(chosen)
@@ -104,11 +104,7 @@ def play_order(entries: Iterable[T], info_of: Callable[[T], SegmentInfo | None],
 
 def continues(info: SegmentInfo | None, segment_id: str) -> bool:
     """Return whether a segment goes on with the one of this id ("" for none)."""
-    return bool(segment_id) and _continued(info) == segment_id
-
-
-def _continued(info: SegmentInfo | None) -> str:
-    return info.continues.segment_id if info and info.continues else ""
+    return info is not None and info.follows == segment_id != ""
 
 
 def _remember(ids: dict[str, None], one: str) -> None:

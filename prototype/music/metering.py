@@ -98,16 +98,11 @@ def loudness_lufs(samples: Samples) -> float:
     return loudness
 
 
-def peak_dbfs(samples: Samples) -> float:
-    """Return the highest sample, clicks left out: the highest of a millisecond, after the few that stand out.
+def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
+    """Return the highest sample from the peaks of blocks of PEAK_BLOCK_FRAMES, without the few that stand out.
 
     A click must not decide how loud the music is.
     """
-    return highest_dbfs(block_peaks(samples, PEAK_BLOCK_FRAMES))
-
-
-def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
-    """Return the same of the peaks of blocks of PEAK_BLOCK_FRAMES."""
     clicks = min(CLICKS, int(CLICKS_PART * len(peaks)))
     highest = np.partition(peaks, -1 - clicks)[-1 - clicks] if len(peaks) else 0.0
     return 20.0 * float(np.log10(max(highest, 1e-10)))

@@ -39,12 +39,21 @@ Samples: TypeAlias = "npt.NDArray[np.float32]"
 
 
 class Source(enum.Enum):
-    """Where a piece comes from, best first."""
+    """Where a piece comes from, best first: its name, how that looks on the screen, and the engines it plays for."""
 
-    FRESH = "fresh"
-    LIBRARY = "library"
-    BUILTIN = "built-in"
-    BED = "bed"
+    FRESH = "fresh", "green", ("auto", "acestep")
+    LIBRARY = "library", "cyan", ("auto", "acestep")
+    BUILTIN = "built-in", "magenta", ("auto", "builtin")
+    BED = "bed", "dim", ()
+
+    style: str
+    engines: tuple[str, ...]
+
+    def __new__(cls, name: str, style: str, engines: tuple[str, ...]) -> Source:
+        """Make a source whose value is its name."""
+        source = object.__new__(cls)
+        source._value_, source.style, source.engines = name, style, engines
+        return source
 
 
 @dataclass(frozen=True)
@@ -140,10 +149,10 @@ def gain_db(loudness_lufs: float, peak_dbfs: float, target_lufs: float) -> float
     return min(target_lufs - loudness_lufs, PEAK_LIMIT_DBFS - peak_dbfs, MAX_GAIN_DB)
 
 
-def segment_gain_db(measured: Analysis, before: Continuation | None, target_lufs: float) -> float:
-    """Return that of a segment of the spool, whose highest peaks are eased; it is the same for all of a piece."""
-    level = before or measured
-    gain = gain_db(level.loudness_lufs, level.peak_dbfs - EASE_DB, target_lufs)
+def piece_gain_db(source: Source, measured: Analysis, before: Continuation | None, target_lufs: float) -> float:
+    """Return that of what a source gives, one for all of a piece; its highest peaks are eased, but for the built-in."""
+    level, ease_db = before or measured, 0.0 if source is Source.BUILTIN else EASE_DB
+    gain = gain_db(level.loudness_lufs, level.peak_dbfs - ease_db, target_lufs)
     return gain + (before.gain_db if before else 0.0)
 
 
@@ -169,6 +178,11 @@ class SegmentInfo:
     def piece_id(self) -> str:
         """The id of the segment that the piece began with: its own, unless it continues another."""
         return self.continues.piece_id if self.continues else self.segment_id
+
+    @property
+    def follows(self) -> str:
+        """The id of the segment that this one goes on with, "" where it begins a piece."""
+        return self.continues.segment_id if self.continues else ""
 
     @property
     def begins_s(self) -> float:

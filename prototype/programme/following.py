@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from music.continuing import continues
 from music.keys import Musical, discord
 from music.segment import Piece, SegmentInfo
 from spool.spool import Entry
@@ -47,7 +48,7 @@ class Following:
         if self._passed >= MOST_PASSED:
             return first
         queued = {entry.info.segment_id for entry in looked_at if entry.info}
-        free = [entry for entry in looked_at if _continued(entry) not in queued]
+        free = [entry for entry in looked_at if not entry.info or entry.info.follows not in queued]
         chosen = min(free, key=self._discord, default=first)
         self._passed += chosen is not first
         return chosen
@@ -55,10 +56,6 @@ class Following:
     def _discord(self, entry: Entry) -> float:
         if self._before is None:
             return 0.0
-        if _continued(entry) == self._before_id:
+        if continues(entry.info, self._before_id):
             return -1.0
         return discord(self._before, entry.info or self._strangers.get(entry.key))
-
-
-def _continued(entry: Entry) -> str | None:
-    return entry.info.continues.segment_id if entry.info and entry.info.continues else None

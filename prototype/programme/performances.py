@@ -17,6 +17,7 @@ import numpy as np
 
 from base import process
 from base.errors import CorruptSegment
+from base.files import replace_safely
 from base.workers import Clock, Later, at_once, within
 from music import audio_files
 from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, gated_lufs, highest_dbfs
@@ -31,11 +32,10 @@ from music.segment import (
     Samples,
     SegmentInfo,
     Source,
-    gain_db,
+    piece_gain_db,
 )
 from music.stations import Mood, Station
 from programme.supplies import Levels
-from spool.folders import Files
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +81,7 @@ class Openings:
         """Keep an opening in place of the one before."""
         path, named = self._path, replace(info, engine=self._version)
         if path is not None:
-            self._later("opening", lambda: self._write(path, audio_files.encode(samples, named)))
-
-    def _write(self, path: Path, data: bytes) -> None:
-        partial = path.with_name(path.name + ".part")
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-            Files().write(partial, data)
-            partial.replace(path)
+            self._later("opening", lambda: _keep(path, audio_files.encode(samples, named)))
 
 
 class BuiltinSupply:
@@ -225,7 +218,7 @@ class BuiltinSupply:
         peak_dbfs = highest_dbfs(np.concatenate(peaks))
         powers = meter.powers()
         info = self._info(recipe, self._seed, made, float(gated_lufs(powers)), peak_dbfs)
-        samples.gain = 10 ** (self._gain_db(info.analysis) / 20)
+        samples.gain = self._gain(info.analysis)
         process.give_back()
         powers *= samples.gain**2
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
@@ -250,8 +243,7 @@ class BuiltinSupply:
         One that the listener turns away from meanwhile needs no end, unless it is liked.
         """
         frames = performance.frames
-        gain = self._gain_db(info.analysis)
-        samples, growth, known, made = Packed(frames, 10 ** (gain / 20)), Growth(), 0, 0
+        samples, growth, known, made = Packed(frames, self._gain(info.analysis)), Growth(), 0, 0
         self._heard = ""
         piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
         if opening is not None:
@@ -275,8 +267,8 @@ class BuiltinSupply:
             growth.ended.set()
             process.give_back()
 
-    def _gain_db(self, sound: Analysis) -> float:
-        return gain_db(sound.loudness_lufs, sound.peak_dbfs, self._levels.target_lufs)
+    def _gain(self, sound: Analysis) -> float:
+        return float(10 ** (piece_gain_db(self.source, sound, None, self._levels.target_lufs) / 20))
 
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
@@ -309,6 +301,11 @@ class BuiltinSupply:
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs, "", recipe.bpm, 0.0 if recipe.bpm else None),
         )
+
+
+def _keep(path: Path, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        replace_safely(path, data)
 
 
 def _recipe(station: Station, seed: int) -> Recipe:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from music.continuing import continues
 from music.segment import Piece, SegmentInfo, Source
 
-ORDER: Final = (Source.FRESH, Source.LIBRARY, Source.BUILTIN)
-LIBRARY_FIRST: Final = (Source.LIBRARY, Source.FRESH, Source.BUILTIN)
+ORDER: Final = tuple(source for source in Source if source is not Source.BED)
+LIBRARY_FIRST: Final = tuple(sorted(ORDER, key=lambda source: source is not Source.LIBRARY))
 
 Unwanted = Callable[[Piece], bool]
 
@@ -190,19 +191,13 @@ class Stock:
         first = self.first()
         sources = dict.fromkeys((Source.FRESH, first.source)) if first else {}
         waiting = self.again or [other for source in sources for other in self._pieces[source]]
-        before = piece.info.segment_id if piece.info else None
-        return [
-            other
-            for other in waiting
-            if other.info and other.info.continues and other.info.continues.segment_id == before
-        ]
+        return [other for other in waiting if piece.info and continues(other.info, piece.info.segment_id)]
 
     def drop_rest(self, piece_id: str) -> list[Event]:
         """Take out what goes on with a piece, but for what was asked for."""
-        again, self.again = self.again, []
-        dropped = self.drop(lambda one: bool(one.info and one.info.continues and one.info.piece_id == piece_id))
-        self.again = again
-        return dropped
+        return self.drop(
+            lambda one: bool(one.info and one.info.follows and one.info.piece_id == piece_id) and one not in self.again
+        )
 
     def take(self, piece: Piece) -> None:
         """Take a piece out."""

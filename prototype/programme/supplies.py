@@ -58,15 +58,18 @@ class Supply(Protocol):
         ...
 
     def change_mood(self) -> None:
-        """Follow the mood, which has just changed."""
-        ...
+        """Follow the mood, which has just changed; who looks at it whenever a piece is chosen has nothing to do."""
+        return
 
     def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
-        """Make once more what was heard and is in no file, and `give` it; return whether it can be made."""
-        ...
+        """Make once more what was heard and is in no file, and `give` it; return whether it can be made.
+
+        What is in the spool is not: it is there, or gone.
+        """
+        return False
 
 
-class Fresh:
+class Fresh(Supply):
     """What stands in the queue for the present mood, of the oldest what follows well; the rest is library.
 
     What goes on with the piece that is heard comes first; with one that the listener turned away from, it is library.
@@ -109,12 +112,8 @@ class Fresh:
     def _is_over(self, entry: Entry) -> bool:
         return not self._mood.matches(entry.info) or self._mood.continuing.is_left(entry.info)
 
-    def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
-        """What was heard of it is in the spool, or gone."""
-        return False
 
-
-class Library:
+class Library(Supply):
     """Chooses what to play again: of the present mood, kept, of those heard longest ago what follows well.
 
     A piece of several segments is played whole. None of which a segment was among the last `no_repeat` comes again,
@@ -149,13 +148,6 @@ class Library:
         else:
             self._heard.append((piece.key, piece.info.piece_id if piece.info else ""))
             self._spool.mark_played(piece.key)
-
-    def change_mood(self) -> None:
-        """The mood is looked at whenever a piece is chosen."""
-
-    def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
-        """What was heard of it is in the spool, or gone."""
-        return False
 
     def next(self, busy: Collection[str]) -> Entry | None:
         """Return the best piece that is not `busy`, if there is one; however many there are, few are looked at."""

@@ -31,7 +31,6 @@ from screen.widgets import (
     waveform,
 )
 
-SOURCE_STYLES: Final = {Source.FRESH: "green", Source.LIBRARY: "cyan", Source.BUILTIN: "magenta", Source.BED: "dim"}
 WAVE_HEADROOM_DB: Final = 8.0  # a fifth of a second of music is seldom louder than that over its loudness
 _SLOT_CELLS: Final = 6
 _MOST_NEXT: Final = 20
@@ -65,7 +64,7 @@ def key_name(key_scale: str, language: str) -> str:
 def heard_line(snapshot: Snapshot, heard: Heard, width: int, language: str) -> Text:
     """Return when what was heard, and whether it is liked."""
     head = Text.assemble((f"{pad(clean(heard.wall), 5)} ", "dim"), ("♥" if heard.liked else " ", "red"), " ")
-    source = Text(" " + source_name(language, heard.source), SOURCE_STYLES[heard.source])
+    source = Text(" " + source_name(language, heard.source), heard.source.style)
     return two_ends(head.append(piece_title(snapshot, heard.source, heard.info, language)), source, width)
 
 
@@ -124,7 +123,7 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
     """Return the badge and title, what is known of the piece, the waveform, the time line, and what is next."""
     mixer, playing = snapshot.mixer, snapshot.mixer.playing
     is_heard = not (mixer.paused or mixer.muted or snapshot.player_state in UNHEARD)
-    style = SOURCE_STYLES[playing.source] if is_heard else "dim"
+    style = playing.source.style if is_heard else "dim"
     wave = waveform(mixer.levels_db, width, wave_rows, style, snapshot.target_lufs + WAVE_HEADROOM_DB)
     elapsed, total = clock_time(playing.elapsed_s), clock_time(playing.total_s)
     share = playing.elapsed_s / playing.total_s if playing.total_s else 0.0
@@ -149,9 +148,7 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
 def _about(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the badge and title with its signs, and what is known of the piece."""
     playing = snapshot.mixer.playing
-    badge = Text.assemble(
-        (f" {source_name(language, playing.source)} ", f"reverse {SOURCE_STYLES[playing.source]}"), "  "
-    )
+    badge = Text.assemble((f" {source_name(language, playing.source)} ", f"reverse {playing.source.style}"), "  ")
     title = Text.assemble(badge, (piece_title(snapshot, playing.source, playing.info, language), "bold"))
     words = width >= 60
     liked, going_on = say(language, "ui.head.liked"), say(language, "ui.head.continuing")

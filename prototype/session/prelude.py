@@ -12,14 +12,7 @@ from typing import Final
 from base.errors import CorruptSegment
 from config import Settings
 from music.continuing import play_order
-from music.segment import (
-    CHANNELS,
-    SAMPLE_RATE_HZ,
-    SegmentInfo,
-    Source,
-    gain_db,
-    segment_gain_db,
-)
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, SegmentInfo, Source, piece_gain_db
 from music.stations import Station, mood_name
 from music.wav_header import read_frames, read_info
 from programme.beginning import First
@@ -30,16 +23,13 @@ LONGEST_S: Final = 20.0  # of a piece; the programme takes over far sooner
 SOFT_FRAMES: Final = SAMPLE_RATE_HZ // 100
 MOST_LISTED: Final = 1000
 MOST_READ: Final = 5
-ORDERS: Final[dict[str, tuple[Source, ...]]] = {
-    "auto": (Source.FRESH, Source.LIBRARY, Source.BUILTIN),
-    "acestep": (Source.FRESH, Source.LIBRARY),
-    "builtin": (Source.BUILTIN,),
-}
 
 
 def order(settings: Settings) -> tuple[Source, ...]:
     """Return the sources that the listener wants to hear, best first."""
-    return (Source.LIBRARY,) if settings.play_library else ORDERS[settings.engine]
+    if settings.play_library:
+        return (Source.LIBRARY,)
+    return tuple(source for source in Source if settings.engine in source.engines)
 
 
 def first_of(settings: Settings, station: Station) -> First | None:
@@ -51,13 +41,9 @@ def first_of(settings: Settings, station: Station) -> First | None:
             samples = read_frames(path, measured.cue_in_frames, frames)
         except OSError:
             continue
-        level_db = (
-            gain_db(measured.loudness_lufs, measured.peak_dbfs, settings.target_lufs)
-            if source is Source.BUILTIN
-            else segment_gain_db(measured, info.continues, settings.target_lufs)
-        )
         _soften(samples)
-        return First(source, info, samples, 10 ** (level_db / 20))
+        gain_db = piece_gain_db(source, measured, info.continues, settings.target_lufs)
+        return First(source, info, samples, 10 ** (gain_db / 20))
     return None
 
 

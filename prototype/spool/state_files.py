@@ -92,7 +92,7 @@ class JobsFile:
                 for task_id, recipe in jobs
             ]
             try:
-                replace_safely(path, json.dumps({"jobs": rows}))
+                replace_safely(path, json.dumps({"jobs": rows}).encode())
             except OSError as error:
                 log.info("the jobs at the server cannot be remembered: %s", error)
 
@@ -112,7 +112,7 @@ def load_remembered(folder: Path) -> dict[str, int | str]:
 def remember(folder: Path, **values: int | str) -> None:
     """Replace some of what `load_remembered` returns, atomically. Threads: one."""
     with contextlib.suppress(OSError):
-        replace_safely(folder / FILE, json.dumps(load_remembered(folder) | values))
+        replace_safely(folder / FILE, json.dumps(load_remembered(folder) | values).encode())
 
 
 class TasteFile:
@@ -157,8 +157,9 @@ class TasteFile:
         with self._lock:  # the file was read before
             self._unwritten = False
             rows = [asdict(opinion) for opinion in self._taste.opinions]
+            found = {"version": TASTE_VERSION, "opinions": rows}
             try:
-                replace_safely(self._folder / TASTE_FILE, json.dumps({"version": TASTE_VERSION, "opinions": rows}))
+                replace_safely(self._folder / TASTE_FILE, json.dumps(found).encode())
             except OSError as error:
                 self._unwritten = True
                 log.info("likes and dislikes cannot be remembered: %s", error)

@@ -116,7 +116,7 @@ def test_what_is_new_is_for_us_alone(tmp_path: Path) -> None:
     files = Files()
     files.make_folder(tmp_path / "spool")
     files.write(tmp_path / "spool" / "a.wav", b"x")
-    replace_safely(tmp_path / "spool" / "b.json", "{}")
+    replace_safely(tmp_path / "spool" / "b.json", b"{}")
     FolderLock(tmp_path / "spool").take()
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "spool").iterdir()}
     assert modes == {"a.wav": 0o600, "b.json": 0o600, LOCK_FILE: 0o600}
@@ -125,8 +125,8 @@ def test_what_is_new_is_for_us_alone(tmp_path: Path) -> None:
 
 def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     """A reader finds the old text or the new."""
-    replace_safely(tmp_path / "a", "one")
-    replace_safely(tmp_path / "a", "two")
+    replace_safely(tmp_path / "a", b"one")
+    replace_safely(tmp_path / "a", b"two")
     assert read_safely(tmp_path / "a") == "two"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
