@@ -5,6 +5,7 @@ PY := .venv/bin/python
 CODE := prototype tests
 ARGS ?=
 MINUTES ?= 30
+ALL_CORES := -n auto --dist worksteal
 MAKEFLAGS += --no-print-directory
 export PYTHONPATH := prototype:tests
 
@@ -23,7 +24,7 @@ ctl: .venv/.run ## tell the running player what to do (ARGS="volume +5", ARGS=he
 	@$(PY) prototype/app.py --ctl $(or $(ARGS),status)
 
 test: .venv/.test .venv/.vlc ## run the tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(ALL_CORES) $(ARGS)
 
 check: .venv/.test .venv/.vlc ## format, lint, types, tests: the same as CI
 	$(PY) -m ruff format --check $(CODE)
@@ -39,7 +40,7 @@ faults: .venv/.test .venv/.vlc ## the fault matrix as a table
 	@$(PY) tests/whole/faults/matrix.py $(ARGS)
 
 simulate: .venv/.test ## virtual days with random faults
-	@$(PY) -m pytest -q -m virtual
+	@$(PY) -m pytest -q -m virtual $(ALL_CORES)
 	@$(PY) tests/whole/simulate.py $(ARGS)
 
 soak: .venv/.test .venv/.vlc ## real minutes with random faults, recorded and checked (MINUTES=30)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from base.process import use_one_blas_thread
+
+use_one_blas_thread()  # as in the program; before numpy is imported
+
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-PULSE_S = 0.02  # real seconds between two looks at whether the thread that holds the baton is still alive
+PULSE_S = 0.005  # real seconds between two looks at whether the thread that holds the baton is still alive
 
 
 class FakeClock:
