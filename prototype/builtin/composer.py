@@ -19,11 +19,10 @@ import numpy as np
 from builtin import harmony, styles, writers
 from builtin.score import Chord, Part, Role, Room, Score, Section
 from builtin.styles import LEVELS_DB, PROGRESSIONS
-from builtin.writers import Hand, Sheet
+from builtin.writers import PHRASE_BARS, Hand, Sheet, section_at
 from music.keys import parse_key
 from music.segment import Recipe
 
-PHRASE_BARS: Final = 4
 SLOWEST_PULSE_BPM: Final = 52.0
 FASTEST_PULSE_BPM: Final = 132.0
 SEND: Final = {Role.BASS: 0.0, Role.DRUMS: 0.35}
@@ -144,12 +143,12 @@ class _Composer:
         chosen = {letter: [str(line) for line in rng.permutation(bank[letter])[:2]] for letter in "ABT"}
         letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
         away = int(rng.choice(_NEAR_KEYS))
-        shifts = [away * (_section_at(self.sections, bar).name == "turn") for bar in range(bars)]
+        shifts = [away * (section_at(self.sections, bar).name == "turn") for bar in range(bars)]
         chords: list[Chord] = []
         played: Counter[str] = Counter()
         voicing: tuple[int, ...] = ()
         for bar in range(0, bars, style.bars):
-            section = _section_at(self.sections, bar)
+            section = section_at(self.sections, bar)
             lines = chosen[letters[section.name]]
             phrase, inside = divmod(played[letters[section.name]], PHRASE_BARS)
             played[letters[section.name]] += 1  # a section goes on where the last of its kind has stopped
@@ -172,7 +171,3 @@ def _felt(bpm: float) -> float:
     while bpm < SLOWEST_PULSE_BPM:
         bpm *= 2
     return bpm
-
-
-def _section_at(sections: tuple[Section, ...], bar: int) -> Section:
-    return next((section for section in sections if bar < section.first_bar + section.bars), sections[-1])

@@ -117,8 +117,8 @@ class Sheet:
     motifs: dict[str, Motif] = field(default_factory=dict)
 
     def section(self, bar: int) -> Section:
-        """Return the section of `bar`; behind the end it is the last."""
-        return next((each for each in self.sections if bar < each.first_bar + each.bars), self.sections[-1])
+        """Return the section of `bar`."""
+        return section_at(self.sections, bar)
 
     def chord(self, bar: int) -> Chord:
         """Return the chord of `bar`; behind the last it is the last."""
@@ -152,6 +152,11 @@ class Sheet:
     def part(self, name: str) -> Part | None:
         """Return the part of that name, if it plays in this piece."""
         return next((part for part in self.parts if part.name == name), None)
+
+
+def section_at(sections: tuple[Section, ...], bar: int) -> Section:
+    """Return the section of `bar`; behind the end it is the last."""
+    return next((each for each in sections if bar < each.first_bar + each.bars), sections[-1])
 
 
 def write(sheet: Sheet, bar: int) -> None:

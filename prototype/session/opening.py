@@ -17,8 +17,7 @@ from base.errors import StartupError
 from base.notices import Notices
 from base.texts import said
 from base.workers import Clock, Worker, within
-from builtin.bed import Bed
-from builtin.chord import Chord
+from builtin.bed import Bed, Chord
 from config import Settings
 from music.keys import parse_key
 from music.segment import Endless, Source

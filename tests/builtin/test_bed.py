@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builtin.bed import LEVEL_DBFS, Bed
-from builtin.chord import Chord
+from builtin.bed import LEVEL_DBFS, Bed, Chord
 from doubles.sounds import QuietBed
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Samples
 
