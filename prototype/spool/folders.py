@@ -213,7 +213,7 @@ class Storage:
 
     def __init__(self, root: Path, files: Files, notices: Notices, lock: FolderLock | None = None) -> None:
         self.root = root
-        self._files = files
+        self.files = files
         self._notices = notices
         self._folder_lock = lock or FolderLock(root)
         self._numbers = itertools.count(1)
@@ -224,9 +224,9 @@ class Storage:
         """Make the folders, lock them, and delete what a killed program left half done. Raises SpoolBusy."""
         self._make_folders()
         self._folder_lock.take()
-        for listed in self._files.listing(self.root / INCOMING):
+        for listed in self.files.listing(self.root / INCOMING):
             if listed.name.startswith(PART):
-                tried(self._files.remove, self.root / INCOMING / listed.name)
+                tried(self.files.remove, self.root / INCOMING / listed.name)
 
     def close(self) -> None:
         """Let other programs in, and delete what lies outside of the root."""
@@ -239,7 +239,7 @@ class Storage:
     def part_path(self, suffix: str) -> Path:
         """Return a fresh path in incoming/."""
         folder = self.root / INCOMING
-        self._files.make_folder(folder)
+        self.files.make_folder(folder)
         return folder / self._part_name(suffix)
 
     def temporary_path(self, suffix: str) -> Path:
@@ -248,10 +248,6 @@ class Storage:
             if self._temporary is None or not self._temporary.is_dir():
                 self._temporary = Path(tempfile.mkdtemp(prefix="spool-"))
             return self._temporary / self._part_name(suffix)
-
-    def free_bytes(self) -> int:
-        """Return how much can still be written."""
-        return self._files.free_bytes(self.root)
 
     def save(self, data: bytes, shelf: str, name: str) -> Path:
         """Write a file and return its path: it appears on the shelf complete, under a name not taken before."""
@@ -266,63 +262,51 @@ class Storage:
     def move(self, path: Path, shelf: str) -> Path | None:
         """Move a file to a shelf and return its new path; None when the file is gone."""
         if path.parent.name == shelf:
-            return path if self._files.exists(path) else None
+            return path if self.files.exists(path) else None
         try:
             return self._move(path, shelf)
         except OSError as error:
             if error.errno not in GONE:
                 raise
-        if not self._files.exists(path):
+        if not self.files.exists(path):
             return None
         self._remake()
         return self._move(path, shelf)
 
-    def exists(self, path: Path) -> bool:
-        """Return whether anything has that name."""
-        return self._files.exists(path)
-
-    def remove(self, path: Path) -> None:
-        """Delete a file; fine when it is gone already."""
-        self._files.remove(path)
-
-    def stamp(self, path: Path, heard_s: float) -> None:
-        """Write down when a piece was heard: the file's time, seconds since 1970."""
-        self._files.stamp(path, int(heard_s * 1e9))
-
     def _save(self, data: bytes, shelf: str, name: str) -> Path:
         part = self.root / INCOMING / self._part_name(".wav")
         try:
-            self._files.write(part, data)
+            self.files.write(part, data)
             target = self._free_path(self.root / shelf, name)
-            self._files.rename(part, target)
+            self.files.rename(part, target)
         except OSError:
             with suppress(OSError):
-                self._files.remove(part)
+                self.files.remove(part)
             raise
         self._sync(target.parent)
         return target
 
     def _move(self, path: Path, shelf: str) -> Path:
         target = self._free_path(self.root / shelf, path.name)
-        self._files.rename(path, target)
+        self.files.rename(path, target)
         self._sync(target.parent)
         return target
 
     def _free_path(self, folder: Path, name: str) -> Path:
         """Return the first free name: a rename would silently replace a file of the listener's."""
         names = (folder / numbered(name, number) for number in itertools.count(1))
-        return next(path for path in names if not self._files.exists(path))
+        return next(path for path in names if not self.files.exists(path))
 
     def _sync(self, folder: Path) -> None:
         """Make a rename last; the file is in its place even where that is refused."""
         try:
-            self._files.sync_folder(folder)
+            self.files.sync_folder(folder)
         except OSError as error:
             log.warning("cannot sync %s: %s", folder, error)
 
     def _make_folders(self) -> None:
         for name in (INCOMING, *SHELVES, DISLIKED):
-            self._files.make_folder(self.root / name)
+            self.files.make_folder(self.root / name)
 
     def _remake(self) -> None:
         """Make folders anew that somebody deleted while we play, and lock them again."""

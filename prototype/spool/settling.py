@@ -60,7 +60,7 @@ class Settler:
         """Do what was asked for since, then what was left before: when its time has come, or the disk writes again."""
         for _ in range(len(self._doomed)):
             path = self._doomed.popleft()
-            if not tried(self._storage.remove, path) and self._storage.exists(path):
+            if not tried(self._storage.files.remove, path) and self._storage.files.exists(path):
                 self._doomed.append(path)
         asked: dict[str, Spare | None] = {}
         while not self._changes.empty():
@@ -106,7 +106,6 @@ class Settler:
                 if error.errno not in FULL or not self._trimmer.make_room(len(data)):
                     self._disk.refused(error)
                     return False
-        tried(self._storage.stamp, path, entry.last_heard)
         self._disk.accepted(self._trimmer.room)
         self._arrived(entry, path, len(data))
         return True
@@ -126,17 +125,17 @@ class Settler:
             made = spare() if spare else None
             self._index.swap(entry, made)
             return made is None or made.samples is None or self._write(made, made.samples)
-        tried(self._storage.stamp, path, entry.last_heard)
         if path != old:
             self._disk.accepted(self._trimmer.room, writing=False)
         self._arrived(entry, path, entry.size_bytes)
         return True
 
     def _arrived(self, entry: Entry, path: Path, size_bytes: int) -> None:
-        """Note where the file of an entry is; it was perhaps not wanted any more."""
+        """Note where the file of an entry is, and in it when it was heard; it was perhaps not wanted any more."""
+        tried(self._storage.files.stamp, path, int(entry.last_heard * 1e9))
 
         def change(now: Entry | None) -> Entry | None:
             return now and replace(now, path=path, samples=None, size_bytes=size_bytes, stamped=entry.last_heard)
 
-        if self._index.change(entry.key, change) is None and not tried(self._storage.remove, path):
+        if self._index.change(entry.key, change) is None and not tried(self._storage.files.remove, path):
             self._doomed.append(path)

@@ -87,8 +87,7 @@ class Spool:
         station: str = "",
     ) -> None:
         """Of the library, what was made for `station` is read first."""
-        self._files = files or Files()
-        self._storage = Storage(root, self._files, notices, lock)
+        self._storage = Storage(root, files or Files(), notices, lock)
         self._notices = notices
         self._clock = clock
         self._index = ShelfIndex(wall)
@@ -332,7 +331,7 @@ class Spool:
                 self._storage.open()
             except OSError as error:
                 self._disk.refused(error)
-            unread = listed(self._files, self._storage.root, (*SHELVES, DISLIKED))
+            unread = listed(self._storage.files, self._storage.root, (*SHELVES, DISLIKED))
         self._index.later_than(one.heard_s for one in unread)
         unread.sort(key=lambda one: (one.shelf != READY, f"_{self._station}_" not in one.path.name))
         self._unread = deque(unread)
@@ -354,7 +353,7 @@ class Spool:
 
     def _has_room(self) -> bool:
         """Whether a download fits, with less of what was played if that helps."""
-        while self._storage.free_bytes() < ROOM_BYTES:
+        while self._storage.files.free_bytes(self._storage.root) < ROOM_BYTES:
             if not self._turn.acquire(blocking=False):
                 return False
             try:

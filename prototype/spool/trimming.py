@@ -39,7 +39,7 @@ class Trimmer:
     def forget_disliked(self, entry: Entry) -> None:
         """Delete a disliked piece for good; a listener's own file is left where it is."""
         path = entry.path
-        if path is None or entry.info is None or tried(self._storage.remove, path):
+        if path is None or entry.info is None or tried(self._storage.files.remove, path):
             self._index.swap(entry, None)
 
     def forget_unwritten(self) -> None:
@@ -61,7 +61,7 @@ class Trimmer:
         while len(files := self._index.group(PASSING, most=1 + spare)) > spare:
             victim = files[0]
             if victim.path is not None and self._index.swap(victim, None):  # else it is liked at this moment
-                gone = tried(self._storage.remove, victim.path)
+                gone = tried(self._storage.files.remove, victim.path)
                 if not gone:
                     self._index.add(victim)
                 return gone
@@ -70,7 +70,7 @@ class Trimmer:
     def room(self) -> int:
         """Return how many bytes can still be written, 0 where nobody knows."""
         try:
-            return self._storage.free_bytes()
+            return self._storage.files.free_bytes(self._storage.root)
         except OSError:
             return 0
 
