@@ -17,7 +17,7 @@ from rich.text import Text
 
 from base.errors import CorruptSegment
 from base.texts import text
-from music.decoding import decode
+from music import decoding
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import Station
 from music.taste import EVEN, KINDS, Taste, can_lean
@@ -184,7 +184,7 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
 def _length(entry: Entry, language: str) -> str:
     try:
         # By decoding: a header may not know it, or not tell the truth.
-        seconds = len(decode(entry.path)) / SAMPLE_RATE_HZ if entry.path is not None else 0.0
+        seconds = len(decoding.read(entry.path).samples) / SAMPLE_RATE_HZ if entry.path is not None else 0.0
     except (OSError, CorruptSegment):
         return ""
     return text(language, "ui.library.length", seconds=f"{seconds:.1f}")

@@ -27,18 +27,15 @@ import numpy.typing as npt
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.decoding import decode as decode
 from music.decoding import read
 from music.features import measured_beat, measured_key
 from music.metering import (
-    OFFSET_LU,
     PEAK_BLOCK_FRAMES,
     LoudnessMeter,
     block_peaks,
     block_powers,
-    by_steps,
-    gated_lufs,
     highest_dbfs,
+    integrated_lufs,
     step_powers,
 )
 from music.segment import (
@@ -112,21 +109,11 @@ def unmeasured(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
     """Do the same, but measure only when somebody asks: of what continues a segment only what is new is ever heard."""
     found = read(path)
     length_s = len(found.samples) / SAMPLE_RATE_HZ
-    length, missing = f"{length_s:.1f}", found.missing
-    if length_s < asked_s / 2:
-        asked = f"{asked_s:.0f}"
-        raise CorruptSegment(
-            said("corrupt.short_of_cut", length=length, asked=asked, missing=missing)
-            if missing
-            else said("corrupt.short_of", length=length, asked=asked)
-        )
-    if length_s < SHORTEST_AUDIBLE_S:
-        least = f"{SHORTEST_AUDIBLE_S:.0f}"
-        raise CorruptSegment(
-            said("corrupt.short_cut", length=length, least=least, missing=missing)
-            if missing
-            else said("corrupt.short", length=length, least=least)
-        )
+    if length_s < max(asked_s / 2, SHORTEST_AUDIBLE_S):
+        fault = said("corrupt.short", length=f"{length_s:.1f}", least=f"{SHORTEST_AUDIBLE_S:.0f}")
+        if length_s < asked_s / 2:
+            fault = said("corrupt.short_of", length=f"{length_s:.1f}", asked=f"{asked_s:.0f}")
+        raise CorruptSegment(said("corrupt.cut", fault=fault, missing=found.missing) if found.missing else fault)
     samples, peaks = _without_clicks(found.samples)
 
     def measured() -> Analysis:
@@ -162,7 +149,7 @@ def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> An
         raise CorruptSegment(said("corrupt.silent", least=f"{SILENT_DBFS:.0f}"))
     peaks = block_peaks(samples, PEAK_BLOCK_FRAMES) if peaks is None else peaks
     power, weighted = block_powers(samples, LEVEL_FRAMES), LoudnessMeter.of(samples).fine_powers()
-    gain = gain_db(_loudness(weighted, power), highest_dbfs(peaks), REFERENCE_LUFS)
+    gain = gain_db(integrated_lufs(weighted, power), highest_dbfs(peaks), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
     first, last = _with_decay(levels > cue_dbfs - gain - RELEASE_DB, first, last)
@@ -179,7 +166,7 @@ def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> An
     music = samples[cue_in:cue_out]
     bpm, beat_s = measured_beat(music) or (None, None)
     return Analysis(
-        len(samples), cue_in, cue_out, _loudness(weighted, power), highest_dbfs(highest),
+        len(samples), cue_in, cue_out, integrated_lufs(weighted, power), highest_dbfs(highest),
         measured_key(music), bpm, None if beat_s is None else cue_in / SAMPLE_RATE_HZ + beat_s,
     )  # fmt: skip
 
@@ -335,15 +322,6 @@ def _levels_db(samples: Samples) -> Curve:
 def _highest(peaks: Peaks) -> Peaks:
     """Return the peaks of blocks of LEVEL_FRAMES from those of PEAK_BLOCK_FRAMES."""
     return np.maximum.reduceat(peaks, np.arange(0, len(peaks), PEAKS))
-
-
-def _loudness(weighted: npt.NDArray[np.float32], power: Curve) -> float:
-    """Return the integrated loudness of what has some powers, weighted and not, in every block of LEVEL_FRAMES.
-
-    Below a block of the standard, it is that of the unweighted power.
-    """
-    loudness = float(gated_lufs(by_steps(weighted)))
-    return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(power.mean() * CHANNELS + 1e-20))
 
 
 def _music(active: npt.NDArray[np.bool_]) -> tuple[int, int]:

@@ -23,7 +23,7 @@ import soundfile as sf
 from base.errors import CorruptSegment
 from base.texts import said
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
-from music.wav_header import own_frames
+from music.wav_header import own_header
 from music.wav_header import read_info as read_info
 
 FORMATS: Final = {
@@ -184,7 +184,7 @@ def read(path: Path) -> Samples:
     Raises CorruptSegment when it is no such file or a shortened one, FileNotFoundError when it is gone.
     """
     with path.open("rb", buffering=0) as raw:
-        own_frames(raw)
+        own_header(raw)
         raw.seek(0)
         try:
             # Through the descriptor (unbuffered, as the position is shared): a name could mislead soundfile.

@@ -12,8 +12,10 @@ AU (Sun), FLAC (RFC 9639), Ogg (RFC 3533), MP3 (ISO/IEC 11172-3, with the Xing a
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -22,6 +24,7 @@ UNKNOWN_BYTES: Final = 0x7F00_0000  # from here on a length is what is written w
 STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
 MANY: Final = 1 << 40  # frames
 OGG_HEADER: Final = 27
+MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 XING_AT: Final = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13, (0, False): 21, (0, True): 13}
 XING_FRAMES: Final = 0x00FF_FFFF
 MP3_RATES_HZ: Final = (44_100, 48_000, 32_000)
@@ -69,10 +72,6 @@ class View(io.RawIOBase):
     def seekable(self) -> bool:
         """Yes."""
         return True
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Read the next bytes."""
@@ -129,6 +128,11 @@ class Layout:
         """Length of a chunk's name and size."""
         return self.name_bytes + struct.calcsize(self.size_format)
 
+    @property
+    def counted_bytes(self) -> int:
+        """How much of that a chunk's size counts."""
+        return self.header_bytes if self.counts_header else 0
+
     def begins(self, magic: bytes) -> bool:
         """Tell whether a file that begins so is of this kind."""
         return magic[:4] in self.magics and magic[8 : 8 + len(self.kind)] == self.kind
@@ -168,12 +172,11 @@ def _chunked(raw: BinaryIO, layout: Layout) -> tuple[View, Promise]:
 
 def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, position and size of the contents of each chunk, as long as they bear names."""
-    own = layout.header_bytes if layout.counts_header else 0
     while len(header := os.pread(raw.fileno(), layout.header_bytes, at)) == layout.header_bytes and at < end:
         name = header[: layout.name_bytes]
         if not all(32 <= letter < 127 for letter in name[:4]):
             return
-        size = struct.unpack(layout.size_format, header[layout.name_bytes :])[0] - own
+        size = struct.unpack(layout.size_format, header[layout.name_bytes :])[0] - layout.counted_bytes
         at += layout.header_bytes
         yield name, at, size
         at += max(0, size) + -max(0, size) % layout.align
@@ -182,26 +185,18 @@ def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[
 def _runs_on(raw: BinaryIO, layout: Layout, at: int, end: int) -> bool:
     """Tell whether the data go on behind their stated end `at`: no chunks stand there, nor just a few bytes."""
     for begin in {at, at + -at % layout.align}:
-        follows = list(_within(raw, layout, begin, end))
+        chunks = _chunks(raw, layout, begin, end)
+        follows = list(itertools.takewhile(lambda chunk: 0 <= chunk[2] <= end - chunk[1] + layout.align, chunks))
         if follows and abs(follows[-1][1] + follows[-1][2] - end) <= layout.align + layout.header_bytes:
             return False
     return end - at > STRAY_BYTES
-
-
-def _within(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield chunks as long as they lie within the file."""
-    for name, begin, size in _chunks(raw, layout, at, end):
-        if not 0 <= size <= end - begin + layout.align:
-            return
-        yield name, begin, size
 
 
 def _with_size(raw: BinaryIO, layout: Layout, at: int, there: int) -> bytes:
     """Return all bytes before the sound at `at`, with `there` for the size of its chunk."""
     head = bytearray(os.pread(raw.fileno(), at, 0))
     size_at = at - struct.calcsize(layout.size_format)
-    own = layout.header_bytes if layout.counts_header else 0
-    struct.pack_into(layout.size_format, head, size_at, there + own)
+    struct.pack_into(layout.size_format, head, size_at, there + layout.counted_bytes)
     if bytes(head[:4]) in (b"RF64", b"BW64"):
         head[:4] = b"RIFF"
         head = head.replace(b"ds64", b"JUNK", 1)
@@ -245,7 +240,7 @@ def _ogg(raw: BinaryIO) -> Iterator[tuple[View, Promise]]:
         at, page = pages[beyond - 1]
         last = os.pread(raw.fileno(), _page_bytes(page), at)
         marked = last[:6] + struct.pack("<q", MANY) + last[14:22] + bytes(4) + last[26:]
-        marked = marked[:22] + struct.pack("<I", _ogg_checksum(marked)) + marked[26:]
+        marked = marked[:22] + _ogg_checksum(marked) + marked[26:]
         granule = struct.unpack_from("<q", page, 6)[0] - _pre_skip(raw, *pages[first])
         # A stream that was joined late counts from its true beginning, so that the position tells no length.
         promise = Promise(granule if granule > 0 else None, counted=False, open_end=not page[5] & 4)
@@ -276,22 +271,10 @@ def _page_bytes(header: bytes) -> int:
     return OGG_HEADER + header[26] + sum(header[OGG_HEADER : OGG_HEADER + header[26]])
 
 
-def _ogg_checksum(page: bytes) -> int:
-    """Return the CRC of RFC 3533: polynomial 0x04c11db7, neither reflected nor inverted."""
-    crc = 0
-    for byte in page:
-        crc = (crc << 8) & 0xFFFF_FFFF ^ OGG_CRC[(crc >> 24) ^ byte]
-    return crc
-
-
-def _ogg_crc_of(byte: int) -> int:
-    crc = byte << 24
-    for _ in range(8):
-        crc = (crc << 1) ^ (0x104C1_1DB7 if crc & 0x8000_0000 else 0)
-    return crc
-
-
-OGG_CRC: Final = tuple(_ogg_crc_of(byte) for byte in range(256))
+def _ogg_checksum(page: bytes) -> bytes:
+    """Return the CRC of RFC 3533 as it is stored: that of zlib with all bits mirrored, and not inverted."""
+    mirrored = ~zlib.crc32(page.translate(MIRRORED), 0xFFFF_FFFF) & 0xFFFF_FFFF
+    return mirrored.to_bytes(4).translate(MIRRORED)
 
 
 def _mp3(raw: BinaryIO) -> tuple[View, Promise]:

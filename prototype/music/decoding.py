@@ -56,11 +56,6 @@ class Decoded:
         return f"-{self.missing_s:.1f} s" if self.missing_s >= TOLERANCE_S else f"-{1000 * self.missing_s:.1f} ms"
 
 
-def decode(path: Path) -> Samples:
-    """Return the samples of `read`."""
-    return read(path).samples
-
-
 def read(path: Path) -> Decoded:
     """Decode WAV, FLAC, MP3, OGG or anything else libsndfile knows, of any rate, with 1 to 16 channels.
 

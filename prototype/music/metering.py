@@ -91,11 +91,13 @@ def _is_loud(frame: Samples) -> bool:
 
 def loudness_lufs(samples: Samples) -> float:
     """Return the integrated loudness (ITU-R BS.1770-4); below its block of 0.4 s, that of the unweighted power."""
-    loudness = LoudnessMeter.of(samples).integrated_lufs()
-    if not np.isfinite(loudness):
-        power = float(np.vdot(samples, samples)) / max(1, len(samples))
-        loudness = OFFSET_LU + 10.0 * float(np.log10(power + 1e-20))
-    return loudness
+    return integrated_lufs(LoudnessMeter.of(samples).fine_powers(), block_powers(samples, FINE_FRAMES))
+
+
+def integrated_lufs(weighted: npt.NDArray[np.float32], powers: npt.NDArray[np.float64]) -> float:
+    """Return the same of what has some powers, weighted and not, in every block of FINE_FRAMES."""
+    loudness = float(gated_lufs(by_steps(weighted)))
+    return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(powers.mean() * CHANNELS + 1e-20))
 
 
 def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:

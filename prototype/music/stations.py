@@ -60,7 +60,9 @@ _LIST = said("accepts.texts")
 class Mood:
     """The present station. `token` changes with it, so that work begun for an earlier mood can be told apart.
 
-    `continuing` says which of its pieces go on, `taste` what the listener likes.
+    `continuing` says which of its pieces go on, `taste` what the listener likes. `asked_for`: the listener named the
+    station; then other music only plays where there is nothing else at all.
+    Threads: any; `_lock` guards what changes together.
     """
 
     def __init__(
@@ -75,36 +77,23 @@ class Mood:
         self.continuing = continuing or Continuing()
         self.taste = taste or Taste()
         self._lock = threading.Lock()
-        self._station = self._rotation = station
+        self.station = self._rotation = station
         self._index = index
         self._token = 0
-        self._asked_for = asked_for
-
-    @property
-    def station(self) -> Station:
-        """The present station."""
-        with self._lock:
-            return self._station
-
-    @property
-    def asked_for(self) -> bool:
-        """Whether the listener named it: then other music only plays where there is nothing else at all."""
-        with self._lock:
-            return self._asked_for
+        self.asked_for = asked_for
 
     def token(self) -> int:
         """Return the number of the present mood."""
-        with self._lock:
-            return self._token
+        return self._token
 
     def change(self, station: Station) -> bool:
         """Take another station; return whether it is another one."""
         with self._lock:
-            if station == self._station:
+            if station == self.station:
                 return False
-            self._station = station
+            self.station = station
             self._token += 1
-            self._asked_for = True
+            self.asked_for = True
             return True
 
     @property

@@ -5,6 +5,7 @@ That of the first piece is needed before anything that is slow to import.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import sys
@@ -29,8 +30,7 @@ def read_info(path: Path) -> SegmentInfo | None:
     Reads the header only. Raises CorruptSegment when it is no whole file of ours, FileNotFoundError when it is gone.
     """
     with path.open("rb", buffering=0) as raw:
-        frames = own_frames(raw)
-        comment = _comment(raw)
+        frames, comment = own_header(raw)
     try:
         info = SegmentInfo.from_json(comment)
     except ValueError:
@@ -42,7 +42,7 @@ def read_frames(path: Path, first: int, count: int) -> array[int]:
     """Return frames of a file that `read_info` knows, as many as there are of them: 16 bits, interleaved stereo."""
     frames = array("h")
     with path.open("rb", buffering=0) as raw:
-        for name, length in _chunks(raw):
+        for name, length in _chunks(raw, 12):
             if name == b"data":
                 raw.seek(FRAME_BYTES * first, os.SEEK_CUR)
                 data = raw.read(FRAME_BYTES * max(0, min(count, length // FRAME_BYTES - first)))
@@ -53,23 +53,9 @@ def read_frames(path: Path, first: int, count: int) -> array[int]:
     return frames
 
 
-def _missing_bytes(raw: BinaryIO) -> int:
-    """Return how many bytes of its sound data a WAV file lacks; 0 when it is whole or no WAV.
-
-    libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
-    """
-    for name, length in _chunks(raw):
-        if name == b"data":
-            return max(0, raw.tell() + length - raw.seek(0, os.SEEK_END))
-    return 0
-
-
-def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield name and length of each chunk, with `raw` at the chunk's content; nothing for what is no WAV."""
-    raw.seek(0)
-    head = raw.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return
+def _chunks(raw: BinaryIO, at: int) -> Iterator[tuple[bytes, int]]:
+    """Yield name and length of each chunk from `at` on, with `raw` at the chunk's content."""
+    raw.seek(at)
     while len(header := raw.read(8)) == 8:
         name, length = struct.unpack("<4sI", header)
         content = raw.tell()
@@ -77,31 +63,31 @@ def _chunks(raw: BinaryIO) -> Iterator[tuple[bytes, int]]:
         raw.seek(content + length + length % 2)
 
 
-def own_frames(raw: BinaryIO) -> int:
-    """Return the number of frames of a whole WAV file in our format. Raises CorruptSegment for any other."""
-    missing = _missing_bytes(raw)
-    if missing:
-        raise CorruptSegment(said("corrupt.truncated", missing=missing))
-    form = b""
-    for name, length in _chunks(raw):
-        if name == b"fmt ":
+def own_header(raw: BinaryIO) -> tuple[int, str]:
+    """Return frames and comment, "" for none, of a whole WAV file in our format. Raises CorruptSegment for any other.
+
+    libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
+    """
+    head, form, comment, at, size = raw.read(12), b"", "", 0, 0
+    for name, length in _chunks(raw, 12) if head[:4] == b"RIFF" and head[8:] == b"WAVE" else ():
+        if name == b"fmt " and not at:
             form = raw.read(16)
-        if name == b"data":
-            if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
-                raise CorruptSegment(said("corrupt.not_ours"))
-            return length // FRAME_BYTES
-    raise CorruptSegment(said("corrupt.not_wav"))
+        elif name == b"data" and not at:
+            at, size = raw.tell(), length
+        elif name == b"LIST" and length <= LONGEST_LIST and not comment:
+            comment = _comment(io.BytesIO(raw.read(length)))
+    if not at:
+        raise CorruptSegment(said("corrupt.not_wav"))
+    if (missing := at + size - raw.seek(0, os.SEEK_END)) > 0:
+        raise CorruptSegment(said("corrupt.truncated", missing=missing))
+    if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
+        raise CorruptSegment(said("corrupt.not_ours"))
+    return size // FRAME_BYTES, comment
 
 
-def _comment(raw: BinaryIO) -> str:
-    """Return the comment in the file's LIST INFO chunk, empty where there is none."""
-    for name, length in _chunks(raw):
-        if name == b"LIST" and length <= LONGEST_LIST:
-            tags = raw.read(length)
-            at = 4
-            while at + 8 <= len(tags):
-                tag, size = struct.unpack_from("<4sI", tags, at)
-                if tag == b"ICMT":
-                    return tags[at + 8 : at + 8 + size].rstrip(b"\0").decode("utf-8", "replace")
-                at += 8 + size + size % 2
+def _comment(tags: BinaryIO) -> str:
+    """Return the comment in the contents of a LIST INFO chunk."""
+    for name, length in _chunks(tags, len(b"INFO")):
+        if name == b"ICMT":
+            return tags.read(length).rstrip(b"\0").decode("utf-8", "replace")
     return ""

@@ -13,7 +13,7 @@ from config import Settings
 from doubles.sounds import tone
 from modes.export import export
 from music import audio_files
-from music.decoding import decode
+from music.decoding import read
 from music.segment import Analysis, Recipe, SegmentInfo
 from settings.kinds import SOUND_FORMATS
 
@@ -62,7 +62,7 @@ def test_pieces_are_exported_once_with_their_tags(tmp_path: Path, kind: str) -> 
     with sf.SoundFile(tmp_path / "out" / "deep" / first) as file:
         assert (file.comment, file.date[:4]) == ("soft piano (seed 42)", "2026")
         assert first.startswith(f"{file.title} 2026-11-2")
-    assert abs(len(decode(tmp_path / "out" / "deep" / first)) - 48_000) <= 2 * 1152
+    assert abs(len(read(tmp_path / "out" / "deep" / first).samples) - 48_000) <= 2 * 1152
 
 
 def test_nothing_is_written_over_and_a_bad_piece_is_named(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_an_ogg_plays_what_it_holds(tmp_path: Path, subtype: str, granule: int) 
     at = data.rindex(b"OggS")
     struct.pack_into("<q", data, at + 6, granule)
     struct.pack_into("<I", data, at + 22, 0)
-    struct.pack_into("<I", data, at + 22, _ogg_checksum(bytes(data[at:])))
+    data[at + 22 : at + 26] = _ogg_checksum(bytes(data[at:]))
     found = read(tmp_path, bytes(data))
     assert seconds(found) == pytest.approx(3.0, abs=0.05)
     assert found.missing == ""
@@ -189,7 +189,7 @@ def test_an_mp3_that_is_longer_than_its_header_says_is_played_to_its_end(tmp_pat
 
 
 def test_the_limit_that_bites_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Minutes, megabytes, channels or rate: each with its limit."""
+    """Minutes, megabytes, channels or rate, each with its limit: a tiny FLAC can hold hours of silence."""
     monkeypatch.setattr(decoding, "MAX_LENGTH_S", 60.0)
     with pytest.raises(CorruptSegment, match="too long: the limit is 1 minutes"):
         read(tmp_path, encoded(np.zeros((61 * SAMPLE_RATE_HZ, 2), np.float32), "FLAC", "PCM_16"))

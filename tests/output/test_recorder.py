@@ -18,7 +18,7 @@ from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from doubles.sounds import tone
 from music.audio_files import FORMATS, format_of
-from music.decoding import decode
+from music.decoding import read
 from music.segment import Samples
 from output.recorder import PIPE_BYTES, WAITING_BLOCKS, Pipe, Recorder
 from settings.kinds import SOUND_FORMATS
@@ -70,7 +70,7 @@ def test_a_recording_is_of_the_kind_its_name_says_with_its_tags_inside(tmp_path:
     with sf.SoundFile(path) as file:
         assert (file.format, file.subtype) == format_of(path)
         assert (file.title, file.artist, file.comment, file.date) == tuple(TAGS.values())
-    samples = decode(path)
+    samples = read(path).samples
     assert abs(len(samples) - 48_000) <= 2 * 1152
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(np.mean(tone(1.0) ** 2)), rel=0.1)
 
@@ -99,7 +99,7 @@ def test_what_a_killed_program_has_recorded_can_be_played(tmp_path: Path, kind: 
     path, environ = tmp_path / f"a.{kind}", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", RECORD_AND_DIE, path], check=False, env=environ)
     assert killed.returncode == -signal.SIGKILL
-    assert 8.0 <= len(decode(path)) / 48_000 <= 10.1
+    assert 8.0 <= len(read(path).samples) / 48_000 <= 10.1
 
 
 def test_no_recording_takes_the_name_of_another(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, piece, tone
 from music.analysis import analyse, to_piece
-from music.decoding import decode
+from music.decoding import read
 from music.segment import SAMPLE_RATE_HZ, Continuation, Growth, Source
 from music.stations import Mood, builtin_stations
 from output.vlc_library import LibVlc
@@ -628,7 +628,7 @@ def test_a_liked_piece_is_levelled_once(desk: Desk, case: str) -> None:
     (entry,) = desk.sound.spool.library()
     assert entry.path is not None
     assert entry.info is not None
-    written = decode(entry.path)
+    written = read(entry.path).samples
     assert entry.info.analysis.loudness_lufs == pytest.approx(analyse(written, -45.0).loudness_lufs, abs=0.1)
     assert entry.info.continues is None
     if case != "goes on":  # that had the level of its first segment, and is a piece of its own now

@@ -16,7 +16,8 @@ from builtin.bed import Bed
 from doubles.fake_audio import good_wav
 from doubles.simulated_time import FakeClock
 from doubles.sounds import performed
-from music.analysis import decode, ingest
+from music.analysis import ingest
+from music.decoding import read
 from music.segment import SAMPLE_RATE_HZ, Recipe, SegmentInfo, Source
 from music.stations import Mood, builtin_stations
 from programme.loader import Loader, Reader
@@ -52,7 +53,9 @@ class Chain:
     def __init__(self, folder: Path) -> None:
         clock, self._levels = FakeClock(), Levels(-23.0, -45.0)
         notices, mood = Notices(clock), Mood(builtin_stations()[0])
-        builtin = BuiltinSupply(lambda recipe, seed: performed(decode(folder / "none")), mood, self._levels, clock)
+        builtin = BuiltinSupply(
+            lambda recipe, seed: performed(read(folder / "none").samples), mood, self._levels, clock
+        )
         self.spool = Spool(folder, SPOOL_MB, notices, clock)
         self.mixer = Mixer(Bed())
         sources = supplies((Source.FRESH, Source.LIBRARY), self.spool, mood, builtin)
