@@ -35,6 +35,8 @@ def make(tmp_path: Path) -> Callable[..., Session]:
 
 Make = Callable[..., Session]
 
+POLL_S = DEFAULTS.poll_interval_sec
+
 
 def durations(run: Session) -> list[float]:
     """Return the durations asked for."""
@@ -881,6 +883,26 @@ def test_one_poll_asks_for_the_jobs_of_both_workers(tmp_path: Path) -> None:
     run.listen(100.0)
     assert {len(ids) for ids in run.server.polled_ids} >= {2}
     assert len(run.server.polled_ids) <= 100 / 1.5 * 1.3
+    finish(run)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+@pytest.mark.parametrize("job_s", [1.5, 3.0, 8.0, 20.0])
+@pytest.mark.parametrize("heard_s", [9.0, 24.0])
+def test_no_more_is_asked_than_at_a_steady_pace(tmp_path: Path, newer: bool, job_s: float, heard_s: float) -> None:
+    """With a full queue all requests are no more than submits, downloads, and polls at POLL_INTERVAL_SEC.
+
+    Those see an end half an interval late on average.
+    """
+    run = in_threads(
+        tmp_path, newer=newer, speed=job_s / 30, segment_max_seconds=30.0, tail_s=30.0 - heard_s, prefetch_target=2
+    )
+    run.listen(120.0)
+    calls, jobs = len(run.server.calls), len(run.server.asked)
+    run.listen(1200.0)
+    jobs = len(run.server.asked) - jobs
+    assert jobs >= min(1150 / heard_s, 1150 / job_s) - 1
+    assert len(run.server.calls) - calls <= jobs * (job_s / POLL_S + 0.5 + 2)
     finish(run)
 
 

@@ -81,12 +81,12 @@ class Connection:
         self._restarting = False
         self._state = ServerState.OFF if engine == "builtin" else ServerState.CONNECTING
         self._reason: Said | None = None
-        self._since = self._rests_until = run.clock.now()
+        self._rests_until = run.clock.now()
         self._probing = False
         self._probes = 0
         self._troubles: dict[str, Trouble] = {}
         self._said: dict[tuple[str, int], str] = {}
-        self._slowest_submit_s = self._heard_at = 0.0
+        self._slowest_submit_s, self._heard_at = 0.0, run.clock.now()
         self._loading = self._loading_said = False
         self._ever_up = self._key_taken = False
         self._owes_good_news = True
@@ -130,7 +130,7 @@ class Connection:
         with self._lock:
             if self._state != ServerState.REFUSED:
                 self._enter(ServerState.REFUSED, error)
-                self._rests_until = self._since + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
+                self._rests_until = self._clock.now() + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
         self._say(route, error)
 
     def unsure(self, error: ServerError) -> None:
@@ -223,7 +223,7 @@ class Connection:
     def _enter(self, state: ServerState, error: ServerError) -> None:
         """Change the state to one in which nobody calls. Called under the lock."""
         self._state, self._reason = state, reason_of(error)
-        self._since, self._probes = self._clock.now(), 0
+        self._probes = 0
         self._loading = self._loading_said = False
 
     def _until_probe_s(self) -> float:
@@ -239,7 +239,7 @@ class Connection:
         """Wait, ask the server, and take over what it says."""
         self._run.pause(wait_s)
         with self._lock:
-            state, since = self._state, self._since
+            state = self._state
         try:
             self._client.health()
             if state == ServerState.REFUSED and self._clock.now() < self._rests_until:
@@ -247,7 +247,7 @@ class Connection:
             if state in (ServerState.REFUSED, ServerState.UNSURE):
                 self._ask_with_key()
             if state != ServerState.UNSURE:
-                self._on_return(self._clock.now() - since)
+                self._on_return(self._clock.now() - self._heard_at)
         except ServerRefused as error:
             self.refused(WHOLE, error)
         except ServerError as error:

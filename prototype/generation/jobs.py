@@ -147,11 +147,10 @@ class Job:
             self.changed_at = now
         if self.began_at is not None and self.state is JobState.QUEUED and report.state is JobState.RUNNING:
             self.began_at = None
-        self.state, self.progress, self.stage = report.state, report.progress, report.stage
-        self.files, self.detail, self.reported_at = report.files, report.detail, now
+        self.state, self.stage, self.files, self.detail = report.state, report.stage, report.files, report.detail
         self.talks = self.talks or report.progress is not None or bool(report.stage)
-        if self.state in ENDED:
-            self.ended_at = now
+        if self.at_server:
+            self.progress, self.reported_at = report.progress, now
 
     def overdue_reason(self, now: float, limits: Limits, expected_s: float | None, *, cold: bool) -> Said | None:
         """Return why the job must be taken for dead, or None. A `cold` server may stand still while it loads."""
@@ -179,8 +178,8 @@ class Job:
         else:
             stage = self.stage or ("queued" if self.began_at is None else "running")
         position = self.queue_position if self.began_at is None else None
-        age_s = now - self.asked_at
-        return JobView(f"#{self.number}", self.recipe.duration_s, stage, age_s, self.progress, position)
+        progress, age_s = self.progress if self.at_server else None, now - self.asked_at
+        return JobView(f"#{self.number}", self.recipe.duration_s, stage, age_s, progress, position)
 
 
 class Board:
@@ -202,10 +201,10 @@ class Board:
     def add(self, job: Job, now: float) -> Job:
         """Take in a job that the server has; return it."""
         with self._lock:
+            due_at = self._next_poll_at if any(other.at_server for other in self._jobs) else math.inf
             self._jobs.append(job)
             self._mark_heads(now)
-            self._next_poll_at = min(self._next_poll_at, now + self._interval_s(now))
-            self._next_poll_at = max(self._next_poll_at, now + self._poll_s / 5)
+            self._next_poll_at = max(min(due_at, now + self._interval_s(now)), now + self._poll_s / 5)
             return job
 
     def leave(self, job: Job) -> None:
@@ -277,10 +276,13 @@ class Board:
             for left, job in zip(range(len(ended), 0, -1), ended, strict=True):
                 if job.began_at is None:
                     job.began_at = max(job.asked_at, min(freed_at, now))
-                # It ended after the last look, nobody knows when: halfway is the best guess. With `now`, what is
+                # It ended after the last look, nobody knows when: halfway, or just before it was due. With `now`, what is
                 # expected of the next would grow by our own lateness, and with it that lateness.
                 since = max(job.began_at, min(self._looked_at, now))
-                freed_at = job.ended_at = since + (now - since) / (left + 1)
+                freed_at = since + (now - since) / (left + 1)
+                if (due_at := self._due_at(job)) is not None:
+                    freed_at = max(freed_at, min(due_at, now) - self._poll_s / 50)
+                job.ended_at = freed_at
             self._freed_at, self._looked_at = now if ended else self._freed_at, now
             self._mark_heads(now)
             self._drop(
@@ -373,21 +375,25 @@ class Board:
                 job.began_at = now if ahead else max(job.asked_at, min(self._freed_at, now))
             ahead = ahead or not self._is_forsaken(job)
 
-    def _interval_s(self, now: float) -> float:
-        """Seconds to the next poll: sooner when a job is about to end, by its progress or by experience.
+    def _due_at(self, job: Job) -> float | None:
+        """Return when a job that runs is to end, by its progress or by experience."""
+        if job.began_at is None:
+            return None
+        if job.progress is not None and job.progress > 0.05:
+            return job.began_at + (job.reported_at - job.began_at) / job.progress
+        expected_s = self._expected_s(job.recipe.canvas_s)
+        return None if expected_s is None else job.began_at + expected_s
 
-        That is made up for while one that tells nothing meanwhile has long to go.
+    def _interval_s(self, now: float) -> float:
+        """Seconds to the next poll: the last of equal steps falls just behind the end that a job is due to have.
+
+        The steps are longer than usual, twice as long where nothing is told meanwhile: that makes up for those that
+        follow, ever longer ones, where the end is late.
         """
         for job in self._jobs:
-            if not job.at_server or job.began_at is None:
-                continue
-            age_s, left_s = now - job.began_at, None
-            if job.progress is not None and job.progress > 0.05:
-                left_s = age_s * (1.0 - job.progress) / job.progress
-            elif (expected_s := self._expected_s(job.recipe.canvas_s)) is not None:
-                left_s = expected_s - age_s
-            if left_s is not None and -self._poll_s < left_s < self._poll_s:
-                return max(left_s, self._poll_s / 5)
-            if left_s is not None and left_s > 0 and not job.talks:
-                return min(left_s, 2 * self._poll_s)
+            if job.at_server and (due_at := self._due_at(job)) is not None:
+                left_s = due_at + self._poll_s / 10 - now
+                if left_s > -self._poll_s:
+                    step_s = self._poll_s if job.talks else 2 * self._poll_s
+                    return max(self._poll_s / 5, -left_s, left_s / max(1, left_s // step_s))
         return self._poll_s

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 QUIET_S: Final = 10.0
 STATS_S: Final = 15.0
+SILENT_S: Final = 30.0  # nothing asked and nothing heard
 SUBMIT_QUIET_S: Final = 5.0
 SUBMIT_LOST_S: Final = 60.0
 COUNTS_S: Final = 5.0
@@ -70,7 +71,7 @@ class Moods(Protocol):
 class JobServer:
     """One server with our jobs at it, shared by its workers; `policy` and `speed` are what was learned of it.
 
-    Threads: any; `_lock` guards `_cold`, `_adopted`, `_failed_polls`, `_next_stats_at`, `_submit_at`, `_unsure` and
+    Threads: any; `_lock` guards `_cold`, `_adopted`, `_failed_polls`, `_stats_at`, `_submit_at`, `_unsure` and
     `_complaints`.
     """
 
@@ -110,7 +111,7 @@ class JobServer:
         self._cold = True
         self._adopted = False
         self._failed_polls = self._unsure = 0
-        self._next_stats_at = self._clock.now() + STATS_S
+        self._stats_at = self._clock.now()
         self._submit_at: float | None = None
         self._complaints: set[str] = set()
 
@@ -301,20 +302,23 @@ class JobServer:
         self.policy.server_restarted()
 
     def _look_for_idle_server(self) -> None:
-        """Ask now and then what the server does when a job of ours does not move, or a submit is not answered."""
-        now = self._clock.now()
+        """Ask now and then what the server does when a job of ours does not move, or a submit is not answered.
+
+        Where nothing is asked for, it is noticed all the same when the server goes.
+        """
+        now, idle = self._clock.now(), not self.board.pending_ids()
         with self._lock:
             submits = self._submit_at is not None and now - self._submit_at > SUBMIT_QUIET_S
-            if now < self._next_stats_at and not (submits or self.connection.is_troubled(HEALTH)):
+            due_at = max(self._stats_at, self.connection.heard_at) + SILENT_S if idle else self._stats_at + STATS_S
+            if now < due_at and not (submits or self.connection.is_troubled(HEALTH)):
                 return
-            self._next_stats_at = now + STATS_S
-        if self.board.is_quiet(now, QUIET_S):
-            self._ask_for_stats()
-        elif not self.board.pending_ids():
+            self._stats_at = now
+        if idle:
             self._ask_for_health()
+        elif self.board.is_quiet(now, QUIET_S):
+            self._ask_for_stats()
 
     def _ask_for_health(self) -> None:
-        """With a full queue nobody calls: notice all the same when the server goes."""
         began_at = self._clock.now()
         try:
             self._client.health()

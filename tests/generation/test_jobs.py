@@ -187,6 +187,18 @@ def test_being_late_does_not_make_the_server_look_slower() -> None:
     assert (second.run_s, third.run_s) == pytest.approx((4 / 3, 4 / 3))
 
 
+@pytest.mark.parametrize(("expected_s", "progress"), [(8.0, None), (30.0, 0.5)])
+def test_a_job_that_is_looked_at_when_it_is_due_took_as_long_as_expected(
+    expected_s: float, progress: float | None
+) -> None:
+    """A little less, so that one look suffices and a server that has become faster is found out; progress goes first."""
+    board = Board(LIMITS, 1.5, lambda _: expected_s)
+    job = ask(board, "a")
+    board.observe(running("a", progress), 4.0)
+    board.observe({"a": JobReport("a", JobState.SUCCEEDED)}, 8.15)
+    assert 7.9 < job.run_s < 8.0
+
+
 def test_no_more_is_asked_than_at_a_steady_pace() -> None:
     """Polls are dense around the expected end of a job that tells nothing, and rare while it has long to go."""
     for job_s in (3.0, 8.0, 30.0):
