@@ -276,8 +276,8 @@ class Board:
             for left, job in zip(range(len(ended), 0, -1), ended, strict=True):
                 if job.began_at is None:
                     job.began_at = max(job.asked_at, min(freed_at, now))
-                # It ended after the last look, nobody knows when: halfway, or just before it was due. With `now`, what is
-                # expected of the next would grow by our own lateness, and with it that lateness.
+                # It ended after the last look, nobody knows when: halfway, or just before it was due. With `now`, what
+                # is expected of the next would grow by our own lateness, and with it that lateness.
                 since = max(job.began_at, min(self._looked_at, now))
                 freed_at = since + (now - since) / (left + 1)
                 if (due_at := self._due_at(job)) is not None:

@@ -76,9 +76,10 @@ def read(path: Path) -> Decoded:
     blocks = [samples[begin : begin + BLOCK_FRAMES] for begin in range(0, len(samples), BLOCK_FRAMES)]
     offset = np.sum([np.ones(len(block), np.float32) @ block for block in blocks], axis=0) / len(samples)
     if np.abs(offset).max() > LARGEST_OFFSET:
-        samples = samples - offset.astype(np.float32)
-    loudest = _loudest(samples)
-    return Decoded(samples / np.float32(loudest) if loudest > 1.0 else samples, decoded.missing_s)
+        samples -= offset.astype(np.float32)
+    if (loudest := _loudest(samples)) > 1.0:
+        samples /= np.float32(loudest)
+    return Decoded(samples, decoded.missing_s)
 
 
 def _loudest(samples: Samples) -> float:
@@ -119,7 +120,8 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
     if channels > MAX_SOURCE_CHANNELS:
         raise CorruptSegment(said("corrupt.channels", channels=channels, most=MAX_SOURCE_CHANNELS))
     limit = min(int(longest_s * rate), MAX_SOURCE_FRAMES)
-    samples, block = np.empty((FIRST_FRAMES, CHANNELS), np.float32), np.empty((BLOCK_FRAMES, channels), np.float32)
+    told = max(FIRST_FRAMES, file.frames + BLOCK_FRAMES) if file.frames <= limit else FIRST_FRAMES
+    samples, block = np.empty((told, CHANNELS), np.float32), np.empty((BLOCK_FRAMES, channels), np.float32)
     frames, count, broken = 0, BLOCK_FRAMES, False
     while count == BLOCK_FRAMES:
         try:

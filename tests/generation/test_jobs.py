@@ -191,7 +191,7 @@ def test_being_late_does_not_make_the_server_look_slower() -> None:
 def test_a_job_that_is_looked_at_when_it_is_due_took_as_long_as_expected(
     expected_s: float, progress: float | None
 ) -> None:
-    """A little less, so that one look suffices and a server that has become faster is found out; progress goes first."""
+    """A little less, so that a server that has become faster is found out; what the progress says goes first."""
     board = Board(LIMITS, 1.5, lambda _: expected_s)
     job = ask(board, "a")
     board.observe(running("a", progress), 4.0)
