@@ -1,9 +1,6 @@
 """Endless music for working: parse, log, play, and tell how it was.
 
 libVLC is opened while the settings are read; what comes then, and in which order, stands in `session.build`.
-
-Exit codes: 0 after playing, 1 when a check found a problem, 2 when something must be changed before it can start,
-130 when a check or a rendering was interrupted.
 """
 
 from __future__ import annotations
@@ -14,11 +11,12 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the other imports ends it without a traceback
 
 import contextlib
+import functools
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +24,7 @@ import config
 from base import process
 from base.errors import ConfigError, StartupError
 from base.journal import Journal, standard_error_into_log
+from base.process import Exit
 from base.texts import Said, said
 from base.workers import SystemClock, within
 from config import Settings
@@ -43,21 +42,12 @@ if __name__ == "__main__":
 
 FAREWELL_S: Final = 0.3
 OWN_UMASK: Final = 0o077
-EXIT_OK: Final = 0
-EXIT_CANNOT_START: Final = 2
-EXIT_INTERRUPTED: Final = 130  # as shells have it
 
 
 def say_farewell(text: str) -> None:
-    """Print the last words, but do not wait for a terminal that takes nothing."""
-
-    def body() -> None:
-        with contextlib.suppress(OSError):  # it may be gone
-            print(text, flush=True)
-
-    speaker = threading.Thread(target=body, daemon=True)
-    speaker.start()
-    speaker.join(FAREWELL_S)
+    """Print the last words, but do not wait for a terminal that takes nothing, or is gone."""
+    with contextlib.suppress(OSError):
+        within(FAREWELL_S, lambda: print(text, flush=True), None)
 
 
 def complain(text: str) -> None:
@@ -84,7 +74,7 @@ def write_figures(path: Path, last: Snapshot, kept: Path) -> Said | None:
     """Write the figures for machines; return why that was not possible, None when it was."""
     import json
 
-    from screen.plain_lines import stats_dict
+    from session.status import stats_dict
 
     def write() -> Said | None:
         try:
@@ -119,46 +109,37 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
         lost.append(unwritten)
     lines = summary_lines(last, kept, settings.language)
     say_farewell("\n".join([*lines, *(one.words(settings.language) for one in lost)]))
-    return EXIT_OK
+    return Exit.WELL
 
 
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing and return the exit code, None when nothing was."""
-    listed = settings.list_stations or settings.library or settings.forget_taste
-    modes = (settings.check, settings.render, settings.export, settings.serve, listed)
-    if settings.ctl:
-        from modes import control
-
-        return control.control(settings)
-    if not any(modes):
+    if not settings.mode:
         return None
+    from screen.printing import Lines
+
+    do: Callable[[Settings, Lines], int]
+    match settings.mode:
+        case "ctl":
+            from modes.control import control as do
+        case "check":
+            from modes.check import check
+
+            do = functools.partial(check, choose=lambda: choose_station(settings)[0])
+        case "render":
+            from modes.render import render as do
+        case "export":
+            from modes.export import export as do
+        case "serve":
+            from modes.serve import serve as do
+        case "list_stations":
+            from modes.listing import list_stations as do
+        case "library":
+            from modes.listing import list_library as do
+        case "forget_taste":
+            from modes.listing import forget as do
     process.settle()
-    if settings.check:
-        from modes import check
-
-        return check.check(settings, lambda: choose_station(settings)[0])
-    if settings.render:
-        from modes import render
-
-        return render.render(settings)
-    if settings.export:
-        from modes import export
-
-        return export.export(settings)
-    if settings.serve:
-        from modes import serve
-
-        return serve.serve(settings)
-    from modes import listing
-
-    if settings.forget_taste:
-        return listing.forget(settings.spool_dir, settings.language)
-    from music.stations import load_stations
-
-    stations = load_stations(settings.stations_file or "")
-    if settings.list_stations:
-        return listing.list_stations(stations, settings.language)
-    return listing.list_library(settings.spool_dir, stations, settings.language)
+    return do(settings, Lines(sys.stdout, settings.language))
 
 
 def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
@@ -175,20 +156,21 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
             try:
                 code = beside_playing(settings)
             except KeyboardInterrupt:
-                return EXIT_INTERRUPTED
+                return Exit.INTERRUPTED
         except ConfigError as error:
             language = language or error.language
             if "--check" not in arguments:
                 raise
-            from modes import check
+            from modes.check import check_faulty
+            from screen.printing import Lines
 
-            return check.check_faulty(error.faults, language)
+            return check_faulty(error.faults, Lines(sys.stdout, language))
         return play(settings, libvlc or LibVlc(), journal) if code is None else code
     except StartupError as error:
         complain(error.words(language))
-        return EXIT_CANNOT_START
+        return Exit.CANNOT_START
     except KeyboardInterrupt:
-        return EXIT_OK
+        return Exit.WELL
     finally:
         journal.finish(FAREWELL_S)
 

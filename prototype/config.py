@@ -61,6 +61,7 @@ SOUND: Final = "sound"
 LISTENING: Final = "listening"
 FILES: Final = "files"
 MODES: Final = "modes"
+BESIDE_PLAYING: Final = ("ctl", "check", "render", "export", "serve", "list_stations", "library", "forget_taste")
 # A limit that is shorter than what it limits; the first must not be larger than the second.
 ORDERED: Final = (
     ("job_timeout_sec", "first_job_timeout_sec"),
@@ -152,6 +153,11 @@ class Settings:
     def language(self) -> str:
         """The language shown: "en" or "ja"."""
         return language_of(self.lang, self.locale)
+
+    @property
+    def mode(self) -> str:
+        """The name of what is done instead of playing, one of BESIDE_PLAYING; "": it plays."""
+        return next((name for name in BESIDE_PLAYING if getattr(self, name)), "")
 
     @property
     def log_path(self) -> Path:
@@ -308,8 +314,7 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[Said])
 
 def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[Said]:
     faults = []
-    beside = ("list_stations", "library", "forget_taste", "play_library", "check", "render", "export", "serve", "ctl")
-    modes = [name for name in beside if values.get(name)]
+    modes = [name for name in (*BESIDE_PLAYING, "play_library") if values.get(name)]
     if "ctl" in given and not values.get("ctl"):
         faults.append(said("fault.no_command"))
     if len(modes) > 1:

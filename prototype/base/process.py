@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import enum
 import gc
 import os
 import signal
@@ -15,12 +16,21 @@ from typing import Final
 
 PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "requests", "tenacity", "rich", "dotenv")
 OLDEST_PYTHON: Final = (3, 11)
-EXIT_CANNOT_START: Final = 2
 BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 M_TRIM_THRESHOLD: Final = -1  # malloc.h
 M_MMAP_THRESHOLD: Final = -3
 LARGE_BYTES: Final = 2**20
 KEPT_BYTES: Final = 2**23
+
+
+class Exit(enum.IntEnum):
+    """How the program ends."""
+
+    WELL = 0
+    PROBLEM = 1  # a mode found one, or could not do all that was asked for
+    CANNOT_START = 2
+    NOT_REACHED = 3  # no player took the command
+    INTERRUPTED = 130  # a mode was; as shells have it
 
 
 def prepare() -> None:
@@ -42,7 +52,7 @@ def require_packages() -> None:
     else:
         text = f"this Python lacks what is needed ({', '.join(missing) or 'Python 3.11'}): start it with make run"
     sys.stderr.write(f"{text}\n")
-    raise SystemExit(EXIT_CANNOT_START)
+    raise SystemExit(Exit.CANNOT_START)
 
 
 def settle() -> None:

@@ -1,6 +1,6 @@
 """`--check`: everything the music depends on, a line each, with the remedy. It changes nothing.
 
-It works beside a running player, and whatever is broken becomes a line. Exit code 0 means that it will play.
+It works beside a running player, and whatever is broken becomes a line. No problem means that it will play.
 """
 
 from __future__ import annotations
@@ -15,22 +15,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-from rich.text import Text
-
 from base.errors import ConfigError, LibVlcMissing, SpoolBusy
 from base.notices import Notices
-from base.texts import Said, reason_of, text
+from base.texts import Said, reason_of
 from base.workers import Clock, SystemClock
 from builtin.soundfont import Font, Unplayable, fonts
 from config import Settings
-from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
+from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found, report
 from modes.server_check import ServerCheck
 from music.segment import CHANNELS, SAMPLE_RATE_HZ
 from music.stations import Station
 from output.sound_server import SETTLE_S, Hearing, look_once
 from output.stream_player import FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
-from screen.plain_lines import FAINT, Lines, column, harmless
+from screen.printing import Lines
 from screen.terminal import terminal_size
 from spool.folders import INCOMING, LOCK_FILE, PART, ROOM_BYTES, FolderLock
 
@@ -48,12 +46,6 @@ UNHEARD: Final = {
 SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
 LIMIT_S: Final = 10.0
 NOTHING_PLAYED: Final = "nothing was played"
-EXIT_WELL: Final = 0
-EXIT_PROBLEM: Final = 1
-STYLES: Final = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
-SUBJECTS: Final = (
-    "settings", "vlc", "sound", "instruments", "server", "key", "model", "lm", "speed", "spool", "disk", "terminal",
-)  # fmt: skip
 
 
 def sound(audio_output: str, clock: Clock) -> Findings:
@@ -235,15 +227,12 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def check(
-    settings: Settings, choose: Callable[[], Station], *, stream: TextIO | None = None, clock: Clock | None = None
-) -> int:
-    """Examine everything and print it; return the exit code: 1 when there is a problem, else 0.
+def check(settings: Settings, lines: Lines, *, choose: Callable[[], Station], clock: Clock | None = None) -> int:
+    """Examine everything and print it; return the exit code.
 
     `choose` returns the station that would be played; a ConfigError that it raises is a problem of the settings.
     """
-    stream, clock = stream or sys.stdout, clock or SystemClock()
-    lines = Lines(stream)
+    clock = clock or SystemClock()
 
     def findings() -> Findings:
         station = None
@@ -258,54 +247,24 @@ def check(
         if settings.engine != "acestep":
             yield from instruments(settings.soundfont)
         yield from disk(settings.spool_dir, settings.spool_max_mb)
-        yield from terminal(sys.stdin, stream, os.environ.get("TERM", ""))
+        yield from terminal(sys.stdin, lines.stream, os.environ.get("TERM", ""))
         for one in settings.servers:
-            server = ServerCheck(one, clock, lambda words: lines.say(Text(words, FAINT)), lines.passing)
-            yield from server.findings(station)
+            yield from ServerCheck(one, clock, lines).findings(station)
 
-    return _report(findings(), lines, settings.language)
+    return report(findings(), lines)
 
 
-def check_faulty(faults: Sequence[Said], language: str, *, stream: TextIO | None = None) -> int:
+def check_faulty(faults: Sequence[Said], lines: Lines) -> int:
     """Print the `faults` of settings that cannot be used, and examine what does not depend on any; return 1."""
-    stream = stream or sys.stdout
 
     def findings() -> Findings:
         yield from _faults(faults)
         yield found(WARNING, "settings", "check.settings.first")
         yield from sound("auto", SystemClock())
-        yield from terminal(sys.stdin, stream, os.environ.get("TERM", ""))
+        yield from terminal(sys.stdin, lines.stream, os.environ.get("TERM", ""))
 
-    return _report(findings(), Lines(stream), language)
+    return report(findings(), lines)
 
 
 def _faults(faults: Sequence[Said]) -> Findings:
     return (Finding(PROBLEM, "settings", fault) for fault in faults)
-
-
-def _report(findings: Findings, lines: Lines, language: str) -> int:
-    """Print each finding as it comes, and the sum; return the exit code."""
-    levels, subjects = _words(language, tuple(STYLES)), _words(language, SUBJECTS)
-    counts = dict.fromkeys(STYLES, 0)
-    try:
-        for one in findings:
-            counts[one.level] += 1
-            level, subject = levels[one.level], subjects[one.subject]
-            head = Text.assemble((level, STYLES[one.level]), "  ", (subject, "bold"), "  ")
-            lines.hang(head, harmless(one.said.words(language)))
-        lines.say()
-        if counts[PROBLEM]:
-            lines.say(text(language, "check.done.problems", count=counts[PROBLEM]))
-        elif counts[WARNING]:
-            lines.say(text(language, "check.done.warnings", count=counts[WARNING]))
-        else:
-            lines.say(text(language, "check.done.well"))
-    finally:
-        lines.close()
-    return EXIT_PROBLEM if counts[PROBLEM] else EXIT_WELL
-
-
-def _words(language: str, names: Sequence[str]) -> dict[str, str]:
-    """Return the words for `names`, all as wide as the widest."""
-    words = column([text(language, f"ui.check.{name}") for name in names])
-    return dict(zip(names, words, strict=True))

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Final
 
 from base.control_socket import NotReached, ask
+from base.process import Exit
+from base.texts import reason_of
 from config import Settings
-from screen.plain_lines import Lines, harmless
-
-EXIT_NOT_REACHED: Final = 3
+from screen.printing import Lines, harmless
 
 
-def control(settings: Settings) -> int:
+def control(settings: Settings, lines: Lines) -> int:
     """Send the command to the player of the spool and print what became of it; return the exit code."""
-    line = " ".join(settings.ctl)
+    refusing = Lines(sys.stderr, settings.language)
     try:
-        reply = ask(settings.spool_dir, line)
+        reply = ask(settings.spool_dir, " ".join(settings.ctl))
     except NotReached as reason:
-        Lines(sys.stderr).say(harmless(reason.words(settings.language)))
-        return EXIT_NOT_REACHED
+        refusing.tell(reason_of(reason))
+        return Exit.NOT_REACHED
     code = reply.get("code")
     if "status" in reply and "--json" in settings.ctl:
-        Lines(sys.stdout).say(json.dumps(reply["status"], ensure_ascii=False, indent=2))
+        lines.say(json.dumps(reply["status"], ensure_ascii=False, indent=2))
     else:
-        Lines(sys.stderr if code else sys.stdout).say(harmless(reply.get("message", "")))
-    return code if isinstance(code, int) else EXIT_NOT_REACHED
+        (refusing if code else lines).say(harmless(reply.get("message", "")))
+    return code if isinstance(code, int) else Exit.NOT_REACHED

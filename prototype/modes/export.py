@@ -11,59 +11,55 @@ import datetime
 import itertools
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, cast
 
 import soundfile as sf
 
 from base.errors import CorruptSegment
-from base.texts import text
+from base.process import Exit
+from base.texts import said
 from config import Settings
 from modes.listing import liked
 from music.audio_files import Encoder, format_of, tags_of
 from music.decoding import read
 from music.stations import Station, load_stations
-from screen.plain_lines import Lines, harmless
+from screen.printing import Lines, harmless
 from spool.folders import numbered
 from spool.shelves import Entry
 
-EXIT_WELL: Final = 0
-EXIT_NOT_ALL: Final = 1
 LONGEST_TITLE: Final = 50  # 255 bytes are a name's limit
 # What other systems do not take in a name, as a folder may be on a stick or a share.
 NOT_IN_NAMES: Final = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+|^\.+|[. ]+$')
 
 
-def export(settings: Settings, *, stream: TextIO | None = None) -> int:
-    """Write `kept/` into `settings.export` and tell how it went; return the exit code, 1 where one could not."""
-    if settings.export is None:
-        raise ValueError("no folder")
-    language, lines, folder = settings.language, Lines(stream or sys.stdout), settings.export
+def export(settings: Settings, lines: Lines) -> int:
+    """Write `kept/` into `settings.export` and tell how it went; return the exit code, PROBLEM where one could not."""
+    folder = cast("Path", settings.export)
     stations = load_stations(settings.stations_file or "")
     written = there = failed = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         entries = sorted(liked(settings.spool_dir), key=lambda entry: entry.key)
         for number, entry in enumerate(entries, 1):
-            name = harmless(entry.path.name if entry.path else entry.key)
-            lines.passing(text(language, "ui.export.progress", number=number, count=len(entries), name=name))
-            tags = tags_for(entry, stations, language)
+            name = entry.path.name if entry.path else entry.key
+            lines.passing(said("ui.export.progress", number=number, count=len(entries), name=name))
+            tags = tags_for(entry, stations, settings.language)
             try:
                 new = write(entry, folder, settings.record_format, tags)
                 written, there = written + new, there + (not new)
             except (CorruptSegment, OSError, sf.SoundFileError) as error:
                 failed += 1
-                lines.say(harmless(text(language, "export.failed", name=name, reason=error)))
+                lines.tell(said("export.failed", name=name, reason=error))
     except OSError as error:
-        lines.say(text(language, "export.unusable", path=harmless(error.filename), reason=error))
-        return EXIT_NOT_ALL
+        lines.tell(said("export.unusable", path=error.filename, reason=error))
+        return Exit.PROBLEM
     finally:
         lines.close()
-    told = {"written": written, "there": there, "failed": failed, "folder": harmless(folder)}
-    lines.say(text(language, "export.done" if entries else "library.empty", **told))
-    return EXIT_NOT_ALL if failed else EXIT_WELL
+    told = {"written": written, "there": there, "failed": failed, "folder": folder}
+    lines.tell(said("export.done" if entries else "library.empty", **told))
+    return Exit.PROBLEM if failed else Exit.WELL
 
 
 def tags_for(entry: Entry, stations: Sequence[Station], language: str) -> dict[str, str]:

@@ -7,33 +7,32 @@ likes and dislikes ask for is forgotten with it: a player would write it anew.
 from __future__ import annotations
 
 import datetime
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from base.errors import CorruptSegment
-from base.texts import text
+from base.process import Exit
+from base.texts import said, text
+from config import Settings
 from music import decoding
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
-from music.stations import Station
+from music.stations import Station, load_stations
 from music.taste import EVEN, KINDS, Taste, can_lean
-from screen.plain_lines import FAINT, Lines, column, harmless
+from screen.printing import FAINT, Lines, column, harmless
 from spool.folders import KEPT, Files, FolderLock
 from spool.shelves import Entry, listed, read
 from spool.state_files import forget_taste, read_taste
 
-EXIT_WELL: Final = 0
-EXIT_UNREADABLE: Final = 1
 DIGITS: Final = 9
 NONE: Final = "–"
 
 
-def list_stations(stations: Sequence[Station], language: str, *, stream: TextIO | None = None) -> int:
+def list_stations(settings: Settings, lines: Lines) -> int:
     """Print a line for each station, with one of its prompts below; return the exit code."""
+    language, stations = lines.language, load_stations(settings.stations_file or "")
     heads = [text(language, f"ui.stations.head.{name}") for name in ("digit", "name", "title", "bpm", "keys")]
     columns = [
         [str(digit) if digit <= DIGITS else "" for digit in range(1, len(stations) + 1)],
@@ -45,51 +44,51 @@ def list_stations(stations: Sequence[Station], language: str, *, stream: TextIO 
     filled = [column([head, *cells]) for head, cells in zip(heads, columns, strict=True)]
     head, *rows = ("  ".join(cells).rstrip() for cells in zip(*filled, strict=True))
     indent = Text(" " * (cell_len(heads[0]) + 2))
-    lines = Lines(stream or sys.stdout)
     lines.say(Text(head, "bold"))
     for station, row in zip(stations, rows, strict=True):
         lines.say(row)
         lines.hang(indent, harmless(station.recipe(0, 0.0).prompt), FAINT)
     lines.say()
-    lines.say(text(language, "stations.hint"))
-    return EXIT_WELL
+    lines.tell(said("stations.hint"))
+    return Exit.WELL
 
 
-def list_library(spool_dir: Path, stations: Sequence[Station], language: str, *, stream: TextIO | None = None) -> int:
+def list_library(settings: Settings, lines: Lines) -> int:
     """Print every liked piece with all that is known of it, latest first, and what is liked of each station.
 
     Returns the exit code.
     """
-    lines, folder = Lines(stream or sys.stdout), spool_dir / KEPT
+    folder = settings.spool_dir / KEPT
     try:
-        entries = sorted(liked(spool_dir), key=_made_at, reverse=True)
+        entries = sorted(liked(settings.spool_dir), key=_made_at, reverse=True)
     except OSError as error:
-        lines.say(text(language, "library.unreadable", folder=harmless(folder), reason=error))
-        return EXIT_UNREADABLE
+        lines.tell(said("library.unreadable", folder=folder, reason=error))
+        return Exit.PROBLEM
     for entry in entries:
         lines.say(Text(harmless(entry.path), "bold"))
-        facts = _facts(entry, language)
+        facts = _facts(entry, lines.language)
         for label, (_, words) in zip(column([label for label, _ in facts]), facts, strict=True):
             lines.hang(Text.assemble("  ", (label, FAINT), "  "), harmless(words))
         lines.say()
     if entries:
-        lines.say(text(language, "library.count", count=len(entries), folder=harmless(folder)))
+        lines.tell(said("library.count", count=len(entries), folder=folder))
     else:
-        lines.say(text(language, "library.empty"))
-    _say_taste(lines, spool_dir, stations, language)
-    return EXIT_WELL
+        lines.tell(said("library.empty"))
+    _say_taste(settings, lines)
+    return Exit.WELL
 
 
-def _say_taste(lines: Lines, spool_dir: Path, stations: Sequence[Station], language: str) -> None:
+def _say_taste(settings: Settings, lines: Lines) -> None:
     """Print what comes more and less often in each station, most so first."""
     try:
-        taste = Taste(read_taste(spool_dir))
+        taste = Taste(read_taste(settings.spool_dir))
     except (OSError, ValueError):
-        lines.say(text(language, "taste.unlisted"))
+        lines.tell(said("taste.unlisted"))
         return
+    language = lines.language
     labels = column([text(language, f"ui.library.{name}") for name in ("more", "less")])
-    said = False
-    for station in stations:
+    leans = False
+    for station in load_stations(settings.stations_file or ""):
         leanings = _leanings(station, taste)
         if any(leanings):
             lines.say()
@@ -98,10 +97,10 @@ def _say_taste(lines: Lines, spool_dir: Path, stations: Sequence[Station], langu
             if choices:
                 names = ", ".join(station.name(kind, word, language) for kind, word in choices)
                 lines.hang(Text.assemble("  ", (label, FAINT), "  "), harmless(names))
-                said = True
-    if said:
+                leans = True
+    if leans:
         lines.say()
-        lines.say(text(language, "taste.hint"))
+        lines.tell(said("taste.hint"))
 
 
 def _leanings(station: Station, taste: Taste) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -112,41 +111,40 @@ def _leanings(station: Station, taste: Taste) -> tuple[list[tuple[str, str]], li
     return [one for one in reversed(ours) if turns[one] > EVEN], [one for one in ours if turns[one] < EVEN]
 
 
-def forget(spool_dir: Path, language: str, *, stream: TextIO | None = None) -> int:
+def forget(settings: Settings, lines: Lines) -> int:
     """Forget what was liked and disliked, but not the liked pieces; say what, and return the exit code.
 
     Raises SpoolBusy while a player is running.
     """
-    lines = Lines(stream or sys.stdout)
-    lock = FolderLock(spool_dir)
+    lock = FolderLock(settings.spool_dir)
     try:
         lock.take()
-        said = _forget(spool_dir, language)
+        _forget(settings.spool_dir, lines)
     except FileNotFoundError:
-        said = text(language, "taste.nothing")
+        lines.tell(said("taste.nothing"))
     except OSError as error:
-        path = error.filename or spool_dir
-        lines.say(text(language, "library.unreadable", folder=harmless(path), reason=error))
-        return EXIT_UNREADABLE
+        lines.tell(said("library.unreadable", folder=error.filename or settings.spool_dir, reason=error))
+        return Exit.PROBLEM
     finally:
         lock.release()
-    lines.say(said)
-    return EXIT_WELL
+    return Exit.WELL
 
 
-def _forget(spool_dir: Path, language: str) -> str:
-    """Forget it, and return a sentence that says what."""
+def _forget(spool_dir: Path, lines: Lines) -> None:
+    """Forget it, and say what."""
     try:
         opinions = read_taste(spool_dir)
     except (OSError, ValueError):
         forget_taste(spool_dir)
-        return text(language, "taste.forgotten_unread")
+        lines.tell(said("taste.forgotten_unread"))
+        return
     forget_taste(spool_dir)
     if not opinions:
-        return text(language, "taste.nothing")
-    likes = sum(opinion.liked for opinion in opinions)
-    told = {"likes": likes, "dislikes": len(opinions) - likes, "stations": len({one.station for one in opinions})}
-    return text(language, "taste.forgotten", folder=harmless(spool_dir / KEPT), **told)
+        lines.tell(said("taste.nothing"))
+        return
+    likes, stations = sum(opinion.liked for opinion in opinions), {one.station for one in opinions}
+    told = {"likes": likes, "dislikes": len(opinions) - likes, "stations": len(stations)}
+    lines.tell(said("taste.forgotten", folder=spool_dir / KEPT, **told))
 
 
 def liked(spool_dir: Path) -> list[Entry]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, cast
 
 import numpy as np
 import soundfile as sf
 
 from base.errors import CorruptSegment, StartupError
+from base.process import Exit
 from base.texts import said, text
 from config import Settings
 from music.analysis import ingest, to_piece
@@ -28,11 +28,9 @@ from music.decoding import MAX_LENGTH_S
 from music.metering import LoudnessMeter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, Source
 from programme.mixer import Mixer
-from screen.plain_lines import Lines, column, harmless
+from screen.printing import Lines, column, harmless
 from screen.widgets import clock_time, span
 
-EXIT_WELL: Final = 0
-EXIT_NOTHING: Final = 1
 BLOCK_FRAMES: Final = 4096
 AHEAD: Final = 2
 
@@ -57,16 +55,13 @@ class Report:
     silence_s: float = 0.0
 
 
-def render(settings: Settings, *, stream: TextIO | None = None) -> int:
+def render(settings: Settings, lines: Lines) -> int:
     """Mix `settings.render` into `settings.output` and print a report; return the exit code.
 
-    A file that cannot be used is left out with a line; the exit code is 1 when none is left or the disk refuses, and
-    nothing is written then. Raises StartupError when the output may not be written to.
+    A file that cannot be used is left out with a line; where none is left or the disk refuses, nothing is written.
+    Raises StartupError when the output may not be written to.
     """
-    if settings.output is None:
-        raise ValueError("no output")
-    target = _checked(settings.output, settings.render)
-    lines = Lines(stream or sys.stdout)
+    target = _checked(cast("Path", settings.output), settings.render)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     began_at, meter, report = time.monotonic(), LoudnessMeter(), Report()
     try:
@@ -78,19 +73,19 @@ def render(settings: Settings, *, stream: TextIO | None = None) -> int:
         if report.frames:
             partial.replace(target)
     except (OSError, sf.SoundFileError) as error:
-        lines.say(harmless(text(settings.language, "render.unwritten", path=target, reason=error)))
-        return EXIT_NOTHING
+        lines.tell(said("render.unwritten", path=target, reason=error))
+        return Exit.PROBLEM
     finally:
         lines.close()
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
     if not report.frames:
-        lines.say(text(settings.language, "render.nothing"))
-        return EXIT_NOTHING
+        lines.tell(said("render.nothing"))
+        return Exit.PROBLEM
     took_s = time.monotonic() - began_at
     for line in _told(report, meter.integrated_lufs(), took_s, target, len(settings.render), settings.language):
         lines.say(line)
-    return EXIT_WELL
+    return Exit.WELL
 
 
 def programme(settings: Settings, lines: Lines, report: Report) -> Iterator[Samples]:
@@ -126,15 +121,14 @@ def _pieces(settings: Settings, lines: Lines) -> Iterator[Piece]:
     """Yield the files as pieces, in their order; one that cannot be used gets a line instead."""
     given = settings.render
     for number, path in enumerate(given, 1):
-        name = harmless(path)
-        lines.passing(text(settings.language, "ui.render.progress", number=number, count=len(given), name=name))
+        lines.passing(said("ui.render.progress", number=number, count=len(given), name=path))
         try:
             found = ingest(path, 0.0, settings.cue_dbfs)
         except (CorruptSegment, OSError) as error:
-            lines.say(harmless(text(settings.language, "render.left_out", name=name, reason=error)))
+            lines.tell(said("render.left_out", name=path, reason=error))
             continue
         if found.missing:
-            lines.say(text(settings.language, "segment.cut_off", name=name, missing=found.missing))
+            lines.tell(said("segment.cut_off", name=path, missing=found.missing))
         yield to_piece(found.samples, found.analysis, settings.target_lufs, Source.FRESH, str(path))
 
 

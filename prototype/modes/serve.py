@@ -16,7 +16,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,12 +26,12 @@ from urllib.parse import urlsplit
 from ace_client import AceClient, ServerStats, Timeouts
 from base.errors import ServerError, ServerUnreachable, StartupError
 from base.files import open_safely
-from base.process import heed
+from base.process import Exit, heed
 from base.texts import Said, said, visible
 from base.workers import Clock, SystemClock, Worker
 from config import Settings
 from modes.server_plan import PLACES, Plan, cards, find_folder, find_uv, planned
-from screen.plain_lines import Lines
+from screen.printing import Lines
 from spool.state_files import KeeperFile
 
 LOOK_S: Final = 2.0
@@ -47,8 +46,6 @@ LONGEST_QUOTE: Final = 200
 OUT_OF_MEMORY: Final = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE)
 KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
 LOAD_FAILED: Final = 3  # uvicorn's code
-EXIT_OK: Final = 0
-EXIT_CANNOT_START: Final = 2
 
 Say = Callable[..., None]
 
@@ -71,8 +68,8 @@ class Voice:
     Threads: any may say; `close` once.
     """
 
-    def __init__(self, language: str) -> None:
-        self._language = language
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._print, daemon=True)
         self._thread.start()
@@ -83,7 +80,7 @@ class Voice:
 
     def tell(self, words: Said) -> None:
         """Print what is said."""
-        self._queue.put(f"{time.strftime('%H:%M')}  {words.words(self._language)}")
+        self._queue.put(f"{time.strftime('%H:%M')}  {words.words(self._lines.language)}")
 
     def close(self) -> None:
         """Return when all is printed, or the terminal takes nothing."""
@@ -91,15 +88,14 @@ class Voice:
         self._thread.join(FAREWELL_S)
 
     def _print(self) -> None:
-        lines = Lines(sys.stdout)
         while (line := self._queue.get()) is not None:
             with contextlib.suppress(StartupError, ValueError):  # the terminal may be gone; the server is not
-                lines.say(visible(line))
+                self._lines.say(visible(line))
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, lines: Lines) -> int:
     """Start the server and keep it alive until Ctrl-C; return the exit code."""
-    voice, clock, stop, hurry = Voice(settings.language), SystemClock(), threading.Event(), threading.Event()
+    voice, clock, stop, hurry = Voice(lines), SystemClock(), threading.Event(), threading.Event()
 
     def handler(*_: object) -> None:
         (hurry if stop.is_set() else stop).set()
@@ -114,7 +110,7 @@ def serve(settings: Settings) -> int:
         for obstacle in obstacles:
             voice.tell(obstacle)
         if obstacles or folder is None or uv is None:
-            return EXIT_CANNOT_START
+            return Exit.CANNOT_START
         plan = planned(settings, uv, folder, cards(), os.environ)
         for reason in plan.reasons:
             voice.tell(reason)
@@ -125,7 +121,7 @@ def serve(settings: Settings) -> int:
         thread.start()
         thread.join()
         voice.say("serve.ended")
-        return EXIT_OK
+        return Exit.WELL
     finally:
         file.release()
         voice.close()

@@ -31,13 +31,14 @@ from base.errors import (
     ServerUnreachable,
     SpoolError,
 )
-from base.texts import reason_of, said, text
+from base.texts import reason_of, said
 from base.workers import Clock
 from config import Settings
 from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found
 from music.analysis import ingest
 from music.segment import Recipe
 from music.stations import Station
+from screen.printing import FAINT, Lines
 from screen.widgets import span, speed
 from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
 
@@ -65,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a trial is run with. `longest_s` bounds it; `watch` is told the seconds waited so far."""
+    """Where a trial is run. `longest_s` bounds it; `watch` is told the seconds waited so far."""
 
     client: AceClient
     clock: Clock
@@ -73,78 +74,75 @@ class Bench:
     cue_dbfs: float
     watch: Callable[[float], None]
 
+    def run(self, recipe: Recipe, *, thinking: bool) -> Trial:
+        """Ask for `recipe`, wait, fetch and examine what it made.
 
-def run(bench: Bench, recipe: Recipe, *, thinking: bool) -> Trial:
-    """Ask for `recipe`, wait, fetch and examine what it made.
+        Raises ServerError, JobFailed, JobLost, JobStalled (after `longest_s`), CorruptSegment when no file can be used,
+        SpoolError and OSError when there is no place for them.
+        """
+        ends_at = self.clock.now() + self.longest_s
+        submitted, answered_s = self._submit(recipe, thinking, ends_at)
+        if submitted.report is not None:
+            raise _ending(submitted.report)
+        files, took_s, waited = self._wait(submitted.task_id, ends_at)
+        took_s = answered_s if submitted.ended else took_s
+        if not files:
+            raise JobFailed(said("unmade.no_file"))
+        usable, rejected = 0, CorruptSegment(said("corrupt.no_file"))
+        with tempfile.TemporaryDirectory(prefix="check-") as folder:
+            for number, file in enumerate(files):
+                path = Path(folder) / f"{number}.part"
+                self.client.download(file, path)
+                try:
+                    ingest(path, recipe.duration_s, self.cue_dbfs)
+                    usable += 1
+                except CorruptSegment as error:
+                    rejected = error
+        if not usable:
+            raise rejected
+        return Trial(usable * recipe.duration_s, max(took_s, POLL_S / 10), waited)
 
-    Raises ServerError, JobFailed, JobLost, JobStalled (after `longest_s`), CorruptSegment when no file can be used,
-    SpoolError and OSError when there is no place for them.
-    """
-    ends_at = bench.clock.now() + bench.longest_s
-    submitted, answered_s = _submit(bench, recipe, thinking, ends_at)
-    if submitted.report is not None:
-        raise _ending(submitted.report)
-    files, took_s, waited = _wait(bench, submitted.task_id, ends_at)
-    took_s = answered_s if submitted.ended else took_s
-    if not files:
-        raise JobFailed(said("unmade.no_file"))
-    usable, rejected = 0, CorruptSegment(said("corrupt.no_file"))
-    with tempfile.TemporaryDirectory(prefix="check-") as folder:
-        for number, file in enumerate(files):
-            path = Path(folder) / f"{number}.part"
-            bench.client.download(file, path)
+    def _submit(self, recipe: Recipe, thinking: bool, ends_at: float) -> tuple[Submitted, float]:
+        """Ask for a job, and where no answer came once more as soon as the server answers again.
+
+        Returns: what the server took, and the seconds until it said so.
+        """
+        began_at, silent = self.clock.now(), False
+        while self.clock.now() < ends_at:
+            with contextlib.suppress(ServerSilent):
+                if silent:
+                    self.client.health()
+                asked_at = self.clock.now()
+                return self.client.submit(recipe, thinking=thinking), self.clock.now() - asked_at
+            silent = True
+            self.watch(self.clock.now() - began_at)
+            self.clock.wait(threading.Event(), POLL_S)
+        raise JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
+
+    def _wait(self, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
+        """Poll until the job has ended; return its files, how long it ran, and whether it was seen to wait before."""
+        never, asked_at = threading.Event(), self.clock.now()
+        began_at, bad_polls = asked_at, 0
+        while self.clock.now() < ends_at:
+            self.watch(self.clock.now() - asked_at)
+            self.clock.wait(never, POLL_S)
             try:
-                ingest(path, recipe.duration_s, bench.cue_dbfs)
-                usable += 1
-            except CorruptSegment as error:
-                rejected = error
-    if not usable:
-        raise rejected
-    return Trial(usable * recipe.duration_s, max(took_s, POLL_S / 10), waited)
-
-
-def _submit(bench: Bench, recipe: Recipe, thinking: bool, ends_at: float) -> tuple[Submitted, float]:
-    """Ask for a job, and where no answer came once more as soon as the server answers again.
-
-    Returns: what the server took, and the seconds until it said so.
-    """
-    began_at, silent = bench.clock.now(), False
-    while bench.clock.now() < ends_at:
-        with contextlib.suppress(ServerSilent):
-            if silent:
-                bench.client.health()
-            asked_at = bench.clock.now()
-            return bench.client.submit(recipe, thinking=thinking), bench.clock.now() - asked_at
-        silent = True
-        bench.watch(bench.clock.now() - began_at)
-        bench.clock.wait(threading.Event(), POLL_S)
-    raise JobStalled(said("unmade.not_done", seconds=f"{bench.longest_s:.0f}"))
-
-
-def _wait(bench: Bench, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
-    """Poll until the job has ended; return its files, how long it ran, and whether it was seen to wait before."""
-    never, asked_at = threading.Event(), bench.clock.now()
-    began_at, bad_polls = asked_at, 0
-    while bench.clock.now() < ends_at:
-        bench.watch(bench.clock.now() - asked_at)
-        bench.clock.wait(never, POLL_S)
-        try:
-            report = bench.client.poll([task_id])[task_id]
-            bad_polls = 0
-        except ServerSilent:
-            continue
-        except (ServerTrouble, ServerUnreachable):
-            bad_polls += 1
-            if bad_polls == MOST_BAD_POLLS:
-                raise
-            continue
-        if report.state is JobState.QUEUED:
-            began_at = bench.clock.now()
-        elif report.state is JobState.SUCCEEDED:
-            return report.files, bench.clock.now() - began_at, began_at > asked_at
-        elif report.state is not JobState.RUNNING:
-            raise _ending(report)
-    raise JobStalled(said("unmade.not_done", seconds=f"{bench.longest_s:.0f}"))
+                report = self.client.poll([task_id])[task_id]
+                bad_polls = 0
+            except ServerSilent:
+                continue
+            except (ServerTrouble, ServerUnreachable):
+                bad_polls += 1
+                if bad_polls == MOST_BAD_POLLS:
+                    raise
+                continue
+            if report.state is JobState.QUEUED:
+                began_at = self.clock.now()
+            elif report.state is JobState.SUCCEEDED:
+                return report.files, self.clock.now() - began_at, began_at > asked_at
+            elif report.state is not JobState.RUNNING:
+                raise _ending(report)
+        raise JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
 
 
 def _ending(report: JobReport) -> AppError:
@@ -154,19 +152,15 @@ def _ending(report: JobReport) -> AppError:
 
 
 class ServerCheck:
-    """One examination of the server. `say` prints a sentence in between, `passing` one until the next line.
+    """One examination of the server. In between it prints what it does.
 
     Threads: one.
     """
 
-    def __init__(
-        self, settings: Settings, clock: Clock, say: Callable[[str], None], passing: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, clock: Clock, lines: Lines) -> None:
         self._settings = settings
-        self._language = settings.language
         self._clock = clock
-        self._say = say
-        self._passing = passing
+        self._lines = lines
 
     def findings(self, station: Station | None) -> Findings:
         """Examine step by step, as far as each step allows the next. Without a station there is no job."""
@@ -213,7 +207,7 @@ class ServerCheck:
     def _music(self, client: AceClient, station: Station, *, busy: bool) -> Findings:
         """Have one short piece made, and say of what went wrong what it means."""
         longest_s = self._settings.first_job_timeout_sec
-        self._say(text(self._language, "check.job.begins", seconds=f"{JOB_S:.0f}"))
+        self._lines.tell(said("check.job.begins", seconds=f"{JOB_S:.0f}"), FAINT)
         bench = Bench(client, self._clock, longest_s, self._settings.cue_dbfs, self._waiting)
         try:
             made, thinking = self._made(bench, station)
@@ -235,10 +229,10 @@ class ServerCheck:
         recipe = station.recipe(0, JOB_S)
         if self._settings.thinking:
             try:
-                return run(bench, recipe, thinking=True), True
+                return bench.run(recipe, thinking=True), True
             except JobFailed:
-                self._say(text(self._language, "check.job.again"))
-        return run(bench, recipe, thinking=False), False
+                self._lines.tell(said("check.job.again"), FAINT)
+        return bench.run(recipe, thinking=False), False
 
     def _language_model(self, used: bool) -> Finding:
         if used:
@@ -252,12 +246,12 @@ class ServerCheck:
             "speed",
             "check.speed.busy" if busy else "check.speed.ok" if fast else "check.speed.slow",
             seconds=f"{made.made_s:.0f}",
-            time=span(self._language, made.took_s),
-            speed=speed(self._language, made.factor),
+            time=span(self._lines.language, made.took_s),
+            speed=speed(self._lines.language, made.factor),
         )
 
     def _waiting(self, waited_s: float) -> None:
-        self._passing(text(self._language, "ui.check.waiting", time=span(self._language, waited_s)))
+        self._lines.passing(said("ui.check.waiting", time=span(self._lines.language, waited_s)))
 
 
 def _models(client: AceClient) -> str:

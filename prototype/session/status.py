@@ -1,4 +1,4 @@
-"""What the player is doing, for scripts and status bars: the names are kept from version to version.
+"""What the player does and did, for scripts and status bars: the names are kept from version to version.
 
 Seconds are numbers, what is unknown is null, times of day are the listener's ("14:02"). `state` is "playing", "paused",
 "break", "ending" or "unheard" (`player` says why: "starting", "no device", "suspended", "stream muted", "device muted"
@@ -8,6 +8,7 @@ or "stopped"); `piece` is null while only the soft noise plays; `source` is "fre
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Final
 
 from base.texts import text
@@ -20,7 +21,7 @@ SCHEMA: Final = 1
 
 
 def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
-    """Return all that the screen shows, ready for JSON."""
+    """Return all that the screen shows now, ready for JSON."""
     mixer, generator, spool, timer = snapshot.mixer, snapshot.generator, snapshot.spool, snapshot.timer
     return {
         "schema": SCHEMA,
@@ -68,6 +69,39 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
             for one in snapshot.history
         ],
     }  # fmt: skip
+
+
+def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:
+    """Return the session's figures, ready for JSON; what was never measured is None.
+
+    `shares` are fractions of the played time by source and sum to 1 (all 0 when nothing was played).
+    """
+    mixer, generator, spool = snapshot.mixer, snapshot.generator, snapshot.spool
+    frames = {source: mixer.frames.get(source, 0) for source in Source}
+    played = sum(frames.values())
+    return {
+        "schema": SCHEMA,
+        "uptime_s": snapshot.uptime_s,
+        "played_s": played / SAMPLE_RATE_HZ,
+        "paused_s": mixer.paused_frames / SAMPLE_RATE_HZ,
+        "silent_s": mixer.silent_frames / SAMPLE_RATE_HZ,
+        "longest_silence_s": mixer.longest_silence_s,
+        "uninterrupted_s": snapshot.uninterrupted_s,
+        "shares": {source.value: frames[source] / played if played else 0.0 for source in Source},
+        "segments": generator.produced,
+        "retries": generator.retries,
+        "failures": generator.failures,
+        "rejected": generator.rejected,
+        "lost": generator.lost,
+        "median_generation_s": generator.median_generation_s,
+        "real_time_factor": generator.factor,
+        "queue_depth": len(spool.ready),
+        "played_on_disk": spool.played,
+        "kept": spool.kept,
+        "kept_folder": str(kept_folder),
+        "station": snapshot.station.key,
+        "prompt": snapshot.prompt,
+    }
 
 
 def status_line(snapshot: Snapshot, language: str) -> str:

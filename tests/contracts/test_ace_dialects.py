@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import socket
 import threading
@@ -30,6 +31,7 @@ from generator_loop import GeneratorLoop
 from modes.server_check import ServerCheck
 from music.segment import Recipe
 from music.stations import Mood, builtin_stations
+from screen.printing import Lines
 from whole.generator_session import Session
 
 STATION = builtin_stations()[0]
@@ -353,6 +355,6 @@ def test_the_check_tries_the_key_also_where_there_are_no_counts(fake: FakeAceste
     fake.api_key = KEY
     fake.answer_next(text(404, '{"detail": "Not Found"}', "application/json"), 9, route="/v1/stats")
     asked = Settings(acestep_api_url=fake.url, acestep_api_key=key, engine="acestep")
-    check = ServerCheck(asked, FakeClock(), lambda _: None, lambda _: None)
+    check = ServerCheck(asked, FakeClock(), Lines(io.StringIO(), "en"))
     found = {finding.subject: finding.said.key for finding in check.findings(None)}
     assert found["key"] == ("check.key.ok" if key == KEY else "call.refuses_key")

@@ -29,13 +29,15 @@ from base.texts import texts
 from config import Settings
 from doubles.fake_acestep import FakeAcestep
 from doubles.fake_http import Reply, Request, text, wrapped
+from doubles.printed import printed
 from doubles.scripted_server import ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock
 from listening.sound_room import APP, SoundRoom, is_usable
 from modes import check as check_mode
 from modes import server_check
 from modes.check import terminal
-from modes.server_check import Bench, run
+from modes.report import SUBJECTS
+from modes.server_check import Bench
 from music.segment import Recipe
 from music.stations import builtin_stations
 from spool.folders import FolderLock
@@ -44,6 +46,7 @@ PROTOTYPE = Path(check_mode.__file__).parent
 NOWHERE = "http://127.0.0.1:9"
 LANGUAGES = ("en", "ja")
 Disk = namedtuple("Disk", "total used free")
+Check = Callable[..., tuple[int, str]]
 
 
 @dataclass
@@ -84,15 +87,14 @@ def server(clock: FakeClock) -> Iterator[FakeAcestep]:
 
 
 @pytest.fixture
-def check(tmp_path: Path, clock: FakeClock) -> Callable[..., tuple[int, str]]:
+def check(tmp_path: Path, clock: FakeClock) -> Check:
     """A function that runs the check with changed settings and returns its exit code and what it printed."""
 
     def run(url: str = NOWHERE, **changes: Any) -> tuple[int, str]:
         station = changes.pop("station", lambda: builtin_stations()[0])
-        stream = changes.pop("stream", None) or io.StringIO()
-        settings = replace(Settings(), acestep_api_url=url, spool_dir=tmp_path / "spool", **changes)
-        code = check_mode.check(settings, station, stream=stream, clock=clock)
-        return code, stream.getvalue()
+        stream = changes.pop("stream", None)
+        settings = replace(Settings(), acestep_api_url=url, **{"spool_dir": tmp_path / "spool", **changes})
+        return printed(check_mode.check, settings, stream, choose=station, clock=clock)
 
     return run
 
@@ -107,7 +109,7 @@ def line(said: str, subject: str) -> str:
 # All is well
 
 
-def test_a_healthy_machine_is_well(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_a_healthy_machine_is_well(check: Check, server: FakeAcestep) -> None:
     """Everything is ok, the speed is measured by one short job under the settings' conditions, the code is 0."""
     code, said = check(server.url)
     assert code == 0
@@ -120,7 +122,7 @@ def test_a_healthy_machine_is_well(check: Callable[..., tuple[int, str]], server
     assert (job["audio_duration"], job["thinking"], job["batch_size"]) == (10.0, True, 1)
 
 
-def test_lines_stand_in_columns(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_lines_stand_in_columns(check: Check, server: FakeAcestep) -> None:
     """In Japanese too, what is said begins in the same cell on every line."""
     said = check(server.url, lang="ja")[1]
     starts = set()
@@ -132,7 +134,7 @@ def test_lines_stand_in_columns(check: Callable[..., tuple[int, str]], server: F
     assert len(starts) == 1
 
 
-def test_the_station_that_plays_is_asked_for(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_the_station_that_plays_is_asked_for(check: Check, server: FakeAcestep) -> None:
     """The short job has the mood's own conditions."""
     check(server.url, station=lambda: builtin_stations()[2])
     assert server.submits[0]["prompt"] == builtin_stations()[2].recipe(0, 10.0).prompt
@@ -141,7 +143,7 @@ def test_the_station_that_plays_is_asked_for(check: Callable[..., tuple[int, str
 # Settings
 
 
-def test_warnings_of_env_are_warnings(check: Callable[..., tuple[int, str]]) -> None:
+def test_warnings_of_env_are_warnings(check: Check) -> None:
     """A typo in .env is a warning beside the settings' own line."""
     code, said = check(engine="builtin", warnings=(text_of("env.near", where=".env", name="VOLUM", near="VOLUME"),))
     assert code == 0
@@ -149,7 +151,7 @@ def test_warnings_of_env_are_warnings(check: Callable[..., tuple[int, str]]) -> 
     assert "it will play, with 1 warning" in said
 
 
-def test_a_wrong_station_is_a_problem(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_a_wrong_station_is_a_problem(check: Check, server: FakeAcestep) -> None:
     """Faults of the stations' file are told one by one; without a station no job is asked for."""
 
     def faulty() -> Any:
@@ -180,7 +182,7 @@ def test_settings_that_cannot_be_used_do_not_stop_the_check(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_libvlc_is_a_problem(check: Callable[..., tuple[int, str]], machine: Machine, language: str) -> None:
+def test_no_libvlc_is_a_problem(check: Check, machine: Machine, language: str) -> None:
     """The package to install is named; the sound device waits for it."""
     machine.version = LibVlcMissing(text_of("vlc.missing", install="sudo apt-get install libvlc5"))
     code, said = check(engine="builtin", lang=language)
@@ -188,7 +190,7 @@ def test_no_libvlc_is_a_problem(check: Callable[..., tuple[int, str]], machine: 
     assert "sudo apt-get install libvlc5" in line(said, "libVLC")
 
 
-def test_a_libvlc_of_another_age_is_a_warning(check: Callable[..., tuple[int, str]], machine: Machine) -> None:
+def test_a_libvlc_of_another_age_is_a_warning(check: Check, machine: Machine) -> None:
     """Version 4 may work."""
     machine.version = "4.0.0-dev"
     code, said = check(engine="builtin")
@@ -204,9 +206,7 @@ def test_a_libvlc_of_another_age_is_a_warning(check: Callable[..., tuple[int, st
         (TimeoutError(), "does not answer within 10 s: restart the sound server"),
     ],
 )
-def test_no_sound_device_is_a_problem(
-    check: Callable[..., tuple[int, str]], machine: Machine, complaint: str | Exception, words: str
-) -> None:
+def test_no_sound_device_is_a_problem(check: Check, machine: Machine, complaint: str | Exception, words: str) -> None:
     """Music that nobody can hear is a problem, whatever VLC says of it."""
     machine.complaint = complaint
     code, said = check(engine="builtin")
@@ -215,7 +215,7 @@ def test_no_sound_device_is_a_problem(
 
 
 def test_a_device_that_is_not_used_is_not_tried(
-    check: Callable[..., tuple[int, str]], machine: Machine, monkeypatch: pytest.MonkeyPatch
+    check: Check, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With AUDIO_OUTPUT=none there need be none; that VLC can play at all is tried on its dummy."""
     tried = []
@@ -238,7 +238,7 @@ def test_a_device_that_is_not_used_is_not_tried(
 
 
 @pytest.mark.parametrize(("engine", "level", "code"), [("auto", "warning", 0), ("acestep", "problem", 1)])
-def test_no_server(check: Callable[..., tuple[int, str]], engine: str, level: str, code: int) -> None:
+def test_no_server(check: Check, engine: str, level: str, code: int) -> None:
     """Without a server the built-in engine plays: a warning; where acestep-api is forced, it is a problem."""
     ended, said = check(engine=engine)
     assert ended == code
@@ -246,16 +246,14 @@ def test_no_server(check: Callable[..., tuple[int, str]], engine: str, level: st
     assert "start it with `acestep-api`" in line(said, "server")
 
 
-def test_the_builtin_engine_needs_no_server(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_the_builtin_engine_needs_no_server(check: Check, server: FakeAcestep) -> None:
     """With ENGINE=builtin no server is asked anything."""
     assert check(server.url, engine="builtin")[0] == 0
     assert server.requests == []
 
 
 @pytest.mark.parametrize("key", ["", "wrong"])
-def test_a_refused_key_is_a_problem_and_no_job_is_sent(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, key: str
-) -> None:
+def test_a_refused_key_is_a_problem_and_no_job_is_sent(check: Check, server: FakeAcestep, key: str) -> None:
     """A missing or wrong key is found by a route that wants one; the key itself is not printed."""
     server.api_key = "the-key"
     code, said = check(server.url, acestep_api_key=key)
@@ -265,7 +263,7 @@ def test_a_refused_key_is_a_problem_and_no_job_is_sent(
     assert "wrong" not in said
 
 
-def test_an_accepted_key(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_an_accepted_key(check: Check, server: FakeAcestep) -> None:
     """The right key is said to be accepted."""
     server.api_key = "the-key"
     code, said = check(server.url, acestep_api_key="the-key")
@@ -276,7 +274,7 @@ def test_an_accepted_key(check: Callable[..., tuple[int, str]], server: FakeAces
 # The job
 
 
-def test_a_language_model_that_fails_is_a_warning(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_a_language_model_that_fails_is_a_warning(check: Check, server: FakeAcestep) -> None:
     """Where jobs fail with the language model they are tried without, and it is said what that means."""
     server.lm_init_fails = True
     code, said = check(server.url)
@@ -287,9 +285,7 @@ def test_a_language_model_that_fails_is_a_warning(check: Callable[..., tuple[int
     assert "THINKING=false" in line(said, "language model")
 
 
-def test_without_thinking_the_language_model_is_not_used(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep
-) -> None:
+def test_without_thinking_the_language_model_is_not_used(check: Check, server: FakeAcestep) -> None:
     """THINKING=false asks once, without."""
     said = check(server.url, thinking=False)[1]
     assert [job["thinking"] for job in server.submits] == [False]
@@ -297,7 +293,7 @@ def test_without_thinking_the_language_model_is_not_used(
 
 
 @pytest.mark.parametrize("fate", ["fail", "no-file"])
-def test_jobs_that_fail_are_a_problem(check: Callable[..., tuple[int, str]], server: FakeAcestep, fate: str) -> None:
+def test_jobs_that_fail_are_a_problem(check: Check, server: FakeAcestep, fate: str) -> None:
     """When it fails both ways the server makes no music."""
     server.plan(fate, fate)
     code, said = check(server.url)
@@ -307,7 +303,7 @@ def test_jobs_that_fail_are_a_problem(check: Callable[..., tuple[int, str]], ser
 
 @pytest.mark.parametrize("kind", ["silent", "nan", "short", "empty", "garbage", "truncated", "web-page"])
 def test_music_that_is_none_is_a_problem(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, kind: str, tmp_path: Path,
+    check: Check, server: FakeAcestep, kind: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """What the server made is listened to as in playing; nothing of it stays on the disk."""
@@ -319,7 +315,7 @@ def test_music_that_is_none_is_a_problem(
     assert not list(tmp_path.rglob("check-*"))
 
 
-def test_slow_generation_is_a_warning(check: Callable[..., tuple[int, str]], server: FakeAcestep) -> None:
+def test_slow_generation_is_a_warning(check: Check, server: FakeAcestep) -> None:
     """Slower than playback: it plays, with earlier pieces in between."""
     server.speed = 2.5
     code, said = check(server.url)
@@ -329,9 +325,7 @@ def test_slow_generation_is_a_warning(check: Callable[..., tuple[int, str]], ser
 
 
 @pytest.mark.parametrize("newer", [True, False])
-def test_a_busy_server_is_not_called_slow(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, newer: bool
-) -> None:
+def test_a_busy_server_is_not_called_slow(check: Check, server: FakeAcestep, newer: bool) -> None:
     """Time behind other jobs is not counted; where the server does not tell it, that is said instead of "slow"."""
     server.speed, server.newer = 0.6, newer
     for _ in range(3):
@@ -343,9 +337,7 @@ def test_a_busy_server_is_not_called_slow(
     assert ("while the server had other jobs" in said) is not newer
 
 
-def test_a_job_that_hangs_ends_the_wait(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, clock: FakeClock
-) -> None:
+def test_a_job_that_hangs_ends_the_wait(check: Check, server: FakeAcestep, clock: FakeClock) -> None:
     """The wait is bounded by the deadline of a first job."""
     server.hang_next()
     code, said = check(server.url, first_job_timeout_sec=90.0)
@@ -354,7 +346,7 @@ def test_a_job_that_hangs_ends_the_wait(
     assert clock.time_s <= 91
 
 
-def test_a_lost_job_is_a_problem(check: Callable[..., tuple[int, str]], server: FakeAcestep, clock: FakeClock) -> None:
+def test_a_lost_job_is_a_problem(check: Check, server: FakeAcestep, clock: FakeClock) -> None:
     """A server that restarts in the middle is found out at once."""
     clock.at(1.2, server.restart)
     server.newer = False
@@ -364,9 +356,7 @@ def test_a_lost_job_is_a_problem(check: Callable[..., tuple[int, str]], server: 
     assert clock.time_s < 5
 
 
-def test_a_few_failed_polls_do_no_harm(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, clock: FakeClock
-) -> None:
+def test_a_few_failed_polls_do_no_harm(check: Check, server: FakeAcestep, clock: FakeClock) -> None:
     """A poll that fails means nothing for the job, however often it happens; too many in a row do."""
     server.speed = 0.8
     for at_s in (0.1, 2.6, 5.1):
@@ -381,9 +371,7 @@ REPLIES = (*map(wrapped, NONSENSE), text(200, "<html>"), text(200, "{"), text(50
 
 
 @pytest.mark.parametrize("reply", REPLIES, ids=[*map(repr, NONSENSE), "a page", "cut off", "status 500", "status 404"])
-def test_replies_that_make_no_sense_are_lines(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep, reply: Reply
-) -> None:
+def test_replies_that_make_no_sense_are_lines(check: Check, server: FakeAcestep, reply: Reply) -> None:
     """Whatever a route answers, the check ends with lines and an exit code."""
     for route in ("/health", "/v1/stats", "/v1/models", "/release_task", "/query_result", "/v1/audio"):
         server.answer_next(reply, 9, route)
@@ -393,9 +381,7 @@ def test_replies_that_make_no_sense_are_lines(
         server._faults.clear()
 
 
-def test_the_servers_words_cannot_reach_the_terminal(
-    check: Callable[..., tuple[int, str]], server: FakeAcestep
-) -> None:
+def test_the_servers_words_cannot_reach_the_terminal(check: Check, server: FakeAcestep) -> None:
     """Escape sequences in what the server says are not printed."""
     server.answer_next(text(503, "\x1b]0;hello\x07"), 9, "/release_task")
     server.reply_filter = lambda request, data: (
@@ -409,7 +395,7 @@ def test_the_servers_words_cannot_reach_the_terminal(
 # Spool, disk, terminal
 
 
-def test_a_running_player_is_named(check: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_a_running_player_is_named(check: Check, tmp_path: Path) -> None:
     """The check works beside a player, says whose the spool is, and leaves its lock alone."""
     (tmp_path / "spool" / "incoming").mkdir(parents=True)
     lock = FolderLock(tmp_path / "spool")
@@ -425,26 +411,25 @@ def test_a_running_player_is_named(check: Callable[..., tuple[int, str]], tmp_pa
     assert list((tmp_path / "spool" / "incoming").iterdir()) == []
 
 
-def test_the_check_makes_no_spool(check: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_the_check_makes_no_spool(check: Check, tmp_path: Path) -> None:
     """A spool that is not there yet is not made, only tried for."""
     assert "can be made" in line(check(engine="builtin")[1], "spool")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a place where nobody can write: /proc")
-def test_a_spool_that_cannot_be_written_is_a_problem(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_spool_that_cannot_be_written_is_a_problem(check: Check) -> None:
     """A folder that takes no files is named, with the remedy."""
-    stream = io.StringIO()
-    settings = replace(Settings(), engine="builtin", spool_dir=Path("/proc/nowhere/spool"))
-    assert check_mode.check(settings, lambda: builtin_stations()[0], stream=stream, clock=clock) == 1
-    assert "or set SPOOL_DIR to another folder" in line(stream.getvalue(), "spool")
+    code, said = check(engine="builtin", spool_dir=Path("/proc/nowhere/spool"))
+    assert code == 1
+    assert "or set SPOOL_DIR to another folder" in line(said, "spool")
 
 
 @pytest.mark.parametrize(
     ("free_bytes", "level", "code"), [(1e6, "problem", 1), (5e8, "warning", 0), (1.3824e9, "ok", 0)]
 )
 def test_the_room_on_the_disk(
-    check: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, free_bytes: float, level: str, code: int
+    check: Check, monkeypatch: pytest.MonkeyPatch, free_bytes: float, level: str, code: int
 ) -> None:
     """Free space is told in hours of music: 0.69 GB each."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Disk(0, 0, free_bytes))
@@ -504,7 +489,7 @@ def test_no_terminal_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("no_color", [False, True])
 def test_colour_is_for_terminals_that_want_it(
-    check: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, server: FakeAcestep, no_color: bool
+    check: Check, monkeypatch: pytest.MonkeyPatch, server: FakeAcestep, no_color: bool
 ) -> None:
     """On a terminal the words are coloured, unless NO_COLOR is set; while a job runs, the time is shown."""
     for name in ("FORCE_COLOR", "NO_COLOR", "COLORTERM"):
@@ -534,7 +519,7 @@ def test_ctrl_c_ends_it_quietly(
 def test_everything_found_has_a_text() -> None:
     """Each text of the check is used, each one used is written down, and what is found gives the fields it takes."""
     used = set()
-    for path in (PROTOTYPE / name for name in ("check.py", "server_check.py")):
+    for path in (PROTOTYPE / name for name in ("check.py", "server_check.py", "report.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("check."):
                 used.add(node.value)
@@ -545,7 +530,7 @@ def test_everything_found_has_a_text() -> None:
                     if str(key).startswith("check."):
                         texts("en")[str(key)].format(**fields)
     assert used == {key for key in texts("en") if key.startswith("check.")}
-    assert all(f"ui.check.{subject}" in texts("en") for subject in check_mode.SUBJECTS)
+    assert all(f"ui.check.{subject}" in texts("en") for subject in SUBJECTS)
 
 
 # For real
@@ -624,22 +609,20 @@ def test_a_server_that_is_deaf_while_it_loads_is_waited_for(clock: FakeClock, mo
     deaf = ScriptedServer(clock.now, wait=lambda seconds: clock.wait(never, seconds), deaf_s=30.0, deaf_until_s=150.0)
     told: list[float] = []
     bench = Bench(cast("AceClient", deaf), clock, 1200.0, -45.0, told.append)
-    made = run(bench, Recipe("lofi", "calm", 10.0), thinking=True)
+    made = bench.run(Recipe("lofi", "calm", 10.0), thinking=True)
     assert made.made_s == 10.0
     assert len(deaf.asked) == 2
     assert len(told) > 4, "nothing is said for minutes"
     deaf.deaf_until_s = 1e9
     with pytest.raises(JobStalled):
-        run(bench, Recipe("lofi", "calm", 10.0), thinking=True)
+        bench.run(Recipe("lofi", "calm", 10.0), thinking=True)
 
 
 @pytest.mark.parametrize(
     ("complaint", "words"),
     [("stream muted", "mutes this program"), ("device muted", "is muted"), ("suspended", "is suspended")],
 )
-def test_a_muted_sound_is_a_problem_of_its_own(
-    check: Callable[..., tuple[int, str]], machine: Machine, complaint: str, words: str
-) -> None:
+def test_a_muted_sound_is_a_problem_of_its_own(check: Check, machine: Machine, complaint: str, words: str) -> None:
     """What the sound server mutes is said, with where to turn it on; it is not "none"."""
     machine.complaint = complaint
     code, said = check(engine="builtin")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import soundfile as sf
 
 from config import Settings
+from doubles.printed import printed
 from doubles.sounds import tone
 from modes.export import export
 from music import audio_files
@@ -34,11 +34,10 @@ def keep(tmp_path: Path, name: str, info: SegmentInfo | None = None) -> Path:
 
 def run(tmp_path: Path, *, kind: str = "flac", language: str = "en") -> tuple[int, str]:
     """Export; return the exit code and what was printed."""
-    out = io.StringIO()
     settings = replace(
         Settings(), spool_dir=tmp_path / "spool", export=tmp_path / "out" / "deep", record_format=kind, lang=language
     )
-    return export(settings, stream=out), out.getvalue()
+    return printed(export, settings)
 
 
 def names(tmp_path: Path) -> list[str]:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile as sf
@@ -23,11 +24,13 @@ from base.errors import StartupError
 from base.notices import Notices
 from base.texts import text
 from base.workers import SystemClock
+from config import Settings
+from doubles.printed import printed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, tone
 from modes import check, listing
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
-from music.stations import Station, builtin_stations
+from music.stations import builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from output.vlc_library import LibVlc
 from session.opening import Opening
@@ -59,22 +62,21 @@ def liked(spool: Spool, about: SegmentInfo, seconds: float = 2.0) -> Path:
 
 def library(root: Path, language: str = "en") -> tuple[int, str]:
     """Return the exit code and what is listed."""
-    stream = io.StringIO()
-    return listing.list_library(root, builtin_stations(), language, stream=stream), stream.getvalue()
+    return printed(listing.list_library, replace(Settings(), spool_dir=root, lang=language))
 
 
-def stations(which: tuple[Station, ...], language: str = "en") -> list[str]:
+def stations(language: str = "en", **changes: Any) -> list[str]:
     """Return the lines of the list of stations."""
-    stream = io.StringIO()
-    assert listing.list_stations(which, language, stream=stream) == 0
-    return stream.getvalue().splitlines()
+    code, said = printed(listing.list_stations, replace(Settings(), lang=language, **changes))
+    assert code == 0
+    return said.splitlines()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_stations_stand_in_columns(language: str) -> None:
     """Titles begin in the same cell in either language, and so do the keys; the first nine have their digits."""
     which = builtin_stations()
-    lines = stations(which, language)
+    lines = stations(language)
     rows = lines[1 : 2 * len(which) : 2]
     for number, (row, station) in enumerate(zip(rows, which, strict=True), 1):
         assert row.split()[0] == (str(number) if number <= 9 else station.key)
@@ -88,14 +90,15 @@ def test_stations_stand_in_columns(language: str) -> None:
 def test_each_station_shows_a_prompt() -> None:
     """Below each station stands the first prompt that it makes, in full."""
     which = builtin_stations()
-    prompts = [line.strip() for line in stations(which)[2 : 2 * len(which) + 1 : 2]]
+    prompts = [line.strip() for line in stations()[2 : 2 * len(which) + 1 : 2]]
     assert prompts == [station.recipe(0, 30.0).prompt for station in which]
 
 
-def test_a_station_that_leaves_everything_to_the_model() -> None:
+def test_a_station_that_leaves_everything_to_the_model(tmp_path: Path) -> None:
     """A station with no tempo and no keys is listed as well."""
-    row = stations((Station("mine", "My own", "自分", ("calm",)),))[1]
-    assert row.split() == ["1", "mine", "My", "own", "–", "–"]
+    (tmp_path / "mine.toml").write_text('[mine]\ntitle = "My own"\ncaptions = ["calm"]\n')
+    row = stations(stations_file=tmp_path / "mine.toml")[2 * len(builtin_stations()) + 1]
+    assert row.split()[-5:] == ["mine", "My", "own", "–", "–"]
 
 
 def test_the_library_tells_all_that_repeats_a_piece(spool: Spool, tmp_path: Path) -> None:
@@ -257,8 +260,7 @@ def test_a_record_that_cannot_be_read_is_one_line_of_the_library(tmp_path: Path)
 
 def forget(root: Path, language: str = "en") -> tuple[int, str]:
     """Return the exit code and what is told."""
-    stream = io.StringIO()
-    return listing.forget(root, language, stream=stream), stream.getvalue()
+    return printed(listing.forget, replace(Settings(), spool_dir=root, lang=language))
 
 
 def test_forgetting_tells_what_is_forgotten(tmp_path: Path) -> None:

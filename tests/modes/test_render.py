@@ -21,6 +21,7 @@ import config
 from base.errors import StartupError
 from config import Settings
 from doubles.fake_audio import chord
+from doubles.printed import printed
 from doubles.sounds import tone
 from modes import render
 from music import audio_files
@@ -28,7 +29,7 @@ from music.analysis import ingest, to_piece
 from music.audio_files import Encoder, format_of
 from music.segment import SAMPLE_RATE_HZ, Samples, Source
 from programme.mixer import Mixer
-from screen.plain_lines import Lines
+from screen.printing import Lines
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
 PITCHES = (400.0, 1000.0, 2500.0, 600.0)
@@ -50,10 +51,9 @@ def settings(given: Sequence[Path], output: Path, **changes: Any) -> Settings:
 
 def rendered(given: Sequence[Path], output: Path, **changes: Any) -> tuple[int, str, Samples]:
     """Render; return the exit code, what was printed, and the samples."""
-    stream = io.StringIO()
-    code = render.render(settings(given, output, **changes), stream=stream)
+    code, said = printed(render.render, settings(given, output, **changes))
     samples = sf.read(output, dtype="float32", always_2d=True)[0] if code == 0 else np.zeros((0, 2), np.float32)
-    return code, stream.getvalue(), samples
+    return code, said, samples
 
 
 def pitch(samples: Samples, at_s: float) -> float:
@@ -111,7 +111,7 @@ def test_only_a_few_pieces_are_loaded_at_once(tmp_path: Path) -> None:
     """Files are decoded as they are needed: two ahead of the one that is mixed."""
     given = [files(tmp_path, 1, 3.0)[0]] * 20
     report = render.Report()
-    blocks = render.programme(settings(given, tmp_path / "out.wav"), Lines(io.StringIO()), report)
+    blocks = render.programme(settings(given, tmp_path / "out.wav"), Lines(io.StringIO(), "en"), report)
     next(blocks)
     assert report.pieces == 2
     most = max(report.pieces - report.frames / SAMPLE_RATE_HZ / 1.5 for _ in blocks)

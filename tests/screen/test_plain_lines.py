@@ -10,8 +10,9 @@ import pytest
 
 from music.segment import SAMPLE_RATE_HZ, Source
 from programme.programme import MixerSnapshot
-from screen.plain_lines import stats_dict, summary_lines
+from screen.plain_lines import summary_lines
 from screen.view import Snapshot
+from session.status import stats_dict
 from tools.screens import afternoon
 
 KEPT = Path("spool/kept")

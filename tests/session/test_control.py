@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from modes.control import control
 from music.stations import builtin_stations
 from screen import controls
 from screen.controls import Act, Command, Set
+from screen.printing import Lines
 from screen.view import Snapshot
 from session.conductor import Answer
 from session.control import MOST_CLIENTS, PLAIN, Answering, ControlServer, Refused, parse
@@ -140,7 +142,7 @@ def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pyte
     """By a sentence, on the error stream if it was not done, and by the exit code."""
     player.answer = Answer("undo.nothing" if not done else "ctl.volume", done, () if not done else (("percent", 55),))
     settings = config.load(["--spool-dir", str(player.folder), "--ctl", "volume", "-5"], {}, player.folder / "no.env")
-    assert control(settings) == (0 if done else 1)
+    assert control(settings, Lines(sys.stdout, "en")) == (0 if done else 1)
     out, error = capsys.readouterr()
     assert (out, error) == (("volume 55 %\n", "") if done else ("", "there is nothing to take back\n"))
     assert player.obeyed == [controls.Volume(-5)]
@@ -149,9 +151,9 @@ def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pyte
 def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
     """The names of the JSON are those that scripts rely on."""
     arguments = ["--spool-dir", str(player.folder), "--ctl", "status"]
-    assert control(config.load(arguments, {}, player.folder / "no.env")) == 0
+    assert control(config.load(arguments, {}, player.folder / "no.env"), Lines(sys.stdout, "en")) == 0
     assert capsys.readouterr().out.count("\n") == 1
-    assert control(config.load([*arguments, "--json"], {}, player.folder / "no.env")) == 0
+    assert control(config.load([*arguments, "--json"], {}, player.folder / "no.env"), Lines(sys.stdout, "en")) == 0
     status = json.loads(capsys.readouterr().out)
     assert set(status) == {
         "schema", "state", "player", "station", "prompt", "source", "piece", "volume_percent", "ambience", "muted",
