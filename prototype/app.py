@@ -29,7 +29,8 @@ from base.texts import Said, said
 from base.workers import SystemClock, within
 from config import Settings
 from output.vlc_library import LibVlc
-from session.build import Stages, Surroundings, build
+from session.build import Stages, build
+from session.opening import Surroundings
 
 if TYPE_CHECKING:
     from music.stations import Station

@@ -6,27 +6,17 @@ where they stand.
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from base.notices import Notices
-from base.workers import Clock
 from config import Settings
-from music.segment import SAMPLE_RATE_HZ, Endless
-from output.vlc_library import LibVlc
-from session.opening import Opening
+from session.opening import Opening, Surroundings
 
 if TYPE_CHECKING:
-    from generation.continuing import Ear
     from music.stations import Station
-    from programme.performances import Begin
-    from session.session import Connection, Session
-    from spool.spool import Spool
+    from session.session import Session
 
 
 class Stage(Protocol):
@@ -78,55 +68,20 @@ class Enter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the program stands in. All but the first three: its own, where tests put nothing in the place.
-
-    `begin_log` is told the log's file when it may be written: the spool is ours, and something is heard.
-    """
-
-    libvlc: LibVlc
-    clock: Clock
-    terminal: TextIO | None
-    begin_log: Callable[[Path], None] = lambda path: None
-    stop: threading.Event | None = None
-    notices: Notices | None = None
-    bed: Endless | None = None
-    spool: Spool | None = None
-    begin_piece: Begin | None = None
-    rate_hz: int = SAMPLE_RATE_HZ
-    clients: Sequence[Connection] | None = None
-    ear: Ear | None = None
-    rng: random.Random | None = None
-
-
 def build(
     settings: Settings, station: Station, stations: Sequence[Station], around: Surroundings, enter: Enter
 ) -> Session:
     """Build the program, and let each stage `enter`. Raises what their `start` raises, SpoolBusy and StartupError."""
-    opening = Opening(
-        settings,
-        station,
-        around.libvlc,
-        around.clock,
-        rng=around.rng,
-        stop=around.stop,
-        notices=around.notices,
-        bed=around.bed,
-    )
-    enter(opening)
+    opening = enter(Opening(settings, station, around))
     around.begin_log(settings.log_path)
 
     from session.sound import Sound
 
-    sound = Sound(opening, station, spool=around.spool, begin=around.begin_piece, rate_hz=around.rate_hz)
-    enter(sound)
+    sound = enter(Sound(opening))
 
-    from session.session import Session, clients_of
+    from session.session import Session
 
-    clients = clients_of(settings) if around.clients is None else around.clients
-    session = Session(sound, stations, clients, ear=around.ear, rng=around.rng)
-    enter(session)
+    session = enter(Session(sound, stations))
 
     if around.terminal is not None:
         from screen.dashboard import Dashboard

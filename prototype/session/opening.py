@@ -9,9 +9,10 @@ import contextlib
 import random
 import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from base.errors import StartupError
 from base.notices import Notices
@@ -20,7 +21,7 @@ from base.workers import Clock, Worker, within
 from builtin.bed import Bed, Chord
 from config import Settings
 from music.keys import parse_key
-from music.segment import Endless, Source
+from music.segment import SAMPLE_RATE_HZ, Endless, Source
 from music.stations import Station
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
@@ -29,10 +30,39 @@ from session.prelude import first_of, order
 from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
 from spool.state_files import load_remembered
 
+if TYPE_CHECKING:
+    from generation.continuing import Ear
+    from programme.performances import Begin
+    from session.session import Connection
+    from spool.spool import Spool
+
 JOIN_S: Final = 0.3  # a thread: all of them stay within 2 s
 FIRST_SEEDS: Final = range(1, 1_000_000)
 PRIMED_S: Final = 0.5
 DISK_S: Final = 1.0  # a disk that hangs keeps nobody from hearing music
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the program stands in. `terminal` None: nothing is shown.
+
+    `begin_log` is told the log's file when it may be written: the spool is ours, and something is heard. What is None
+    is the program's own, where tests put a double in the place; with a `bed` of theirs there is no other prelude.
+    """
+
+    libvlc: LibVlc
+    clock: Clock
+    terminal: TextIO | None = None
+    begin_log: Callable[[Path], None] = lambda path: None
+    stop: threading.Event = field(default_factory=threading.Event)
+    rng: random.Random = field(default_factory=random.Random)
+    notices: Notices | None = None
+    bed: Endless | None = None
+    spool: Spool | None = None
+    begin_piece: Begin | None = None
+    rate_hz: int = SAMPLE_RATE_HZ
+    clients: Sequence[Connection] | None = None
+    ear: Ear | None = None
 
 
 class Opening:
@@ -41,37 +71,26 @@ class Opening:
     `player` is None in the mode that plays files, which has nothing to play yet. Threads: the main thread.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        station: Station,
-        libvlc: LibVlc,
-        clock: Clock,
-        *,
-        stop: threading.Event | None = None,
-        notices: Notices | None = None,
-        bed: Endless | None = None,
-        rng: random.Random | None = None,
-    ) -> None:
-        """With a `bed` of a test's own there is no other prelude."""
+    def __init__(self, settings: Settings, station: Station, around: Surroundings) -> None:
         self.settings = settings
-        self.libvlc = libvlc
-        self.clock = clock
-        self.stop_event = stop or threading.Event()
-        self.notices = notices or Notices(clock)
+        self.station = station
+        self.around = around
+        self.clock, self.stop_event = around.clock, around.stop
+        self.notices = around.notices or Notices(around.clock)
         self.lock = FolderLock(settings.spool_dir)
-        self.rng = rng or random.Random()
-        self.first_seed = self.rng.choice(FIRST_SEEDS)
+        self.first_seed = around.rng.choice(FIRST_SEEDS)
         nothing: dict[str, int | str] = {}
         remembered = within(DISK_S, lambda: load_remembered(settings.spool_dir), nothing)
         first = within(DISK_S, lambda: first_of(settings, station), None)
         self.remembered = {name: value for name, value in remembered.items() if name not in settings.given}
         self.volume = int(self.remembered.get("volume", settings.volume)) / 100
-        self.bed = bed or Bed()
-        self.prelude = None if bed else Beginning(first, self.bed if first else self._swelling(station))
+        self.bed = around.bed or Bed()
+        self.prelude = None if around.bed else Beginning(first, self.bed if first else self._swelling())
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
-            self.player = StreamPlayer(self._before, libvlc, self.notices, clock, real_device=settings.real_device)
+            self.player = StreamPlayer(
+                self._before, around.libvlc, self.notices, self.clock, real_device=settings.real_device
+            )
         self._workers: list[Worker] = []
 
     def start(self) -> None:
@@ -85,9 +104,9 @@ class Opening:
         if self.player is not None:
             self.begin("player", self.player.run)
 
-    def _swelling(self, station: Station) -> Endless:
+    def _swelling(self) -> Endless:
         """Return a chord in the key of the first built-in piece, if there will be one; the bed goes on behind it."""
-        key = parse_key(station.recipe(self.first_seed + 1, 0.0).key_scale)
+        key = parse_key(self.station.recipe(self.first_seed + 1, 0.0).key_scale)
         return Chord(key[0], self.bed) if key and Source.BUILTIN in order(self.settings) else self.bed
 
     def _before(self, n_frames: int) -> bytes:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from ace_client import AceClient
 from base.texts import text
-from config import Settings
 from generation.calls import Client, Run
-from generation.continuing import Ear
 from generator_loop import GeneratorLoop
 from music.segment import Source
 from music.stations import Station
@@ -39,40 +36,26 @@ class Connection(Client, Protocol):
         ...
 
 
-def clients_of(settings: Settings) -> list[AceClient]:
-    """Return what talks to each of the servers of the settings."""
-    return [AceClient.of(one) for one in settings.servers]
-
-
 class Session:
     """One session, from the first key to the last.
 
     Threads: built and run by the main thread; `snapshot` may be called from anywhere.
     """
 
-    def __init__(
-        self,
-        sound: Sound,
-        stations: Sequence[Station],
-        clients: Sequence[Connection],
-        *,
-        ear: Ear | None = None,
-        rng: random.Random | None = None,
-    ) -> None:
-        """`ear` listens to what the server made."""
-        settings = sound.settings
+    def __init__(self, sound: Sound, stations: Sequence[Station]) -> None:
+        settings, around = sound.settings, sound.around
         self.sound = sound
         self._settings = settings
         self._clock = sound.clock
-        self._clients = clients
+        self._clients: Sequence[Connection] = around.clients or [AceClient.of(one) for one in settings.servers]
         self.generator = GeneratorLoop(
             settings,
-            clients,
+            self._clients,
             sound.spool,
             sound.mood,
-            Run(sound.clock, sound.stop_event, rng or random.Random(), sound.on_thread_failure),
+            Run(sound.clock, sound.stop_event, around.rng, sound.on_thread_failure),
             sound.notices,
-            ear=ear,
+            ear=around.ear,
             jobs_file=JobsFile(settings.spool_dir / "jobs.json", sound.later),
         )
         sound.pacing.factor = lambda: self.generator.pace(settings.crossfade_seconds)

@@ -19,15 +19,15 @@ from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
 from music.audio_files import tags_of
 from music.continuing import Continuing
-from music.segment import SAMPLE_RATE_HZ, Source
-from music.stations import Mood, Station
+from music.segment import Source
+from music.stations import Mood
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
 from programme.history import Heard, History
 from programme.loader import Loader, Reader
 from programme.mixer import Mixer
-from programme.performances import Begin, BuiltinSupply, Openings
+from programme.performances import BuiltinSupply, Openings
 from programme.programme import Programme
 from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
 from session.ambience import Ambience
@@ -49,17 +49,9 @@ class Sound:
     Threads: built, started and stopped by the main thread. `programme` takes commands from anywhere.
     """
 
-    def __init__(
-        self,
-        opening: Opening,
-        station: Station,
-        *,
-        spool: Spool | None = None,
-        begin: Begin | None = None,
-        rate_hz: int = SAMPLE_RATE_HZ,
-    ) -> None:
-        """Tests put doubles in the place of the spool and of the built-in engine, and have fewer frames a second."""
-        settings = self.settings = opening.settings
+    def __init__(self, opening: Opening) -> None:
+        settings, station, self.around = opening.settings, opening.station, opening.around
+        self.settings = settings
         self.clock, self.notices, self.stop_event = opening.clock, opening.notices, opening.stop_event
         self.on_thread_failure = opening.on_thread_failure
         self.begin = opening.begin
@@ -70,22 +62,24 @@ class Sound:
         self.order = order(settings)
         asked_for = bool(settings.given & {"station", "prompt"})
         continuing = Continuing(settings.continuing == "on", possible=settings.player == "stream")
-        self.mood = Mood(station, opening.rng.randrange(station.variations), asked_for=asked_for, continuing=continuing)
+        self.mood = Mood(
+            station, self.around.rng.randrange(station.variations), asked_for=asked_for, continuing=continuing
+        )
         self._taste_file = TasteFile(settings.spool_dir, self.mood.taste, self.notices, self.later)
-        self.spool = spool or Spool(
+        self.spool = self.around.spool or Spool(
             settings.spool_dir, settings.spool_max_mb, self.notices, self.clock, lock=opening.lock, station=station.key
         )
         self.recorder = Recorder(self.notices)
         self.server = SoundServer(self.notices)
         self._levels = Levels(settings.target_lufs, settings.cue_dbfs)
-        self.builtin = self._builtin_supply(begin, opening.first_seed)
+        self.builtin = self._builtin_supply(opening.first_seed)
         self.ambience = Ambience(settings, opening.remembered, self.later, None)
         self.pacing = Pacing(target=settings.prefetch_target)
         self.programme: Programme
         self.player: StreamPlayer | PlaylistPlayer
         self._take_over: Callable[[], object]
         if opening.player is not None:
-            preparer = self._play_stream(opening, opening.player, rate_hz)
+            preparer = self._play_stream(opening, opening.player)
         else:
             preparer = self._play_files(opening)
         continuing.playing = self.programme.playing_piece
@@ -99,8 +93,8 @@ class Sound:
             self.pacing,
         )  # fmt: skip
 
-    def _builtin_supply(self, begin: Begin | None, seed: int) -> BuiltinSupply:
-        openings = None
+    def _builtin_supply(self, seed: int) -> BuiltinSupply:
+        begin, openings = self.around.begin_piece, None
         growing = self._opening.player is not None
         if begin is None:
             orchestra = Orchestra(self.settings.soundfont, self.notices.say)
@@ -109,9 +103,11 @@ class Sound:
             openings = Openings(self.settings.spool_dir / OPENING, version, self.later)
         return BuiltinSupply(begin, self.mood, self._levels, self.clock, seed, openings=openings, growing=growing)
 
-    def _play_stream(self, opening: Opening, player: StreamPlayer, rate_hz: int) -> Preparer:
+    def _play_stream(self, opening: Opening, player: StreamPlayer) -> Preparer:
         """Have the player pull the mixer, which goes on with the bed; returns what the mixer is fed with."""
-        mixer = Mixer(opening.bed, crossfade_s=self.settings.crossfade_seconds, volume=opening.volume, rate_hz=rate_hz)
+        mixer = Mixer(
+            opening.bed, crossfade_s=self.settings.crossfade_seconds, volume=opening.volume, rate_hz=self.around.rate_hz
+        )
         if opening.prelude:
             mixer.begin_with(opening.prelude)
 
@@ -132,7 +128,7 @@ class Sound:
     def _play_files(self, opening: Opening) -> Preparer:
         """Have VLC play files from a list of its own; returns what the list is fed with."""
         player = PlaylistPlayer(
-            opening.libvlc, self.notices, self.clock, self.later,
+            self.around.libvlc, self.notices, self.clock, self.later,
             volume=opening.volume, real_device=self.settings.real_device,
         )  # fmt: skip
         self.programme = self.player = player

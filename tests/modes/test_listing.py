@@ -33,7 +33,7 @@ from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from output.vlc_library import LibVlc
-from session.opening import Opening
+from session.opening import Opening, Surroundings
 from spool.folders import FolderLock
 from spool.spool import Spool
 from spool.state_files import TasteFile
@@ -354,7 +354,7 @@ def test_playing_a_library_with_a_like_goes_on(spool: Spool, tmp_path: Path, mon
     spool.close()
     begun: list[str] = []
     monkeypatch.setattr(Opening, "begin", lambda _self, name, _body: begun.append(name))
-    Opening(settings, builtin_stations()[0], LibVlc(), SystemClock()).start()
+    Opening(settings, builtin_stations()[0], Surroundings(LibVlc(), SystemClock())).start()
     assert begun == ["player"]
 
 

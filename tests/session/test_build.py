@@ -19,8 +19,8 @@ from doubles.sounds import performed, tone
 from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from screen.view import Snapshot
-from session.build import Stages, Surroundings, build
-from session.opening import Opening
+from session.build import Stages, build
+from session.opening import Opening, Surroundings
 from session.session import Session
 from session.sound import Sound
 from session.terminal import Terminal

@@ -28,7 +28,7 @@ from screen.controls import Act
 from session.ambience import NAMES
 from session.conductor import Conductor, Wished
 from session.control import PLAIN, Answering
-from session.opening import Opening
+from session.opening import Opening, Surroundings
 from session.sound import Sound
 from session.timers import SessionTimer
 from spool.state_files import load_remembered, read_taste
@@ -42,7 +42,7 @@ class Desk:
         settings = config.load(["--spool-dir", str(folder), *arguments], {}, folder / "no.env")
         self.clock = FakeClock()
         self.stations = builtin_stations()
-        self.sound = Sound(Opening(settings, self.stations[0], LibVlc(), self.clock), self.stations[0])
+        self.sound = Sound(Opening(settings, self.stations[0], Surroundings(LibVlc(), self.clock)))
         self.sound.spool.open()
         self.programme = self.sound.programme
         self.mixer = self.programme if isinstance(self.programme, Mixer) else Mixer(Bed())

@@ -25,7 +25,7 @@ from music.segment import SAMPLE_RATE_HZ, Context, Continuation, Samples, Segmen
 from music.stations import builtin_stations, custom
 from music.wav_header import read_info
 from output.vlc_library import LibVlc
-from session.opening import Opening
+from session.opening import Opening, Surroundings
 from session.prelude import OPENING, first_of
 from session.sound import Sound
 from spool.folders import KEPT, PLAYED, READY
@@ -175,7 +175,7 @@ def test_a_first_piece_that_hangs_costs_nothing_that_is_remembered(
     monkeypatch.setattr("session.opening.first_of", lambda *_: answered.wait())
     monkeypatch.setattr("session.opening.DISK_S", 0.2)
     clock = FakeClock()
-    opening = Opening(settings_of(tmp_path), LOFI, cast("LibVlc", FakeVlc(clock)), clock)
+    opening = Opening(settings_of(tmp_path), LOFI, Surroundings(cast("LibVlc", FakeVlc(clock)), clock))
     answered.set()
     assert opening.volume == 0.3
 
@@ -188,10 +188,10 @@ def heard(block: bytes) -> Samples:
 def listen(folder: Path, blocks: int, *arguments: str) -> tuple[Samples, Sound]:
     """Begin a session, hear three blocks of its opening, and then its sound."""
     clock = FakeClock()
-    opening = Opening(settings_of(folder, *arguments), LOFI, cast("LibVlc", FakeVlc(clock)), clock)
+    opening = Opening(settings_of(folder, *arguments), LOFI, Surroundings(cast("LibVlc", FakeVlc(clock)), clock))
     assert opening.player is not None
     parts = [heard(opening.player.feed(BLOCK)) for _ in range(3)]
-    sound = Sound(opening, LOFI)
+    sound = Sound(opening)
     sound.spool.open()
     sound.begin_playing()
     for _ in range(blocks - 3):
@@ -258,7 +258,8 @@ import app, config
 from array import array
 from pathlib import Path
 from base.workers import SystemClock
-from session.build import Surroundings, build
+from session.build import build
+from session.opening import Surroundings
 settings = config.load(["--spool-dir", {str(tmp_path)!r}], {{}}, Path({str(tmp_path / "no.env")!r}))
 station, stations = app.choose_station(settings)
 def enter(stage):
@@ -267,7 +268,7 @@ def enter(stage):
         print((sum(value * value for value in block) / len(block)) ** 0.5, end=" ")
     print(*sorted(sys.modules.keys() & {SLOW}))
     return stage
-build(settings, station, stations, Surroundings(None, SystemClock(), None), enter)
+build(settings, station, stations, Surroundings(None, SystemClock()), enter)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -19,7 +19,7 @@ from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from player import PlaylistPlayer
 from screen import controls
-from session.opening import Opening
+from session.opening import Opening, Surroundings
 from session.session import Session
 from session.sound import Sound
 from whole.harness import Programme
@@ -35,10 +35,13 @@ class Evening:
         self.clock = FakeClock()
         self.folder = folder
         self.vlc = FakeVlc(self.clock)
-        opening = Opening(settings, STATIONS[0], cast("LibVlc", self.vlc), self.clock)
-        self.sound = Sound(opening, STATIONS[0], begin=lambda _recipe, _seed: performed(tone(20)))
+        around = Surroundings(
+            cast("LibVlc", self.vlc), self.clock, clients=[ScriptedServer(lambda: 0.0)],
+            begin_piece=lambda _recipe, _seed: performed(tone(20)),
+        )  # fmt: skip
+        self.sound = Sound(Opening(settings, STATIONS[0], around))
         self.sound.spool.open()
-        self.session = Session(self.sound, STATIONS, [ScriptedServer(lambda: 0.0)])
+        self.session = Session(self.sound, STATIONS)
         if isinstance(self.sound.player, PlaylistPlayer):
             self.sound.player.begin()
 

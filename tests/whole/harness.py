@@ -35,8 +35,8 @@ from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
 from server.replies import JobState
-from session.build import S, Surroundings, build
-from session.opening import Opening
+from session.build import S, build
+from session.opening import Opening, Surroundings
 from whole.heard import Heard
 from whole.scales import TINY, Scale
 
@@ -100,7 +100,7 @@ class Programme:
         self.spool = WitnessedSpool(settings.spool_dir, settings.spool_max_mb, self.notices, clock, self.files)
         station = next((one for one in STATIONS if one.key == settings.station), STATIONS[0])
         around = Surroundings(
-            NO_LIBVLC, clock, None, stop=self.stop, notices=self.notices, bed=scale.bed(), spool=self.spool,
+            NO_LIBVLC, clock, stop=self.stop, notices=self.notices, bed=scale.bed(), spool=self.spool,
             begin_piece=self._seam("render"), rate_hz=scale.rate_hz, clients=[self.witness],
             ear=Ear(self._seam("ingest"), scale.joints), rng=rng,
         )  # fmt: skip
