@@ -58,10 +58,13 @@ def at_once(_name: str, errand: Callable[[], None]) -> None:
 class Errands:
     """Does what may wait for a disk for those who may not, in one thread; of one name only the latest is done.
 
+    Before it is `threaded`, that is before somebody is about to `run` it, everything is done at once.
+
     Threads: `do` and `wait_idle` any, `run` one; `_todo` is guarded by `_lock`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, threaded: bool = False) -> None:
+        self.threaded = threaded
         self._lock = threading.Lock()
         self._todo: dict[str, Callable[[], None]] = {}
         self._wake = threading.Event()
@@ -70,6 +73,9 @@ class Errands:
 
     def do(self, name: str, errand: Callable[[], None]) -> None:
         """Have something done soon."""
+        if not self.threaded:
+            errand()
+            return
         with self._lock:
             self._todo[name] = errand
             self._idle.clear()

@@ -11,14 +11,15 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
 from base.errors import ConfigError, LibVlcMissing, SpoolBusy
+from base.journal import standard_error_into_log
 from base.notices import Notices
 from base.texts import Said, reason_of
-from base.workers import Clock, SystemClock
+from base.workers import Clock, SystemClock, within
 from builtin.soundfont import Font, Unplayable, fonts
 from config import Settings
 from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found, report
@@ -51,11 +52,8 @@ NOTHING_PLAYED: Final = "nothing was played"
 def sound(audio_output: str, clock: Clock) -> Findings:
     """Play a moment of silence: on the sound device where AUDIO_OUTPUT is one, else on VLC's dummy."""
     used = audio_output == "auto"
-    complaint: str | None = None
     try:
-        version = libvlc_version()
-        with contextlib.suppress(TimeoutError):
-            complaint = play_silence(clock, real_device=used)
+        version, complaint = libvlc_version(), play_silence(clock, real_device=used)
     except LibVlcMissing as error:
         yield Finding(PROBLEM, "vlc", reason_of(error))
         yield found(WARNING, "sound", "check.sound.without_vlc")
@@ -128,37 +126,31 @@ def terminal(stdin: TextIO | None, stdout: TextIO, term: str) -> Findings:
     if not stdout.isatty():
         yield found(OK, "terminal", "check.terminal.none")
         return
-    size = terminal_size(stdout)
-    encoding = (stdout.encoding or "ascii").upper()
-    well = True
-    for faulty, key, fields in (
-        (stdin is None or not stdin.isatty(), "check.terminal.no_keys", {}),
-        (term in ("", "dumb", "unknown"), "check.terminal.dumb", {"term": term or '""'}),
-        (not encoding.replace("-", "").startswith("UTF8"), "check.terminal.encoding", {"encoding": encoding}),
-        (
-            size.columns < LEAST_COLUMNS or size.lines < LEAST_LINES,
-            "check.terminal.small",
-            {
-                "columns": size.columns, "lines": size.lines,
-                "least_columns": LEAST_COLUMNS, "least_lines": LEAST_LINES,
-            },
-        ),
-    ):  # fmt: skip
-        if faulty:
-            well = False
-            yield found(WARNING, "terminal", key, **fields)
-    if well:
-        yield found(OK, "terminal", "check.terminal.ok", columns=size.columns, lines=size.lines, encoding=encoding)
+    size, encoding = terminal_size(stdout), (stdout.encoding or "ascii").upper()
+    faulty = {
+        "check.terminal.no_keys": stdin is None or not stdin.isatty(),
+        "check.terminal.dumb": term in ("", "dumb", "unknown"),
+        "check.terminal.encoding": not encoding.replace("-", "").startswith("UTF8"),
+        "check.terminal.small": size.columns < LEAST_COLUMNS or size.lines < LEAST_LINES,
+    }
+    facts = {
+        "term": term or '""', "encoding": encoding, "columns": size.columns, "lines": size.lines,
+        "least_columns": LEAST_COLUMNS, "least_lines": LEAST_LINES,
+    }  # fmt: skip
+    for key in (key for key, is_so in faulty.items() if is_so):
+        yield found(WARNING, "terminal", key, **facts)
+    if not any(faulty.values()):
+        yield found(OK, "terminal", "check.terminal.ok", **facts)
 
 
 class _Trial(StreamPlayer):
-    """A stream of silence that ends by itself; `complaint` is what libVLC has against the output, "" for nothing."""
+    """A stream of silence that ends by itself."""
 
     def __init__(self, clock: Clock, *, real_device: bool) -> None:
         super().__init__(lambda n: bytes(n * FRAME_BYTES), LibVlc(), Notices(clock), clock, real_device=real_device)
-        self.complaint = ""
 
-    def run(self, stop: threading.Event) -> None:
+    def listen(self, stop: threading.Event) -> str:
+        """Play to the end, or until `stop`; return what libVLC has against the output, "" for nothing."""
         self._open()
         try:
             self._play()
@@ -166,10 +158,10 @@ class _Trial(StreamPlayer):
             ends_at = self._clock.now() + SILENCE_S
             while not self._device_error and not stop.is_set() and self._clock.now() < ends_at:
                 self._serve(0.05)
-            self.complaint = self._device_error or ("" if self._played_buffers() else NOTHING_PLAYED)
             hearing = look_once() if self._real_device else Hearing.UNKNOWN
-            if not self.complaint and hearing not in (Hearing.UNKNOWN, Hearing.PLAYS):
-                self.complaint = hearing.value
+            if self._device_error or not self._played_buffers():
+                return self._device_error or NOTHING_PLAYED
+            return "" if hearing in (Hearing.UNKNOWN, Hearing.PLAYS) else hearing.value
         finally:
             self.close()
             self.end()
@@ -181,50 +173,20 @@ def libvlc_version() -> str:
     return words[0] if words else "?"
 
 
-def play_silence(clock: Clock, *, real_device: bool, limit_s: float = LIMIT_S) -> str:
+def play_silence(clock: Clock, *, real_device: bool) -> str | None:
     """Play a moment of silence on the sound device or, for the plugins' sake, on VLC's dummy of one.
 
-    Returns what libVLC has against it, "" when it took the silence. Raises LibVlcMissing when it has no plugins, and
-    TimeoutError when the sound server does not let VLC go (even to start it may wait for one); its thread is then
-    left behind.
+    Returns what libVLC has against it, "" when it took the silence; None when the sound server does not let VLC go
+    (even to start it may wait for one), whose thread is then left behind. Raises LibVlcMissing: it has no plugins.
     """
-    trial, stop, missing = _Trial(clock, real_device=real_device), threading.Event(), list[LibVlcMissing]()
-
-    def body() -> None:
-        try:
-            trial.run(stop)
-        except LibVlcMissing as error:
-            missing.append(error)
-
-    with _quiet():
-        thread = threading.Thread(target=body, name="sound-check", daemon=True)
-        thread.start()
-        thread.join(limit_s)
+    trial, stop = _Trial(clock, real_device=real_device), threading.Event()
+    unanswered: str | None = None
+    with standard_error_into_log():  # what VLC's plugins print
+        complaint = within(LIMIT_S, lambda: trial.listen(stop), unanswered)
     stop.set()
-    if thread.is_alive():
+    if complaint is None:
         trial.close()
-        raise TimeoutError
-    if missing:
-        raise missing[0]
-    return trial.complaint
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what VLC's plugins print on standard error off the screen."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # it is closed
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+    return complaint
 
 
 def check(settings: Settings, lines: Lines, *, choose: Callable[[], Station], clock: Clock | None = None) -> int:

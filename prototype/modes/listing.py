@@ -21,7 +21,8 @@ from music import decoding
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo
 from music.stations import Station, load_stations
 from music.taste import EVEN, KINDS, Taste, can_lean
-from screen.printing import FAINT, Lines, column, harmless
+from screen.printing import FAINT, Lines, harmless
+from screen.widgets import column
 from spool.folders import KEPT, Files, FolderLock
 from spool.shelves import Entry, listed, read
 from spool.state_files import forget_taste, read_taste

@@ -28,8 +28,8 @@ from music.decoding import MAX_LENGTH_S
 from music.metering import LoudnessMeter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples, Source
 from programme.mixer import Mixer
-from screen.printing import Lines, column, harmless
-from screen.widgets import clock_time, span
+from screen.printing import Lines, harmless
+from screen.widgets import clock_time, column, span
 
 BLOCK_FRAMES: Final = 4096
 AHEAD: Final = 2

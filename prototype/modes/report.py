@@ -10,7 +10,8 @@ from rich.text import Text
 
 from base.process import Exit
 from base.texts import Said, said, text
-from screen.printing import Lines, column, harmless
+from screen.printing import Lines, harmless
+from screen.widgets import column
 
 OK: Final = "ok"
 WARNING: Final = "warning"

@@ -179,15 +179,9 @@ class Controls:
     Threads: `key` belongs to the input thread; `view` is one reference to a frozen value, read by any.
     """
 
-    def __init__(
-        self,
-        stations: Sequence[str],
-        prompt_limit: int = LONGEST_PROMPT,
-        heard: Callable[[], Sequence[str]] = tuple,
-    ) -> None:
+    def __init__(self, stations: Sequence[str], heard: Callable[[], Sequence[str]] = tuple) -> None:
         """`stations` are their keys, in the picker's order; `heard` tells those of the history, latest first."""
         self.stations = tuple(stations)
-        self.prompt_limit = prompt_limit
         self.heard = heard
         self._choices: Sequence[Command] = ()
         self.view = ControlsView()
@@ -256,7 +250,7 @@ class Controls:
         if key == "enter":
             self._line = self._line.entered()
         elif key != "esc":
-            self._line = self._line.key(key, self.prompt_limit)
+            self._line = self._line.key(key, LONGEST_PROMPT)
             self.view = replace(self.view, typed=self._line.text, cursor=self._line.cursor)
             return None
         self.view = ControlsView()

@@ -78,11 +78,6 @@ class KeyParser:
         self._keys: list[str] = []
 
     @property
-    def waiting(self) -> bool:
-        """Whether a sequence has begun that more bytes, or `flush`, must end."""
-        return self.patience_s is not None
-
-    @property
     def patience_s(self) -> float | None:
         """How many seconds of quiet end what has begun, by a call of `flush`; None: none is to."""
         if self._state in (self._escape, self._designation) and not self._held:
@@ -105,7 +100,7 @@ class KeyParser:
         """Nothing followed for `patience_s`: a lone Esc is a key, any other fragment but a paste is dropped."""
         if self._state == self._escape and not self._held:
             self._keys.append("esc")
-        if self.waiting:
+        if self.patience_s is not None:
             self._state, self._mouse_bytes = self._ground, 0
         return self._taken()
 

@@ -8,6 +8,7 @@ from typing import Final
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
+from base.texts import LONGEST_PROMPT
 from base.texts import text as say
 from music.segment import Source
 from screen.controls import CHOICE_LABELS, KEYS, OVERLAY_KEYS, TIMERS, Command, Key
@@ -83,8 +84,6 @@ def _list(
     height: int,
     width: int,
     none: str,
-    *,
-    labels: bool = True,
 ) -> list[Text]:
     """Return the rows around the selected one, each with words beside it; without room, those of the selected below."""
     if not rows:
@@ -99,7 +98,7 @@ def _list(
     for index, (name, words) in list(enumerate(rows))[first : first + room]:
         cut = (index == first and first > 0) or (index == first + room - 1 and index < len(rows) - 1)
         marker = "›" if index == selected else "…" if cut else " "
-        label = CHOICE_LABELS[index] if labels and index < len(CHOICE_LABELS) else " "
+        label = CHOICE_LABELS[index] if index < len(CHOICE_LABELS) else " "
         line = Text.assemble(f"{marker} ", (label, "cyan"), " ", name)
         if index == selected:
             line.stylize("bold reverse", 4)
@@ -142,7 +141,7 @@ def _timer_words(word: str, command: Command, language: str) -> str:
 
 def _prompt(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
     """Return the line being typed, the cursor always in sight so that input methods type there, and what still fits."""
-    view, limit, room = snapshot.controls, snapshot.prompt_limit, max(1, width - _PROMPT_INDENT)
+    view, limit, room = snapshot.controls, LONGEST_PROMPT, max(1, width - _PROMPT_INDENT)
     before = chop_cells(view.typed[: view.cursor] + " ", room)  # the cursor stands on a cell of its own
     cursor_line, column = len(before) - 1, cell_len(before[-1]) - 1
     lines = chop_cells(view.typed + " ", room)

@@ -10,7 +10,7 @@ from base.texts import text as say
 from music.segment import SAMPLE_RATE_HZ, Source
 from screen.panels import piece_title, source_name, why_unheard
 from screen.view import Snapshot
-from screen.widgets import aligned, clean, clock_time, sentence, span, speed
+from screen.widgets import clean, clock_time, column, sentence, span, speed
 
 QUEUE_LINE_EVERY_S: Final = 60.0
 
@@ -39,11 +39,10 @@ class PlainLog:
         playing = snapshot.mixer.playing
         if snapshot.player_state == "starting":
             return []
-        unheard = why_unheard(snapshot, self._language)
         source = source_name(self._language, playing.source)
         title = piece_title(snapshot, playing.source, playing.info, self._language)
         line = say(self._language, "ui.plain.playing", source=source, title=title)
-        line = unheard or line
+        line = why_unheard(snapshot, self._language) or line
         told, self._playing = self._playing, line
         return [line] if line != told else []
 
@@ -91,8 +90,12 @@ def summary_lines(snapshot: Snapshot, kept_folder: Path, language: str) -> list[
         ("speed", comma.join(speeds)),
         ("likes", likes or say(language, "ui.summary.nolikes")),
     ]
-    labelled = [(say(language, f"ui.summary.{key}"), words) for key, words in rows if words]
-    return [say(language, "ui.summary.title"), *aligned(labelled)]
+    labels = column([say(language, f"ui.summary.{key}") for key, words in rows if words])
+    told = [words for _, words in rows if words]
+    return [
+        say(language, "ui.summary.title"),
+        *(f"  {label}  {words}" for label, words in zip(labels, told, strict=True)),
+    ]
 
 
 def _percent(share: float) -> str:

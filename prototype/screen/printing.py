@@ -9,17 +9,16 @@ from __future__ import annotations
 import contextlib
 import io
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, TextIO
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from base.errors import StartupError
 from base.texts import Said, said
 from screen.terminal import terminal_size
-from screen.widgets import fit, pad, wrap
+from screen.widgets import fit, wrap
 
 FAINT: Final = "dim"
 LEAST_ROOM: Final = 20
@@ -29,12 +28,6 @@ def harmless(value: object) -> str:
     """Return `value` in full as one harmless line: what is no visible character or space becomes a space."""
     text = (c if c.isprintable() or unicodedata.category(c) == "Zs" else " " for c in str(value))
     return "".join(text).strip()
-
-
-def column(words: Sequence[str]) -> list[str]:
-    """Return `words`, each filled to the cells of the widest."""
-    widest = max(map(cell_len, words), default=0)
-    return [pad(word, widest) for word in words]
 
 
 @contextlib.contextmanager

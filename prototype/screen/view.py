@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
 from base.notices import Notice
-from base.texts import LONGEST_PROMPT
 from generation.jobs import GeneratorSnapshot
 from music.segment import Source
 from music.stations import Station
@@ -79,7 +78,6 @@ class Snapshot:
     station: Station = NO_STATION
     stations: tuple[Station, ...] = ()
     prompt: str = ""
-    prompt_limit: int = LONGEST_PROMPT
     target: int = 3
     target_lufs: float = -23.0
     crossfade_s: float = 0.0

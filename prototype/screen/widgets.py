@@ -215,7 +215,7 @@ def labelled(language: str, label: str, line: Text) -> Text:
     return Text.assemble((pad(texts.text(language, f"ui.label.{label}"), LABEL_CELLS), "dim"), line)
 
 
-def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines of label and words, the words below one another."""
-    widest = max((cell_len(label) for label, _ in rows), default=0)
-    return [f"  {pad(label, widest)}  {words}" for label, words in rows]
+def column(words: Sequence[str]) -> list[str]:
+    """Return `words`, each filled to the cells of the widest."""
+    widest = max(map(cell_len, words), default=0)
+    return [pad(word, widest) for word in words]

@@ -23,11 +23,7 @@ class Stage(Protocol):
     """A part of the program that is started, and stopped, as one."""
 
     def start(self) -> None:
-        """Begin to work."""
-        ...
-
-    def wait(self) -> None:
-        """Return when that is heard or seen, or takes too long: what comes next would delay it."""
+        """Begin to work; return when that is heard or seen, or takes too long: what comes next would delay it."""
         ...
 
     def stop(self) -> None:
@@ -51,7 +47,6 @@ class Stages(ExitStack):
         self._go_on()
         self.callback(stage.stop)
         stage.start()
-        stage.wait()
         self._go_on()
         return stage
 

@@ -142,7 +142,7 @@ class Conductor:
             case controls.Prompt(text):
                 return self._change_mood(custom(text))
             case controls.Replay(key):
-                heard = self._sound.history.find(key)
+                heard = self._sound.loader.history.find(key)
                 return self._say("back.playing") if heard and self._play(heard) else self._say("back.gone", done=False)
             case controls.PlayFor(seconds):
                 self._timer.end_in(seconds, now)
@@ -244,13 +244,13 @@ class Conductor:
 
     def _back(self) -> Answer:
         """Play the piece before; one that is disliked, or gone, is passed over."""
-        while heard := self._sound.history.back(self._programme.snapshot().playing.key):
+        while heard := self._sound.loader.history.back(self._programme.snapshot().playing.key):
             if self._play(heard):
                 return self._say("back.playing")
         return self._say("back.nothing", done=False)
 
     def _play(self, heard: Heard) -> bool:
-        return heard.key not in self._disliked and self._sound.again(heard)
+        return heard.key not in self._disliked and self._sound.loader.again(heard)
 
     def _judge(self, how: Callable[[Piece], Answer]) -> Answer:
         piece = self._programme.playing_piece()

@@ -94,7 +94,7 @@ class Opening:
         self._workers: list[Worker] = []
 
     def start(self) -> None:
-        """Take the spool and begin to play.
+        """Take the spool and begin to play; return when there is sound, or after PRIMED_S.
 
         Raises SpoolBusy, and StartupError when only liked pieces are to be played and there are none.
         """
@@ -103,6 +103,7 @@ class Opening:
         within(DISK_S, self._take_spool, None)
         if self.player is not None:
             self.begin("player", self.player.run)
+            self.clock.wait(self.player.primed, PRIMED_S)  # heavy work would delay each of the many first reads
 
     def _swelling(self) -> Endless:
         """Return a chord in the key of the first built-in piece, if there will be one; the bed goes on behind it."""
@@ -118,11 +119,6 @@ class Opening:
         with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses
             self.settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock.take()
-
-    def wait(self) -> None:
-        """Return when there is sound, or after PRIMED_S: heavy work would delay each of the many first reads."""
-        if self.player is not None:
-            self.clock.wait(self.player.primed, PRIMED_S)
 
     def begin(self, name: str, body: Callable[[threading.Event], None], *, awaited: bool = True) -> Worker:
         """Run a body in a thread of its own until the program stops; `awaited`: `stop` waits for its end."""

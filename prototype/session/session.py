@@ -61,7 +61,8 @@ class Session:
         sound.pacing.factor = lambda: self.generator.pace(settings.crossfade_seconds)
         self._timer = SessionTimer(self._clock.now(), settings.play_for, settings.pomodoro, tail_s=LOOK_AHEAD_S)
         self.controls = Controls(
-            [station.key for station in stations], heard=lambda: [one.key for one in reversed(sound.history.heard)]
+            [station.key for station in stations],
+            heard=lambda: [one.key for one in reversed(sound.loader.history.heard)],
         )
         self._stations = tuple(stations)
         self.conductor = Conductor(
@@ -90,9 +91,6 @@ class Session:
             self.generator.start()
         self.sound.begin("control", self._control.run)
         self.sound.begin("mpris", self._mpris.run)
-
-    def wait(self) -> None:
-        """Nothing is waited for: there is music already."""
 
     def run(self) -> Snapshot:
         """Follow the timer and the sound until it is time to stop; return the last snapshot."""
@@ -140,7 +138,7 @@ class Session:
             uninterrupted_s=now - self._silence_at,
             notices=sound.notices.recent(),
             history=tuple(
-                dataclasses.replace(one, liked=self.conductor.is_liked(one.key)) for one in sound.history.heard
+                dataclasses.replace(one, liked=self.conductor.is_liked(one.key)) for one in sound.loader.history.heard
             ),
             depth_history=tuple(sound.loader.depth_history),
         )

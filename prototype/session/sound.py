@@ -24,7 +24,6 @@ from music.stations import Mood
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
-from programme.history import Heard, History
 from programme.loader import Loader, Reader
 from programme.mixer import Mixer
 from programme.performances import BuiltinSupply, Openings
@@ -57,7 +56,8 @@ class Sound:
         self.begin = opening.begin
         self._opening = opening
         self._errands, self._reader = Errands(), Errands()
-        self._started = self._hanging = False
+        self.later = self._errands.do
+        self._hanging = False
         self._recording: Worker | None = None
         self.order = order(settings)
         asked_for = bool(settings.given & {"station", "prompt"})
@@ -88,7 +88,7 @@ class Sound:
         self.loader = Loader(
             self.programme,
             supplies(self.order, self.spool, self.mood, self.builtin, settings.library_no_repeat),
-            Reader(preparer, self.notices, self.clock, self._read),
+            Reader(preparer, self.notices, self.clock, self._reader.do),
             self.spool, self.mood, self.notices, self.clock,
             self.pacing,
         )  # fmt: skip
@@ -142,8 +142,11 @@ class Sound:
         return self.server.hearing.value if muted and self.player.state == "playing" else self.player.state
 
     def start(self) -> None:
-        """Read the spool, and play what is there. A disk that hangs is waited for elsewhere."""
-        self._started = True
+        """Read the spool, and play what is there; return when there is music, or after MUSIC_S.
+
+        A disk that hangs is waited for elsewhere.
+        """
+        self._errands.threaded = self._reader.threaded = True
         self.begin("errands", self._errands.run, awaited=False)
         self.begin("reader", self._reader.run, awaited=False)
         self.begin("spool", self.spool.run, awaited=False)
@@ -158,17 +161,14 @@ class Sound:
         self._recording = self.begin("recorder", self.recorder.run, awaited=False)
         if self.settings.real_device:
             self.begin("sound-server", self.server.run, awaited=False)  # it may hang with the server
+        if Source.BUILTIN in self.order:
+            self.clock.wait(self.builtin.begun, MUSIC_S)  # what is imported meanwhile would only delay it
 
     def begin_playing(self) -> None:
         """Go on with what is heard, or begin to play files."""
         if (begun := self._opening.prelude) and (entry := self.spool.find(begun.segment_id)):
             self.loader.begin_with(entry)
         self._take_over()
-
-    def wait(self) -> None:
-        """Return when there is music, or after MUSIC_S: what is imported meanwhile would only delay it."""
-        if Source.BUILTIN in self.order:
-            self.clock.wait(self.builtin.begun, MUSIC_S)
 
     def stop(self) -> None:
         """End the sound and give the spool free; within DISK_END_S for what is still to be written."""
@@ -182,28 +182,12 @@ class Sound:
         self.spool.close(max(0.0, ends_at - self.clock.now()))
         self._errands.wait_idle(max(0.0, ends_at - self.clock.now()))
 
-    @property
-    def history(self) -> History:
-        """What was heard."""
-        return self.loader.history
-
-    def again(self, heard: Heard) -> bool:
-        """Go to what was heard before, and come back after it; return whether it can be had."""
-        return self.loader.again(heard)
-
     def record(self, path: Path, *, new: bool = False) -> None:
         """Begin to record, with the station's title and the prompt of what is playing inside the file."""
         station, piece = self.mood.station, self.programme.playing_piece()
         prompt = piece.info.recipe.prompt if piece is not None and piece.info is not None else station.captions[0]
         title = station.title(self.settings.language)
         self.recorder.start(path, tags_of(title, prompt, datetime.datetime.now().astimezone()), new=new)
-
-    def later(self, name: str, errand: Callable[[], None]) -> None:
-        """Have something written by a thread that may wait for the disk; here, before there is one."""
-        if self._started:
-            self._errands.do(name, errand)
-        else:
-            errand()
 
     def watch(self) -> None:
         """Say what the disk keeps waiting. Threads: the main one."""
@@ -222,9 +206,3 @@ class Sound:
         if self._recording is not None and self._recording.alive:
             found.append(said("recorder.unfinished"))
         return found
-
-    def _read(self, name: str, errand: Callable[[], None]) -> None:
-        if self._started:
-            self._reader.do(name, errand)
-        else:
-            errand()

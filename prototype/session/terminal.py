@@ -25,9 +25,6 @@ class Terminal:
         begin("input", self._listen)
         begin("dashboard", self._dashboard.run)
 
-    def wait(self) -> None:
-        """Nothing comes after it."""
-
     def stop(self) -> None:
         """Give the terminal back."""
         self._session.sound.stop_event.set()

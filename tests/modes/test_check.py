@@ -51,10 +51,10 @@ Check = Callable[..., tuple[int, str]]
 
 @dataclass
 class Machine:
-    """What libVLC and its sound device are like; an exception is raised."""
+    """What libVLC and its sound device are like; an exception is raised, None is no answer."""
 
     version: str | Exception = "3.0.21"
-    complaint: str | Exception = ""
+    complaint: str | None = ""
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +62,14 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """A machine whose levers a test may move; the real one for real-time tests."""
     fake = Machine()
 
-    def told(answer: str | Exception) -> str:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def version() -> str:
+        if isinstance(fake.version, Exception):
+            raise fake.version
+        return fake.version
 
     if "realtime" not in request.keywords:
-        monkeypatch.setattr(check_mode, "libvlc_version", lambda: told(fake.version))
-        monkeypatch.setattr(check_mode, "play_silence", lambda _clock, **_: told(fake.complaint))
+        monkeypatch.setattr(check_mode, "libvlc_version", version)
+        monkeypatch.setattr(check_mode, "play_silence", lambda _clock, **_: fake.complaint)
     return fake
 
 
@@ -203,10 +203,10 @@ def test_a_libvlc_of_another_age_is_a_warning(check: Check, machine: Machine) ->
     [
         ("no suitable output", "there is none (no suitable output): connect one"),
         ("%s: %s", "there is none: connect one"),
-        (TimeoutError(), "does not answer within 10 s: restart the sound server"),
+        (None, "does not answer within 10 s: restart the sound server"),
     ],
 )
-def test_no_sound_device_is_a_problem(check: Check, machine: Machine, complaint: str | Exception, words: str) -> None:
+def test_no_sound_device_is_a_problem(check: Check, machine: Machine, complaint: str | None, words: str) -> None:
     """Music that nobody can hear is a problem, whatever VLC says of it."""
     machine.complaint = complaint
     code, said = check(engine="builtin")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from base.texts import LONGEST_PROMPT
 from screen.controls import (
     CHOICE_LABELS,
     KEYS,
@@ -246,9 +247,9 @@ def test_esc_keeps_the_draft_and_enter_remembers() -> None:
 
 def test_a_prompt_has_a_limit() -> None:
     """No more than the limit is taken, however it comes."""
-    controls = Controls(CHOICES, prompt_limit=5)
-    press(controls, "p", *"abcdefg", "paste:hij")
-    assert controls.view.typed == "abcde"
+    controls = Controls(CHOICES)
+    press(controls, "p", f"paste:{'x' * (LONGEST_PROMPT - 5)}", *"abcdefg", "paste:hij")
+    assert controls.view.typed == "x" * (LONGEST_PROMPT - 5) + "abcde"
 
 
 EDITING = (
@@ -273,12 +274,13 @@ EDITING = (
 def test_any_keys_keep_the_view_sane(keys: list[str], stations: int) -> None:
     """Whatever is pressed: a known mode, a selection inside the list, a line that can be shown."""
     choices = [f"s{index}" for index in range(stations)]
-    controls = Controls(choices, prompt_limit=10)
+    controls = Controls(choices)
+    press(controls, "p", f"paste:{'x' * (LONGEST_PROMPT - 10)}", "esc")
     for key in keys:
         command = controls.key(key)
         assert controls.view.mode is Mode.HELP or 0 <= controls.view.selected < max(1, stations)
         assert 0 <= controls.view.cursor <= len(controls.view.typed)
-        assert len(controls.view.typed) <= 10
+        assert len(controls.view.typed) <= LONGEST_PROMPT
         assert not any(char < " " for char in controls.view.typed)
         if isinstance(command, Prompt):
             assert command.text.strip() == command.text != ""

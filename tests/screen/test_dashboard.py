@@ -26,7 +26,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from base.notices import Notice
-from base.texts import said
+from base.texts import LONGEST_PROMPT, said
 from builtin.bed import Bed
 from doubles.simulated_time import FakeClock
 from doubles.sounds import piece
@@ -350,9 +350,7 @@ def test_the_cursor_stands_where_one_types() -> None:
 
 def test_a_long_prompt_keeps_its_end_in_sight() -> None:
     """What is typed last is shown, and that nothing more fits is said."""
-    snapshot = replace(
-        screen("prompt"), controls=ControlsView(Mode.PROMPT, "x" * 505 + " ending", 512), prompt_limit=512
-    )
+    snapshot = replace(screen("prompt"), controls=ControlsView(Mode.PROMPT, "x" * 504 + " ending", LONGEST_PROMPT))
     text = assert_fits(snapshot, 40, 10, "en")
     assert "ending" in text
     assert "that is all that fits" in assert_fits(snapshot, 60, 16, "en")

@@ -81,7 +81,7 @@ class Evening:
         patch.setattr("screen.dashboard.Dashboard", part("dashboard"))
         patch.setattr("session.terminal.handle_suspension", lambda *_: None)
         for stage in STAGES:
-            for what in ("start", "wait", "stop"):
+            for what in ("start", "stop"):
                 patch.setattr(stage, what, self._noting(stage, what))
 
     def _noting(self, stage: Any, what: str) -> Callable[[Any], None]:
@@ -120,10 +120,12 @@ def evening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
 def test_stages_are_started_down_and_stopped_up(evening: Evening, player: str) -> None:
     """Each is at work, and had its time, before the next is begun; the log begins when the spool is ours."""
     last = evening.play("--player", player)
-    begun = [line for name in NAMES for line in (f"start {name}", f"wait {name}")]
+    begun = [f"start {name}" for name in NAMES]
     assert evening.about(*NAMES) == begun + [f"stop {name}" for name in reversed(NAMES)]
     assert (
-        evening.noted.index("wait Opening") < evening.noted.index("log player.log") < evening.noted.index("start Sound")
+        evening.noted.index("start Opening")
+        < evening.noted.index("log player.log")
+        < evening.noted.index("start Sound")
     )
     assert last.uptime_s > 0.0
 
@@ -169,13 +171,13 @@ def test_who_ends_it_while_it_starts_does_not_wait_for_the_rest(
     evening: Evening, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """What was begun is stopped; what comes behind is never built."""
-    really = STAGES[number].wait
+    really = STAGES[number].start
 
     def end(it: Any) -> None:
         really(it)
         evening.stop.set()
 
-    monkeypatch.setattr(STAGES[number], "wait", end)
+    monkeypatch.setattr(STAGES[number], "start", end)
     with pytest.raises(KeyboardInterrupt):
         evening.play()
     assert evening.about(*NAMES[number + 1 :]) == []

@@ -141,7 +141,7 @@ def test_only_a_regular_file_is_truncated(shared: Path) -> None:
 
 def test_of_one_name_the_latest_errand_is_done() -> None:
     """While the disk hangs a hundred volumes wait as one."""
-    errands, go_on, begun = Errands(), threading.Event(), threading.Event()
+    errands, go_on, begun = Errands(threaded=True), threading.Event(), threading.Event()
     done: list[int] = []
 
     def first() -> None:
@@ -161,7 +161,7 @@ def test_of_one_name_the_latest_errand_is_done() -> None:
 
 def test_an_errand_that_fails_keeps_none_from_being_done() -> None:
     """The thread starts again, and nobody has to ask for anything more."""
-    errands, stop, done = Errands(), threading.Event(), threading.Event()
+    errands, stop, done = Errands(threaded=True), threading.Event(), threading.Event()
 
     def fails() -> None:
         raise RuntimeError("a mistake")
