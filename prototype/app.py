@@ -114,7 +114,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
 
 
 def beside_playing(settings: Settings) -> int | None:
-    """Do what was asked for instead of playing and return the exit code, None when nothing was."""
+    """Do what was asked for instead of playing; return the exit code, None when nothing was."""
     if not settings.mode:
         return None
     from screen.printing import Lines
@@ -140,7 +140,10 @@ def beside_playing(settings: Settings) -> int | None:
         case "forget_taste":
             from modes.listing import forget as do
     process.settle()
-    return do(settings, Lines(sys.stdout, settings.language))
+    try:
+        return do(settings, Lines(sys.stdout, settings.language))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
 
 
 def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
@@ -154,10 +157,7 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
         try:
             settings = config.load(arguments, os.environ, config.DOTENV_PATH)
             language = settings.language
-            try:
-                code = beside_playing(settings)
-            except KeyboardInterrupt:
-                return Exit.INTERRUPTED
+            code = beside_playing(settings)
         except ConfigError as error:
             language = language or error.language
             if "--check" not in arguments:

@@ -7,9 +7,7 @@ each is for stands in the texts `option.<name>`.
 from __future__ import annotations
 
 import functools
-import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -193,16 +191,13 @@ def language_of(lang: str, locale: str) -> str:
 OPTIONS: Final = options_of(Settings)
 
 
-def load(
-    argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None, dotenv_path: Path = DOTENV_PATH
-) -> Settings:
-    """Read and check all settings; by default those of this process.
+def load(argv: Sequence[str], environ: Mapping[str, str], dotenv_path: Path) -> Settings:
+    """Read and check all settings.
 
     Raises ConfigError with all faults at once; SystemExit(0) for --help and --version.
     """
-    environ = os.environ if environ is None else environ
     faults: list[Said] = []
-    from_command_line = read_command_line(OPTIONS, VERSION, sys.argv[1:] if argv is None else argv, faults)
+    from_command_line = read_command_line(OPTIONS, VERSION, argv, faults)
     from_file = envfile.read(dotenv_path, faults)
     sources = {COMMAND_LINE: from_command_line, ENVIRONMENT: environ, DOTENV_PATH.name: from_file}
     keyless = functools.partial(_without_keys, sources=(environ, from_file))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from base.texts import Said, said
+from base.texts import Said, said, visible
 
 T = TypeVar("T")
 PREFIX: Final = "SAGYO_"  # before names in the environment that others use too
@@ -66,7 +66,7 @@ def shown(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Quote a text; control characters and stray bytes are escaped, Japanese is left alone."""
-    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) + '"'
+    return f'"{visible(text)}"'
 
 
 def unquoted(text: str) -> str:
