@@ -59,7 +59,7 @@ SOUND: Final = "sound"
 LISTENING: Final = "listening"
 FILES: Final = "files"
 MODES: Final = "modes"
-BESIDE_PLAYING: Final = ("ctl", "check", "render", "export", "serve", "list_stations", "library", "forget_taste")
+BESIDE_PLAYING: Final = ("list_stations", "library", "forget_taste", "check", "render", "export", "serve", "ctl")
 # A limit that is shorter than what it limits; the first must not be larger than the second.
 ORDERED: Final = (
     ("job_timeout_sec", "first_job_timeout_sec"),
