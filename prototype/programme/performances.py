@@ -115,7 +115,7 @@ class BuiltinSupply:
         self._openings = openings
         self._growing = growing
         self._begun_mood: int | None = None
-        self._heard = ""
+        self._heard, self._rests = "", False
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
@@ -126,6 +126,8 @@ class BuiltinSupply:
         """Whether a piece would be heard at once."""
         self.is_liked: Callable[[str], bool] = lambda key: False
         """Whether a piece is to be kept, by its key."""
+        self.forget: Callable[[], None] = lambda: None
+        """Lets go of what the engine keeps for the next piece."""
         self.begun = threading.Event()
         """Set as soon as there was a piece."""
 
@@ -155,18 +157,23 @@ class BuiltinSupply:
 
     def heard(self, piece: Piece) -> None:
         """Note which piece it is; nothing of it is kept."""
-        self._heard = piece.key
+        self._heard, self._rests = piece.key, piece.source is not self.source
 
     def change_mood(self) -> None:
         """Begin the new mood's first piece."""
         self._wanted.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Render whenever a piece is wanted."""
-        self._stop = stop
+        """Render whenever a piece is wanted; while others' pieces are heard, keep nothing for the next one."""
+        self._stop, made = stop, False
         while not stop.is_set():
             if self._clock.wait(self._wanted, LOOK_S) and not stop.is_set():
                 self.step()
+                made = True
+            elif made and self._rests:
+                self.forget()
+                process.give_back()
+                made = False
 
     def step(self) -> None:
         """Render a piece and keep it ready, unless one is."""

@@ -84,6 +84,7 @@ class Sound:
             preparer = self._play_files(opening)
         continuing.playing = self.programme.playing_piece
         self.builtin.is_awaited = lambda: self.programme.snapshot().waiting
+        self.builtin.forget = builtin_engine.forget
         self.player.hearing = lambda: self.server.hearing
         self.loader = Loader(
             self.programme,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
-from builtin.engine import LOUDNESS_LUFS, numpy_cast, perform, render
+from builtin.engine import LOUDNESS_LUFS, forget, numpy_cast, perform, render
 from builtin.score import Drum, Note, Role, Score, amplitude, velocity_of
 from builtin.studio import Convolver, tape
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
@@ -71,6 +71,16 @@ def chroma(samples: Samples) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 # -- the sound of a piece ---------------------------------------------------------------------------------------------
+
+
+def test_what_pieces_have_in_common_can_be_forgotten() -> None:
+    """Nothing large is left of a piece, and the next one sounds as it would have."""
+    kept = kit.stroke, kit.texture, synth._choir_loop, synth._modes
+    before = render(recipe("lofi", 20.0), 1)
+    assert all(one.cache_info().currsize for one in (kit.stroke, kit.texture))
+    forget()
+    assert not any(one.cache_info().currsize for one in kept)
+    np.testing.assert_array_equal(render(recipe("lofi", 20.0), 1), before)
 
 
 @each_station

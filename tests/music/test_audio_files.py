@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import soundfile as sf
 from base.errors import CorruptSegment
 from doubles.fake_audio import chord
 from doubles.sounds import info_for
-from music import audio_files
+from music import audio_files, decoding
 from music.segment import SAMPLE_RATE_HZ
 
 
@@ -35,6 +37,25 @@ def test_any_prompt_survives(tmp_path: Path, prompt: str) -> None:
     samples = chord(0.1)
     audio_files.write(tmp_path / "a.wav", samples, info_for(samples, prompt))
     assert audio_files.read_info(tmp_path / "a.wav") == info_for(samples, prompt)
+
+
+def most_bytes(work: Callable[[], object]) -> int:
+    """Return how much memory some work takes at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_segments_take_little_memory(tmp_path: Path) -> None:
+    """Besides the samples, a file to be written takes as much, and what is read a part: mended in its place."""
+    samples, path = chord(30.0), tmp_path / "a.wav"
+    assert most_bytes(lambda: audio_files.encode(samples, info_for(samples))) < 1.1 * samples.nbytes
+    sf.write(path, 3 * samples + 0.01, SAMPLE_RATE_HZ, subtype="FLOAT")
+    assert np.abs(decoding.read(path).samples).max() == pytest.approx(1.0)
+    assert most_bytes(lambda: decoding.read(path)) < 1.3 * samples.nbytes
 
 
 def test_other_players_find_title_and_artist(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +235,21 @@ def test_the_first_file_of_a_mood_is_a_short_one() -> None:
     mood.change(PIANO)
     target.step()
     assert [seconds <= 15 for seconds in asked] == [True, False, True]
+
+
+@pytest.mark.parametrize(("heard", "forgotten"), [((), 0), ((Source.BUILTIN,), 0), ((Source.BUILTIN, Source.FRESH), 1)])
+def test_nothing_is_kept_for_the_next_piece_while_others_are_heard(heard: Sequence[Source], forgotten: int) -> None:
+    """What pieces have in common is let go once, when a piece of another source is heard."""
+    clock, stop, times = FakeClock(), threading.Event(), []
+    target = BuiltinSupply(Engine(), Mood(LOFI), LEVELS, clock)
+    target.forget = lambda: times.append(clock.now())
+    for source in heard:
+        piece = Piece(tone(1.0), source, source.value)
+        clock.at(10.0, lambda piece=piece: target.heard(piece))  # type: ignore[misc]
+    clock.at(60.0, stop.set)
+    target.run(stop)
+    assert len(times) == forgotten
+    assert all(moment > 10.0 for moment in times)
 
 
 def test_files_are_made_whole() -> None:
