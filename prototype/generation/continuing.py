@@ -20,6 +20,7 @@ from base.errors import AppError, CorruptSegment, JobLost, UploadRefused
 from base.notices import Notices
 from config import Settings
 from generation.fetching import Ingest, Store
+from generation.polling import JobServer
 from music import audio_files, joining
 from music.analysis import Segment, unmeasured
 from music.continuing import Continuing, play_order
@@ -39,17 +40,6 @@ class Other(enum.Enum):
 
     BEGIN = "make a piece of its own"
     WAIT = "a continuation is being made, and a beginning is there"
-
-
-class Home(Protocol):
-    """A server that pieces are made at, and its address."""
-
-    url: str
-
-    @property
-    def is_promising(self) -> bool:
-        """Whether what is asked for there will come before long."""
-        ...
 
 
 class Joints(Protocol):
@@ -91,7 +81,7 @@ class Chain:
     def __init__(
         self, settings: Settings, continuing: Continuing, shelves: Store, notices: Notices, joints: Joints
     ) -> None:
-        self.homes: Sequence[Home] = ()
+        self.homes: Sequence[JobServer] = ()
         self._settings = settings
         self._continuing = continuing
         self._shelves = shelves
@@ -109,7 +99,7 @@ class Chain:
         """How many segments more than usual are kept ready: the beginning of the next piece, while one goes on."""
         return int(self._tip() is not None)
 
-    def next(self, server: Home) -> SegmentInfo | Other:
+    def next(self, server: JobServer) -> SegmentInfo | Other:
         """Return the segment to be continued there, or what else to do; who asked must say `done` of it."""
         tip = self._tip()
         with self._lock:
@@ -120,13 +110,13 @@ class Chain:
                 self._at_work.add(task.segment_id)
             return task
 
-    def waits(self, server: Home) -> bool:
+    def waits(self, server: JobServer) -> bool:
         """Return whether there is nothing to do there just now."""
         tip = self._tip()
         with self._lock:
             return self._task(tip, server) is Other.WAIT
 
-    def _task(self, tip: SegmentInfo | None, server: Home) -> SegmentInfo | Other:
+    def _task(self, tip: SegmentInfo | None, server: JobServer) -> SegmentInfo | Other:
         """Called under the lock."""
         able = [home for home in self.homes if home.url not in self._unable]
         if tip is None or not any(home.is_promising for home in able):
@@ -171,12 +161,12 @@ class Chain:
             self._judge(found[0], result.misfit)
         return result.segment, result.continues
 
-    def trust(self, server: Home) -> None:
+    def trust(self, server: JobServer) -> None:
         """Count its failures anew: a continuation worked there, or the server was lost over something else."""
         with self._lock:
             self._failures.pop(server.url, None)
 
-    def failed(self, server: Home, before: SegmentInfo, error: AppError) -> None:
+    def failed(self, server: JobServer, before: SegmentInfo, error: AppError) -> None:
         """Count a segment that was not continued, for its piece and for the server."""
         url, refused = server.url, isinstance(error, UploadRefused)
         log.info("%s was not continued: %s", before.segment_id, error)

@@ -127,24 +127,21 @@ class Fetcher:
                 self._notices.say("segment.unstored", "error", reason=error)
         return fetched
 
-    def _examined(self, file: AudioFile, recipe: Recipe, download: Download) -> Segment:
+    def _examined(self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False) -> Segment:
         """Download and examine; when the spool's disk refuses, once more to another place."""
         try:
-            return self._examined_once(file, recipe, download)
+            path = self._store.incoming_path(".part", elsewhere=elsewhere)
+            try:
+                download(file, path)
+                return self._ingest(path, recipe.canvas_s, self._cue_dbfs)
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
         except (SpoolError, OSError) as error:
+            if elsewhere:
+                raise
             log.info("a download could not be written, once more: %s", error)
-            return self._examined_once(file, recipe, download, elsewhere=True)
-
-    def _examined_once(
-        self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False
-    ) -> Segment:
-        path = self._store.incoming_path(".part", elsewhere=elsewhere)
-        try:
-            download(file, path)
-            return self._ingest(path, recipe.canvas_s, self._cue_dbfs)
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+            return self._examined(file, recipe, download, elsewhere=True)
 
 
 def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis, continues: Continuation | None) -> SegmentInfo:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import soundfile as sf
@@ -44,18 +44,6 @@ class Recording:
     lost_frames: int = 0
 
 
-class Sink(Protocol):
-    """Where a recording goes."""
-
-    def write(self, block: Samples) -> None:
-        """Append a block. Raises OSError or SoundFileError."""
-        ...
-
-    def close(self) -> None:
-        """End it."""
-        ...
-
-
 class Recorder:
     """One recording at a time.
 
@@ -68,7 +56,7 @@ class Recorder:
         self._queue: queue.SimpleQueue[Samples | Recording | None] = queue.SimpleQueue()
         self._current: Recording | None = None
         self._late_said: Recording | None = None
-        self._sink: Sink | None = None
+        self._sink: File | Pipe | None = None
         self._written: Recording | None = None
 
     @property
@@ -159,7 +147,7 @@ class Recorder:
             self._notices.say("recorder.ended", "good", path=str(ended.path))
 
 
-def _open(recording: Recording) -> Sink:
+def _open(recording: Recording) -> File | Pipe:
     asked = recording.path
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISFIFO(asked.stat().st_mode):
@@ -198,7 +186,7 @@ class File:
         return self._kind[0] == "WAV" and self._frames + frames > LONGEST_WAV_FRAMES
 
     def write(self, block: Samples) -> None:
-        """Append a block."""
+        """Append a block. Raises OSError or SoundFileError."""
         self._encoder.write(block)
         self._frames += len(block)
 
