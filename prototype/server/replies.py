@@ -22,8 +22,15 @@ MAX_ID_CHARS: Final = 200
 MAX_STAGE_CHARS: Final = 40
 MAX_SEED_CHARS: Final = 20
 ID_FIELDS: Final = ("task_id", "job_id", "id")
+WRAPPERS: Final = ("data", "result", "results", "task", "tasks", "job", "jobs")
 LINK_FIELDS: Final = ("url", "file", "audio_url", "path")
+LIST_FIELDS: Final = (*LINK_FIELDS, "files", "audios", "audio_paths")
+BARE_LINK: Final = re.compile(r"https?://|/|[A-Za-z]:[\\/]|\\\\")
+DEPTH: Final = 4
 SEED_FIELDS: Final = ("seed_value", "seed")
+
+Clean = Callable[[object, int], str]
+"""Makes the server's words fit for a person: one line, no longer than so many characters."""
 
 
 class JobState(enum.Enum):
@@ -37,18 +44,12 @@ class JobState(enum.Enum):
 
 
 STATES: Final = {
-    "0": JobState.RUNNING,
-    "1": JobState.SUCCEEDED,
-    "2": JobState.FAILED,
-    "queued": JobState.QUEUED,
-    "pending": JobState.QUEUED,
-    "succeeded": JobState.SUCCEEDED,
-    "success": JobState.SUCCEEDED,
-    "completed": JobState.SUCCEEDED,
-    "failed": JobState.FAILED,
-    "error": JobState.FAILED,
+    JobState.QUEUED: r"queue|pend|wait|schedul",
+    JobState.SUCCEEDED: r"1$|succe|complete|done|finish",
+    JobState.FAILED: r"2$|fail|error|cancel|abort|expire|time[d_ -]*out|reject",
+    JobState.LOST: r"lost|not[_ -]?found",
 }
-"""Unknown ones count as RUNNING: the deadline of the job decides."""
+"""How its words begin. Unknown ones count as RUNNING: the deadline of the job decides."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,11 @@ class ServerStats:
         return (queued or 0) + (self.running or 0)
 
 
-def submitted(data: object, clean: Callable[[object, int], str]) -> Submitted:
+def submitted(data: object, clean: Clean) -> Submitted:
     """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
-    fields = _mapping(data[0] if isinstance(data, list) and len(data) == 1 else data, said("reply.job"))
-    task_id = next((fields[name] for name in ID_FIELDS if fields.get(name)), None)
-    task_id = str(task_id) if isinstance(task_id, int) and not isinstance(task_id, bool) else task_id
-    if not isinstance(task_id, str) or not 0 < len(task_id) <= MAX_ID_CHARS or not task_id.isprintable():
+    fields = _mapping(_job(data), said("reply.job"))
+    task_id = _id(fields)
+    if not task_id:
         raise ServerTrouble(said("reply.no_task_id"))
     position = _number(fields.get("queue_position"))
     state = _state(fields.get("status"))
@@ -136,19 +136,21 @@ def failed(task_id: str, detail: Said | str) -> JobReport:
     return JobReport(task_id, JobState.FAILED, detail=detail)
 
 
-def job_reports(data: object, task_ids: Iterable[str], clean: Callable[[object, int], str]) -> dict[str, JobReport]:
+def job_reports(data: object, task_ids: Iterable[str], clean: Clean) -> dict[str, JobReport]:
     """Read the reply to a poll: one report for each id asked, LOST for those the server does not know.
 
-    Raises ServerTrouble when the whole is no list of rows. `clean` makes the server's words fit for a person.
+    Raises ServerTrouble when the whole is no list of rows.
     """
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+    ids = list(task_ids)
+    found = _rows(data, ids)
+    if found is None:
         raise _lacking(said("reply.results"))
-    rows = {str(row.get("task_id")): row for row in data}
+    rows = {_id(row): row for row in found}
     return {
         task_id: _report(task_id, rows[task_id], clean)
         if task_id in rows
         else JobReport(task_id, JobState.LOST, doubtful=True)
-        for task_id in task_ids
+        for task_id in ids
     }
 
 
@@ -166,7 +168,7 @@ def stats(data: object) -> ServerStats:
     )
 
 
-def models(data: object, clean: Callable[[object, int], str]) -> tuple[str, ...]:
+def models(data: object, clean: Clean) -> tuple[str, ...]:
     """Read the reply to /v1/models: `{"models": [{"name"}]}`, or newer `[{"id"}]`."""
     rows = data.get("models") if isinstance(data, dict) else data
     if not isinstance(rows, list):
@@ -175,7 +177,7 @@ def models(data: object, clean: Callable[[object, int], str]) -> tuple[str, ...]
     return tuple(name for name in names if name)
 
 
-def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int], str]) -> JobReport:
+def _report(task_id: str, row: Mapping[str, Any], clean: Clean) -> JobReport:
     entries = _entries(row.get("result"))
     first = entries[0] if entries else {}
     state = _state(row.get("status", first.get("status")))
@@ -190,36 +192,86 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Callable[[object, int],
     if state is JobState.SUCCEEDED and entries and not any(entry.keys() & set(LINK_FIELDS) for entry in entries):
         named = clean(", ".join(map(str, first)), 80)
         return failed(task_id, said("unmade.names_no_file", words=named or "-"))
-    progress = _number(first.get("progress"))
     return JobReport(
         task_id,
         state,
-        progress=None if progress is None else min(max(progress, 0.0), 1.0),
+        progress=_progress(first.get("progress")),
         stage=stage,
         files=_files(entries or []) if state is JobState.SUCCEEDED else (),
         detail=(_reason(first, clean) or _reason(row, clean)) if state is JobState.FAILED else "",
     )
 
 
-def _entries(result: object) -> list[dict[str, Any]] | None:
-    """Return the rows of a result, which is a string holding a JSON list; None when it cannot be read."""
+def _parsed(value: object) -> object:
+    """Return what a JSON text holds, itself written as one or not; anything else as it is."""
+    try:
+        while isinstance(value, str):
+            value = json.loads(value)
+    except (ValueError, RecursionError):
+        pass
+    return value
+
+
+def _id(fields: Mapping[str, Any]) -> str:
+    """Return the id of a job, "" where there is none that could be asked for."""
+    task_id = next((fields[name] for name in ID_FIELDS if fields.get(name)), "")
+    if isinstance(task_id, int) and not isinstance(task_id, bool):
+        return str(task_id)
+    return task_id if isinstance(task_id, str) and len(task_id) <= MAX_ID_CHARS and task_id.isprintable() else ""
+
+
+def _job(data: object, depth: int = DEPTH) -> object:
+    """Return the fields of a job that was taken, out of whatever they are wrapped in."""
+    data = _parsed(data[0] if isinstance(data, list) and len(data) == 1 else data)
+    if not isinstance(data, dict) or _id(data) or not depth:
+        return data
+    return next((_job(data[name], depth - 1) for name in WRAPPERS if name in data), data)
+
+
+def _rows(data: object, task_ids: list[str], depth: int = DEPTH) -> list[dict[str, Any]] | None:
+    """Return the rows of the jobs, out of whatever they are wrapped in; None where there are none to be seen."""
+    data = _parsed(data)
+    if isinstance(data, list):
+        return data if all(isinstance(row, dict) for row in data) else None
+    if not isinstance(data, dict) or not depth:
+        return None
+    if _id(data) and data.keys() & {"status", "result"}:
+        return [data]
+    if by_id := [data[one] | {"task_id": one} for one in task_ids if isinstance(data.get(one), dict)]:
+        return by_id
+    wrapped = (_rows(data[name], task_ids, depth - 1) for name in WRAPPERS if name in data)
+    return next((rows for rows in wrapped if rows), None)
+
+
+def _entries(result: object, depth: int = DEPTH) -> list[dict[str, Any]] | None:
+    """Return a row for each file of a result, which is a string holding a JSON list; None when it cannot be read.
+
+    A row may be a bare link, and may hold a list of files.
+    """
+    result = _parsed(result)
+    if not depth:
+        return None
     if isinstance(result, str):
-        try:
-            result = json.loads(result)
-        except (ValueError, RecursionError):
-            return None
+        return [{"file": result}] if BARE_LINK.match(result) else None
     if isinstance(result, dict):
-        return [result]
+        several = next((result[name] for name in LIST_FIELDS if isinstance(result.get(name), (list, dict))), None)
+        return [result | row for row in _entries(several, depth - 1) or []] or [result]
     if not isinstance(result, list):
         return None
-    rows = [row for row in result if isinstance(row, dict)]
+    rows = [row for one in result for row in _entries(one, depth - 1) or []]
     return rows if rows or not result else None
 
 
 def _state(status: object) -> JobState:
     number = _number(status)
-    name = f"{number:g}" if number is not None else str(status).lower()
-    return STATES.get(name, JobState.RUNNING)
+    word = f"{number:g}" if number is not None else str(status).lower()
+    return next((state for state, words in STATES.items() if re.match(words, word)), JobState.RUNNING)
+
+
+def _progress(value: object) -> float | None:
+    """Return a progress from 0 to 1; what is far more than that is in percent."""
+    number = _number(value.strip(" %") if isinstance(value, str) else value)
+    return None if number is None else min(max(number / 100 if number > 2 else number, 0.0), 1.0)
 
 
 def _files(entries: list[dict[str, Any]]) -> tuple[AudioFile, ...]:
@@ -260,7 +312,7 @@ def _seed(entries: list[dict[str, Any]], index: int) -> str:
     return ""
 
 
-def _reason(fields: Mapping[str, Any], clean: Callable[[object, int], str]) -> str:
+def _reason(fields: Mapping[str, Any], clean: Clean) -> str:
     """Return why a job failed, as far as the server says."""
     return clean(_last_line(fields.get("error")), 200)
 

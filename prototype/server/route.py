@@ -43,11 +43,6 @@ class Route:
     bundle_variable: str = ""
 
     @property
-    def proxies(self) -> dict[str, str]:
-        """The proxy in the form of requests."""
-        return {"http": self.proxy, "https": self.proxy} if self.proxy else {}
-
-    @property
     def proxy_name(self) -> Said:
         """The proxy and where it is set, without its password."""
         shown = re.sub(r"^(\w+://)?[^/]*@", r"\1", self.proxy)

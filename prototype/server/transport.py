@@ -37,6 +37,7 @@ MAX_REPLY_BYTES: Final = 4 * 2**20
 MAX_DETAIL_BYTES: Final = 64 * 2**10
 MAX_DETAIL_S: Final = 5.0
 CHUNK_BYTES: Final = 64 * 2**10
+REASON_FIELDS: Final = ("detail", "error", "message", "msg")
 SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
 """Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
 
@@ -202,7 +203,7 @@ class HttpChannel:
     def _session(self, way: Route, adapter: Adapter) -> requests.Session:
         session = requests.Session()
         session.trust_env = False  # what counts of the environment is in `way`
-        session.proxies = dict(way.proxies)
+        session.proxies = {"all": way.proxy}
         session.verify = way.bundle or True
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
@@ -242,8 +243,13 @@ class HttpChannel:
             return "", False
         except ValueError:
             return "" if raw.lstrip()[:1] == b"<" else self.clean(raw.decode("utf-8", "replace")), False
-        words = (reply.get("detail") or reply.get("error")) if isinstance(reply, dict) else reply
-        return self.clean(words if isinstance(words, str) else json.dumps(words)), isinstance(reply, dict)
+        return self._words(reply), isinstance(reply, dict)
+
+    def _words(self, reply: object) -> str:
+        """Return what a reply says of an error, "" for nothing."""
+        if isinstance(reply, dict):
+            reply = next((reply[name] for name in REASON_FIELDS if reply.get(name) and reply[name] is not True), "")
+        return self.clean(reply if isinstance(reply, str) else json.dumps(reply))
 
     def _unwrap(self, reply: object, call: Call) -> Any:
         """Return the `data` of `{"data": …, "code": 200, "error": null}`; an unwrapped reply is its own data."""
@@ -251,10 +257,9 @@ class HttpChannel:
             return reply
         if not isinstance(reply, dict):
             raise faults.nonsense(call, said("call.unknown_form"))
-        error, status = reply.get("error"), _status(reply.get("code"))
-        if error or not (status == 0 or 200 <= status < 300):
-            detail = self.clean(error if isinstance(error, str) else json.dumps(error))
-            raise faults.from_status(call, status if status >= 300 else 500, detail)
+        status = _status(reply.get("code"))
+        if reply.get("error") or not (status == 0 or 200 <= status < 300):
+            raise faults.from_status(call, status if status >= 300 else 500, self._words(reply))
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
 
 
@@ -273,11 +278,9 @@ def _forms(key: str) -> re.Pattern[str] | None:
 
 
 def _status(code: object) -> int:
-    """Return the `code` of a wrapped reply as an HTTP status: 0 when absent, 500 when it makes no sense."""
-    if code is None:
-        return 0
-    match = re.fullmatch(r"(\d{1,3})(\.0)?", str(code))
-    return int(match[1]) if match else 500
+    """Return the `code` of a wrapped reply as an HTTP status: 0 when there is no number, 500 for one that is none."""
+    match = re.fullmatch(r"(-?\d+)(\.0)?", str(code))
+    return 0 if match is None else int(match[1]) if re.fullmatch(r"\d{1,3}", match[1]) else 500
 
 
 def _checked(base_url: str) -> str:

@@ -479,7 +479,19 @@ def test_the_state_of_a_job_is_read_whatever_its_form(
 
 @pytest.mark.parametrize(
     ("progress", "read"),
-    [(0.5, 0.5), ("0.25", 0.25), (1.7, 1.0), (-3, 0.0), (None, None), ("x", None), (True, None), ([], None)],
+    [
+        (0.5, 0.5),
+        ("0.25", 0.25),
+        (45, 0.45),
+        ("45 %", 0.45),
+        (250, 1.0),
+        (1.7, 1.0),
+        (-3, 0.0),
+        (None, None),
+        ("x", None),
+        (True, None),
+        ([], None),
+    ],
 )
 def test_progress_is_between_0_and_1_or_unknown(fake: FakeAcestep, progress: object, read: float | None) -> None:
     """Whatever the server says."""

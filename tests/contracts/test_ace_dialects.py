@@ -196,6 +196,87 @@ def test_a_result_without_any_file_names_what_it_has(fake: FakeAcestep) -> None:
     assert "audio_base64, length" in str(report.detail)
 
 
+LINK = "/v1/audio?path=a"
+ROW = {"task_id": "a", "status": 1, "result": [{"file": LINK}]}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        [LINK], LINK, json.dumps(LINK), json.dumps(json.dumps([{"file": LINK}])), [[{"file": LINK}]],
+        [{"file": [LINK]}], [{"file": {"url": LINK}}], {"files": [LINK]}, {"audio_paths": [LINK], "seed": 1},
+        [{"audios": [{"path": LINK}]}],
+    ],
+)  # fmt: skip
+def test_a_result_may_name_its_files_in_any_form(fake: FakeAcestep, result: object) -> None:
+    """As rows, as bare links, as a list of them in one row, and as JSON text of these."""
+    assert [file.url for file in report_of(fake, result).files] == [LINK]
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("done", "SUCCEEDED"), ("Finished", "SUCCEEDED"), ("complete", "SUCCEEDED"), ("waiting", "QUEUED"),
+        ("scheduled", "QUEUED"), ("processing", "RUNNING"), ("incomplete", "RUNNING"), ("cancelled", "FAILED"),
+        ("CANCELED", "FAILED"), ("failure", "FAILED"), ("timed_out", "FAILED"), ("timeout", "FAILED"),
+        ("expired", "FAILED"), ("aborted", "FAILED"), ("not_found", "LOST"),
+    ],
+)  # fmt: skip
+def test_the_state_of_a_job_may_be_any_word_for_it(fake: FakeAcestep, word: str, state: str) -> None:
+    """By the beginning of the word; what is not known counts as running."""
+    row = ROW | {"status": word}
+    fake.answer_next(wrapped([row]), 2)
+    client = AceClient(fake.url)
+    client.poll(["a"])
+    assert client.poll(["a"])["a"].state.name == state
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"data": [ROW]}, {"tasks": [ROW], "total": 1}, json.dumps([ROW]), {"data": json.dumps([ROW])}, ROW,
+        {"result": ROW},
+        {"a": {"status": 1, "result": [{"file": LINK}]}}, [{**ROW, "task_id": None, "job_id": "a"}],
+        [{"id": "a", "status": "1", "result": [LINK]}],
+    ],
+)  # fmt: skip
+def test_the_row_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, data: object) -> None:
+    """One more, as text, alone, or by its id; and by any of the names that a submit's answer gives it."""
+    fake.answer_next(wrapped(data))
+    assert [file.url for file in AceClient(fake.url).poll(["a"])["a"].files] == [LINK]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"data": {"data": {"task_id": "a"}}}, {"result": {"task_id": "a"}, "success": True},
+        {"data": {"task": {"id": "a"}}}, {"data": json.dumps({"task_id": "a"})},
+        {"code": "success", "data": {"task_id": "a"}}, {"code": True, "data": {"task_id": "a"}},
+        {"code": 0, "message": "ok", "data": {"task_id": "a"}},
+    ],
+)  # fmt: skip
+def test_the_id_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, reply: object) -> None:
+    """And where the code is a word."""
+    fake.answer_next(text(200, json.dumps(reply)))
+    assert AceClient(fake.url).submit(RECIPE).task_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (text(200, '{"code": 1001, "msg": "no GPU", "data": null}'), "HTTP 500: no GPU"),
+        (text(503, '{"message": "warming up"}'), "HTTP 503: warming up"),
+        (text(429, "{}"), r"\(HTTP 429\)"),
+        (text(200, '{"code": 500, "data": null}'), r"\(HTTP 500\)"),
+    ],
+)
+def test_an_error_may_be_worded_under_any_name(fake: FakeAcestep, reply: Any, said: str) -> None:
+    """And where there are no words, none are told."""
+    fake.answer_next(reply)
+    with pytest.raises(ServerTrouble, match=said):
+        AceClient(fake.url).submit(RECIPE)
+
+
 @pytest.mark.parametrize("form", [lambda rows: rows, lambda rows: {"data": rows}])
 def test_rows_are_read_with_and_without_their_wrapping(fake: FakeAcestep, form: Callable[[object], object]) -> None:
     """The oldest Gradio app answers with the bare list."""
