@@ -35,11 +35,11 @@ REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What came of an offer of `source`."""
+    """What came of an offer of `source`; None through a mistake of ours."""
 
     offer: Offer
     source: Source
-    piece: Piece | CorruptSegment | OSError | SpoolError
+    piece: Piece | CorruptSegment | OSError | SpoolError | None
 
 
 class Reader:
@@ -55,7 +55,6 @@ class Reader:
         self._clock = clock
         self._since: dict[str, float] = {}
         self._done: deque[_Prepared] = deque()
-        self._failed: deque[str] = deque()
         self._cut_off: set[str] = set()
 
     def play(self, offer: Offer, source: Source, play: Callable[[Piece], None]) -> None:
@@ -73,13 +72,13 @@ class Reader:
         """Have a piece prepared for the stock."""
 
         def prepare() -> None:
+            piece: Piece | CorruptSegment | OSError | SpoolError | None = None
             try:
-                self._done.append(_Prepared(offer, source, self._prepared(offer, source)))
+                piece = self._prepared(offer, source)
             except (CorruptSegment, OSError, SpoolError) as error:
-                self._done.append(_Prepared(offer, source, error))
-            except BaseException:
-                self._failed.append(offer.key)
-                raise
+                piece = error
+            finally:
+                self._done.append(_Prepared(offer, source, piece))
 
         self._since[offer.key] = self._clock.now()
         self._do(offer.key, offer, prepare)
@@ -89,13 +88,12 @@ class Reader:
         """Whether anything is being prepared, or waits to be taken."""
         return bool(self._since)
 
-    def take(self) -> tuple[list[_Prepared], list[str]]:
-        """Return what is prepared, and the keys of what failed through a mistake of ours."""
+    def take(self) -> list[_Prepared]:
+        """Return what is prepared."""
         done = [self._done.popleft() for _ in range(len(self._done))]
-        failed = [self._failed.popleft() for _ in range(len(self._failed))]
-        for key in [*(one.offer.key for one in done), *failed]:
-            self._since.pop(key, None)
-        return done, failed
+        for one in done:
+            self._since.pop(one.offer.key, None)
+        return done
 
     def awaits(self, key: str) -> bool:
         """Whether a piece is being prepared, on a disk that does not hang."""
@@ -294,10 +292,7 @@ class Loader:
 
     def _take_prepared(self) -> None:
         """Offer what has been prepared, if it is still wanted."""
-        done, failed = self._reader.take()
-        for key in failed:
-            self._stocked.pop(key, None)
-        for one in done:
+        for one in self._reader.take():
             if isinstance(one.piece, Piece) and self._is_wanted(one.offer, one.source):
                 self._programme.offer(one.piece)
                 continue
