@@ -16,6 +16,10 @@ from music.segment import SAMPLE_RATE_HZ
 SOFT, LOUD = 0.4, 0.75  # between these velocities a drum is struck as usual
 VARIATIONS: Final = 3  # strokes of one drum that are not copies
 LOOP_S: Final = 9
+_TEXTURES: Final = {  # noise from and to so many Hz, drops a second and how loud they are
+    "rain": (200, 2200, 45, 3.0), "stream": (350, 2600, 20, 2.0), "vinyl": (150, 2500, 7, 9.0),
+    "wind": (90, 420, 0, 0.0), "hum": (60, 160, 0, 0.0),
+}  # fmt: skip
 _METAL = (5330.0, 6270.0, 7410.0, 8820.0, 10_300.0, 12_100.0)
 
 
@@ -93,16 +97,11 @@ class KitPlayer:
 
 @functools.lru_cache(maxsize=2)
 def texture(name: str) -> Floats:
-    """Return LOOP_S of a background of RMS about 1, periodic: "rain", "stream", "vinyl", "wind" or "hum"."""
+    """Return LOOP_S of a background of RMS about 1, periodic: one of _TEXTURES."""
     loop, rng = LOOP_S * SAMPLE_RATE_HZ, np.random.default_rng(3)
-    shapes = {
-        "rain": band(200, 2200, 2),
-        "stream": band(350, 2600, 2),
-        "wind": band(90, 420, 2),
-        "hum": band(60, 160, 2),
-        "vinyl": band(150, 2500, 2),
-    }
-    middle, side, air = (shaped_noise(rng, loop, shape) for shape in (shapes[name], shapes[name], band(3000, 14_000)))
+    low_hz, high_hz, drops_a_second, strength = _TEXTURES[name]
+    bands = (band(low_hz, high_hz), band(low_hz, high_hz), band(3000, 14_000))
+    middle, side, air = (shaped_noise(rng, loop, shape) for shape in bands)
     middle += np.float32(0.06) * air
     if name in ("wind", "stream"):
         # Slow swells, a whole number of them in the loop.
@@ -110,8 +109,6 @@ def texture(name: str) -> Floats:
         middle *= (1 + 0.45 * np.sin(3 * turns)).astype(np.float32)
     width = np.float32(0.0 if name == "hum" else 0.5)
     ground = np.stack([middle + width * side, middle - width * side])
-    drops_a_second = {"rain": 45, "stream": 20, "vinyl": 7}.get(name, 0)
-    strength = {"rain": 3.0, "stream": 2.0, "vinyl": 9.0}.get(name, 0.0)
     for _ in range(LOOP_S * drops_a_second):
         hz, decay_s = (rng.uniform(1000, 4200), 0.004) if name != "vinyl" else (rng.uniform(800, 3200), 0.001)
         length = round(8 * decay_s * SAMPLE_RATE_HZ)

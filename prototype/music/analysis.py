@@ -41,7 +41,7 @@ from music.metering import (
 from music.segment import (
     CHANNELS,
     EASE_DB,
-    PEAK_LIMIT_DBFS,
+    PEAK_LIMIT,
     SAMPLE_RATE_HZ,
     Analysis,
     Piece,
@@ -192,8 +192,7 @@ def to_piece(
     gain = piece_gain_db(source, measured, before, target_lufs)
     heard = samples[cue_in:cue_out]
     heard = np.multiply(heard, np.float32(10 ** (gain / 20)), out=heard if own else None)
-    limit = 10 ** (PEAK_LIMIT_DBFS / 20)
-    for most, blocks in ((limit * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (limit, EASE_BLOCKS)):
+    for most, blocks in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
         if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
             heard *= _easing(heard, most, blocks)
     start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
@@ -227,9 +226,11 @@ def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
 def _kept(power: Curve, peaks: Peaks, n_frames: int, target_lufs: float) -> Parts:
     """Return the (first, end) frames that stay of a segment when its rests are shortened.
 
-    `power` and `peaks` are those of its blocks of LEVEL_FRAMES, levelled to the target.
+    `power` and `peaks` are those of its blocks of LEVEL_FRAMES, levelled to the target. Of a quiet rest, the decay that
+    it begins with is kept, and the breath that it ends with: QUIET_REST_FRAMES, in equal parts.
     """
-    quiet = _quiet_rests(power[: n_frames // LEVEL_FRAMES], target_lufs + QUIET_LU)
+    sounding = np.flatnonzero(power[: n_frames // LEVEL_FRAMES] > 10 ** ((target_lufs + QUIET_LU) / 10))
+    quiet = _inside(sounding, LONGEST_QUIET_BLOCKS, QUIET_REST_FRAMES // 2)
     parts = _left([(0, n_frames)], quiet)
     if len(quiet):
         peaks = np.concatenate([peaks[first // LEVEL_FRAMES : -(-end // LEVEL_FRAMES)] for first, end in parts])
@@ -246,15 +247,6 @@ def _left(parts: Parts, stretches: npt.NDArray[np.intp]) -> Parts:
             position += stop - begin
         parts = [part for part in left if part[0] < part[1]]
     return parts
-
-
-def _quiet_rests(power: Curve, below_dbfs: float) -> npt.NDArray[np.intp]:
-    """Return what is to be left out of rests in which no block of LEVEL_FRAMES reaches a level: (first, end) frames.
-
-    The decay that a rest begins with is kept, and the breath that it ends with: QUIET_REST_FRAMES, in equal parts.
-    """
-    sounding = np.flatnonzero(power > 10 ** (below_dbfs / 10))
-    return _inside(sounding, LONGEST_QUIET_BLOCKS, QUIET_REST_FRAMES // 2)
 
 
 def _dead_rests(peaks: Peaks) -> npt.NDArray[np.intp]:

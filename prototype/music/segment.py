@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: 
 
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2
-PEAK_LIMIT_DBFS: Final = -1.0
+PEAK_LIMIT_DBFS: Final = -1.0  # of every sample, the sums in an overlap included
+PEAK_LIMIT: Final = 10 ** (PEAK_LIMIT_DBFS / 20)
 MAX_GAIN_DB: Final = 20.0  # beyond, it is the noise that would be levelled
 EASE_DB: Final = 2.0
 

@@ -304,16 +304,9 @@ def _station(name: str, fields: object, base: Station | None) -> tuple[Station |
     new = dataclasses.replace(base or Station(name, name, name, ()), **changes)
     if new.longest_prompt_chars > LONGEST_PROMPT:
         return None, [said("stations.too_long", name=name, length=new.longest_prompt_chars, limit=LONGEST_PROMPT)]
-    if faults := [said("stations.unnamed", name=name, group=group) for group in _unnamed(new)]:
-        return None, faults
-    return new, []
-
-
-def _unnamed(station: Station) -> list[str]:
-    """Return which of instruments and textures have Japanese names, but not as many as there are words."""
-    groups = {"instruments": (station.instruments, station.instruments_ja)}
-    groups["textures"] = (station.textures, station.textures_ja)
-    return [group for group, (words, names) in groups.items() if names and len(names) != len(words)]
+    named = (("instruments", new.instruments, new.instruments_ja), ("textures", new.textures, new.textures_ja))
+    wrong = [group for group, words, names in named if names and len(names) != len(words)]
+    return None if wrong else new, [said("stations.unnamed", name=name, group=group) for group in wrong]
 
 
 def _shown(value: object) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import Final
 
-from music.segment import CHANNELS, PEAK_LIMIT_DBFS, Endless, SegmentInfo, Source
-
-PEAK_LIMIT: Final = 10 ** (PEAK_LIMIT_DBFS / 20)
+from music.segment import CHANNELS, PEAK_LIMIT, Endless, SegmentInfo, Source
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -29,10 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from music.metering import gated_lufs
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Piece, Samples
+from music.segment import CHANNELS, PEAK_LIMIT, SAMPLE_RATE_HZ, Piece, Samples
 from programme.voice import Voice
-
-PEAK_LIMIT: Final = 10 ** (-1.0 / 20)  # -1 dBFS, the ceiling of every overlap
 
 Curve = npt.NDArray[np.float64]
 DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
@@ -308,14 +305,10 @@ def _dead_air(overlap: Overlap, rate_hz: int) -> dict[int, int]:
         mixed = falling**2 * powers[0] + rising**2 * powers[1] + 2 * falling * rising * powers[2]
         return _dead_blocks(quiet_before, mixed < DEAD_POWER, quiet_after)
 
-    return {moving: dead_blocks(moving) for moving in _candidates(length_frames, rate_hz)}
-
-
-def _candidates(length_frames: int, rate_hz: int) -> Iterator[int]:
-    moving = length_frames
-    yield moving
+    found, moving = {length_frames: dead_blocks(length_frames)}, length_frames
     while (moving := moving // 2) >= SHORTEST_MOVE_S * rate_hz:
-        yield moving
+        found[moving] = dead_blocks(moving)
+    return found
 
 
 def _means(one: Samples, other: Samples, block_frames: int) -> Curve:

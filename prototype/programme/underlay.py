@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from music.segment import Endless, Samples
-from programme.crossfade import PEAK_LIMIT, Ramp
+from music.segment import PEAK_LIMIT, Endless, Samples
+from programme.crossfade import Ramp
 from programme.voice import frames_of
 
 CHANGE_S: Final = 1.5

@@ -31,6 +31,8 @@ LATEST_S: Final = 2.0**33
 STAMP_STEP_S: Final = 1e-3
 UNSAVED: Final = "in no file"
 PASSING: Final = "may be deleted"
+SEGMENT: Final = "segment"  # with its id: mostly one entry
+REST: Final = "rest"  # with a piece's id: what goes on with its first segment
 Name = tuple[str, ...]
 
 
@@ -138,16 +140,6 @@ Spare = Callable[[], Entry]
 Change = Callable[[Entry | None], Entry | None]
 
 
-def of_segment(segment_id: str) -> Name:
-    """Return the name of the group that is, mostly, one segment."""
-    return "segment", segment_id
-
-
-def of_piece(piece_id: str) -> Name:
-    """Return the name of the group of what goes on with a segment."""
-    return "piece", piece_id
-
-
 def _names(entry: Entry) -> Iterator[Name]:
     """Yield the groups of an entry: all that entries are looked for by."""
     info = entry.info
@@ -158,9 +150,9 @@ def _names(entry: Entry) -> Iterator[Name]:
         yield (PASSING,)
     if info is not None and entry.shelf != DISLIKED:
         yield entry.shelf, mood_name(info.recipe.station, info.recipe.prompt)
-        yield of_segment(info.segment_id)
+        yield SEGMENT, info.segment_id
         if info.continues is not None:
-            yield of_piece(info.piece_id)
+            yield REST, info.piece_id
 
 
 @dataclass

@@ -39,6 +39,8 @@ from spool.folders import (
 )
 from spool.settling import Settler
 from spool.shelves import (
+    REST,
+    SEGMENT,
     UNSAVED,
     Change,
     Entry,
@@ -48,8 +50,6 @@ from spool.shelves import (
     Unread,
     file_name,
     listed,
-    of_piece,
-    of_segment,
     read,
 )
 from spool.trimming import Trimmer
@@ -170,11 +170,11 @@ class Spool:
 
     def find(self, segment_id: str) -> Entry | None:
         """Return the entry of a segment, whatever shelf it is on; None where it is gone."""
-        return next(iter(self._index.group(*of_segment(segment_id))), None)
+        return next(iter(self._index.group(SEGMENT, segment_id)), None)
 
     def piece(self, piece_id: str) -> tuple[Entry, ...]:
         """Return the segments that a piece consists of, whatever shelf they are on."""
-        return self._index.group(*of_segment(piece_id)) + self._index.group(*of_piece(piece_id))
+        return self._index.group(SEGMENT, piece_id) + self._index.group(REST, piece_id)
 
     def get(self, key: str) -> Entry | None:
         """Return the entry as it stands now (every change makes a new one), None when it is gone or disliked."""
