@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from music.analysis import analyse
 from music.segment import SAMPLE_RATE_HZ, Analysis, Performance, Piece, Recipe, Samples, SegmentInfo, Source
+
+T = TypeVar("T")
+
+
+def there(one: T | None) -> T:
+    """Return what there is; where there is nothing, the test fails."""
+    assert one is not None
+    return one
 
 
 def tone(seconds: float, *, amplitude: float = 0.1, hz: float = 300.0, rate_hz: int = SAMPLE_RATE_HZ) -> Samples:

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from doubles import composition
+from doubles.sounds import there
 from music import joining
 from music.analysis import Segment, analyse
 from music.segment import SAMPLE_RATE_HZ, Context, Continuation, Recipe, Samples, SegmentInfo
@@ -29,8 +30,9 @@ def first() -> Samples:
 @pytest.fixture(scope="module")
 def context(first: Samples) -> Samples:
     """The end of it that is to be continued."""
-    span = joining.context_of(first, 0, joining.ending_begins(first, analyse(first, -45.0).cue_out_frames), 15.0, BAR_S)
-    assert span is not None
+    span = there(
+        joining.context_of(first, 0, joining.ending_begins(first, analyse(first, -45.0).cue_out_frames), 15.0, BAR_S)
+    )
     return first[slice(*span)]
 
 
@@ -106,8 +108,7 @@ def joined_as(before: SegmentInfo, ours: Samples, place: Context, result: Sample
 
 def test_the_canvas_is_the_context_with_silence_behind_it(first: Samples, context: Samples) -> None:
     """As much as is wanted and the overrun, in steps of the model."""
-    place = joining.plan(about(first), first, 15.0, 30.0)
-    assert place is not None
+    place = there(joining.plan(about(first), first, 15.0, 30.0))
     canvas = decoded(joining.canvas(first, place))
     assert len(canvas) == place.canvas_frames
     assert np.allclose(canvas[: place.length_frames], context, atol=2**-23)
@@ -121,8 +122,7 @@ def test_the_overrun_is_never_continued(first: Samples) -> None:
     before = Continuation("zero", 10, 0, "zero", 20.0, -23.0, -1.0, 0.0)
     information = about(first, before)
     short = replace(information, recipe=replace(information.recipe, duration_s=12.0))
-    place = joining.plan(short, first, 15.0, 30.0)
-    assert place is not None
+    place = there(joining.plan(short, first, 15.0, 30.0))
     assert place.end_frames == round((12.0 + joining.GUARD_S) * RATE)
 
 
@@ -132,13 +132,11 @@ def test_what_fits_is_cut_to_what_is_new_and_knows_where_it_takes_over(
 ) -> None:
     """The new file begins at the join; one gain for the whole piece is kept beside it."""
     before = about(first)
-    place = joining.plan(before, first, 15.0, 30.0)
-    assert place is not None
+    place = there(joining.plan(before, first, 15.0, 30.0))
     canvas = decoded(joining.canvas(first, place))
     result = composition.continued(canvas, place.length_frames / RATE, len(canvas) / RATE, how)
     joined = joined_as(before, first, place, result)
-    after = joined.continues
-    assert after is not None
+    after = there(joined.continues)
     assert (after.segment_id, after.piece_id, joined.misfit) == ("one", "one", "")
     assert after.begins_s == pytest.approx(after.at_frames / RATE, abs=0.1)
     ours, theirs = (
@@ -158,8 +156,7 @@ def test_what_fits_is_cut_to_what_is_new_and_knows_where_it_takes_over(
 def test_what_ends_too_early_is_a_piece_of_its_own(first: Samples) -> None:
     """A continuation that stops after a few seconds."""
     before = about(first)
-    place = joining.plan(before, first, 15.0, 30.0)
-    assert place is not None
+    place = there(joining.plan(before, first, 15.0, 30.0))
     canvas = decoded(joining.canvas(first, place))
     result = composition.continued(canvas, place.length_frames / RATE, len(canvas) / RATE, "newer")
     result[place.length_frames + 9 * RATE :] *= np.float32(1e-3)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doubles.sounds import QuietBed, info
+from doubles.sounds import QuietBed, info, there
 from music.segment import SAMPLE_RATE_HZ, Continuation, Piece, Samples, Source
 from programme.mixer import Mixer
 from programme.programme import Dropped, Left, Started
@@ -82,8 +82,7 @@ def test_one_gain_holds_for_a_piece_and_all_that_continues_it() -> None:
     assert gain < 0.95
     assert np.allclose(heard, gain * own, atol=1e-6)
     joined = target._voice
-    assert joined.piece is not None
-    assert joined.piece.key == "a1.wav"
+    assert there(joined.piece).key == "a1.wav"
     assert joined.heard == pytest.approx(gain**2 * powers[:40])
 
 
@@ -106,8 +105,7 @@ def test_the_library_does_not_go_on_where_fresh_music_waits() -> None:
     target.offer(part(1, source=Source.LIBRARY))
     target.offer(part(0, chain="b"))
     target.read(round(HEARD_S * RATE_HZ))
-    playing = target.playing_piece()
-    assert playing is not None
+    playing = there(target.playing_piece())
     assert playing.key == "b0.wav"
 
 
@@ -134,8 +132,7 @@ def test_skipping_ends_the_piece_and_not_only_the_segment() -> None:
     target.skip()
     target.read(RATE_HZ)
     playing, events = target.playing_piece(), target.take_events()
-    assert playing is not None
-    assert playing.key == "b0.wav"
+    assert there(playing).key == "b0.wav"
     assert [event.piece.key for event in events if isinstance(event, Dropped)] == ["a1.wav"]
     assert [event.piece.key for event in events if isinstance(event, Left)] == ["a0.wav"]
 

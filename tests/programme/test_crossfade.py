@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doubles.sounds import QuietBed, clicks, info
+from doubles.sounds import QuietBed, clicks, info, there
 from listening.listening import loudness_lufs
 from music.analysis import analyse, to_piece
 from music.metering import gated_lufs, step_powers
-from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source
+from music.segment import PEAK_LIMIT, SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source
 from programme.crossfade import (
     LEVELS_DB,
-    PEAK_LIMIT,
     SWELLS_DB,
     Crossfade,
     Law,
@@ -103,8 +102,7 @@ def test_the_law_is_bounded_and_never_worse_than_the_plain_one(going: list[float
 def test_what_the_fade_before_has_taken_is_made_up_for() -> None:
     """A piece that has lost its loud beginning gets more of what its end meets."""
     going, coming = of_levels(-15, -15, -15, -15, *SOFT, -24, -24, -24, -24), of_levels(*(-24,) * 12)
-    assert going.powers is not None
-    lost = going.powers.copy()
+    lost = there(going.powers).copy()
     lost[:40] *= 0.1
     usual, after_loss = (law_for(overlap(going, coming, heard), RATE_HZ)[0] for heard in (None, lost))
     assert (usual.swell_db, after_loss.swell_db) == (0.0, max(SWELLS_DB))

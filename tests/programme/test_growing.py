@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from doubles.simulated_time import FakeClock
-from doubles.sounds import QuietBed, performed, tone
+from doubles.sounds import QuietBed, performed, there, tone
 from music import audio_files
 from music.metering import step_powers
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
@@ -81,8 +81,7 @@ def test_the_first_piece_of_a_mood_is_there_when_four_seconds_of_it_are() -> Non
     piece: Piece = engine.piece_taken  # type: ignore[attr-defined]
     whole = engine.piece(11)
     assert piece.ready_frames == len(piece.samples)
-    assert piece.growth is not None
-    assert piece.growth.ended.is_set()
+    assert there(piece.growth).ended.is_set()
     np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=4e-5)  # 16 bits
 
 
@@ -91,10 +90,10 @@ def test_the_next_piece_is_made_whole() -> None:
     engine, mood = Engine(), Mood(LOFI)
     target = supply(engine, mood)
     target.step()
-    assert (first := target.next()) is not None
+    first = there(target.next())
     assert first.growth is not None
     target.step()
-    assert (second := target.next()) is not None
+    second = there(target.next())
     assert second.growth is None
     assert second.powers == pytest.approx(step_powers(second.samples[:]), rel=0.01)
 
@@ -134,8 +133,7 @@ def test_a_piece_that_is_skipped_while_it_grows_needs_no_end(heard: bool) -> Non
 
     def look(number: int) -> None:
         if number == 3 and engine.made == 3:
-            piece = target.next()
-            assert piece is not None
+            piece = there(target.next())
             if heard:
                 target.heard(piece)
             target.is_awaited = lambda: True
@@ -155,8 +153,7 @@ def test_a_liked_piece_is_made_to_its_end_whatever_the_listener_turns_to(turned:
 
     def look(number: int) -> None:
         if number == 3 and engine.made == 3:
-            piece = target.next()
-            assert piece is not None
+            piece = there(target.next())
             target.heard(piece)
             liked.append(piece.key)
             if turned == "mood":
@@ -180,8 +177,7 @@ def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     engine = Quiet()
     target = supply(engine, Mood(LOFI), growing=False)
     target.step()
-    piece = target.next()
-    assert piece is not None
+    piece = there(target.next())
     assert piece.info is not None
     assert (piece.info.analysis.cue_in_frames, piece.info.analysis.cue_out_frames) == (0, len(piece.samples))
     whole = engine.piece(0)
@@ -201,9 +197,8 @@ def test_pieces_are_of_two_to_four_minutes_and_their_tempo_is_known() -> None:
         target = BuiltinSupply(begin, Mood(station), LEVELS, FakeClock())
         for _ in range(4):
             target.step()
-            assert (piece := target.next()) is not None
-            assert piece.info is not None
-            assert piece.info.recipe.bpm == bpm
+            piece = there(target.next())
+            assert there(piece.info).recipe.bpm == bpm
     assert all(120 <= recipe.duration_s <= 240 for recipe in asked)
     assert len({recipe.duration_s for recipe in asked}) > 2
 
@@ -256,7 +251,7 @@ def test_files_are_made_whole() -> None:
     """A list of files has no use for half a piece."""
     target = supply(Engine(), Mood(LOFI), growing=False)
     target.step()
-    assert (piece := target.next()) is not None
+    piece = there(target.next())
     assert piece.growth is None
 
 
@@ -274,9 +269,8 @@ def test_a_piece_of_a_mood_that_has_passed_is_not_made_to_its_end() -> None:
     assert engine.made == 4
     assert target.next() is None
     target.step()
-    assert (piece := target.next()) is not None
-    assert piece.info is not None
-    assert piece.info.recipe.station == "piano"
+    piece = there(target.next())
+    assert there(piece.info).recipe.station == "piano"
     assert piece.growth is not None
 
 
@@ -341,8 +335,7 @@ def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: 
     pieces: list[Piece | None] = []
     later.on_stretch = lambda number: pieces.append(target.next()) if number == 0 and not pieces else None
     target.step()
-    assert pieces[0] is not None
-    steps = np.abs(np.diff(pieces[0].samples[:][:, 0]))
+    steps = np.abs(np.diff(there(pieces[0]).samples[:][:, 0]))
     assert steps.max() <= 1.2 * steps[: SECOND // 2].max()
 
 
@@ -359,8 +352,7 @@ def test_the_composer_follows_what_is_liked_and_an_opening_outlives_an_opinion(t
     prompts = []
     for _ in range(3):
         target.step()
-        piece = target.next()
-        assert piece is not None
+        piece = there(target.next())
         assert piece.info is not None
         prompts.append((int(piece.info.seed), piece.info.recipe.prompt))
     assert later.begun[0] == engine.begun[1]

@@ -12,7 +12,7 @@ import pytest
 
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
-from doubles.sounds import QuietBed, info, performed, tone
+from doubles.sounds import QuietBed, info, performed, there, tone
 from music.segment import SAMPLE_RATE_HZ, Continuation, Performance, Piece, Recipe, Source
 from music.stations import Mood, Station
 from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
@@ -129,8 +129,7 @@ def test_a_disk_that_hangs_keeps_no_other_source_waiting(room: Room) -> None:
     assert room.keys(Source.BUILTIN)
     room.clock.time_s += 5.0
     in_memory = room.add("c")
-    entry = room.spool.get(in_memory)
-    assert entry is not None
+    entry = there(room.spool.get(in_memory))
     loose = replace(entry, path=None, samples=tone(SECONDS, hz=440))
     assert room.spool._index.swap(entry, loose)
     room.play(4)
@@ -149,8 +148,7 @@ def test_what_is_worse_waits_for_the_piece_that_is_heard_already(room: Room, she
     key = room.add("first", shelf=shelf)
     room.add("another", shelf="kept")
     room.builtin.step()
-    entry = room.spool.get(key)
-    assert entry is not None
+    entry = there(room.spool.get(key))
     room.loader.begin_with(entry)
     room.play(1.0)
     assert room.heard == [(Source.BED, "")]
@@ -279,10 +277,8 @@ def test_play_library_plays_only_what_was_liked(tmp_path: Path) -> None:
 def test_a_corrupt_file_is_left_out_and_said(room: Room) -> None:
     """A file that went bad on disk is named and skipped; the next one plays."""
     bad, good = room.add("bad"), room.add("good")
-    entry = room.spool.get(bad)
-    assert entry is not None
-    assert entry.path is not None
-    entry.path.write_bytes(b"no music")
+    entry = there(room.spool.get(bad))
+    there(entry.path).write_bytes(b"no music")
     room.play(1)
     assert room.heard[-1] == (Source.FRESH, good)
     assert "loader.corrupt" in room.said()
@@ -291,10 +287,8 @@ def test_a_corrupt_file_is_left_out_and_said(room: Room) -> None:
 def test_a_deleted_file_is_skipped(room: Room) -> None:
     """A file that is gone is no reason to stop."""
     gone, good = room.add("gone"), room.add("good")
-    entry = room.spool.get(gone)
-    assert entry is not None
-    assert entry.path is not None
-    entry.path.unlink()
+    entry = there(room.spool.get(gone))
+    there(entry.path).unlink()
     room.play(1)
     assert room.heard[-1] == (Source.FRESH, good)
 
@@ -330,10 +324,8 @@ def test_builtin_music_of_the_old_mood_is_thrown_away(room: Room) -> None:
     room.mood.change(PIANO)
     assert room.builtin.next() is None
     room.builtin.step()
-    piece = room.builtin.next()
-    assert piece is not None
-    assert piece.info is not None
-    assert piece.info.recipe.station == "piano"
+    piece = there(room.builtin.next())
+    assert there(piece.info).recipe.station == "piano"
 
 
 def test_waiting_time_and_queue_depth_are_logged(room: Room, caplog: pytest.LogCaptureFixture) -> None:
@@ -470,16 +462,14 @@ def test_what_was_heard_plays_again_from_the_disk_or_made_once_more(room: Room) 
     key = room.add("a")
     room.play(2)
     assert room.mixer.snapshot().playing.key == key
-    before = room.loader.history.back(key)
-    assert before is not None
+    before = there(room.loader.history.back(key))
     assert room.loader.again(before)
     room.play(1.5)
     assert room.mixer.snapshot().playing.key == builtin == before.key
     room.mixer.skip()
     room.play(1)
     assert (room.mixer.snapshot().playing.key, room.mixer.snapshot().playing.asked) == (key, True)
-    gone = room.loader.history.find(key)
-    assert gone is not None
+    gone = there(room.loader.history.find(key))
     room.spool.discard(key, "disliked")
     assert not room.loader.again(gone)
 
@@ -537,8 +527,7 @@ def test_a_part_that_was_late_and_heard_by_itself_does_not_follow_at_once(tmp_pa
     other = room.add("b", shelf="played")
     library = next(supply for supply in room.sources if supply.source is Source.LIBRARY)
     for key in (first, other, late, first):
-        entry = room.spool.get(key)
-        assert entry is not None
+        entry = there(room.spool.get(key))
         library.heard(Piece(tone(1), Source.LIBRARY, key, entry.info))
     assert library.next([]) is None
     room.spool.close()

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from doubles.sounds import QuietBed, info, piece, tone
-from music.segment import SAMPLE_RATE_HZ, Piece, Recipe, Samples, Source
-from programme.crossfade import PEAK_LIMIT, Overlap, angles, gains, law_for
+from music.segment import PEAK_LIMIT, SAMPLE_RATE_HZ, Piece, Recipe, Samples, Source
+from programme.crossfade import Overlap, angles, gains, law_for
 from programme.mixer import Mixer
 from programme.programme import Dropped, Started
 

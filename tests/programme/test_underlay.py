@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.sounds import QuietBed, tone
-from music.segment import Piece, Samples, Source
-from programme.crossfade import PEAK_LIMIT
+from music.segment import PEAK_LIMIT, Piece, Samples, Source
 from programme.mixer import Mixer
 from programme.underlay import CHANGE_S
 

@@ -23,7 +23,7 @@ from base.texts import texts
 from base.workers import SystemClock
 from doubles.fake_audio import chord, wav_bytes
 from doubles.simulated_time import FakeClock
-from doubles.sounds import info_for
+from doubles.sounds import info_for, there
 from music import audio_files
 from music.analysis import analyse, as_heard, ingest, to_piece
 from music.packed import Packed
@@ -180,8 +180,7 @@ def samples_of(entry: Entry) -> Samples:
 def test_a_segment_passes_from_ready_to_played_to_kept(bench: Bench) -> None:
     """A state is a folder: the file moves with the entry, the key stays."""
     entry = bench.add()
-    assert entry.path is not None
-    assert (entry.shelf, entry.path.parent.name, entry.samples) == ("ready", "ready", None)
+    assert (entry.shelf, there(entry.path).parent.name, entry.samples) == ("ready", "ready", None)
     assert keys(bench.spool.ready()) == [entry.key]
     bench.heard(entry.key)
     assert (bench.spool.ready(), bench.on_disk("ready"), bench.on_disk("played")) == ((), [], [entry.key])
@@ -293,9 +292,8 @@ def test_a_piece_without_a_file_can_be_liked(bench: Bench) -> None:
 
 def test_a_like_unpacks_only_what_it_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has a file costs a key nothing; where that is gone, it is written from memory."""
-    there, gone = bench.add(), bench.add()
-    assert gone.path is not None
-    gone.path.unlink()
+    kept, gone = bench.add(), bench.add()
+    there(gone.path).unlink()
     unpacked: list[int] = []
     get = Packed.__getitem__
 
@@ -304,11 +302,11 @@ def test_a_like_unpacks_only_what_it_writes(bench: Bench, monkeypatch: pytest.Mo
         return get(packed, span)
 
     monkeypatch.setattr(Packed, "__getitem__", unpack)
-    assert bench.spool.keep(there.key, Packed.of(SOUND), there.info)
+    assert bench.spool.keep(kept.key, Packed.of(SOUND), kept.info)
     assert unpacked == []
     assert bench.spool.keep(gone.key, Packed.of(SOUND), gone.info)
     assert unpacked == [len(SOUND)]
-    assert bench.on_disk("kept") == sorted([there.key, gone.key])
+    assert bench.on_disk("kept") == sorted([kept.key, gone.key])
 
 
 def test_the_like_of_a_cut_and_levelled_piece_keeps_true_measurements(bench: Bench) -> None:
@@ -319,8 +317,7 @@ def test_the_like_of_a_cut_and_levelled_piece_keeps_true_measurements(bench: Ben
     piece = to_piece(whole, found, -23.0, Source.FRESH, "k", measured)
     assert bench.spool.keep("k", piece.samples[:], as_heard(piece, -23.0))
     entry = bench.restart().library()[0]
-    assert entry.info is not None
-    again = to_piece(samples_of(entry), entry.info.analysis, -23.0, Source.LIBRARY, "k")
+    again = to_piece(samples_of(entry), there(entry.info).analysis, -23.0, Source.LIBRARY, "k")
     assert len(again.samples) == len(piece.samples)
     assert np.abs(again.samples[:] - piece.samples[:])[500:-500].max() < 2e-3
 
@@ -329,11 +326,9 @@ def test_the_like_of_a_cut_piece_keeps_its_key_and_beat() -> None:
     """Its beats are counted from the cut; where a rest was left out too they fall nowhere in particular."""
     sound = Analysis(960_000, 48_000, 900_000, -23.0, -1.0, "D minor", 90.0, 1.25)
     piece = Piece(SOUND, Source.FRESH, "k", replace(info_for(SOUND), analysis=sound), parts=((48_000, 900_000),))
-    heard = as_heard(piece, -23.0)
-    assert heard is not None
+    heard = there(as_heard(piece, -23.0))
     assert (heard.key_scale, heard.bpm, heard.analysis.beat_s) == ("D minor", 90.0, 0.25)
-    cut = as_heard(replace(piece, parts=((48_000, 96_000), (144_000, 900_000))), -23.0)
-    assert cut is not None
+    cut = there(as_heard(replace(piece, parts=((48_000, 96_000), (144_000, 900_000))), -23.0))
     assert (cut.key_scale, cut.analysis.beat_s) == ("D minor", None)
 
 
@@ -424,8 +419,7 @@ def test_a_new_piece_takes_no_name_of_one_that_is_not_read_yet(tmp_path: Path) -
     """Both are there when all is read, and count for what the disk may hold."""
     bench = Slow(tmp_path)
     unread = bench.spool._unread[-1]
-    info = audio_files.read_info(unread.path)
-    assert info is not None
+    info = there(audio_files.read_info(unread.path))
     bench.spool.add(SOUND, info)
     spool = bench.read_all()
     assert len(spool.ready()) == 1
@@ -508,8 +502,7 @@ def test_a_vanished_file_leaves_the_index_when_it_is_touched(bench: Bench) -> No
     """Somebody may tidy up while we play."""
     first, second, third = (bench.add() for _ in range(3))
     for entry in (first, second, third):
-        assert entry.path is not None
-        entry.path.unlink()
+        there(entry.path).unlink()
     bench.heard(first.key)
     bench.spool.discard(second.key, "disliked")
     assert bench.spool.keep(third.key, SOUND, third.info)
@@ -522,8 +515,7 @@ def test_a_deleted_folder_is_made_again(bench: Bench) -> None:
     old = bench.add()
     shutil.rmtree(bench.root)
     new = bench.add()
-    assert new.path is not None
-    assert new.path.exists()
+    assert there(new.path).exists()
     assert "spool.remade" in bench.said()
     bench.heard(old.key)
     assert keys(bench.spool.ready()) == [new.key]
