@@ -96,7 +96,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
     with standard_error_into_log():
         libvlc.connect()
         libvlc.load()
-        process.heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda *_: stop.set())
+        process.heed(process.ENDING, lambda *_: stop.set())
         around = Surroundings(libvlc, SystemClock(), sys.stdout, journal.begin, stop)
         with Stages(stop) as stages:
             session = build(settings, station, stations, around, stages.enter)

@@ -507,13 +507,20 @@ def test_quotes_around_all_of_a_value_are_taken_away(tmp_path: Path) -> None:
         "%USERPROFILE%/music",
         "http://nas/music",
         "music # mine",
+        "C:\\Users\\me\\music",
+        "d:/music",
+        "\\\\nas\\music",
+        "my\\ music",
+        "C:\new\table",
+        "music\x1b[31m",
     ],
 )
 def test_a_path_that_cannot_be_expanded_is_refused(name: str, text: str) -> None:
     """It is never taken for a name."""
     (fault,) = faults(**{name: f"file:{text}" if name == "AUDIO_OUTPUT" else text})
     assert fault.startswith(f"{name}=")
-    assert any(word in fault for word in ("not set", "shell", "quotation", "another system", "address", "comment"))
+    reasons = ("not set", "shell", "quotation", "another system", "address", "comment", "control characters")
+    assert any(word in fault for word in reasons)
 
 
 def test_an_empty_home_is_not_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -652,6 +659,15 @@ def test_a_dotenv_that_links_in_a_circle_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in fault
 
 
+@pytest.mark.parametrize(
+    "name", ["\uff36\uff2f\uff2c\uff35\uff2d\uff25", "$env:VOLUME", "音量", "VOLUME\u200b", "(VOLUME)"]
+)
+def test_a_name_that_no_variable_can_have_is_a_fault(name: str, tmp_path: Path) -> None:
+    """Full-width letters and the grammar of other shells are told, not passed over as for others."""
+    (fault,) = faults(dotenv=f"MAX_RETRY=5\n{name}=50\n", folder=tmp_path)
+    assert fault == ".env, line 2: cannot be understood; write NAME=value or # comment"
+
+
 def test_dotenv_grammar(tmp_path: Path) -> None:
     """Comments, quotes, export, Windows line ends and a byte order mark are understood."""
     text = "\ufeffMAX_RETRY=5\r\n# mine\r\nexport VOLUME=40 # quiet\r\nPROMPT='tape # piano'\r\nVOLUME=50\r\n"
@@ -746,8 +762,15 @@ def test_variables_of_others_are_left_in_peace() -> None:
         (["--staton", "lofi"], '"--staton": unknown option; did you mean --station?'),
         (["--segment", "30"], "unknown option"),
         (["-x"], '"-x": unknown option; see --help'),
-        (["--volume"], "expected one argument; see --help"),
-        (["--check=yes"], "ignored explicit argument"),
+        (["--volume"], "--volume: needs a value; give a whole number from 0 to 100"),
+        (["--render", "-o", "x.wav"], "--render: needs a value; give a file that can be read"),
+        (["--check=yes"], "--check: takes no value; give it alone"),
+        (["--plain=true"], "--plain: takes no value; give it alone"),
+        (["--help=me"], "-h: takes no value; give it alone"),
+        (["\N{EM DASH}volume"], '"\N{EM DASH}volume": unknown option; did you mean --volume?'),
+        (["\N{MINUS SIGN}\N{MINUS SIGN}plain"], "did you mean --plain?"),
+        (["\uff0d\uff0d\uff43\uff48\uff45\uff43\uff4b"], "did you mean --check?"),
+        (["\N{EN DASH}key", KEY], "unknown option"),
         (["jazz"], '"jazz": a word that belongs to no option'),
         (["--prompt", "x" * 512], "--prompt"),
     ],

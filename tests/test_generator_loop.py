@@ -668,6 +668,11 @@ def test_resting_asks_for_nothing(make: Make) -> None:
     assert run.produce() == 1
 
 
+def test_playing_the_library_asks_no_server(make: Make) -> None:
+    """It is not looked for, so the screen must not say so for hours."""
+    assert make(play_library=True).loop.snapshot().server == "off"
+
+
 def test_engine_builtin_leaves_the_server_alone(make: Make) -> None:
     """ENGINE=builtin makes no call and starts no thread."""
     run = make(engine="builtin")

@@ -21,6 +21,7 @@ M_TRIM_THRESHOLD: Final = -1  # malloc.h
 M_MMAP_THRESHOLD: Final = -3
 LARGE_BYTES: Final = 2**20
 KEPT_BYTES: Final = 2**23
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # SIGQUIT: Ctrl-\
 
 
 class Exit(enum.IntEnum):

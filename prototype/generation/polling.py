@@ -93,8 +93,9 @@ class JobServer:
         self.policy = Policy(settings.segment_seconds, settings.max_retry, settings.thinking)
         self.speed = Speed()
         self.board = Board(limits, poll_s, self.speed.expected_s)
+        engine = "builtin" if settings.play_library else settings.engine  # neither asks a server
         self.connection = Connection(
-            client, run, notices, counts, url, settings.engine, self._returned, lambda: is_kept(settings.spool_dir, url)
+            client, run, notices, counts, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url)
         )
         self._download = partial(download, client, self.connection)
         self._poll_backoff = Backoff(poll_s, max(poll_s, LONGEST_POLL_BACKOFF_S))

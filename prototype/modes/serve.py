@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from ace_client import AceClient, ServerStats, Timeouts
 from base.errors import ServerError, ServerUnreachable, StartupError
 from base.files import open_safely
-from base.process import Exit, heed
+from base.process import ENDING, Exit, heed
 from base.texts import Said, said, visible
 from base.workers import Clock, SystemClock, Worker
 from config import Settings
@@ -100,7 +100,7 @@ def serve(settings: Settings, lines: Lines) -> int:
     def handler(*_: object) -> None:
         (hurry if stop.is_set() else stop).set()
 
-    heed((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handler)
+    heed(ENDING, handler)
     client = AceClient.of(settings, clock=clock, timeouts=TIMEOUTS)
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = KeeperFile(settings.spool_dir, settings.acestep_api_url)

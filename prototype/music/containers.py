@@ -16,7 +16,7 @@ import itertools
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -34,18 +34,36 @@ MP3_KBPS: Final = {
 }
 
 
+# What people have that libsndfile does not read: where it is told, by which bytes, and its name.
+FOREIGN: Final = (
+    (4, b"ftyp", "M4A/MP4"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"\x30\x26\xb2\x75", "WMA"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska/WebM"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"TTA", "True Audio"),
+    (0, b"DSD ", "DSD"),
+    (0, b"\x0b\x77", "AC-3"),
+    (0, b"MThd", "MIDI"),
+    (28, b"\x7fFLAC", "FLAC in Ogg"),
+    (28, b"Speex", "Speex"),
+)
+
+
 @dataclass(frozen=True)
 class Promise:
     """What a header says of the length; nothing where it does not know.
 
     `frames` is the number of frames; fewer are a cut file only where `counted`. `missing_part` is how many bytes of
-    sound lack for each that is there. With `open_end` the mark of the end lacks.
+    sound lack for each that is there. `lacks`: nobody knows how much, as where the mark of the end is missing.
     """
 
     frames: int | None = None
     counted: bool = True
     missing_part: float = 0.0
-    open_end: bool = False
+    lacks: bool = False
 
 
 class View(io.RawIOBase):
@@ -105,6 +123,12 @@ def views(raw: BinaryIO) -> list[tuple[View, Promise]]:
     if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and len(magic) > 1 and magic[1] & 0xE0 == 0xE0):
         return [_mp3(raw)]
     return [(View(raw), Promise())]
+
+
+def foreign_kind(raw: BinaryIO) -> str:
+    """Return what a file is that cannot be decoded, "" when that is not known."""
+    head = os.pread(raw.fileno(), 36, 0)
+    return next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
 
 
 # -- files of chunks ---------------------------------------------------------------------------------------------------
@@ -239,11 +263,12 @@ def _ogg(raw: BinaryIO) -> Iterator[tuple[View, Promise]]:
     for first, beyond in zip(firsts, [*firsts[1:], len(pages)], strict=True):
         at, page = pages[beyond - 1]
         last = os.pread(raw.fileno(), _page_bytes(page), at)
-        marked = last[:6] + struct.pack("<q", MANY) + last[14:22] + bytes(4) + last[26:]
+        marked = last[:6] + struct.pack("<q", MANY) + last[14:]
         marked = marked[:22] + _ogg_checksum(marked) + marked[26:]
         granule = struct.unpack_from("<q", page, 6)[0] - _pre_skip(raw, *pages[first])
         # A stream that was joined late counts from its true beginning, so that the position tells no length.
-        promise = Promise(granule if granule > 0 else None, counted=False, open_end=not page[5] & 4)
+        lacks = not page[5] & 4 or _is_damaged(raw, pages[first:beyond])
+        promise = Promise(granule if granule > 0 else None, counted=False, lacks=lacks)
         yield View(raw, b"", pages[first][0], at, marked), promise
 
 
@@ -272,9 +297,22 @@ def _page_bytes(header: bytes) -> int:
 
 
 def _ogg_checksum(page: bytes) -> bytes:
-    """Return the CRC of RFC 3533 as it is stored: that of zlib with all bits mirrored, and not inverted."""
-    mirrored = ~zlib.crc32(page.translate(MIRRORED), 0xFFFF_FFFF) & 0xFFFF_FFFF
+    """Return the CRC of RFC 3533 as it is stored: zlib's with all bits mirrored, not inverted, and its own field 0."""
+    unmarked = page[:22] + bytes(4) + page[26:]
+    mirrored = ~zlib.crc32(unmarked.translate(MIRRORED), 0xFFFF_FFFF) & 0xFFFF_FFFF
     return mirrored.to_bytes(4).translate(MIRRORED)
+
+
+def _is_damaged(raw: BinaryIO, pages: Sequence[tuple[int, bytes]]) -> bool:
+    """Tell whether a page is not as it was written, or lacks: a decoder goes on behind it without a word."""
+    numbers: dict[bytes, int] = {}
+    for at, header in pages:
+        page = os.pread(raw.fileno(), _page_bytes(header), at)
+        number = int.from_bytes(page[18:22], "little")
+        if page[22:26] != _ogg_checksum(page) or numbers.get(page[14:18], number) != number:
+            return True
+        numbers[page[14:18]] = number + 1
+    return False
 
 
 def _mp3(raw: BinaryIO) -> tuple[View, Promise]:

@@ -18,7 +18,7 @@ import soxr
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.containers import Promise, views
+from music.containers import Promise, foreign_kind, views
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 # Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.
@@ -96,7 +96,8 @@ def _joined(raw: BinaryIO) -> Decoded:
                 parts.append(_pull(file, promise, MAX_LENGTH_S - so_far_s))
                 so_far_s += len(parts[-1].samples) / SAMPLE_RATE_HZ
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
-            failure = said("corrupt.broken", words=str(getattr(error, "error_string", error)))
+            kind, words = foreign_kind(raw), str(getattr(error, "error_string", error))
+            failure = said("corrupt.foreign", kind=kind) if kind else said("corrupt.broken", words=words)
     if not any(len(part.samples) for part in parts):
         raise CorruptSegment(said("corrupt.nothing") if parts else failure)
     missing = [part.missing_s for part in parts if part.missing_s is not None]
@@ -153,7 +154,7 @@ def _missing_s(promise: Promise, frames: int, rate: int, broken: bool, *, exact:
         lacking_s = (promise.frames - frames) / rate
         if lacking_s > (0.0 if exact else TOLERANCE_S):
             return lacking_s
-    return float("inf") if broken or promise.open_end else None
+    return float("inf") if broken or promise.lacks else None
 
 
 def _stereo(block: Samples) -> Samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ SHORTEST_PREFIX: Final = 5
 SHORTEST_OURS: Final = 10
 OUR_PREFIXES: Final = (PREFIX, "ACESTEP_", "ACE_STEP_")
 THEIRS: Final = frozenset({"ACESTEP_TMPDIR"})  # the server's own, though it looks like one of ours
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")  # of any program's variable
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -38,7 +40,8 @@ def read(path: Path, faults: list[Said]) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(text)):
-        if binding.error or (binding.key is not None and binding.value is None):
+        named = binding.key is None or NAME.fullmatch(binding.key)
+        if binding.error or not named or (binding.key is not None and binding.value is None):
             # The line itself is not repeated: it may hold the key.
             line = binding.original.line + _leading_lines(binding.original.string)
             faults.append(said("env.line", file=path.name, line=line))

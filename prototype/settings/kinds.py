@@ -32,7 +32,8 @@ VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 # What only a shell, another system or a browser would understand; as a name of a folder it is a mistake.
 NOT_OURS: Final = (
     (re.compile(rf"[{QUOTES}“”‘’]|.*[\"”]$"), "value.quotation_mark"),
-    (re.compile(r".*(\$[({\w]|`)"), "value.shell"),
+    (re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE), "value.foreign_path"),
+    (re.compile(rf".*(\$[({{\w]|`|\\[\s()&{QUOTES}])"), "value.shell"),
     (re.compile(r".*%\w+%"), "value.foreign_variable"),
     (re.compile(r"[a-z]\w+://", re.IGNORECASE), "value.address_not_path"),
     (re.compile(r".*\s#\s"), "value.comment"),
@@ -248,6 +249,8 @@ def place(text: str, base: Path = PROJECT_ROOT) -> Path:
     if "\0" in text:
         raise ValueError(said("value.nul"))
     bare = unquoted(text)
+    if any(unicodedata.category(letter) == "Cc" for letter in bare):
+        raise ValueError(said("value.control_characters"))
     for pattern, key in NOT_OURS:
         if pattern.match(VARIABLE.sub("x", bare)):
             raise ValueError(said(key))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import functools
 import io
-import re
 import sys
 import textwrap
 import unicodedata
@@ -23,6 +22,8 @@ HELP: Final = "help"
 METADATA_KEY: Final = "option"
 LINE_WIDTH: Final = 110
 NEAR: Final = 0.75
+# A hyphen, and what word processors and input methods make of one.
+DASHES: Final = tuple("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d\uff70")
 KEY_FLAGS: Final = ("--acestep-api-key", "--api-key", "--key")
 # Names that shells and other programs use too: zsh exports its PROMPT. The environment must say that we are meant.
 PREFIXED: Final = frozenset({"PROMPT", "ENGINE", "VOLUME", "STATION", "PLAYER", "PLAIN", "THINKING", "POMODORO"})
@@ -93,17 +94,6 @@ def options_of(table: type[Any]) -> tuple[Option, ...]:
     return tuple(f.metadata[METADATA_KEY].named(f.name) for f in fields(table) if METADATA_KEY in f.metadata)
 
 
-class _Refused(Exception):
-    """The command line cannot be taken apart."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that reports to its caller instead of ending the program."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _Refused(message)
-
-
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Wraps by the cells of a terminal, of which a Japanese letter takes two; any such letter may begin a line."""
 
@@ -118,13 +108,14 @@ def _make_parser(options: Iterable[Option], version: str = "", language: str = "
     With a `language` it describes itself: texts are slow to read.
     """
     say = functools.partial(text, language) if language else lambda key, **fields: key
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog="app.py",
         usage="python prototype/app.py [options]",
         description=say("help.description"),
         epilog=_epilog(language) if language else "",
         allow_abbrev=False,
         add_help=False,
+        exit_on_error=False,
         formatter_class=lambda prog: _Formatter(prog, max_help_position=32),
     )
     groups: dict[str, Any] = {}
@@ -189,17 +180,25 @@ def read_command_line(
     """
     try:
         known, unknown = _make_parser(options, version).parse_known_args(list(argv))
-    except _Refused as refused:
-        # What was given stands at the end, in quotes; it may be a secret too.
-        faults.append(said("fault.command_line_words", words=re.sub(r" '.*", "", str(refused), flags=re.DOTALL)))
+    except argparse.ArgumentError as refused:
+        faults.append(_without_fit(refused, options))
         return {}
     flags = [flag for option in options for flag in option.flags or ()]
-    for before, word in zip([None, *unknown], unknown, strict=False):
-        if word.startswith("-"):
+    for before, word in zip(["", *unknown], unknown, strict=False):
+        if word.startswith(DASHES):
             faults.append(_unknown_option(word.split("=", 1)[0], flags))
-        elif before is None or not before.startswith("-"):
+        elif not before.startswith(DASHES):
             faults.append(said("fault.stray_word", word=shown(word)))
     return {name: str(value).lower() if isinstance(value, bool) else value for name, value in vars(known).items()}
+
+
+def _without_fit(refused: argparse.ArgumentError, options: Iterable[Option]) -> Said:
+    """Return the fault of an option that has no value where it needs one, or one where it takes none."""
+    flag = (refused.argument_name or "").split("/")[0]
+    option = next((option for option in options if flag in (option.flags or ())), None)
+    if option is None or option.kind is YES_NO:
+        return said("fault.takes_no_value", option=flag)
+    return said("fault.needs_value", option=flag, accepted=option.accepted)
 
 
 def _unknown_option(flag: str, flags: list[str]) -> Said:
@@ -207,7 +206,8 @@ def _unknown_option(flag: str, flags: list[str]) -> Said:
         return said("fault.key_option", option=flag)
     import difflib  # only for a mistake
 
-    for near in difflib.get_close_matches(flag, flags, 1, NEAR):
+    meant = "--" + unicodedata.normalize("NFKC", flag).lstrip("".join(DASHES))
+    for near in difflib.get_close_matches(meant, flags, 1, NEAR):
         return said("fault.near_option", option=shown(flag), near=near)
     return said("fault.unknown_option", option=shown(flag))
 

@@ -36,7 +36,11 @@ PLAYED: Final = "played"
 KEPT: Final = "kept"
 SHELVES: Final = (READY, PLAYED, KEPT)
 DISLIKED: Final = "disliked"  # set aside: what is ours is deleted when the dislike cannot be taken back any more
-AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"})
+# What people take for music: what of it cannot be decoded is told when its turn comes.
+AUDIO_SUFFIXES: Final = frozenset(
+    {".wav", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".spx", ".aif", ".aiff", ".aifc", ".caf", ".au", ".w64"}
+    | {".m4a", ".m4b", ".mp4", ".aac", ".wma", ".ape", ".wv", ".mka", ".webm"}
+)
 LOCK_FILE: Final = ".lock"
 
 INCOMING: Final = "incoming"

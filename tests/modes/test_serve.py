@@ -21,6 +21,7 @@ import pytest
 import config
 from ace_client import AceClient, ServerStats
 from base.errors import ServerError, ServerNonsense, ServerRefused, ServerUnreachable
+from base.process import ENDING
 from base.texts import said
 from base.workers import Worker
 from config import Settings
@@ -529,7 +530,7 @@ def stop_and_read(run: Served, number: signal.Signals = signal.SIGINT) -> str:
 
 
 @pytest.mark.realtime
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", ENDING)
 def test_it_ends_by_any_signal_and_leaves_no_child(served: Served, number: signal.Signals) -> None:
     """With exit code 0; the player is told no longer that it comes back."""
     assert is_kept(served.spool, served.environ["ACESTEP_API_URL"])

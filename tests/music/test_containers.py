@@ -152,6 +152,38 @@ def test_an_ogg_plays_what_it_holds(tmp_path: Path, subtype: str, granule: int) 
     assert found.missing == ""
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("damage", ["a byte", "a page", "a gap"])
+def test_an_ogg_that_is_damaged_inside_is_played_and_said(tmp_path: Path, subtype: str, damage: str) -> None:
+    """The decoder passes over a page that is not as it was written, without a word."""
+    data = encoded(chord(20.0), "OGG", subtype)
+    pages = [at for at in range(len(data)) if data.startswith(b"OggS", at)]
+    begin, end = pages[len(pages) // 2], pages[len(pages) // 2 + 1]
+    middle = {"a byte": b"", "a page": b"", "a gap": data[begin:end] + bytes(3000)}[damage]
+    if damage == "a byte":
+        middle = data[begin : end - 1] + bytes([data[end - 1] ^ 1])
+    found = read(tmp_path, data[:begin] + middle + data[end:])
+    assert 10.0 < seconds(found) <= 20.0
+    assert found.missing == ("" if damage == "a gap" else "-? s")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x20ftypM4A ", "M4A/MP4"),
+        (b"\xff\xf1\x4c\x80", "AAC"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
+        (b"\x1a\x45\xdf\xa3", "Matroska/WebM"),
+        (b"wvpk", "WavPack"),
+        (b"OggS".ljust(28, b"\0") + b"\x7fFLAC\1", "FLAC in Ogg"),
+    ],
+)
+def test_music_of_a_kind_that_is_not_decoded_is_called_by_its_name(tmp_path: Path, head: bytes, kind: str) -> None:
+    """It is neither broken nor no audio, and what to do is said."""
+    with pytest.raises(CorruptSegment, match=f"^{kind} cannot be decoded; convert it to FLAC or WAV$"):
+        read(tmp_path, head.ljust(4096, b"\x55"))
+
+
 def test_a_chain_of_oggs_is_played_to_its_end(tmp_path: Path) -> None:
     """Recordings of radio stations are one stream after the other."""
     links = [encoded(chord(2.0, index), "OGG", "VORBIS") for index in range(3)]

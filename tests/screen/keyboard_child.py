@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 
+from base.process import ENDING
 from screen.keyboard import Keyboard, handle_suspension
 
 
@@ -38,7 +39,7 @@ def program(how: str) -> None:
         say("resumed")
         keyboard.resume()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, on_stop)
     if how == "job-control":
         handle_suspension(on_suspend, on_resume)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from base.process import ENDING
 from screen.keyboard import Keyboard, in_foreground
 
 CHILD = Path(__file__).with_name("keyboard_child.py")
@@ -232,9 +233,9 @@ def test_the_terminal_is_the_same_after_the_program(how: str, typed: bytes, code
         shell.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", ENDING)
 def test_the_terminal_is_the_same_after_a_signal(number: signal.Signals) -> None:
-    """SIGTERM and SIGHUP, handled as the program does, restore the terminal too."""
+    """Every signal that ends the program, handled as it does, restores the terminal too."""
     shell = Shell("quit")
     try:
         shell.read_until(b"ready")

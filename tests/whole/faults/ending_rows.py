@@ -191,6 +191,7 @@ ROWS = (
     ProcessRow(AREA, "SIGTERM", ended(interrupts(signal.SIGTERM))),
     ProcessRow(AREA, "SIGHUP", ended(interrupts(signal.SIGHUP))),
     ProcessRow(AREA, "Ctrl-C", ended(keys(CTRL_C))),
+    ProcessRow(AREA, "Ctrl-\\", ended(keys("\x1c"))),
     ProcessRow(AREA, "Ctrl-C twice", ended(keys(CTRL_C, CTRL_C))),
     ProcessRow(AREA, "q", ended(keys("q"))),
     ProcessRow(AREA, "Ctrl-C while it starts", interrupted_early),
