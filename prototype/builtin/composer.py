@@ -8,18 +8,18 @@ last, and a thinning. `form` plans it, the composer decides what sections are ma
 from __future__ import annotations
 
 import itertools
-import math
 import re
 import zlib
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from builtin import harmony, styles, writers
 from builtin.score import Chord, Part, Role, Room, Score, Section
-from builtin.styles import LEVELS_DB, PROGRESSIONS
-from builtin.writers import PHRASE_BARS, Hand, Sheet, section_at
+from builtin.styles import LEVELS_DB, PROGRESSIONS, Style
+from builtin.writers import PHRASE_BARS, Sheet
 from music.keys import parse_key
 from music.segment import Recipe
 
@@ -45,7 +45,29 @@ def compose(recipe: Recipe, seed: int, tail_s: float = 4.0) -> Score:
     It has whole bars, about as many as last `recipe.duration_s`, at least one, and `tail_s` behind them. Where the
     recipe leaves the tempo to us, its prompt decides, so that neighbours have the same.
     """
-    return _Composer(recipe, seed, tail_s).compose()
+    rng = np.random.default_rng(seed % 2**128)
+    by_prompt = np.random.default_rng(zlib.crc32(f"{recipe.station} {recipe.prompt}".encode()))
+    text, style = recipe.prompt.lower(), styles.choose_style(recipe)
+    bpm = float(recipe.bpm) if recipe.bpm and recipe.bpm > 0 else float(by_prompt.integers(70, 86))
+    any_key = (int(by_prompt.integers(12)), str(by_prompt.choice(("major", "minor"))))
+    tonic, mode = parse_key(recipe.key_scale) or any_key
+    pulse_bpm, beats = _felt(bpm), 3 if recipe.time_signature[:1] in ("3", "6") else 4
+    bars = max(1, round((max(0.0, recipe.duration_s) - tail_s) / (beats * 60 / pulse_bpm)))
+    if bars >= 2 * PHRASE_BARS:
+        bars = round(bars / PHRASE_BARS) * PHRASE_BARS
+    sections = form(bars, rng)
+    score = Score(
+        recipe.station, seed, bpm, pulse_bpm, beats, bars, max(0.0, tail_s), tonic, mode, _parts(style, text, rng),
+        sections, chords=(), notes=(), room=Room(style.room_s, style.wet, style.echo_beats * 60 / pulse_bpm),
+        tape_db=style.tape_db, air_db=style.air_db, texture=styles.named_texture(text) or style.texture,
+        texture_db=style.texture_dbfs,
+    )  # fmt: skip
+    chords, shifts = _harmonise(score, style, rng)
+    sheet = Sheet(replace(score, chords=chords), style, rng, shifts)
+    for bar in range(score.written_bars):
+        writers.write(sheet, bar)
+    notes = (note for note in sheet.notes if note.start_s < score.duration_s - 0.01)
+    return replace(sheet.score, notes=tuple(sorted(notes, key=lambda note: (note.start_s, note.pitch))))
 
 
 def form(bars: int, rng: np.random.Generator) -> tuple[Section, ...]:
@@ -65,104 +87,61 @@ def form(bars: int, rng: np.random.Generator) -> tuple[Section, ...]:
     )
 
 
-class _Composer:
-    """The decisions of one piece."""
+def _parts(style: Style, text: str, rng: np.random.Generator) -> tuple[Part, ...]:
+    """Choose who plays; the prompt may name the instrument of the tune."""
 
-    def __init__(self, recipe: Recipe, seed: int, tail_s: float) -> None:
-        self.rng = np.random.default_rng(seed % 2**128)
-        self.seed = seed
-        self.text = recipe.prompt.lower()
-        self.station = recipe.station
-        self.style = styles.choose_style(recipe)
-        by_prompt = np.random.default_rng(zlib.crc32(f"{recipe.station} {recipe.prompt}".encode()))
-        self.bpm = float(recipe.bpm) if recipe.bpm and recipe.bpm > 0 else float(by_prompt.integers(70, 86))
-        self.pulse_bpm = _felt(self.bpm)
-        self.beats = 3 if recipe.time_signature[:1] in ("3", "6") else 4
-        any_key = (int(by_prompt.integers(12)), str(by_prompt.choice(("major", "minor"))))
-        self.tonic, self.mode = parse_key(recipe.key_scale) or any_key
-        self.bar_s = self.beats * 60 / self.pulse_bpm
-        bars = max(1, round((max(0.0, recipe.duration_s) - tail_s) / self.bar_s))
-        self.bars = bars if bars < 2 * PHRASE_BARS else round(bars / PHRASE_BARS) * PHRASE_BARS
-        self.tail_s = max(0.0, tail_s)
-        self.sections = form(self.bars, self.rng)
+    def level_db(role: Role) -> float:
+        return style.trim_db + style.levels_db.get(role.value, LEVELS_DB[role.value])
 
-    def compose(self) -> Score:
-        bars = self.bars + math.ceil(self.tail_s / self.bar_s)
-        parts = self._parts()
-        hand = Hand(self.rng, self.style, self.bar_s, self.beats, self.bars, self.tail_s)
-        chords, shifts = self._harmonise(bars)
-        sheet = Sheet(
-            self.style, self.rng, hand, tuple(parts), tuple(chords), tuple(shifts), self.sections, self.tonic,
-            self.mode, self.beats, self.bar_s,
-        )  # fmt: skip
-        for bar in range(bars):
-            writers.write(sheet, bar)
-        end_s = self.bars * self.bar_s + self.tail_s - 0.01
-        notes = sorted((n for n in hand.notes if n.start_s < end_s), key=lambda note: (note.start_s, note.pitch))
-        echo_s = self.style.echo_beats * 60 / self.pulse_bpm
-        return Score(
-            self.station, self.seed, self.bpm, self.pulse_bpm, self.beats, self.bars, self.tail_s, self.tonic,
-            self.mode, tuple(parts), self.sections, tuple(chords), tuple(notes),
-            Room(self.style.room_s, self.style.wet, echo_s),
-            self.style.tape_db, self.style.air_db, styles.named_texture(self.text) or self.style.texture,
-            self.style.texture_dbfs,
-        )  # fmt: skip
+    beatless = re.search(r"no drums|beatless|without drums", text)
+    tunes = (styles.named_voices(text) or style.lead) if style.lead else ()
+    chosen: list[tuple[str, Role, tuple[str, ...], float]] = [
+        ("chords", Role.CHORDS, style.chords, -0.15),
+        ("pad", Role.PAD, style.pad, 0.0),
+        ("bass", Role.BASS, style.bass, 0.0),
+        ("sub", Role.BASS, ("drone",) if style.sub else (), 0.0),
+        ("arpeggio", Role.ARPEGGIO, style.arpeggio, 0.25),
+        ("lead", Role.LEAD, tunes, -0.1),
+    ]
+    parts = []
+    for name, role, voices, pan in chosen:
+        if voices:
+            gain_db = level_db(role) - 5.0 * (name == "sub")
+            parts.append(Part(name, role, str(rng.choice(voices)), gain_db, pan, SEND.get(role, 1.0)))
+    if style.drums and not beatless:
+        parts.append(Part("drums", Role.DRUMS, "kit", level_db(Role.DRUMS), 0.0, SEND[Role.DRUMS]))
+    others = [voice for voice in style.lead if parts and voice != parts[-1].instrument]
+    if tunes and others:  # another voice answers in B
+        parts.append(Part("answer", Role.LEAD, str(rng.choice(others)), level_db(Role.LEAD) - 1.0, 0.2))
+    return tuple(parts)
 
-    def _level(self, role: str) -> float:
-        return self.style.trim_db + self.style.levels_db.get(role, LEVELS_DB[role])
 
-    def _parts(self) -> list[Part]:
-        """Choose who plays; the prompt may name the instrument of the tune."""
-        style, rng = self.style, self.rng
-        beatless = re.search(r"no drums|beatless|without drums", self.text)
-        tunes = (styles.named_voices(self.text) or style.lead) if style.lead else ()
-        chosen: list[tuple[str, Role, tuple[str, ...], float]] = [
-            ("chords", Role.CHORDS, style.chords, -0.15),
-            ("pad", Role.PAD, style.pad, 0.0),
-            ("bass", Role.BASS, style.bass, 0.0),
-            ("sub", Role.BASS, ("drone",) if style.sub else (), 0.0),
-            ("arpeggio", Role.ARPEGGIO, style.arpeggio, 0.25),
-            ("lead", Role.LEAD, tunes, -0.1),
-        ]
-        parts = []
-        for name, role, voices, pan in chosen:
-            if voices:
-                level = self._level(role.value) - 5.0 * (name == "sub")
-                parts.append(Part(name, role, str(rng.choice(voices)), level, pan, SEND.get(role, 1.0)))
-        if style.drums and not beatless:
-            parts.append(Part("drums", Role.DRUMS, "kit", self._level("drums"), 0.0, SEND[Role.DRUMS]))
-        others = [voice for voice in style.lead if parts and voice != parts[-1].instrument]
-        if tunes and others:  # another voice answers in B
-            parts.append(Part("answer", Role.LEAD, str(rng.choice(others)), self._level("lead") - 1.0, 0.2))
-        return parts
-
-    def _harmonise(self, bars: int) -> tuple[list[Chord], list[int]]:
-        """Return the chords, each voiced from the one before, and by how much the key of each bar is moved."""
-        style, rng = self.style, self.rng
-        bank = PROGRESSIONS[f"{style.harmony} {self.mode}"]
-        chosen = {letter: [str(line) for line in rng.permutation(bank[letter])[:2]] for letter in "ABT"}
-        letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
-        away = int(rng.choice(_NEAR_KEYS))
-        shifts = [away * (section_at(self.sections, bar).name == "turn") for bar in range(bars)]
-        chords: list[Chord] = []
-        played: Counter[str] = Counter()
-        voicing: tuple[int, ...] = ()
-        for bar in range(0, bars, style.bars):
-            section = section_at(self.sections, bar)
-            lines = chosen[letters[section.name]]
-            phrase, inside = divmod(played[letters[section.name]], PHRASE_BARS)
-            played[letters[section.name]] += 1  # a section goes on where the last of its kind has stopped
-            symbols = lines[phrase % len(lines)].split()
-            symbol = symbols[inside % len(symbols)]
-            if bar >= self.bars:  # over the next piece's beginning: home
-                symbol = next((each for each in symbols if re.match("[Ii](?![IViv])", each)), symbol)
-            root, tones = harmony.chord_tones(symbol)
-            root = (self.tonic + shifts[bar] + root) % 12
-            centre = style.centre + round(4 * (section.energy - 0.55)) + 2 * (section.name == "B")
-            voicing = harmony.voice(root, tones, voicing, centre)
-            length_s = min(style.bars, bars - bar) * self.bar_s
-            chords.append(Chord(symbol, bar * self.bar_s, length_s, voicing, 33 + (root - 33) % 12))
-        return chords, shifts
+def _harmonise(score: Score, style: Style, rng: np.random.Generator) -> tuple[tuple[Chord, ...], tuple[int, ...]]:
+    """Return the chords, each voiced from the one before, and by how much the key of each bar is moved."""
+    bank = PROGRESSIONS[f"{style.harmony} {score.mode}"]
+    chosen = {letter: [str(line) for line in rng.permutation(bank[letter])[:2]] for letter in "ABT"}
+    letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
+    away = int(rng.choice(_NEAR_KEYS))
+    shifts = [away * (score.section(bar).name == "turn") for bar in range(score.written_bars)]
+    chords: list[Chord] = []
+    played: Counter[str] = Counter()
+    voicing: tuple[int, ...] = ()
+    for bar in range(0, score.written_bars, style.bars):
+        section = score.section(bar)
+        lines = chosen[letters[section.name]]
+        phrase, inside = divmod(played[letters[section.name]], PHRASE_BARS)
+        played[letters[section.name]] += 1  # a section goes on where the last of its kind has stopped
+        symbols = lines[phrase % len(lines)].split()
+        symbol = symbols[inside % len(symbols)]
+        if bar >= score.bars:  # over the next piece's beginning: home
+            symbol = next((each for each in symbols if re.match("[Ii](?![IViv])", each)), symbol)
+        root, tones = harmony.chord_tones(symbol)
+        root = (score.tonic + shifts[bar] + root) % 12
+        centre = style.centre + round(4 * (section.energy - 0.55)) + 2 * (section.name == "B")
+        voicing = harmony.voice(root, tones, voicing, centre)
+        length_s = min(style.bars, score.written_bars - bar) * score.bar_s
+        chords.append(Chord(symbol, bar * score.bar_s, length_s, voicing, 33 + (root - 33) % 12))
+    return tuple(chords), tuple(shifts)
 
 
 def _felt(bpm: float) -> float:

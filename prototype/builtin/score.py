@@ -7,6 +7,7 @@ is when it is *played*: swing, the part's own place in the beat and the human ha
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -158,6 +159,15 @@ class Score:
     def frames(self) -> int:
         """Length of the whole piece in frames."""
         return round(self.duration_s * SAMPLE_RATE_HZ)
+
+    @property
+    def written_bars(self) -> int:
+        """How many bars are written: as many as it has, and those that its tail begins."""
+        return self.bars + math.ceil(self.tail_s / self.bar_s)
+
+    def section(self, bar: int) -> Section:
+        """Return the section of `bar`; behind the end it is the last."""
+        return next((each for each in self.sections if bar < each.first_bar + each.bars), self.sections[-1])
 
     def bar_frame(self, bar: int) -> int:
         """Return the frame at which `bar` begins; that of a bar behind the end is the end."""

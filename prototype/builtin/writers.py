@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from builtin.score import Articulation, Chord, Drum, Note, Part, Role, Section, velocity_of
+from builtin.score import Articulation, Chord, Drum, Note, Part, Role, Score, velocity_of
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Hits, Style
 
 PHRASE_BARS: Final = 4
@@ -49,19 +49,20 @@ Motif = tuple[tuple[float, float, int], ...]
 
 
 @dataclass
-class Hand:
-    """Plays what is written: it puts a note into its time and its loudness, and keeps all notes.
+class Sheet:
+    """What is being written of a score, and what its writers share; `shifts`: by how much each bar's key is moved.
 
+    The hand that plays it puts a note into its time and its loudness, and keeps all `notes`.
     Threads: the one that composes.
     """
 
-    rng: np.random.Generator
+    score: Score
     style: Style
-    bar_s: float
-    beats: int
-    bars: int
-    tail_s: float
+    rng: np.random.Generator
+    shifts: tuple[int, ...]
     notes: list[Note] = field(default_factory=list)
+    motifs: dict[str, Motif] = field(default_factory=dict)
+    _chosen: dict[tuple[str, str], int] = field(default_factory=dict)
     _drifts: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def play(
@@ -69,12 +70,13 @@ class Hand:
         articulation: Articulation = Articulation.NORMAL, late_s: float = 0.0, place: str = "",
     ) -> None:  # fmt: skip
         """Play one note of `bar`; what a short metre has no room for is left out. `place` names its place in time."""
-        if beat >= self.beats and part.role is not Role.LEAD:
+        score = self.score
+        if beat >= score.beats and part.role is not Role.LEAD:
             return
-        beat_s = self.bar_s / self.beats
-        at_s = bar * self.bar_s + self._swung(beat) * beat_s
+        beat_s = score.bar_s / score.beats
+        at_s = bar * score.bar_s + self._swung(beat) * beat_s
         early, soft = self._drift(part)
-        loose = TIGHT if at_s < self.tail_s + self.bar_s or at_s >= self.bars * self.bar_s - 1 else 1.0
+        loose = TIGHT if at_s < score.tail_s + score.bar_s or at_s >= score.bars * score.bar_s - 1 else 1.0
         place = place or part.role.value
         place_s = self.style.late_ms.get(place, LATE_MS.get(place, 0.0)) / 1000
         at_s += loose * DRIFT_S.get(part.role, 0.006) * early + place_s + late_s
@@ -97,32 +99,9 @@ class Hand:
         self._drifts[part.name] = now
         return now
 
-
-@dataclass(frozen=True)
-class Sheet:
-    """What all writers of a piece share."""
-
-    style: Style
-    rng: np.random.Generator
-    hand: Hand
-    parts: tuple[Part, ...]
-    chords: tuple[Chord, ...]
-    shifts: tuple[int, ...]
-    sections: tuple[Section, ...]
-    tonic: int
-    mode: str
-    beats: int
-    bar_s: float
-    chosen: dict[tuple[str, str], int] = field(default_factory=dict)
-    motifs: dict[str, Motif] = field(default_factory=dict)
-
-    def section(self, bar: int) -> Section:
-        """Return the section of `bar`."""
-        return section_at(self.sections, bar)
-
     def chord(self, bar: int) -> Chord:
         """Return the chord of `bar`; behind the last it is the last."""
-        return self.chords[min(bar // self.style.bars, len(self.chords) - 1)]
+        return self.score.chords[min(bar // self.style.bars, len(self.score.chords) - 1)]
 
     def begins(self, bar: int) -> bool:
         """Whether a chord begins at `bar`."""
@@ -130,33 +109,28 @@ class Sheet:
 
     def pick(self, kind: str, bar: int, count: int) -> int:
         """Return which of `count` patterns a section plays: the same one whenever the section comes back."""
-        key = (kind, self.section(bar).name)
-        if key not in self.chosen:
-            self.chosen[key] = int(self.rng.integers(count))
-        return self.chosen[key]
+        key = (kind, self.score.section(bar).name)
+        if key not in self._chosen:
+            self._chosen[key] = int(self.rng.integers(count))
+        return self._chosen[key]
 
     def level_db(self, bar: int, beat: float) -> float:
         """Return how loud the music is here: by section, with a swell over the phrase and the weight of the beat."""
-        section = self.section(bar)
-        place = ((bar - section.first_bar) % PHRASE_BARS + beat / self.beats) / PHRASE_BARS
+        section = self.score.section(bar)
+        place = ((bar - section.first_bar) % PHRASE_BARS + beat / self.score.beats) / PHRASE_BARS
         if section.first_bar == 0 and self.style.bars == 1:  # a listener comes into the middle of a phrase
             place = 0.3 + place / 2
         swell = 5.0 * math.sin(math.pi * min(1.0, max(0.0, place))) - 3.2
         if beat % 1:
             weight = -6.0 if beat % 0.5 else -4.5
         else:
-            weight = 0.0 if beat == 0 else -1.5 if beat == 2 and self.beats == 4 else -3.0
-        leaving = TAIL_DB if bar >= self.hand.bars else 0.0
+            weight = 0.0 if beat == 0 else -1.5 if beat == 2 and self.score.beats == 4 else -3.0
+        leaving = TAIL_DB if bar >= self.score.bars else 0.0
         return -2.0 - 14.0 * (1 - section.energy) + swell + weight + leaving
 
     def part(self, name: str) -> Part | None:
         """Return the part of that name, if it plays in this piece."""
-        return next((part for part in self.parts if part.name == name), None)
-
-
-def section_at(sections: tuple[Section, ...], bar: int) -> Section:
-    """Return the section of `bar`; behind the end it is the last."""
-    return next((each for each in sections if bar < each.first_bar + each.bars), sections[-1])
+        return next((part for part in self.score.parts if part.name == name), None)
 
 
 def write(sheet: Sheet, bar: int) -> None:
@@ -165,9 +139,9 @@ def write(sheet: Sheet, bar: int) -> None:
     _chords(sheet, bar)
     _bass(sheet, bar)
     _drums(sheet, bar)
-    if bar < sheet.hand.bars or not sheet.part("chords"):
+    if bar < sheet.score.bars or not sheet.part("chords"):
         _arpeggio(sheet, bar)
-    if bar < sheet.hand.bars and bar % 2 == 0:  # behind the last bar another piece has begun to sing
+    if bar < sheet.score.bars and bar % 2 == 0:  # behind the last bar another piece has begun to sing
         _tune(sheet, bar)
 
 
@@ -182,18 +156,18 @@ def _pad(sheet: Sheet, bar: int) -> None:
     for i, pitch in enumerate(chord.voicing):
         if sheet.begins(bar):
             late = 0.5 * i * float(sheet.rng.random()) if slow and bar else 0.0
-            length = sheet.beats * left - late
+            length = sheet.score.beats * left - late
         elif alone and sheet.rng.random() < 0.4:
             late = float(sheet.rng.choice((0, 1, 2)))
-            length, pitch = sheet.beats * left - late, pitch + 12 * int(pitch < 64 and sheet.rng.random() < 0.5)
+            length, pitch = sheet.score.beats * left - late, pitch + 12 * int(pitch < 64 and sheet.rng.random() < 0.5)
         else:
             continue
-        sheet.hand.play(part, bar, late, length, pitch, sheet.level_db(bar, late) - 2.0 * (i % 2))
+        sheet.play(part, bar, late, length, pitch, sheet.level_db(bar, late) - 2.0 * (i % 2))
 
 
 def _chords(sheet: Sheet, bar: int) -> None:
     """Comp: a rhythm for each section, another one now and then; the strings of a chord one after the other."""
-    part, section = sheet.part("chords"), sheet.section(bar)
+    part, section = sheet.part("chords"), sheet.score.section(bar)
     if part is None:
         return
     comps = [name for name in sheet.style.comps if section.first_bar or _is_full(COMPS[name])] or sheet.style.comps
@@ -208,7 +182,7 @@ def _chords(sheet: Sheet, bar: int) -> None:
         strum = sheet.style.strum_s * float(sheet.rng.uniform(0.6, 1.4))
         for i, pitch in enumerate(pitches if upwards else pitches[::-1]):
             level = sheet.level_db(bar, position) - (0.0 if i == len(pitches) - 1 else 2.0)
-            sheet.hand.play(part, bar, position, length, pitch, level, late_s=i * strum)
+            sheet.play(part, bar, position, length, pitch, level, late_s=i * strum)
 
 
 def _is_full(hits: Hits) -> bool:
@@ -219,7 +193,7 @@ def _is_full(hits: Hits) -> bool:
 
 def _arpeggio(sheet: Sheet, bar: int) -> None:
     """Break the chord: an order for each section, turned from bar to bar; it rests where there is little energy."""
-    part, section = sheet.part("arpeggio"), sheet.section(bar)
+    part, section = sheet.part("arpeggio"), sheet.score.section(bar)
     if part is None:
         return
     voicing = sheet.chord(bar).voicing
@@ -230,27 +204,27 @@ def _arpeggio(sheet: Sheet, bar: int) -> None:
         turn = int(sheet.rng.choice((0, 0, 1, 2)))
         order = order[turn:] + order[:turn]
         step *= 2 if section.energy < 0.45 else 1
-    for i in range(int(sheet.beats / step)):
+    for i in range(int(sheet.score.beats / step)):
         if i % len(order) and sheet.rng.random() < 0.14:
             continue  # a breath
         pitch = tones[order[i % len(order)] % len(tones)]
         level = sheet.level_db(bar, i * step) - 0.15 * (pitch - voicing[0])
-        sheet.hand.play(part, bar, i * step, max(1.6, 2 * step), pitch, level)
+        sheet.play(part, bar, i * step, max(1.6, 2 * step), pitch, level)
 
 
 def _bass(sheet: Sheet, bar: int) -> None:
     """Play the section's pattern under the chord; where there is little energy, and in the last bar, hold the root."""
-    part, section, chord = sheet.part("bass"), sheet.section(bar), sheet.chord(bar)
+    part, section, chord = sheet.part("bass"), sheet.score.section(bar), sheet.chord(bar)
     if part is None:
         return
     if (sub := sheet.part("sub")) and sheet.begins(bar):
-        left = sheet.style.bars * sheet.beats
-        sheet.hand.play(sub, bar, 0, left, chord.bass + 12 * (chord.bass < 36), sheet.level_db(bar, 0))
+        left = sheet.style.bars * sheet.score.beats
+        sheet.play(sub, bar, 0, left, chord.bass + 12 * (chord.bass < 36), sheet.level_db(bar, 0))
     following = sheet.chord(bar + 1)
     fifth = 6 if chord.symbol.endswith("7b5") else 7
     third = 3 if chord.symbol.lstrip("b#")[0].islower() else 4
     tones = {"r": chord.bass, "g": chord.bass, "o": chord.bass + 12, "f": chord.bass + fifth, "t": chord.bass + third}
-    scale = {(sheet.tonic + step) % 12 for step in SCALES["diatonic"][sheet.mode]}
+    scale = {(sheet.score.tonic + step) % 12 for step in SCALES["diatonic"][sheet.score.mode]}
     steps = [p for p in range(following.bass - 2, following.bass + 3) if p != following.bass and p % 12 in scale]
     tones["n"] = min(steps, key=lambda pitch: abs(pitch - chord.bass - 3), default=chord.bass)
     pattern = BASSES[sheet.style.basses[sheet.pick("basses", bar, len(sheet.style.basses))]]
@@ -258,12 +232,12 @@ def _bass(sheet: Sheet, bar: int) -> None:
         pattern = BASSES[str(sheet.rng.choice(sheet.style.basses))]
     if section.energy < 0.4:
         pattern = BASSES["held"]
-    positions = [position for position, _, _ in pattern] + [float(sheet.beats)]
+    positions = [position for position, _, _ in pattern] + [float(sheet.score.beats)]
     for i, (position, length, tone) in enumerate(pattern):
-        room = next((p for p in positions[i + 1 :] if p > position), sheet.beats) - position
+        room = next((p for p in positions[i + 1 :] if p > position), sheet.score.beats) - position
         ghost = tone == "g"
-        held = min(length, room) if len(pattern) > 1 else sheet.beats - position
-        sheet.hand.play(
+        held = min(length, room) if len(pattern) > 1 else sheet.score.beats - position
+        sheet.play(
             part, bar, position, held, tones[tone], sheet.level_db(bar, position) - 9.0 * ghost,
             Articulation.MUTED if ghost else Articulation.NORMAL,
         )  # fmt: skip
@@ -271,7 +245,7 @@ def _bass(sheet: Sheet, bar: int) -> None:
 
 def _drums(sheet: Sheet, bar: int) -> None:
     """Play the section's groove, as many of its drums as its energy lets in, and a fill into the next section."""
-    part, section = sheet.part("drums"), sheet.section(bar)
+    part, section = sheet.part("drums"), sheet.score.section(bar)
     if part is None:
         return
     grooves = sheet.style.drums
@@ -292,12 +266,12 @@ def _drums(sheet: Sheet, bar: int) -> None:
             if mark == "." or (mark == "," and sheet.rng.random() < 0.3):
                 continue
             level = -1.0 + MARKS_DB[mark] - 6.0 * (1 - section.energy) + sheet.level_db(bar, 0) * 0.25
-            sheet.hand.play(part, bar, step / 4, 0.25, drum, level, place=name)
+            sheet.play(part, bar, step / 4, 0.25, drum, level, place=name)
 
 
 def _tune(sheet: Sheet, bar: int) -> None:
     """Write two bars of tune: a motif, then itself varied, then an answer, then a close; or a rest."""
-    section = sheet.section(bar)
+    section = sheet.score.section(bar)
     part = sheet.part("answer") if section.name == "B" and sheet.part("answer") else sheet.part("lead")
     if part is None:
         return
@@ -339,13 +313,13 @@ def _varied(sheet: Sheet, motif: Motif, place: int) -> Motif:
 
 def _sing(sheet: Sheet, part: Part, bar: int, motif: Motif) -> None:
     """Lay a motif on the scale, drawn to the chord on strong beats and never a semitone beside one of its tones."""
-    section, style = sheet.section(bar), sheet.style
+    section, style = sheet.score.section(bar), sheet.style
     centre = style.tune + round(6 * (section.energy - 0.6)) - 5 * (section.name == "turn")
     here: int | None = None
     for i, (at, length, step) in enumerate(motif):
-        into, beat = divmod(at, sheet.beats)
+        into, beat = divmod(at, sheet.score.beats)
         now = bar + int(into)
-        if at >= 2 * sheet.beats or now >= sheet.hand.bars + math.ceil(sheet.hand.tail_s / sheet.bar_s):
+        if at >= 2 * sheet.score.beats or now >= sheet.score.written_bars:
             break
         ladder, tones = _ladder(sheet, now)
         strong = beat % 2 == 0 or length >= 2
@@ -358,18 +332,18 @@ def _sing(sheet: Sheet, part: Part, bar: int, motif: Motif) -> None:
         if abs(here - centre) > 9:
             wanted = centre
             here = min(ladder, key=lambda pitch: abs(pitch - wanted))
-        next_at = motif[i + 1][0] if i + 1 < len(motif) else 2.0 * sheet.beats
+        next_at = motif[i + 1][0] if i + 1 < len(motif) else 2.0 * sheet.score.beats
         bound = Articulation.LEGATO if i and at - motif[i - 1][0] <= motif[i - 1][1] + 0.01 else Articulation.NORMAL
         level = sheet.level_db(now, beat) + 3.0 * math.sin(math.pi * (i + 1) / (len(motif) + 1)) + 0.4 * (here - centre)
-        sheet.hand.play(part, now, beat, min(length, max(0.4, next_at - at)), here, level, bound)
+        sheet.play(part, now, beat, min(length, max(0.4, next_at - at)), here, level, bound)
 
 
 def _ladder(sheet: Sheet, bar: int) -> tuple[list[int], set[int]]:
     """Return the pitches a tune may use here, and the pitch classes of the chord."""
     chord = sheet.chord(bar)
     tones = {pitch % 12 for pitch in (*chord.voicing, chord.bass)}
-    tonic = sheet.tonic + sheet.shifts[min(bar, len(sheet.shifts) - 1)]
-    scale = {(tonic + step) % 12 for step in SCALES[sheet.style.scale][sheet.mode]}
+    tonic = sheet.score.tonic + sheet.shifts[min(bar, len(sheet.shifts) - 1)]
+    scale = {(tonic + step) % 12 for step in SCALES[sheet.style.scale][sheet.score.mode]}
     rubbing = {(tone + side) % 12 for tone, side in itertools.product(tones, (1, -1))} - tones
     usable = (scale - rubbing) or tones
     return [pitch for pitch in range(62, 89) if pitch % 12 in usable], tones
