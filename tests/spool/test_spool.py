@@ -22,6 +22,7 @@ from base.notices import Notices
 from base.texts import texts
 from base.workers import SystemClock
 from doubles.fake_audio import chord, wav_bytes
+from doubles.faulty_files import FaultyFiles
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info_for, there
 from music import audio_files
@@ -29,7 +30,7 @@ from music.analysis import analyse, as_heard, ingest, to_piece
 from music.packed import Packed
 from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Recipe, Samples, SegmentInfo, Source
 from spool import folders
-from spool.folders import LOCK_FILE, Files, Listed
+from spool.folders import LOCK_FILE, Files
 from spool.shelves import ShelfIndex, file_name
 from spool.spool import READ_AT_ONCE, Entry, Spool
 from spool.trimming import Trimmer
@@ -40,65 +41,26 @@ SIZE_MB = len(audio_files.encode(SOUND, info_for(SOUND))) / 2**20
 MAX_MB = 50.0
 
 
-class FaultyFiles(Files):
-    """A disk with levers: `fail_at` lets the Nth operation fail, `refuse` every one named, with `error`.
+class TightFiles(FaultyFiles):
+    """Faulty files of a disk with `room` for so many bytes, None for any: what is removed makes room again."""
 
-    `room` is how many bytes can still be written: what is removed makes room again.
-    """
+    room: int | None = None
 
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.fail_at: int | None = None
-        self.refuse: frozenset[str] = frozenset()
-        self.error = errno.EIO
-        self.room: int | None = None
-
-    def _step(self, name: str) -> None:
-        self.calls.append(name)
-        if len(self.calls) == self.fail_at or name in self.refuse:
-            raise OSError(self.error, os.strerror(self.error))
-
-    def make_folder(self, path: Path) -> None:
-        self._step("make_folder")
-        super().make_folder(path)
-
-    def listing(self, path: Path) -> list[Listed]:
-        self._step("listing")
-        return super().listing(path)
+    def exists(self, path: Path) -> bool:
+        return Files.exists(self, path)  # it cannot fail
 
     def write(self, path: Path, data: bytes) -> None:
+        self.full = self.room is not None and len(data) > self.room
         try:
-            self._step("write")
-            if self.room is not None and len(data) > self.room:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            path.write_bytes(data[: len(data) // 2])  # what a failing write leaves behind
-            raise
-        super().write(path, data)
-        if self.room is not None:
-            self.room -= len(data)
-
-    def rename(self, old: Path, new: Path) -> None:
-        self._step("rename")
-        super().rename(old, new)
-
-    def sync_folder(self, path: Path) -> None:
-        self._step("sync_folder")
-        super().sync_folder(path)
+            super().write(path, data)
+        finally:
+            self.full = False
+        self.room = None if self.room is None else self.room - len(data)
 
     def remove(self, path: Path) -> None:
-        self._step("remove")
-        if self.room is not None and path.exists() and not path.name.startswith(folders.PART):
-            self.room += path.stat().st_size
+        size = path.stat().st_size if path.exists() and not path.name.startswith(folders.PART) else 0
         super().remove(path)
-
-    def stamp(self, path: Path, modified_ns: int) -> None:
-        self._step("stamp")
-        super().stamp(path, modified_ns)
-
-    def free_bytes(self, path: Path) -> int:
-        self._step("free_bytes")
-        return super().free_bytes(path)
+        self.room = None if self.room is None else self.room + size
 
 
 class Bench:
@@ -106,7 +68,7 @@ class Bench:
 
     def __init__(self, root: Path, max_mb: float = MAX_MB) -> None:
         self.root = root
-        self.files = FaultyFiles()
+        self.files = TightFiles()
         self.clock = FakeClock()
         self.notices = Notices(self.clock)
         self.wall_s = 1_700_000_000.0
@@ -121,7 +83,7 @@ class Bench:
     def restart(self) -> Spool:
         """Close and open again, on a healthy disk."""
         self.spool.close()
-        self.files.fail_at, self.files.refuse, self.files.room = None, frozenset(), None
+        self.files.fail_at, self.files.broken, self.files.room = {}, {}, None
         self.spool = self.fresh()
         self.spool.open()
         return self.spool
@@ -357,7 +319,7 @@ def test_a_dislike_can_be_taken_back(bench: Bench, shelf: str) -> None:
     assert (bench.on_disk(shelf), bench.on_disk("disliked")) == ([key], [])
     assert keys(bench.spool.library()) == [key]
     assert not bench.spool.restore("never there", shelf)
-    bench.files.refuse = frozenset({"write"})
+    bench.files.broken = {"write": errno.EIO}
     loose = bench.add(shelf).key
     bench.spool.discard(loose, "disliked")
     assert bench.spool.restore(loose, shelf)
@@ -593,9 +555,9 @@ def test_a_full_disk_then_keeps_new_music_in_memory(bench: Bench) -> None:
 
 def test_memory_is_written_without_new_music_too(bench: Bench) -> None:
     """With a full queue nothing is added: hearing a piece tries again, at most every ten seconds."""
-    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"write"})
+    bench.files.broken = dict.fromkeys(("write",), errno.EROFS)
     first, second = bench.add(), bench.add()
-    bench.files.refuse = frozenset()
+    bench.files.broken = {}
     bench.heard(first.key)
     assert bench.on_disk("ready") == []
     bench.clock.time_s += folders.RETRY_S
@@ -606,7 +568,7 @@ def test_memory_is_written_without_new_music_too(bench: Bench) -> None:
 
 def test_memory_is_bounded_while_the_disk_refuses(bench: Bench) -> None:
     """Of the pieces heard from memory only a few remain; a like in memory is not dropped, and is told as unsaved."""
-    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"write"})
+    bench.files.broken = dict.fromkeys(("write",), errno.EROFS)
     liked = bench.add().key
     assert bench.spool.keep(liked)
     assert "spool.keep_failed" in bench.said()
@@ -614,7 +576,7 @@ def test_memory_is_bounded_while_the_disk_refuses(bench: Bench) -> None:
         bench.heard(bench.add().key)
     assert len(bench.spool.library()) == 9
     assert bench.spool.is_kept(liked)
-    bench.files.refuse = frozenset()
+    bench.files.broken = {}
     bench.restart()
     assert bench.on_disk("kept") == [liked]
     assert len(bench.spool.library()) == 9
@@ -635,7 +597,7 @@ def test_memory_is_bounded_however_long_the_pieces_are(tmp_path: Path, minutes: 
 def test_a_rename_that_is_refused_does_not_play_a_piece_twice(bench: Bench) -> None:
     """On a disk turned read-only the index moves on; if it stays so, the next start plays the piece once more."""
     key = bench.add().key
-    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"rename", "stamp", "remove", "write"})
+    bench.files.broken = dict.fromkeys(("rename", "stamp", "remove", "write"), errno.EROFS)
     bench.heard(key)
     assert bench.spool.ready() == ()
     assert keys(bench.spool.library()) == [key]
@@ -647,10 +609,10 @@ def test_a_rename_that_is_refused_does_not_play_a_piece_twice(bench: Bench) -> N
 def test_a_refused_move_is_tried_again(bench: Bench) -> None:
     """Read-only for half a minute: what was heard or disliked meanwhile does not come again at the next start."""
     heard, disliked = bench.add().key, bench.add().key
-    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"rename", "stamp", "remove", "write"})
+    bench.files.broken = dict.fromkeys(("rename", "stamp", "remove", "write"), errno.EROFS)
     bench.heard(heard)
     bench.spool.discard(disliked, "disliked")
-    bench.files.refuse = frozenset()
+    bench.files.broken = {}
     bench.clock.time_s += folders.RETRY_S
     bench.heard("nothing")
     assert bench.on_disk("ready") == []
@@ -662,18 +624,18 @@ def test_a_refused_move_is_tried_again(bench: Bench) -> None:
 def test_a_refused_move_is_tried_again_at_the_end(bench: Bench) -> None:
     """The disk takes files again just before the end."""
     key = bench.add().key
-    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"rename"})
+    bench.files.broken = dict.fromkeys(("rename",), errno.EROFS)
     bench.heard(key)
-    bench.files.refuse = frozenset()
+    bench.files.broken = {}
     assert bench.restart().ready() == ()
 
 
 def test_one_file_that_is_forbidden_says_nothing_of_the_disk(bench: Bench) -> None:
     """A file of another user's cannot be moved; others can: no "refused" and "writable" by turns."""
     key = bench.add().key
-    bench.files.error, bench.files.refuse = errno.EPERM, frozenset({"rename"})
+    bench.files.broken = dict.fromkeys(("rename",), errno.EPERM)
     bench.heard(key)
-    bench.files.refuse = frozenset()
+    bench.files.broken = {}
     bench.add()
     assert bench.said() == []
 
@@ -817,7 +779,7 @@ def test_a_read_only_spool_plays_what_it_has(bench: Bench) -> None:
     """Listing still works where writing does not."""
     key = bench.add().key
     bench.spool.close()
-    bench.files.error, bench.files.refuse = errno.EROFS, frozenset({"write", "rename", "make_folder", "stamp"})
+    bench.files.broken = dict.fromkeys(("write", "rename", "make_folder", "stamp"), errno.EROFS)
     bench.spool = bench.fresh()
     bench.spool.open()
     assert keys(bench.spool.ready()) == [key]
@@ -897,7 +859,7 @@ def test_any_one_file_operation_may_fail(tmp_path: Path, error: int) -> None:
     assert total > 50
     for number in range(1, total + 1):
         bench = Bench(tmp_path / str(number))
-        bench.files.fail_at, bench.files.error = number, error
+        bench.files.fail_at = {number: error}
         bench.spool.open()
         survivors = session(bench)
         # A played piece may have made room for a new one; every other piece is there.
@@ -919,17 +881,9 @@ def test_any_one_file_operation_may_fail(tmp_path: Path, error: int) -> None:
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.ENOENT])
 def test_from_any_moment_on_everything_may_fail(tmp_path: Path, error: int) -> None:
     """For every N: the disk dies at its Nth operation; the session ends as it would have, from memory."""
-    every = frozenset({"make_folder", "listing", "write", "rename", "sync_folder", "remove", "stamp", "free_bytes"})
     for number in range(1, operations(tmp_path) + 1, 3):
         bench = Bench(tmp_path / str(number))
-        files, step = bench.files, bench.files._step
-
-        def dies(name: str, files: FaultyFiles = files, step: Callable[[str], None] = step, last: int = number) -> None:
-            if len(files.calls) >= last:
-                files.refuse, files.error = every, error
-            step(name)
-
-        files._step = dies  # type: ignore[method-assign]
+        bench.files.fail_at = dict.fromkeys(range(number + 1, 10_000), error)
         bench.spool.open()
         survivors = session(bench)
         assert len(survivors) >= 6, number
