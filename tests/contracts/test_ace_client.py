@@ -30,7 +30,7 @@ from base.errors import (
 )
 from doubles import genuine_acestep
 from doubles.fake_acestep import FakeAcestep
-from doubles.fake_http import Reply, Request, text, wrapped
+from doubles.fake_http import Reply, Request, answering, text, wrapped
 from doubles.genuine_acestep import GenuineAcestep
 from doubles.simulated_time import FakeClock
 from music.segment import Recipe
@@ -636,33 +636,8 @@ def test_no_answer_in_time_is_trouble_and_the_job_may_exist(fake: FakeAcestep) -
 def test_an_answer_that_drips_ends_at_its_deadline() -> None:
     """Each byte is a sign of life; the whole has a time of its own."""
     drops = [b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", *[b"x"] * 200]
-    with raw_server(drops, pause_s=0.02) as url, pytest.raises(ServerTrouble, match="too slowly"):
-        AceClient(url, timeouts=Timeouts(1.0, 0.5, 0.3, 0.3)).stats()
-
-
-@contextlib.contextmanager
-def raw_server(parts: list[bytes], pause_s: float = 0.0) -> Iterator[str]:
-    """Serve any bytes at all, once."""
-    done = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5.0)
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(65536)
-                    for part in parts:
-                        connection.sendall(part)
-                        done.wait(pause_s)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            done.set()
-            thread.join()
+    with answering(*drops, pause_s=0.02) as port, pytest.raises(ServerTrouble, match="too slowly"):
+        AceClient(f"http://127.0.0.1:{port}", timeouts=Timeouts(1.0, 0.5, 0.3, 0.3)).stats()
 
 
 @pytest.mark.parametrize(
@@ -687,8 +662,8 @@ def raw_server(parts: list[bytes], pause_s: float = 0.0) -> Iterator[str]:
 )
 def test_any_bytes_at_all_are_trouble_and_nothing_worse(raw: bytes) -> None:
     """Whatever listens there."""
-    with raw_server([raw]) as url, pytest.raises(ServerTrouble):
-        AceClient(url, timeouts=QUICK).stats()
+    with answering(raw) as port, pytest.raises(ServerTrouble):
+        AceClient(f"http://127.0.0.1:{port}", timeouts=QUICK).stats()
 
 
 def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
@@ -825,27 +800,19 @@ def test_a_file_has_a_largest_size(fake: FakeAcestep, tmp_path: Path) -> None:
     with pytest.raises(ServerTrouble, match="more than"):
         client.download(a_file(fake, client), tmp_path / "a.part")
     endless = [b"HTTP/1.1 200 OK\r\n\r\n", *[bytes(100_000)] * 11]
-    with raw_server(endless) as url, pytest.raises(ServerTrouble, match="more than"):
-        AceClient(url, max_file_bytes=1_000_000).download(AudioFile("/v1/audio"), tmp_path / "a.part")
-    announced = b"HTTP/1.1 200 OK\r\nContent-Length: 1000001\r\n\r\n"
-    with raw_server([announced]) as url, pytest.raises(ServerTrouble, match="more than"):
-        AceClient(url, max_file_bytes=1_000_000).download(AudioFile("/v1/audio"), tmp_path / "a.part")
+    announced = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000001\r\n\r\n"]
+    for parts in (endless, announced):
+        with answering(*parts) as port, pytest.raises(ServerTrouble, match="more than"):
+            client = AceClient(f"http://127.0.0.1:{port}", max_file_bytes=1_000_000)
+            client.download(AudioFile("/v1/audio"), tmp_path / "a.part")
     assert not (tmp_path / "a.part").exists()
 
 
 def test_a_slow_download_ends_at_its_deadline(fake: FakeAcestep, tmp_path: Path) -> None:
     """The deadline is for the whole file, on the clock that was passed in."""
-    clock = FakeClock()
-    client = client_of(fake, clock=clock)
-    file = a_file(fake, client)
-
-    class Slow(FakeClock):
-        def now(self) -> float:
-            self.time_s += 60.0
-            return self.time_s
-
+    file = a_file(fake, client_of(fake))
     with pytest.raises(ServerTrouble, match="too slowly"):
-        client_of(fake, clock=Slow()).download(file, tmp_path / "a.part")
+        client_of(fake, clock=FakeClock(step_s=60.0)).download(file, tmp_path / "a.part")
     assert not (tmp_path / "a.part").exists()
 
 
@@ -873,7 +840,7 @@ def test_a_web_page_or_json_where_music_belongs_is_trouble(fake: FakeAcestep, tm
 @pytest.mark.parametrize("kind", ["empty", "garbage", "truncated", "silent", "nan", "short", "web-page"])
 def test_bad_music_is_downloaded_as_it_is(fake: FakeAcestep, tmp_path: Path, kind: str) -> None:
     """To judge it is not the client's job."""
-    fake.bad_audio_next(kind)
+    fake.plan(kind)
     client = client_of(fake)
     size = client.download(a_file(fake, client), tmp_path / "a.part")
     assert (tmp_path / "a.part").stat().st_size == size

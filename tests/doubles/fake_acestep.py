@@ -4,7 +4,7 @@ It answers as the genuine server does (the contract suite in test_ace_client.py 
 on a loopback port. Its jobs need no thread: what is queued, running and done follows from `now()` at each request.
 
     with FakeAcestep() as server:                       # every job is done at once
-        server.fail_next(2)
+        server.plan("fail", "fail")
     FakeAcestep(now=clock.now, speed=0.3)               # 0.3 s a second of audio, on a test's own clock
     FakeAcestep(manual=True); server.finish()           # a job ends when the test says so
 """
@@ -131,22 +131,6 @@ class FakeAcestep:
             raise ValueError(f"no such fate: {unknown}")
         with self._lock:
             self._plan.extend(fates)
-
-    def fail_next(self, count: int = 1) -> None:
-        """Let the next jobs end with status 2."""
-        self.plan(*["fail"] * count)
-
-    def hang_next(self, count: int = 1) -> None:
-        """Let the next jobs run for ever, blocking what is behind them."""
-        self.plan(*["hang"] * count)
-
-    def no_file_next(self, count: int = 1) -> None:
-        """Let the next jobs succeed without a file."""
-        self.plan(*["no-file"] * count)
-
-    def bad_audio_next(self, kind: str, count: int = 1) -> None:
-        """Let the next jobs give files of one of BAD_KINDS."""
-        self.plan(*[kind] * count)
 
     def answer_next(self, reply: Reply, count: int = 1, route: str = "") -> None:
         """Meet the next requests with this reply; nothing is done for them."""

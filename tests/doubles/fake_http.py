@@ -6,15 +6,19 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 CHUNK_BYTES = 64 * 1024
+PEM = Path(__file__).with_name("localhost.pem")
+"""Key and certificate of localhost and 127.0.0.1, signed by itself; of no use to anybody."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,36 @@ def wrapped(data: Any, code: int = 200, error: str | None = None) -> Reply:
     """Return a reply in the form that acestep-api gives to all of them."""
     envelope = {"data": data, "code": code, "error": error, "timestamp": int(time.time() * 1000), "extra": None}
     return Reply(200, json.dumps(envelope).encode())
+
+
+@contextlib.contextmanager
+def answering(*parts: bytes, tls: bool = False, pause_s: float = 0.0) -> Iterator[int]:
+    """Answer each connection with the same bytes, each part after a pause; yield the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+    if context:
+        context.load_cert_chain(PEM)
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        while not done.is_set():
+            with contextlib.suppress(OSError):
+                plain, _ = listener.accept()
+                plain.settimeout(5.0)
+                with plain, context.wrap_socket(plain, server_side=True) if context else plain as connection:
+                    connection.recv(65536)
+                    for part in parts:
+                        connection.sendall(part)
+                        done.wait(pause_s)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            done.set()
+            thread.join()
 
 
 def text(status: int, body: str, content_type: str = "text/plain") -> Reply:

@@ -18,17 +18,18 @@ PULSE_S = 0.005  # real seconds between two looks at whether the thread that hol
 
 
 class FakeClock:
-    """A clock that moves when somebody waits, or when a test sets `time_s`.
+    """A clock that moves when somebody waits, when a test sets `time_s`, and by `step_s` whenever it is looked at.
 
     `at(time_s, action)` runs an action in the course of the wait that passes that time.
     """
 
-    def __init__(self, time_s: float = 0.0) -> None:
-        self.time_s = time_s
+    def __init__(self, time_s: float = 0.0, *, step_s: float = 0.0) -> None:
+        self.time_s, self._step_s = time_s, step_s
         self.waited_s: list[float] = []
         self._actions: list[tuple[float, Callable[[], object]]] = []
 
     def now(self) -> float:
+        self.time_s += self._step_s
         return self.time_s
 
     def at(self, time_s: float, action: Callable[[], object]) -> None:

@@ -308,7 +308,7 @@ def test_music_that_is_none_is_a_problem(
 ) -> None:  # fmt: skip
     """What the server made is listened to as in playing; nothing of it stays on the disk."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    server.bad_audio_next(kind)
+    server.plan(kind)
     code, said = check(server.url)
     assert code == 1
     assert line(said, "model").startswith("problem")
@@ -339,7 +339,7 @@ def test_a_busy_server_is_not_called_slow(check: Check, server: FakeAcestep, new
 
 def test_a_job_that_hangs_ends_the_wait(check: Check, server: FakeAcestep, clock: FakeClock) -> None:
     """The wait is bounded by the deadline of a first job."""
-    server.hang_next()
+    server.plan("hang")
     code, said = check(server.url, first_job_timeout_sec=90.0)
     assert code == 1
     assert "no music after 90 s" in line(said, "model")

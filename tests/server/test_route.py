@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +21,11 @@ from base.errors import (
     ServerUnreachable,
 )
 from doubles.fake_acestep import FakeAcestep
+from doubles.fake_http import PEM, answering
 from doubles.simulated_time import FakeClock
 from server.route import BUNDLES, is_private, route_to
 
 QUICK = Timeouts(connect_s=1.0, read_s=0.5, reply_s=0.8, file_s=0.8, submit_s=0.8)
-PEM = Path(__file__).with_name("localhost.pem")
-"""Key and certificate of localhost and 127.0.0.1, signed by itself; of no use to anybody."""
-
 FAR = "http://music.example.com:8001"
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 OF_ENVIRONMENT = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", *BUNDLES, "SSLKEYLOGFILE")
@@ -43,36 +37,6 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OF_ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-@contextlib.contextmanager
-def answering(*parts: bytes, tls: bool = False, pause_s: float = 0.0) -> Iterator[int]:
-    """Answer each connection with the same bytes; yield the port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
-    if context:
-        context.load_cert_chain(PEM)
-    done = threading.Event()
-
-    def serve(listener: socket.socket) -> None:
-        while not done.is_set():
-            with contextlib.suppress(OSError):
-                plain, _ = listener.accept()
-                plain.settimeout(5.0)
-                with plain, context.wrap_socket(plain, server_side=True) if context else plain as connection:
-                    connection.recv(65536)
-                    for part in parts:
-                        connection.sendall(part)
-                        done.wait(pause_s)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.1)
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        try:
-            yield int(listener.getsockname()[1])
-        finally:
-            done.set()
-            thread.join()
 
 
 def page(status: str) -> bytes:
@@ -244,13 +208,7 @@ def test_one_deadline_holds_for_every_part_of_a_reply(parts: list[bytes]) -> Non
 
 def test_the_words_of_an_error_are_not_waited_for_as_long_as_a_file(tmp_path: Path) -> None:
     """What a server says of a download that it refuses has a few seconds, however long a file may take."""
-
-    class Quick(FakeClock):
-        def now(self) -> float:
-            self.time_s += 1.0
-            return self.time_s
-
-    clock = Quick()
+    clock = FakeClock(step_s=1.0)
     drops = [b"HTTP/1.1 500 No\r\nContent-Length: 999\r\n\r\n", *[b"x"] * 60]
     with answering(*drops, pause_s=0.01) as port, pytest.raises(ServerTrouble, match="HTTP 500"):
         AceClient(f"http://127.0.0.1:{port}", clock=clock).download(AudioFile("/v1/audio"), tmp_path / "a")

@@ -33,7 +33,7 @@ Shape = Callable[[Samples], Samples]
 
 def bad_next(kind: str) -> Callable[[Programme], None]:
     """Let two jobs give bad files."""
-    return lambda programme: fake(programme).bad_audio_next(kind, 2)
+    return lambda programme: fake(programme).plan(kind, kind)
 
 
 @functools.lru_cache(maxsize=32)
