@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,24 @@ def make(tmp_path: Path) -> Callable[..., Session]:
 
 
 Make = Callable[..., Session]
+
+
+@pytest.fixture
+def in_threads(tmp_path: Path) -> Iterator[Make]:
+    """Start sessions with their workers on virtual time, which end in time at the end of the test."""
+    runs: list[Session] = []
+
+    def start(seed: int = 0, folder: Path = tmp_path, **levers: Any) -> Session:
+        runs.append(session(folder, clock=SimClock(seed), seed=seed, **levers))
+        runs[-1].start()
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        assert isinstance(run.clock, SimClock)
+        with contextlib.closing(run.clock):
+            assert run.end()
+
 
 POLL_S = DEFAULTS.poll_interval_sec
 
@@ -115,9 +134,9 @@ def test_the_factor_is_learned_without_the_first_job(make: Make) -> None:
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.5, 0.9])
-def test_pieces_grow_where_the_speed_allows(tmp_path: Path, factor: float) -> None:
+def test_pieces_grow_where_the_speed_allows(in_threads: Make, factor: float) -> None:
     """An hour with 24 s of 30 to hear: it begins as ever, most pieces are of a minute, and the queue is never at 0."""
-    run = in_threads(tmp_path, speed=0.8 * factor)
+    run = in_threads(speed=0.8 * factor)
     depths: list[int] = []
     take = run.store.play
     run.store.play = lambda: (depths.append(len(run.store.ready())), take())[1]  # type: ignore[method-assign, func-returns-value]
@@ -127,38 +146,34 @@ def test_pieces_grow_where_the_speed_allows(tmp_path: Path, factor: float) -> No
     assert statistics.median(durations(run)) == 60.0
     assert run.silent_s == 0.0
     assert min(depths[depths.index(3) :] if 3 in depths else depths[20:]) >= 1
-    finish(run)
 
 
-def test_a_server_that_slows_down_is_asked_for_less(tmp_path: Path) -> None:
+def test_a_server_that_slows_down_is_asked_for_less(in_threads: Make) -> None:
     """Before the queue suffers the jobs are as short as they began."""
-    run = in_threads(tmp_path, speed=0.1, segment_max_seconds=120.0)
+    run = in_threads(speed=0.1, segment_max_seconds=120.0)
     run.listen(600.0)
     assert durations(run)[-1] == 120.0
     run.server.speed = 1.5
     run.listen(1500.0)
     assert set(durations(run)[-3:]) == {30.0}
-    finish(run)
 
 
-def test_a_longer_job_that_fails_is_asked_for_at_the_full_length(tmp_path: Path) -> None:
+def test_a_longer_job_that_fails_is_asked_for_at_the_full_length(in_threads: Make) -> None:
     """A GPU too small for more than 30 s costs a try now and then, is no failure to speak of, and nothing is said."""
-    run = in_threads(tmp_path, fails_above_s=30.0)
+    run = in_threads(fails_above_s=30.0)
     run.listen(3600.0)
     assert run.silent_s == 0.0
     assert run.said("job.shorter") == run.said("job.no_thinking") == 0
     failed = [job for job in run.server.asked if job.fate == FAILS]
     assert {job.recipe.duration_s for job in failed} == {60.0}
     assert len(failed) < len(run.server.asked) / 10
-    finish(run)
 
 
-def test_a_limit_as_long_as_the_segment_asks_for_nothing_else(tmp_path: Path) -> None:
+def test_a_limit_as_long_as_the_segment_asks_for_nothing_else(in_threads: Make) -> None:
     """SEGMENT_MAX_SECONDS=30 is as it was."""
-    run = in_threads(tmp_path, segment_max_seconds=30.0)
+    run = in_threads(segment_max_seconds=30.0)
     run.listen(900.0)
     assert set(durations(run)) == {30.0}
-    finish(run)
 
 
 # Failed jobs
@@ -419,16 +434,15 @@ def test_a_strangers_jobs_do_not_hold_us_up_for_ever(make: Make) -> None:
     assert 30.0 <= second.at - first.at <= 100.0
 
 
-def test_a_deaf_server_costs_at_most_one_job(tmp_path: Path) -> None:
+def test_a_deaf_server_costs_at_most_one_job(in_threads: Make) -> None:
     """Nobody answers for 150 s while the models load: one submit is under way at a time, and it is said."""
-    run = in_threads(tmp_path, prefetch_target=3)
+    run = in_threads(prefetch_target=3)
     run.server.deaf_s, run.server.deaf_until_s = 30.0, 150.0
     run.listen(300.0)
     assert run.warnings() == ["server.silent"]
     assert run.said("server.up") == 1
     assert [job.downloads for job in run.server.asked[1:4]] == [1, 1, 1]
     assert sum(job.downloads == 0 for job in run.server.asked if job.state is JobState.SUCCEEDED) <= 1
-    finish(run)
 
 
 def test_a_submit_that_surely_did_not_arrive_is_repeated(make: Make) -> None:
@@ -852,26 +866,9 @@ def test_every_wait_ends_at_once_when_the_program_stops(tmp_path: Path) -> None:
 # In threads
 
 
-def in_threads(tmp_path: Path, seed: int = 0, **levers: Any) -> Session:
-    """Start a session with its two workers on virtual time."""
-    clock = SimClock(seed)
-    run = session(tmp_path, clock=clock, seed=seed, **levers)
-    run.start()
-    return run
-
-
-def finish(run: Session) -> None:
-    """End the workers and check that they ended in time."""
-    assert isinstance(run.clock, SimClock)
-    try:
-        assert run.end()
-    finally:
-        run.clock.close()
-
-
-def test_two_jobs_stand_at_the_server_while_the_queue_is_low(tmp_path: Path) -> None:
+def test_two_jobs_stand_at_the_server_while_the_queue_is_low(in_threads: Make) -> None:
     """Its single worker never idles, and nothing is wasted when the queue is full."""
-    run = in_threads(tmp_path, prefetch_target=3)
+    run = in_threads(prefetch_target=3)
     at_work: list[int] = []
     run.listen(20.0, lambda: at_work.append(run.server.at_work))
     assert at_work[2:15].count(2) >= 10
@@ -879,16 +876,14 @@ def test_two_jobs_stand_at_the_server_while_the_queue_is_low(tmp_path: Path) -> 
     assert run.silent_s == 0.0
     assert run.most_ahead <= 3
     assert len(run.server.asked) <= 620 / 24 + 4
-    finish(run)
 
 
-def test_one_poll_asks_for_the_jobs_of_both_workers(tmp_path: Path) -> None:
+def test_one_poll_asks_for_the_jobs_of_both_workers(in_threads: Make) -> None:
     """The number of polls does not grow with the number of jobs."""
-    run = in_threads(tmp_path, poll_interval_sec=1.5, speed=2.0)
+    run = in_threads(poll_interval_sec=1.5, speed=2.0)
     run.listen(100.0)
     assert {len(ids) for ids in run.server.polled_ids} >= {2}
     assert len(run.server.polled_ids) <= 100 / 1.5 * 1.3
-    finish(run)
 
 
 @pytest.mark.parametrize("newer", [True, False])
@@ -908,21 +903,19 @@ def test_no_more_is_asked_than_at_a_steady_pace(tmp_path: Path, newer: bool, job
     jobs = len(run.server.asked) - jobs
     assert jobs >= min(1150 / heard_s, 1150 / job_s) - 1
     assert len(run.server.calls) - calls <= jobs * (job_s / POLL_S + 0.5 + 2)
-    finish(run)
 
 
-def test_a_one_slot_queue_is_never_overfilled(tmp_path: Path) -> None:
+def test_a_one_slot_queue_is_never_overfilled(in_threads: Make) -> None:
     """With PREFETCH_TARGET=1 one job at a time is asked for, by whichever worker is free."""
-    run = in_threads(tmp_path, prefetch_target=1, tail_s=0.0)
+    run = in_threads(prefetch_target=1, tail_s=0.0)
     run.listen(900.0)
     assert run.most_ahead == 1
     assert run.silent_s == 0.0
-    finish(run)
 
 
-def test_a_job_behind_a_hung_one_is_not_given_up(tmp_path: Path) -> None:
+def test_a_job_behind_a_hung_one_is_not_given_up(in_threads: Make) -> None:
     """Only the hung job counts as hung; behind it nothing piles up, and when it ends all is used."""
-    run = in_threads(tmp_path, stall_sec=60.0, prefetch_target=3)
+    run = in_threads(stall_sec=60.0, prefetch_target=3)
     run.listen(60.0)
     run.server.next_fates(HANGS)
     run.listen(1500.0)
@@ -933,13 +926,12 @@ def test_a_job_behind_a_hung_one_is_not_given_up(tmp_path: Path) -> None:
     run.listen(120.0)
     assert len(run.server.asked) > asked
     assert all(job.downloads == 1 for job in run.server.asked[:asked])
-    finish(run)
 
 
 @pytest.mark.parametrize("newer", [True, False])
-def test_a_hung_server_is_healed_by_its_restart(tmp_path: Path, newer: bool) -> None:
+def test_a_hung_server_is_healed_by_its_restart(in_threads: Make, newer: bool) -> None:
     """After the restart the hung job is out of the way, and music comes again within a minute."""
-    run = in_threads(tmp_path, stall_sec=60.0, newer=newer)
+    run = in_threads(stall_sec=60.0, newer=newer)
     run.listen(60.0)
     run.server.next_fates(*[HANGS] * 3)
     run.listen(2000.0)
@@ -948,52 +940,47 @@ def test_a_hung_server_is_healed_by_its_restart(tmp_path: Path, newer: bool) -> 
     run.server._fates.clear()
     run.listen(80.0)
     assert len(run.store.added) >= before + 2
-    finish(run)
 
 
-def test_a_server_killed_every_two_minutes_keeps_the_queue_filled(tmp_path: Path) -> None:
+def test_a_server_killed_every_two_minutes_keeps_the_queue_filled(in_threads: Make) -> None:
     """An hour of it: the queue never runs dry after the first segment, and no job is given up as hung."""
-    run = in_threads(tmp_path)
+    run = in_threads()
     for _ in range(30):
         run.listen(115.0)
         run.server.restart(5.0)
         run.listen(5.0)
     assert run.silent_s == 0.0
     assert run.said("job.hung") == 0
-    finish(run)
 
 
-def test_a_restart_is_seen_through_at_once(tmp_path: Path) -> None:
+def test_a_restart_is_seen_through_at_once(in_threads: Make) -> None:
     """The stale row of the job that ran is not believed for as long as the stall rule would."""
-    run = in_threads(tmp_path, speed=1.0)
+    run = in_threads(speed=1.0)
     run.listen(40.0)
     assert len(run.server.asked) == 3
     run.server.restart(5.0)
     run.listen(17.0)
     assert len(run.server.asked) == 5
-    finish(run)
 
 
-def test_one_worker_probes_for_both(tmp_path: Path) -> None:
+def test_one_worker_probes_for_both(in_threads: Make) -> None:
     """While the server is away its /health is asked for by one thread only, and one line tells of it."""
-    run = in_threads(tmp_path)
+    run = in_threads()
     run.listen(60.0)
     probes = len(run.server.times_of("health"))
     run.server.away.append((run.clock.now(), run.clock.now() + 1000.0))
     run.listen(1100.0)
     assert 100 <= len(run.server.times_of("health")) - probes <= 150
     assert run.warnings() == ["server.down"]
-    finish(run)
 
 
-def test_several_files_a_job_are_counted_in_flight(tmp_path: Path) -> None:
+def test_several_files_a_job_are_counted_in_flight(in_threads: Make) -> None:
     """With BATCH_SIZE=3 and PREFETCH_TARGET=3 one job at a time is enough."""
-    run = in_threads(tmp_path, batch_size=3, files_per_job=3, prefetch_target=3, tail_s=0.0)
+    run = in_threads(batch_size=3, files_per_job=3, prefetch_target=3, tail_s=0.0)
     busy: list[int] = []
     run.listen(600.0, lambda: busy.append(run.server.at_work))
     assert max(busy) == 1
     assert run.silent_s == 0.0
-    finish(run)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -1022,16 +1009,14 @@ def test_random_faults_of_all_kinds_lose_nothing(tmp_path: Path, seed: int, targ
     answered = {task_id for ids in run.server.polled_ids for task_id in ids}
     assert [job.task_id for job in finished if job.task_id in answered][:-2] == []
     assert list(run.folder.iterdir()) == []
-    finish(run)
 
 
-def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_run(in_threads: Make) -> None:
     """A failing seed can be replayed."""
 
     def trace(seed: int) -> list[tuple[float, str]]:
-        run = in_threads(tmp_path, seed, fail_rate=0.3, error_rate=0.1)
+        run = in_threads(seed, fail_rate=0.3, error_rate=0.1)
         run.listen(600.0)
-        finish(run)
         return run.server.calls
 
     assert trace(1) == trace(1)
@@ -1049,15 +1034,15 @@ ERRORS: dict[str, Callable[[], ServerError]] = {
 
 @pytest.mark.parametrize("target", [1, 3])
 @pytest.mark.parametrize("error", ERRORS)
-def test_any_single_call_may_fail(tmp_path: Path, error: str, target: int) -> None:
+def test_any_single_call_may_fail(in_threads: Make, error: str, target: int) -> None:
     """For every call of a short session: the session goes on, and nothing that was made is lost."""
     number = 0
     while True:
         number += 1
-        run = in_threads(tmp_path, prefetch_target=target, poll_interval_sec=5.0)
+        run = in_threads(prefetch_target=target, poll_interval_sec=5.0)
         run.server.call_faults[number] = ERRORS[error]
         run.listen(150.0)
-        finish(run)
+        assert run.end()
         assert len(run.store.added) >= 3, f"call {number} ({run.server.calls[number - 1][1]}) stopped the music"
         spoiled = [job.task_id for job in run.server.asked if job.downloads != 1 and job.state is JobState.SUCCEEDED]
         assert len(spoiled) <= 1, f"call {number} lost {spoiled}"
@@ -1065,9 +1050,9 @@ def test_any_single_call_may_fail(tmp_path: Path, error: str, target: int) -> No
             return
 
 
-def test_a_bug_in_what_the_generator_is_given_is_survived(tmp_path: Path) -> None:
+def test_a_bug_in_what_the_generator_is_given_is_survived(in_threads: Make) -> None:
     """An exception nobody foresaw is counted, and the worker starts again with nothing left behind."""
-    run = in_threads(tmp_path)
+    run = in_threads()
     original, failing = run.next_recipe, [True] * 5
 
     def next_recipe(duration_s: float) -> Recipe:
@@ -1080,12 +1065,11 @@ def test_a_bug_in_what_the_generator_is_given_is_survived(tmp_path: Path) -> Non
     run.listen(120.0)
     assert len(run.store.added) >= 3
     assert run.most_ahead <= 4
-    finish(run)
 
 
-def test_moods_change_while_jobs_are_under_way(tmp_path: Path) -> None:
+def test_moods_change_while_jobs_are_under_way(in_threads: Make) -> None:
     """Music of the new mood is asked for at once, and that of the old one is kept for the library."""
-    run = in_threads(tmp_path, prefetch_target=3)
+    run = in_threads(prefetch_target=3)
     run.listen(13.0)
     old = len(run.server.asked)
     run.mood = 1
@@ -1096,7 +1080,6 @@ def test_moods_change_while_jobs_are_under_way(tmp_path: Path) -> None:
     assert all(prompt.endswith("mood 0") for prompt in library)
     assert library
     assert ready[-1].endswith("mood 1")
-    finish(run)
 
 
 def test_settings_reach_the_policy(make: Make) -> None:
@@ -1114,43 +1097,38 @@ def test_settings_reach_the_policy(make: Make) -> None:
 URLS = "http://one:8001,http://two:8001"
 
 
-def two_servers(tmp_path: Path, **levers: Any) -> tuple[Session, ScriptedServer]:
+def two_servers(in_threads: Make, **levers: Any) -> tuple[Session, ScriptedServer]:
     """Start a session with a second server like the first."""
     other = ScriptedServer(lambda: 0.0, seed=1, speed=levers.get("speed", 0.3))
-    return in_threads(tmp_path, acestep_api_url=URLS, others=[other], segment_max_seconds=30.0, **levers), other
+    return in_threads(acestep_api_url=URLS, others=[other], segment_max_seconds=30.0, **levers), other
 
 
-def test_two_servers_make_nearly_twice_the_music(tmp_path: Path) -> None:
+def test_two_servers_make_nearly_twice_the_music(in_threads: Make, tmp_path: Path) -> None:
     """Where one is too slow, both are kept at work."""
+    (tmp_path / "two").mkdir()
+    one = in_threads(speed=2.0, segment_max_seconds=30.0)
+    two, _ = two_servers(in_threads, speed=2.0, folder=tmp_path / "two")
     made = []
-    for folder, urls in (("one", 1), ("two", 2)):
-        (tmp_path / folder).mkdir()
-        run = (
-            two_servers(tmp_path / folder, speed=2.0)[0]
-            if urls == 2
-            else in_threads(tmp_path / folder, speed=2.0, segment_max_seconds=30.0)
-        )
+    for run in (one, two):
         run.listen(7200.0)
         made.append(sum(entry.info.audible_s for entry in run.store.added if entry.info))
-        finish(run)
     assert made[1] >= 1.9 * made[0]
 
 
-def test_the_faster_of_two_servers_is_asked_first(tmp_path: Path) -> None:
+def test_the_faster_of_two_servers_is_asked_first(in_threads: Make) -> None:
     """With time for everything the slow one gets next to nothing; each file is fetched where it was made."""
-    run, slow = two_servers(tmp_path, speed=0.1)
+    run, slow = two_servers(in_threads, speed=0.1)
     slow.speed = 0.5
     run.listen(3600.0)
     assert len(slow.asked) < len(run.server.asked) / 4
     assert all(job.downloads == 1 for server in (run.server, slow) for job in server.asked[:-2])
     assert run.silent_s == 0.0
-    finish(run)
 
 
 @pytest.mark.parametrize("first_dies", [True, False])
-def test_a_server_that_dies_costs_nothing_but_speed(tmp_path: Path, first_dies: bool) -> None:
+def test_a_server_that_dies_costs_nothing_but_speed(in_threads: Make, first_dies: bool) -> None:
     """The other keeps the queue filled; the dead one is said once, comes back, and takes part again."""
-    run, other = two_servers(tmp_path, prefetch_target=1, speed=0.5)
+    run, other = two_servers(in_threads, prefetch_target=1, speed=0.5)
     dies, stays = (run.server, other) if first_dies else (other, run.server)
     run.listen(300.0)
     dies.away.append((run.clock.now(), run.clock.now() + 1800.0))
@@ -1164,17 +1142,15 @@ def test_a_server_that_dies_costs_nothing_but_speed(tmp_path: Path, first_dies: 
     run.listen(600.0)
     assert len(dies.asked) > before
     assert str(run.loop.snapshot().server_reason) == "2/2"
-    finish(run)
 
 
-def test_a_server_that_fails_at_everything_keeps_no_slot_from_the_other(tmp_path: Path) -> None:
+def test_a_server_that_fails_at_everything_keeps_no_slot_from_the_other(in_threads: Make) -> None:
     """The queue is filled by the one that works."""
-    run, other = two_servers(tmp_path, prefetch_target=1, speed=0.5)
+    run, other = two_servers(in_threads, prefetch_target=1, speed=0.5)
     other.fail_rate = 1.0
     run.listen(5400.0)
     assert run.loop.snapshot().factor == pytest.approx(0.625, rel=0.2)
     assert run.silent_s == 0.0
-    finish(run)
 
 
 def test_jobs_are_taken_over_from_the_server_where_they_are(make: Make, tmp_path: Path) -> None:
