@@ -84,7 +84,11 @@ class AceClient:
         self._max_file_bytes = max_file_bytes
         self._lock = threading.Lock()
         self._doubted: set[str] = set()
-        self._one_at_a_time = False
+        self.one_at_a_time = False
+        """Whether the server answers nobody while it makes music, as ACE-Step's Gradio app does.
+
+        What is asked for beside a job only waits there, and so does the music that is ready.
+        """
         self._polls_work = False
 
     @classmethod
@@ -103,14 +107,6 @@ class AceClient:
     def __repr__(self) -> str:
         return f"AceClient({self._http.url!r})"
 
-    @property
-    def one_at_a_time(self) -> bool:
-        """Whether the server answers nobody while it makes music, as ACE-Step's Gradio app does.
-
-        What is asked for beside a job only waits there, and so does the music that is ready.
-        """
-        return self._one_at_a_time
-
     def submit(self, recipe: Recipe, *, thinking: bool = True, upload: bytes = b"") -> Submitted:
         """Ask for a job that makes `recipe`. The answer may take as long as the job, or as loading the models.
 
@@ -122,10 +118,10 @@ class AceClient:
         """
         if len(upload) > MAX_UPLOAD_BYTES:
             raise UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
-        body, longest_s = self._request(recipe, thinking), self._submit_s
+        body = self._request(recipe, thinking)
         files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
         try:
-            data = self._http.json(SUBMIT_ROUTE, body, read_s=longest_s, reply_s=longest_s, upload=files)
+            data = self._http.json(SUBMIT_ROUTE, body, read_s=self._submit_s, upload=files)
         except ServerRefused as error:
             if recipe.continues and not error.wants_key:
                 raise UploadRefused(reason_of(error), is_final=True) from error
@@ -133,12 +129,12 @@ class AceClient:
         except InternalError as error:
             if recipe.continues:
                 raise UploadRefused(reason_of(error), is_final=False) from error
-            if not self._one_at_a_time:
+            if not self.one_at_a_time:
                 raise
             task_id = f"unnamed-{uuid.uuid4().hex}"
             return Submitted(task_id, ended=True, report=replies.failed(task_id, error.detail))
         taken = replies.submitted(data, self._http.clean)
-        self._one_at_a_time = self._one_at_a_time or taken.ended
+        self.one_at_a_time |= taken.ended
         return taken
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
@@ -198,7 +194,7 @@ class AceClient:
             words = self._http.clean(str(data["status"]), 60)
             raise ServerTrouble(said("call.says", url=self._http.url, words=words))
         if "gradio" in str(data.get("service")).lower():
-            self._one_at_a_time = True
+            self.one_at_a_time = True
 
     def _answers_polls(self, doubt: ServerError | None) -> None:
         """Ask for a job that nobody knows. Raises `doubt`, or why the server cannot be used."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import statistics
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -158,9 +158,10 @@ class GeneratorLoop:
         if len(states) == 1:
             return best
         up = f"{sum(server.connection.is_up for server in self._servers)}/{len(states)}"
-        for lacking in filter(None, (reason for _, reason in states)):
-            return best[0], said("ui.server.some_up", up=up, lacking=lacking)
-        return best[0], said("ui.server.all_up", up=up)
+        lacking = next((reason for _, reason in states if reason), None)
+        return best[0], said("ui.server.some_up", up=up, lacking=lacking) if lacking else said(
+            "ui.server.all_up", up=up
+        )
 
     def _factor(self) -> float | None:
         """Return generation seconds per audible second: what several servers make in a second adds up."""
@@ -273,9 +274,6 @@ class Producer:
         job_s = self._speed.expected_s(self._policy.duration_s)
         return WORKERS + SPARE * (job_s is not None and job_s < self._poll_s)
 
-    def _is_promising(self) -> bool:
-        return self.server.is_promising
-
     def _has_turn(self) -> bool:
         """Whether nobody faster is free."""
         if self.resting or len(self._held) >= self._most:
@@ -296,15 +294,13 @@ class Producer:
                     continue
                 self._wait_for(job)
                 fetched = self.server.bring_in(job)
-                before_s = self._policy.duration_s
-                self._tell(self._policy.succeeded(tries, conditions), before_s)
+                self._conclude(self._policy.succeeded, tries, conditions)
                 if fetched.unstored:
                     self._run.pause(AFTER_DISK_TROUBLE_S)
                 return fetched.entries
             except (JobFailed, CorruptSegment) as error:
-                before_s = self._policy.duration_s
                 self._failed(error)
-                self._tell(self._policy.failed(tries, conditions, self._clock.now()), before_s)
+                self._conclude(self._policy.failed, tries, conditions, self._clock.now())
                 recipe, conditions = replace(recipe, seed=self._seed()), None
             except (JobLost, ServerError) as error:
                 log.info("a job brought nothing, through no fault of its own: %s", error)
@@ -337,9 +333,13 @@ class Producer:
     def _reserve(self) -> Slot | None:
         """Take a slot if ready and in flight leave room for one."""
         share = self._speed.audible_share
-        segment_s, usual_s, promising = self._policy.duration_s * share, self._usual_s * share, self._is_promising
         return self._prefetch.reserve(
-            self._mood.token(), segment_s, usual_s, self._clock.now(), self._chain.more, promising
+            self._mood.token(),
+            self._policy.duration_s * share,
+            self._usual_s * share,
+            self._clock.now(),
+            self._chain.more,
+            lambda: self.server.is_promising,
         )
 
     # One try
@@ -384,8 +384,8 @@ class Producer:
         elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
             self._notices.say("job.hung", "warning", reason=error)
 
-    def _tell(self, lines: Iterable[Line], before_s: float) -> None:
-        """Say what turned out; `before_s` is the length asked for until now."""
-        before, after = f"{before_s:.0f}", f"{self._policy.duration_s:.0f}"
-        for key, level in lines:
-            self._notices.say(key, level, before=before, after=after)
+    def _conclude(self, verdict: Callable[..., list[Line]], *of_try: object) -> None:
+        """Have the policy learn of a try, and say what it concludes, with the length asked for until now and after."""
+        before_s = self._policy.duration_s
+        for key, level in verdict(*of_try):
+            self._notices.say(key, level, before=f"{before_s:.0f}", after=f"{self._policy.duration_s:.0f}")

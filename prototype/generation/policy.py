@@ -116,7 +116,8 @@ class Policy:
         self._wants_thinking = thinking
         self._thinking = Doubt()
         self._lengths = [Doubt() for _ in self.ladder_s[1:]]  # of every rung but the last
-        self._worn_out = False
+        self.worn_out = False
+        """Whether a job failed at every length, and none has worked since."""
         self._next_try_at = 0.0
         self._longest_s = segment_s  # that has worked
         self._growth_in, self._growth_after = 0, TEST_AFTER
@@ -125,11 +126,6 @@ class Policy:
     def duration_s(self) -> float:
         """Seconds the next job will be asked for."""
         return self.ladder_s[self._rung]
-
-    @property
-    def worn_out(self) -> bool:
-        """Whether a job failed at every length, and none has worked since."""
-        return self._worn_out
 
     @property
     def _rung(self) -> int:
@@ -172,7 +168,7 @@ class Policy:
     def claim_turn(self, now: float) -> float:
         """Claim a turn and return the seconds until it comes: 0, unless tries have become rare."""
         with self._lock:
-            if not self._worn_out:
+            if not self.worn_out:
                 return 0.0
             turn_at = max(now, self._next_try_at)
             self._next_try_at = turn_at + RARE_TRY_S
@@ -204,9 +200,9 @@ class Policy:
                 return []
             for doubt in self._lengths:
                 doubt.excuse()
-            if self._worn_out:
+            if self.worn_out:
                 return []
-            self._worn_out, self._next_try_at = True, now + RARE_TRY_S
+            self.worn_out, self._next_try_at = True, now + RARE_TRY_S
             return [HOPELESS.drawn]
 
     def _longer_failed(self, duration_s: float) -> None:
@@ -220,8 +216,8 @@ class Policy:
     def succeeded(self, tries: Tries, conditions: Conditions) -> list[Line]:
         """Count a job that brought music; return what is said of it."""
         with self._lock:
-            rung_before, lines = self._rung, [HOPELESS.over] if self._worn_out else []
-            self._worn_out = False
+            rung_before, lines = self._rung, [HOPELESS.over] if self.worn_out else []
+            self.worn_out = False
             self._growth_in -= 1
             if conditions.duration_s > self._longest_s:
                 self._longest_s, self._growth_after = conditions.duration_s, TEST_AFTER

@@ -9,7 +9,7 @@ import enum
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -136,13 +136,12 @@ def failed(task_id: str, detail: Said | str) -> JobReport:
     return JobReport(task_id, JobState.FAILED, detail=detail)
 
 
-def job_reports(data: object, task_ids: Iterable[str], clean: Clean) -> dict[str, JobReport]:
+def job_reports(data: object, task_ids: Sequence[str], clean: Clean) -> dict[str, JobReport]:
     """Read the reply to a poll: one report for each id asked, LOST for those the server does not know.
 
     Raises ServerTrouble when the whole is no list of rows.
     """
-    ids = list(task_ids)
-    found = _rows(data, ids)
+    found = _rows(data, task_ids)
     if found is None:
         raise _lacking(said("reply.results"))
     rows = {_id(row): row for row in found}
@@ -150,7 +149,7 @@ def job_reports(data: object, task_ids: Iterable[str], clean: Clean) -> dict[str
         task_id: _report(task_id, rows[task_id], clean)
         if task_id in rows
         else JobReport(task_id, JobState.LOST, doubtful=True)
-        for task_id in ids
+        for task_id in task_ids
     }
 
 
@@ -228,7 +227,7 @@ def _job(data: object, depth: int = DEPTH) -> object:
     return next((_job(data[name], depth - 1) for name in WRAPPERS if name in data), data)
 
 
-def _rows(data: object, task_ids: list[str], depth: int = DEPTH) -> list[dict[str, Any]] | None:
+def _rows(data: object, task_ids: Sequence[str], depth: int = DEPTH) -> list[dict[str, Any]] | None:
     """Return the rows of the jobs, out of whatever they are wrapped in; None where there are none to be seen."""
     data = _parsed(data)
     if isinstance(data, list):

@@ -105,16 +105,15 @@ class HttpChannel:
         body: Mapping[str, object] | None = None,
         *,
         read_s: float | None = None,
-        reply_s: float | None = None,
         upload: Upload | None = None,
     ) -> Any:
         """Get, or post a `body`; return the `data` of the reply. With an `upload`, `body` goes along as form fields.
 
-        `read_s` is the longest wait for a sign of life, `reply_s` for the whole. Raises ServerError, also for an
-        error inside an HTTP 200.
+        `read_s` is the longest wait for a sign of life; the whole may take as long, and has `reply_s` at least. Raises
+        ServerError, also for an error inside an HTTP 200.
         """
-        call = self._call(route)
-        with self._open(call, self.url + route, body, read_s, reply_s or self.timeouts.reply_s, upload) as response:
+        call, whole_s = self._call(route), max(read_s or 0.0, self.timeouts.reply_s)
+        with self._open(call, self.url + route, body, read_s, whole_s, upload) as response:
             raw = b"".join(self._chunks(response, MAX_REPLY_BYTES))
         try:
             reply = json.loads(raw)
@@ -212,7 +211,7 @@ class HttpChannel:
     def _is_tls(self) -> bool:
         """Return whether a server that has never answered in plain text wants TLS."""
         parts = urlsplit(self.url)
-        if self._spoke or parts.scheme != "http" or self._wires.closed:
+        if self._spoke or parts.scheme != "http":
             return False
         return speaks_tls(parts.hostname or "", parts.port or 80)
 

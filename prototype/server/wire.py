@@ -24,24 +24,18 @@ MOST_INTERIM_REPLIES: Final = 16
 class Wires:
     """The connections of one channel.
 
-    Threads: any; `_lock` guards `_sockets` and `_closed`.
+    Threads: any; `_lock` guards `_sockets`; `closed`, when the program ends, stays True.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether the program ends."""
-        with self._lock:
-            return self._closed
+        self.closed = False
 
     def close(self) -> None:
         """Wake whoever waits for a socket, and whoever is about to."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             sockets = list(self._sockets)
         for sock in sockets:
             _hang_up(sock)
@@ -50,8 +44,7 @@ class Wires:
         """Take in a new connection."""
         with self._lock:
             self._sockets.add(sock)
-            closed = self._closed
-        if closed:
+        if self.closed:
             _hang_up(sock)
 
 
