@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from base.texts import Said, said
+from config import Settings
 from music.segment import Recipe
 from server.replies import AudioFile, JobReport, JobState
 
@@ -72,18 +73,6 @@ class GeneratorSnapshot:
     factor: float | None = None
     duration_s: float = 30.0
     generation_history_s: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a job may take (`first_job_s`: while the server loads its models), and how long stand still.
-
-    `job_s` is for up to LIMITED_S of music, and grows with more.
-    """
-
-    job_s: float
-    first_job_s: float
-    stall_s: float
 
 
 class Standing(enum.Enum):
@@ -152,10 +141,13 @@ class Job:
         if self.at_server:
             self.progress, self.reported_at = report.progress, now
 
-    def overdue_reason(self, now: float, limits: Limits, expected_s: float | None, *, cold: bool) -> Said | None:
-        """Return why the job must be taken for dead, or None. A `cold` server may stand still while it loads."""
-        job_s = limits.job_s * max(1.0, self.recipe.duration_s / LIMITED_S)
-        longest_s = max(limits.first_job_s, job_s) if cold else job_s
+    def overdue_reason(self, now: float, limits: Settings, expected_s: float | None, *, cold: bool) -> Said | None:
+        """Return why the job must be taken for dead, or None. A `cold` server may stand still while it loads.
+
+        JOB_TIMEOUT_SEC is for up to LIMITED_S of music, and grows with more.
+        """
+        job_s = limits.job_timeout_sec * max(1.0, self.recipe.duration_s / LIMITED_S)
+        longest_s = max(limits.first_job_timeout_sec, job_s) if cold else job_s
         if now - self.reported_at > longest_s:
             return said("unmade.no_word", seconds=round(now - self.reported_at))
         if self.began_at is None:
@@ -165,10 +157,10 @@ class Job:
         still_s, age_s = told_at - max(self.changed_at, self.began_at), told_at - self.began_at
         if self.state is JobState.QUEUED:
             longest_s *= max(1, self.queue_position or 1)
-        elif not cold and self.talks and still_s > limits.stall_s:
+        elif not cold and self.talks and still_s > limits.stall_sec:
             return said("unmade.no_progress", seconds=round(still_s))
         elif not cold and not self.talks and expected_s is not None:
-            longest_s = min(longest_s, max(limits.stall_s, SLOW_TIMES * expected_s))
+            longest_s = min(longest_s, max(limits.stall_sec, SLOW_TIMES * expected_s))
         return said("unmade.not_done", seconds=round(age_s)) if age_s > longest_s else None
 
     def view(self, now: float) -> JobView:
@@ -188,10 +180,10 @@ class Board:
     Threads: any; `_lock` guards every field and the jobs on the board.
     """
 
-    def __init__(self, limits: Limits, poll_s: float, expected_s: Callable[[float], float | None]) -> None:
+    def __init__(self, settings: Settings, expected_s: Callable[[float], float | None]) -> None:
         self._lock = threading.Lock()
-        self._limits = limits
-        self._poll_s = poll_s
+        self._settings = settings
+        self._poll_s = settings.poll_interval_sec
         self._expected_s = expected_s
         self._jobs: list[Job] = []
         self._freed_at = self._looked_at = self._next_poll_at = 0.0
@@ -364,7 +356,7 @@ class Board:
 
     def _overdue_reason(self, job: Job, now: float, *, cold: bool) -> Said | None:
         expected_s = self._expected_s(job.recipe.canvas_s)
-        return job.overdue_reason(now, self._limits, expected_s, cold=cold) if job.at_server else None
+        return job.overdue_reason(now, self._settings, expected_s, cold=cold) if job.at_server else None
 
     def _mark_heads(self, now: float) -> None:
         """Start the time of the jobs whose turn it is, in the order in which they were asked for."""

@@ -31,7 +31,7 @@ from config import Settings
 from generation.calls import JOBS, Backoff, Client, Counts, Run
 from generation.connection import HEALTH, POLL, SUBMIT, Connection
 from generation.fetching import Fetched, Fetcher, download
-from generation.jobs import Board, Job, Limits, Standing
+from generation.jobs import Board, Job, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
 from music.continuing import Continuing
@@ -89,10 +89,9 @@ class JobServer:
         """`file` remembers the jobs from one run of the program to the next."""
         self.url = url = settings.acestep_api_url
         poll_s = settings.poll_interval_sec
-        limits = Limits(settings.job_timeout_sec, settings.first_job_timeout_sec, settings.stall_sec)
         self.policy = Policy(settings.segment_seconds, settings.max_retry, settings.thinking)
         self.speed = Speed()
-        self.board = Board(limits, poll_s, self.speed.expected_s)
+        self.board = Board(settings, self.speed.expected_s)
         engine = "builtin" if settings.play_library else settings.engine  # neither asks a server
         self.connection = Connection(
             client, run, notices, counts, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url)

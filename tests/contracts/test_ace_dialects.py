@@ -26,7 +26,7 @@ from doubles.genuine_acestep import GenuineAcestep
 from doubles.scripted_server import MemoryStore, ScriptedServer
 from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run
-from generation.jobs import Board, Job, Limits
+from generation.jobs import Board, Job
 from generator_loop import GeneratorLoop
 from modes.server_check import ServerCheck
 from music.segment import Recipe
@@ -385,7 +385,7 @@ def test_a_body_without_end_is_final(fake: FakeAcestep, tmp_path: Path) -> None:
 
 def test_a_server_that_answers_nobody_at_work_gets_one_job_at_a_time() -> None:
     """The next is asked for when the music of the one before is fetched."""
-    board = Board(Limits(300.0, 1200.0, 120.0), 1.5, lambda _: None)
+    board = Board(Settings(), lambda _: None)
     job = board.add(Job("a", RECIPE, 0.0), 0.0)
     board.observe({"a": JobReport("a", JobState.SUCCEEDED, files=(AudioFile("x"),))}, 5.0)
     assert board.has_room()

@@ -7,16 +7,17 @@ import math
 import pytest
 
 from ace_client import AudioFile, JobReport, JobState
-from generation.jobs import MOST_AT_SERVER, Board, Job, Limits, Standing
+from config import Settings
+from generation.jobs import MOST_AT_SERVER, Board, Job, Standing
 from music.segment import Recipe
 
 RECIPE = Recipe("lofi", "calm", 30.0)
-LIMITS = Limits(job_s=300.0, first_job_s=1200.0, stall_s=120.0)
+SETTINGS = Settings(poll_interval_sec=1.5, job_timeout_sec=300.0, first_job_timeout_sec=1200.0, stall_sec=120.0)
 
 
 def new_board() -> Board:
     """Make an empty board."""
-    return Board(LIMITS, 1.5, lambda _: None)
+    return Board(SETTINGS, lambda _: None)
 
 
 def ask(board: Board, task_id: str, now: float = 0.0, mood: int = 0) -> Job:
@@ -167,7 +168,7 @@ def test_a_long_job_has_time_in_proportion() -> None:
 
 def test_nobody_knows_when_a_hung_job_ends() -> None:
     """What is pending counts the work that is left; behind a job that hangs there is time for nothing long."""
-    board = Board(LIMITS, 1.5, lambda duration_s: 0.5 * duration_s)
+    board = Board(SETTINGS, lambda duration_s: 0.5 * duration_s)
     job = ask(board, "a")
     ask(board, "b", 1.0)
     assert board.pending(10.0) == (60.0, 20.0)
@@ -192,7 +193,7 @@ def test_a_job_that_is_looked_at_when_it_is_due_took_as_long_as_expected(
     expected_s: float, progress: float | None
 ) -> None:
     """A little less, so that a server that has become faster is found out; what the progress says goes first."""
-    board = Board(LIMITS, 1.5, lambda _: expected_s)
+    board = Board(SETTINGS, lambda _: expected_s)
     job = ask(board, "a")
     board.observe(running("a", progress), 4.0)
     board.observe({"a": JobReport("a", JobState.SUCCEEDED)}, 8.15)
@@ -202,7 +203,7 @@ def test_a_job_that_is_looked_at_when_it_is_due_took_as_long_as_expected(
 def test_no_more_is_asked_than_at_a_steady_pace() -> None:
     """Polls are dense around the expected end of a job that tells nothing, and rare while it has long to go."""
     for job_s in (3.0, 8.0, 30.0):
-        board, now, polls = Board(LIMITS, 1.5, lambda _, job_s=job_s: job_s), 0.0, 0  # type: ignore[misc]
+        board, now, polls = Board(SETTINGS, lambda _, job_s=job_s: job_s), 0.0, 0  # type: ignore[misc]
         ask(board, "a")
         while now < job_s + 0.1:
             now += board.until_poll_s(now)
