@@ -1,6 +1,6 @@
-"""The screen: a total, pure `render`, and the thread body that shows it.
+"""The thread that shows the program: pictures on a terminal, drawn where they change; calm lines elsewhere.
 
-It only looks at snapshots; nothing here steers the sound. Without a terminal, calm lines are printed instead.
+It only looks at snapshots; nothing here steers the sound.
 """
 
 from __future__ import annotations
@@ -8,28 +8,23 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
-import itertools
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TextIO, cast
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.control import Control
 from rich.live import Live
 from rich.segment import Segment
-from rich.text import Text
 
-from base.texts import text as say
 from base.workers import Clock
-from screen import overlays, panels, vitals
 from screen.keyboard import NO_SEQUENCES, in_foreground
+from screen.picture import Frame, render
 from screen.plain_lines import PlainLog
 from screen.terminal import Outlet, terminal_size
-from screen.view import Mode, Snapshot
-from screen.widgets import Rank, Row, chosen, fit_line
+from screen.view import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -37,151 +32,8 @@ FRAME_S: Final = 0.5  # a second picture a second is for the meter; keys are sho
 ECHO_S: Final = 0.1  # after a key: by then the sound has followed it
 WHOLE_S: Final = 10.0  # what another program wrote over the screen stays no longer
 PLAIN_LOOK_S: Final = 1.0
-WIDE_CELLS: Final = 136
-MARGIN_FROM_CELLS: Final = 60
-_GAP_CELLS: Final = 4
 PUSH_TITLE: Final = "\x1b[22;2t"
 POP_TITLE: Final = "\x1b]2;\a\x1b[23;2t"  # where titles cannot be kept, an empty one is the terminal's own
-
-
-class Frame:
-    """A finished picture: `height` lines of at most `width` cells, the window's title, the cursor (None: hidden).
-
-    The `margin` at the left, in cells, is put before a line only when it is looked at: most lines never are.
-    """
-
-    def __init__(
-        self, lines: list[Text], width: int, margin: int = 0, cursor: tuple[int, int] | None = None, title: str = ""
-    ) -> None:
-        self.width = width
-        self.title = title
-        self.height = len(lines)
-        self.cursor = cursor
-        self._lines = lines
-        self._margin = margin
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for index in range(self.height):
-            if index:
-                yield Segment.line()
-            yield from self.line(index).render(console)
-
-    def line(self, index: int) -> Text:
-        """Return a line, its style as a span: `Text.render` leaves out that of a text without spans."""
-        return Text.assemble(" " * self._margin, self._lines[index])
-
-    @property
-    def lines(self) -> list[Text]:
-        """All lines, from top to foot."""
-        return [self.line(index) for index in range(self.height)]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Cells and lines."""
-        return self.width, self.height
-
-    def changed_since(self, before: Frame) -> list[int]:
-        """Return the indices of the lines that look different from those of `before`, a picture of the same size."""
-        return [
-            index
-            for index, (one, other) in enumerate(zip(self._lines, before._lines, strict=True))
-            if one is not other and (one != other or one.style != other.style)  # == is about characters and spans
-        ]
-
-    @property
-    def plain(self) -> str:
-        """The picture as text, without spaces at the ends of lines."""
-        return "\n".join(line.plain.rstrip() for line in self.lines)
-
-
-def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
-    """Return the picture of `snapshot`: exactly `height` lines of at most `width` cells; in "en" or "ja"."""
-    width, height = max(1, width), max(1, height)
-    margin = 1 if width >= MARGIN_FROM_CELLS else 0
-    inner, cursor = width - 2 * margin, None
-    head = panels.header(snapshot, inner, language)
-    if snapshot.controls.mode is not Mode.MAIN:
-        body, cursor = _overlay(snapshot, inner, height - 2, language)
-    elif width >= WIDE_CELLS:
-        body = _two_columns(snapshot, inner, height - 2, language)
-    else:
-        body = _one_column(snapshot, inner, height - 2, language)
-    lines = [head, *body, overlays.hints(snapshot, inner, language)][:height] if height > 1 else [head]
-    if cursor is not None:
-        cursor = (cursor[0] + margin, cursor[1])
-    return Frame(lines, width, margin, cursor, panels.window_title(snapshot, language))
-
-
-def _music(snapshot: Snapshot, width: int, height: int, language: str) -> list[Row]:
-    """Return the rows of the music, and of its queue or mood."""
-    queue = panels.queue if vitals.has_server(snapshot) else panels.mood
-    wave_rows = 1 if height < 18 else max(2, height // 8)
-    return [
-        Row(Rank.SPACE),
-        *panels.now_playing(snapshot, width, language, wave_rows),
-        *queue(snapshot, width, language),
-    ]
-
-
-def _making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return the rows of how music is made, where there is a server, and of the session."""
-    rows = [Row(Rank.MORE_SPACE)]
-    if vitals.has_server(snapshot):
-        rows += [*vitals.making(snapshot, width, language), *vitals.figures(snapshot, width, language)]
-    if snapshot.generator.server != "off":
-        rows.append(vitals.server(snapshot, language))
-    return rows + vitals.session(snapshot, width, language)
-
-
-def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
-    """Everything below one another; how many rows there are of each kind depends on the height alone."""
-    first = Rank.MORE if vitals.has_server(snapshot) else Rank.HEARD
-    rows = [*_music(snapshot, width, height, language), *_making(snapshot, width, language)]
-    heard = [Row(rank) for rank in (*[first] * 5, *[Rank.MORE] * 7)]
-    said = [Row(rank) for rank in (Rank.SPACE, Rank.NOTICE, Rank.SECOND_NOTICE, Rank.THIRD_NOTICE, *[Rank.MORE] * 50)]
-    kept = chosen([*rows, *heard, *said], height - (height > 18))
-    lines = [rows[index].line for index in kept if index < len(rows)]
-    ends = len(rows) + len(heard)
-    lines += panels.history(snapshot, width, sum(len(rows) <= index < ends for index in kept), language)
-    lines += [Text()] * (ends in kept)
-    room = sum(index > ends for index in kept)
-    lines += vitals.notices(snapshot, width, room, language)
-    return [*(fit_line(line, width) for line in lines), *[Text()] * (height - len(lines))]
-
-
-def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
-    """The music, its queue and what was heard at the left; how it is made and what happened at the right."""
-    left_cells = (width - _GAP_CELLS) // 2
-    right_cells = width - _GAP_CELLS - left_cells
-    left = _panels(_music(snapshot, left_cells, height, language), "heard", left_cells, height, language)
-    left += panels.past(snapshot, left_cells, height - len(left), language)
-    right = _panels(_making(snapshot, right_cells, language), "log", right_cells, height, language)
-    right += vitals.notices(snapshot, right_cells, height - len(right), language)
-    lines = []
-    for one, two in itertools.zip_longest(left[:height], right[:height], fillvalue=Text()):
-        one = fit_line(one, left_cells)
-        gap = " " * (left_cells - one.cell_len + _GAP_CELLS)
-        lines.append(Text.assemble(one, gap, fit_line(two, right_cells)))
-    return lines + [Text()] * (height - len(lines))
-
-
-def _panels(rows: Sequence[Row], below: str, width: int, height: int, language: str) -> list[Text]:
-    """Return the rows that fit, and the heading of the panel below them if there is room for it."""
-    lines = [rows[index].line for index in chosen(rows, height)]
-    title = say(language, f"ui.label.{below}")
-    rule = Text.assemble(f"{title} ", ("─" * (width - cell_len(title) - 1), "dim"))
-    return [*lines, Text(), rule] if height - len(lines) > 3 else lines
-
-
-def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
-    """Return the overlay under what is playing, and the cursor."""
-    playing = panels.now_playing(snapshot, width, language, 1)
-    above = [row.line for row in playing if row.rank in (Rank.TITLE, Rank.TIME)]
-    above = [*above, Text()][: max(0, min(3, height - 5))]
-    lines, cursor = overlays.overlay(snapshot, width, height - len(above), language)
-    lines = [fit_line(line, width) for line in [*above, *lines]]
-    cursor = (cursor[0], 1 + len(above) + cursor[1]) if cursor else None
-    return lines + [Text()] * (height - len(lines)), cursor
 
 
 class Dashboard:

@@ -41,17 +41,13 @@ class Outlet:
         self._fd = stream.fileno()
         self._owned = False
         self._pending = b""
-        self._stuck = False
+        self.stuck = False
+        """Whether the terminal has not taken everything."""
         try:
             self._fd = os.open(os.ttyname(self._fd), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
             self._owned = True
         except OSError:  # a terminal without a name, as in some containers: it may block
             pass
-
-    @property
-    def stuck(self) -> bool:
-        """Whether the terminal has not taken everything."""
-        return self._stuck
 
     def fileno(self) -> int:
         """Return the descriptor that is written to."""
@@ -76,10 +72,10 @@ class Outlet:
                 written = os.write(self._fd, self._pending)
                 self._pending = self._pending[written:]
             except BlockingIOError:
-                if not select.select([], [self._fd], [], 0.0 if self._stuck else PATIENCE_S)[1]:
-                    self._stuck = True
+                if not select.select([], [self._fd], [], 0.0 if self.stuck else PATIENCE_S)[1]:
+                    self.stuck = True
                     return
-        self._stuck = False
+        self.stuck = False
 
     def close(self) -> None:
         """Give the descriptor back."""

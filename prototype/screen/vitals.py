@@ -44,7 +44,7 @@ _SERVER_GLYPHS: Final = {
 AWAY: Final = ("connecting", "down", "restarting", "refused")
 """States in which nobody knows how the jobs are."""
 _JOB_RANKS: Final = (Rank.MAKING, Rank.MORE_MAKING, Rank.MORE)
-_TROUBLES: Final = ("retries", "failures", "rejected", "lost")
+TROUBLES: Final = ("retries", "failures", "rejected", "lost")
 
 
 def has_server(snapshot: Snapshot) -> bool:
@@ -84,7 +84,7 @@ def _job_line(job: JobView, away: bool, width: int, language: str) -> Text:
 @unchanged(
     lambda now: (
         (now.generator.factor, now.generator.median_generation_s, now.generator.generation_history_s),
-        [getattr(now.generator, key) for key in ("produced", *_TROUBLES)],
+        [getattr(now.generator, key) for key in ("produced", *TROUBLES)],
     )
 )
 def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
@@ -100,7 +100,7 @@ def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     graph = sparkline(
         times, min(20, room - line.cell_len - 3), "cyan", 0.6 * min(times, default=0.0), max(times, default=0.0)
     )
-    counts = [(key, getattr(made, key)) for key in ("produced", *_TROUBLES)]
+    counts = [(key, getattr(made, key)) for key in ("produced", *TROUBLES)]
     counted = [Text(say(language, f"ui.made.{key}", count=figure)) for key, figure in counts if figure]
     return [
         Row(Rank.SPEED, labelled(language, "speed", two_ends(line, graph, room))),

@@ -15,6 +15,7 @@ from base.texts import text
 from music.segment import SAMPLE_RATE_HZ, SegmentInfo, Source
 from screen.panels import piece_title, source_name, timer_words, why_unheard
 from screen.view import Snapshot
+from screen.vitals import TROUBLES
 from screen.widgets import clock_time, sentence
 
 SCHEMA: Final = 1
@@ -47,10 +48,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
         "server": {"state": generator.server, "detail": str(generator.server_reason or "")},
         "generation": {
             "produced": generator.produced,
-            "retries": generator.retries,
-            "failures": generator.failures,
-            "rejected": generator.rejected,
-            "lost": generator.lost,
+            **{name: getattr(generator, name) for name in TROUBLES},
             "last_s": generator.last_generation_s,
             "median_s": generator.median_generation_s,
             "real_time_factor": generator.factor,
@@ -89,10 +87,7 @@ def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:
         "uninterrupted_s": snapshot.uninterrupted_s,
         "shares": {source.value: frames[source] / played if played else 0.0 for source in Source},
         "segments": generator.produced,
-        "retries": generator.retries,
-        "failures": generator.failures,
-        "rejected": generator.rejected,
-        "lost": generator.lost,
+        **{name: getattr(generator, name) for name in TROUBLES},
         "median_generation_s": generator.median_generation_s,
         "real_time_factor": generator.factor,
         "queue_depth": len(spool.ready),

@@ -1,4 +1,4 @@
-"""The farewell and its figures for machines."""
+"""Calm lines while it plays, the farewell, and its figures for machines."""
 
 from __future__ import annotations
 
@@ -9,13 +9,40 @@ from pathlib import Path
 import pytest
 
 from music.segment import SAMPLE_RATE_HZ, Source
-from programme.programme import MixerSnapshot
-from screen.plain_lines import summary_lines
+from programme.programme import MixerSnapshot, PlayingView
+from screen.plain_lines import PlainLog, summary_lines
 from screen.view import Snapshot
 from session.status import stats_dict
 from tools.screens import afternoon
 
 KEPT = Path("spool/kept")
+
+
+def test_calm_lines_tell_what_is_new() -> None:
+    """Without a terminal: notices and pieces as they come, the queue once a minute, nothing twice."""
+    plain_log = PlainLog("en")
+    first = plain_log.lines(afternoon(), 0.0, "14:03")
+    assert first == [
+        "13:37 acestep-api answers: fresh music is on its way",
+        "14:02 cannot reach acestep-api at http://127.0.0.1:8001; the music goes on, start it with: acestep-api",
+        "14:03 acestep-api answers: fresh music is on its way",
+        "14:03 now playing [fresh] vibraphone · distant rain on a window",
+        "14:03 queue 2 of 3 (lasts 1:02), 2 in the making, server: answers",
+    ]
+    assert plain_log.lines(afternoon(), 59.0, "14:04") == []
+    later = replace(afternoon(), mixer=MixerSnapshot(PlayingView(Source.BED)))
+    assert plain_log.lines(later, 61.0, "14:05") == [
+        "14:05 now playing [bed] soft noise",
+        "14:05 queue 2 of 3 (lasts 0:46), 2 in the making, server: answers",
+    ]
+
+
+def test_a_piece_is_told_once() -> None:
+    """The same piece under another key, as VLC's list may have it, is no news."""
+    plain_log, one = PlainLog("en"), afternoon()
+    plain_log.lines(one, 0.0, "14:03")
+    again = replace(one, mixer=replace(one.mixer, playing=replace(one.mixer.playing, key="other")))
+    assert plain_log.lines(again, 1.0, "14:03") == []
 
 
 def session(**frames_s: float) -> Snapshot:

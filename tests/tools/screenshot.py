@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, TerminalTheme
 
-from screen.dashboard import render
+from screen.picture import render
 from tools.screens import screen
 
 DARK = TerminalTheme(
