@@ -84,8 +84,7 @@ def write_figures(path: Path, last: Snapshot, kept: Path) -> Said | None:
             return said("stats.unwritten", path=path, reason=error)
         return None
 
-    unanswered: Said | None = said("stats.no_answer", path=path)
-    return within(FAREWELL_S, write, unanswered)
+    return within(FAREWELL_S, write, said("stats.no_answer", path=path))
 
 
 def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:

@@ -17,6 +17,7 @@ from base.errors import AppError
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Otherwise = TypeVar("Otherwise")
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
@@ -166,7 +167,7 @@ class Worker:
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
 
-def within(limit_s: float, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+def within(limit_s: float, ask: Callable[[], Answer], otherwise: Otherwise) -> Answer | Otherwise:
     """Return what `ask` returns, in real time, or `otherwise` when it hangs: on a disk or in a sound server.
 
     It is asked in a thread of its own, which is left behind. Raises what `ask` raises.

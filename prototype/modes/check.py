@@ -180,9 +180,8 @@ def play_silence(clock: Clock, *, real_device: bool) -> str | None:
     (even to start it may wait for one), whose thread is then left behind. Raises LibVlcMissing: it has no plugins.
     """
     trial, stop = _Trial(clock, real_device=real_device), threading.Event()
-    unanswered: str | None = None
     with standard_error_into_log():  # what VLC's plugins print
-        complaint = within(LIMIT_S, lambda: trial.listen(stop), unanswered)
+        complaint = within(LIMIT_S, lambda: trial.listen(stop), None)
     stop.set()
     if complaint is None:
         trial.close()

@@ -196,17 +196,14 @@ def two_ends(left: Text, right: Text, width: int) -> Text:
     return Text.assemble(left, " " * (width - left.cell_len - right.cell_len), right)
 
 
-def join(parts: Iterable[Text | str], width: int, gap: str = "  ") -> Text:
+def join(parts: Iterable[Text], width: int, gap: str = "  ") -> Text:
     """Return the first parts that fit into `width` cells (at least one, cut), with a gap between them."""
     line = Text()
-    for part in parts:
-        text = Text(part) if isinstance(part, str) else part
-        if not text:
-            continue
+    for part in filter(None, parts):
         if not line:
-            line = fit_line(text, width).copy()
-        elif line.cell_len + len(gap) + text.cell_len <= width:
-            line = Text.assemble(line, gap, text)
+            line = fit_line(part, width).copy()
+        elif line.cell_len + len(gap) + part.cell_len <= width:
+            line = Text.assemble(line, gap, part)
     return line
 
 

@@ -79,8 +79,7 @@ class Opening:
         self.notices = around.notices or Notices(around.clock)
         self.lock = FolderLock(settings.spool_dir)
         self.first_seed = around.rng.choice(FIRST_SEEDS)
-        nothing: dict[str, int | str] = {}
-        remembered = within(DISK_S, lambda: load_remembered(settings.spool_dir), nothing)
+        remembered = within(DISK_S, lambda: load_remembered(settings.spool_dir), {})
         first = within(DISK_S, lambda: first_of(settings, station), None)
         self.remembered = {name: value for name, value in remembered.items() if name not in settings.given}
         self.volume = int(self.remembered.get("volume", settings.volume)) / 100

@@ -1,4 +1,4 @@
-"""What a table of settings is made of, and what follows from it: the command line, `.env.example`, the README's table.
+"""What a table of settings is made of, and the command line that follows from it.
 
 A setting is a dataclass field made by `setting()`; its `Option` travels in the field's metadata.
 """
@@ -20,7 +20,6 @@ from settings.kinds import PREFIX, YES_NO, Kind, shown
 
 HELP: Final = "help"
 METADATA_KEY: Final = "option"
-LINE_WIDTH: Final = 110
 NEAR: Final = 0.75
 # A hyphen, and what word processors and input methods make of one.
 DASHES: Final = tuple("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d\uff70")
@@ -210,41 +209,3 @@ def _unknown_option(flag: str, flags: list[str]) -> Said:
     for near in difflib.get_close_matches(meant, flags, 1, NEAR):
         return said("fault.near_option", option=shown(flag), near=near)
     return said("fault.unknown_option", option=shown(flag))
-
-
-def env_example(options: Iterable[Option]) -> str:
-    """Return the text of `.env.example`: every setting that `.env` may hold, with its range and default."""
-    head = (
-        "Settings. Copy this file to .env and change what you like; what you leave out keeps its default.",
-        "The command line goes before the environment, the environment before .env. In the environment these names",
-        f"need {PREFIX} before them: {', '.join(sorted(PREFIXED))}.",
-    )
-    lines = [f"# {line}" for line in head]
-    group = ""
-    for option in options:
-        if not option.env:
-            continue
-        if option.group != group:
-            group = option.group
-            lines += ["", f"# ---- {text('en', f'help.group.{group}')} ----"]
-        default = f" (default {option.default})" if option.default is not None else ""
-        words = f"{option.help()}: {option.kind.accepts}{default}"
-        lines += ["", *(f"# {line}" for line in textwrap.wrap(words, LINE_WIDTH))]
-        lines.append(f"# {option.env}={option.example}" if option.default is None else f"{option.env}={option.default}")
-    return "\n".join(lines) + "\n"
-
-
-def markdown_table(options: Iterable[Option]) -> str:
-    """Return the README's table of settings."""
-    rows = ["| setting | option | default | accepted | what it does |", "|---|---|---|---|---|"]
-    for option in options:
-        if option.env:
-            cells = (
-                f"`{option.env}`",
-                f"`{option.flags[0]}`" if option.flags else "–",
-                f"`{option.default}`" if option.default is not None else "–",
-                str(option.kind.accepts).replace("|", "\\|"),
-                option.help().replace("|", "\\|"),
-            )
-            rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
