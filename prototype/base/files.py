@@ -50,7 +50,7 @@ def read_safely(path: Path, longest: int = -1) -> str:
         return file.read(longest)
 
 
-def replace_safely(path: Path, data: bytes) -> None:
+def replace_safely(path: Path, data: bytes | memoryview) -> None:
     """Write a small file anew, so that a reader finds the old one or the new one, whole. Raises OSError."""
     partial = path.with_name(path.name + ".part")
     partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours

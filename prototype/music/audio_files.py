@@ -161,11 +161,11 @@ def write(path: Path, samples: Samples, info: SegmentInfo | None) -> None:
     path.write_bytes(encode(samples, info))
 
 
-def encode(samples: Samples, info: SegmentInfo | None) -> bytes:
+def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:
     """Return the bytes of a WAV file; samples beyond ±1 are scaled down together, never clipped.
 
-    By hand, which takes a quarter of libsndfile's time and two thirds of its memory (measured); and that drops a
-    comment of over 2045 bytes without a word.
+    By hand, which takes a quarter of libsndfile's time and a third of its memory (measured); and that drops a comment
+    of over 2045 bytes without a word.
     """
     tags = {} if info is None else {
         b"INAM": _title(info), b"IART": ARTIST, b"ICRD": info.created_at, b"ICMT": info.to_json()
@@ -173,12 +173,15 @@ def encode(samples: Samples, info: SegmentInfo | None) -> bytes:
     listing = b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in tags.items())
     form = FORMAT + struct.pack("<I", SAMPLE_RATE_HZ * FRAME_BYTES) + FORMAT_END
     head = b"WAVE" + _chunk(b"fmt ", form) + (_chunk(b"LIST", listing) if tags else b"")
-    head += struct.pack("<4sI", b"data", samples.size * 2)
-    stored = np.empty(samples.shape, "<i2")
+    head += struct.pack("<4sI", b"data", 2 * samples.size)
+    head = struct.pack("<4sI", b"RIFF", len(head) + 2 * samples.size) + head
+    data = np.empty(len(head) + 2 * samples.size, np.uint8)
+    data[: len(head)] = np.frombuffer(head, np.uint8)
+    stored = data[len(head) :].view("<i2").reshape(samples.shape)
     scale = np.float32(FULL_SCALE / max(1.0, samples.max(initial=0.0), -samples.min(initial=0.0)))
     for begin in range(0, len(samples), BLOCK_FRAMES):
         stored[begin : begin + BLOCK_FRAMES] = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale)
-    return b"".join((struct.pack("<4sI", b"RIFF", len(head) + stored.nbytes), head, stored.data))
+    return data.data
 
 
 def read(path: Path) -> Samples:

@@ -53,8 +53,8 @@ Curve = npt.NDArray[np.float64]
 
 
 def mono(samples: Samples) -> npt.NDArray[np.float32]:
-    """Return the mean of both channels."""
-    mixed: npt.NDArray[np.float32] = samples @ np.full(CHANNELS, 0.5, np.float32)
+    """Return the mean of both channels; one channel as it is."""
+    mixed: npt.NDArray[np.float32] = samples if samples.ndim == 1 else samples @ np.full(CHANNELS, 0.5, np.float32)
     return mixed
 
 
@@ -63,15 +63,18 @@ def spectra(sound: npt.NDArray[np.float32], window_frames: int, step_frames: int
     window = np.hanning(window_frames).astype(np.float32)
     some = max(1, (1 << 17) // window_frames) * step_frames  # half a MB, which stays in the cache
     for begin in range(0, len(sound) - window_frames + 1, some):
-        part = sound[begin : begin + some - step_frames + window_frames]
+        part = mono(sound[begin : begin + some - step_frames + window_frames])
         windows = np.lib.stride_tricks.sliding_window_view(part, window_frames)[::step_frames]
         yield np.abs(np.fft.rfft(windows * window, axis=1))
 
 
 def key_spectra(samples: Samples) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the magnitudes of windows of KEY_FRAMES at KEY_RATE_HZ, as those of the original rate are."""
-    low = soxr.resample(mono(samples), SAMPLE_RATE_HZ, KEY_RATE_HZ) * np.float32(SAMPLE_RATE_HZ / KEY_RATE_HZ)
-    yield from spectra(low, KEY_FRAMES, KEY_FRAMES // 2)
+    stream = soxr.ResampleStream(SAMPLE_RATE_HZ, KEY_RATE_HZ, 1)
+    seconds = range(0, len(samples), SAMPLE_RATE_HZ)  # one by one: a copy of ten minutes would be 115 MB
+    low = [stream.resample_chunk(mono(samples[at : at + SAMPLE_RATE_HZ]), at == seconds[-1]) for at in seconds]
+    level = np.float32(SAMPLE_RATE_HZ / KEY_RATE_HZ)
+    yield from spectra(level * np.concatenate([np.zeros(0, np.float32), *low]), KEY_FRAMES, KEY_FRAMES // 2)
 
 
 def measured_key(samples: Samples) -> str:
@@ -135,7 +138,7 @@ def onset_curves(samples: Samples) -> tuple[Curve, Curve]:
     """Return by how much the spectrum rises from step to step, of all and of the bass alone."""
     rises, bass = [np.zeros(0)], [np.zeros(0)]
     last = np.zeros((0, ONSET_FRAMES // 2 + 1), np.float32)
-    for magnitudes in spectra(mono(samples), ONSET_FRAMES, STEP_FRAMES):
+    for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES):
         loud = np.concatenate((last, np.log(1 + 30 * magnitudes)))
         rise = np.maximum(np.diff(loud, axis=0), 0)
         rises.append(rise.sum(axis=1))

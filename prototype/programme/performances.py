@@ -310,7 +310,7 @@ class BuiltinSupply:
         )
 
 
-def _keep(path: Path, data: bytes) -> None:
+def _keep(path: Path, data: bytes | memoryview) -> None:
     with contextlib.suppress(OSError):
         replace_safely(path, data)
 

@@ -84,7 +84,7 @@ class Files:
                     status = entry.stat()
                     yield Listed(entry.name, status.st_size, status.st_mtime_ns)
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Path, data: bytes | memoryview) -> None:
         """Write a new file and wait until the disk has it."""
         with os.fdopen(open_safely(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(data)
@@ -253,7 +253,7 @@ class Storage:
                 self._temporary = Path(tempfile.mkdtemp(prefix="spool-"))
             return self._temporary / self._part_name(suffix)
 
-    def save(self, data: bytes, shelf: str, name: str) -> Path:
+    def save(self, data: bytes | memoryview, shelf: str, name: str) -> Path:
         """Write a file and return its path: it appears on the shelf complete, under a name not taken before."""
         try:
             return self._save(data, shelf, name)
@@ -277,7 +277,7 @@ class Storage:
         self._remake()
         return self._move(path, shelf)
 
-    def _save(self, data: bytes, shelf: str, name: str) -> Path:
+    def _save(self, data: bytes | memoryview, shelf: str, name: str) -> Path:
         part = self.root / INCOMING / self._part_name(".wav")
         try:
             self.files.write(part, data)

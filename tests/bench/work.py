@@ -18,6 +18,7 @@ from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
 WARM_UP_S: Final = 8.0
 FRESH_WARM_UP_S: Final = 75.0  # until the queue is full, and what filled the time before is made
+FRESH_S: Final = 180.0  # several pieces, each of which is taken in within half a second
 SIZE: Final = (80, 24)
 CVLC: Final = "cvlc"
 FRESH: Final = "app.py, dashboard, fresh music"
@@ -25,7 +26,7 @@ FRESH: Final = "app.py, dashboard, fresh music"
 
 @dataclass(frozen=True)
 class Work:
-    """CPU seconds a minute, voluntary context switches a second, and the most memory in MB."""
+    """CPU seconds a minute, voluntary context switches a second, and the most memory at any moment, in MB."""
 
     cpu_s: float
     wakeups: float
@@ -37,6 +38,7 @@ class _Program:
     command: Sequence[str | Path]
     size: tuple[int, int] | None = None
     warm_up_s: float = WARM_UP_S
+    least_s: float = 0.0
 
 
 def measure(seconds: float, rounds: int) -> dict[str, Work]:
@@ -46,7 +48,7 @@ def measure(seconds: float, rounds: int) -> dict[str, Work]:
         programs = _programs(room, stack)
         for _ in range(rounds):
             for name, program in programs.items():
-                work = _work(room, program, seconds, as_nobody=name == CVLC)
+                work = _work(room, program, max(seconds, program.least_s), as_nobody=name == CVLC)
                 found.setdefault(name, []).append(work)
     return {name: _median(works) for name, works in found.items()}
 
@@ -65,7 +67,7 @@ def _programs(room: SoundRoom, stack: ExitStack) -> dict[str, _Program]:
         (room.folder / "server").mkdir()
         server = stack.enter_context(GenuineAcestep(room.folder / "server", segments=folder, speed=0.2))
         fresh = app_command("--acestep-api-url", server.url, "--spool-dir", room.folder / "fresh")
-        found[FRESH] = _Program(fresh, SIZE, FRESH_WARM_UP_S)
+        found[FRESH] = _Program(fresh, SIZE, FRESH_WARM_UP_S, FRESH_S)
     if shutil.which(CVLC):
         found[CVLC] = _Program([CVLC, "--no-video", "--loop", *files])
     return found
@@ -78,11 +80,14 @@ def _work(room: SoundRoom, program: _Program, seconds: float, *, as_nobody: bool
     ):
         pause(program.warm_up_s)
         before, frame, wakeups = child.usage(), recorder.frames, _wakeups(child.pid)
-        most_mb, woken = before.rss_mb, 0
+        Path(f"/proc/{child.pid}/clear_refs").write_text("5")  # VmHWM begins anew (proc(5))
+        woken = 0
         for _ in range(round(seconds)):
             pause(1.0)
-            most_mb, then, wakeups = max(most_mb, child.usage().rss_mb), wakeups, _wakeups(child.pid)
+            then, wakeups = wakeups, _wakeups(child.pid)
             woken += sum(count - then.get(task, 0) for task, count in wakeups.items())
+        status = Path(f"/proc/{child.pid}/status").read_text()
+        most_mb = int(status.partition("VmHWM:")[2].split()[0]) / 1024
         cpu_s = child.usage().cpu_s - before.cpu_s  # of threads that have ended too, which a new file brings about
         if first_sound(blocks(recorder.samples()[frame:])) is None:
             raise RuntimeError(f"nothing was heard of {program.command[0]}: {child.output[-500:]}")

@@ -40,7 +40,7 @@ class FaultyFiles(Files):
         self._note("listing")
         return super().listing(path)
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Path, data: bytes | memoryview) -> None:
         """Write as `Files` does; what fails leaves a partial file behind."""
         try:
             self._note("write", changes=True, grows=True)

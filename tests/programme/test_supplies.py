@@ -40,7 +40,7 @@ class NoDisk(Files):
     def listing(self, path: Path) -> list[Listed]:
         return []
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Path, data: bytes | memoryview) -> None:
         self.names.add(path)
 
     def exists(self, path: Path) -> bool:

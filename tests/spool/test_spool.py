@@ -49,7 +49,7 @@ class TightFiles(FaultyFiles):
     def exists(self, path: Path) -> bool:
         return Files.exists(self, path)  # it cannot fail
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Path, data: bytes | memoryview) -> None:
         self.full = self.room is not None and len(data) > self.room
         try:
             super().write(path, data)
@@ -430,7 +430,7 @@ def test_a_corrupt_piece_leaves_its_shelf(bench: Bench) -> None:
 def test_foreign_and_corrupt_files_are_ignored_and_left_alone(bench: Bench) -> None:
     """Only ours is played, and only what we half wrote is deleted."""
     mine = bench.add().key
-    strange = {
+    strange: dict[str, bytes | memoryview] = {
         "ready/photo.jpg": b"\xff\xd8",
         "ready/empty.wav": b"",
         "ready/broken.wav": audio_files.encode(SOUND, bench.info())[:-100],

@@ -27,7 +27,7 @@ def slow(seconds: float) -> Inject:
     """Let every write take its time."""
 
     def stand_in(programme: Programme, real: Any) -> Any:
-        def write(path: Path, data: bytes) -> None:
+        def write(path: Path, data: bytes | memoryview) -> None:
             programme.clock.wait(programme.stop, seconds)
             real(path, data)
 
