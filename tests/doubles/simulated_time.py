@@ -10,11 +10,8 @@ from __future__ import annotations
 import random
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
-
-PULSE_S = 0.005  # real seconds between two looks at whether the thread that holds the baton is still alive
 
 
 class FakeClock:
@@ -168,6 +165,7 @@ class SimClock:
                 seat.due_s = self._time_s
                 self._mine.seat = seat
                 self._seats.append(seat)
+            threading.Thread(target=self._see_out, args=(seat,), daemon=True).start()
             self._arrived.release()
             self._park(seat)
         return seat
@@ -190,20 +188,23 @@ class SimClock:
         seat.baton.release()
 
     def _park(self, seat: _Seat) -> None:
-        """Wait for the baton; the main thread also watches that somebody alive holds it."""
-        pulse_s = PULSE_S if seat is self._main else 10 * PULSE_S
-        seen, since = self.switches, time.monotonic()
-        while not seat.baton.acquire(timeout=pulse_s):
+        """Wait for the baton, and watch that it moves."""
+        seen = self.switches
+        while not seat.baton.acquire(timeout=self._watchdog_s):
             with self._lock:
-                if self._holder is not seat and not self._holder.thread.is_alive():
-                    self._hand_over(self._choose())
-                if self.switches != seen:
-                    seen, since = self.switches, time.monotonic()
-                elif time.monotonic() - since > self._watchdog_s:
+                if self.switches == seen:
                     self._closed, self._stuck = True, self._positions()
+                seen = self.switches
                 self._leave_if_closed(seat)
         with self._lock:
             self._leave_if_closed(seat)
+
+    def _see_out(self, seat: _Seat) -> None:
+        """Wait for the end of a thread, and pass on the baton if it had it."""
+        seat.thread.join()
+        with self._lock:
+            if self._holder is seat and not self._closed:
+                self._hand_over(self._choose())
 
     def _leave_if_closed(self, seat: _Seat) -> None:
         if self._stuck and seat is self._main:

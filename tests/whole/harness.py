@@ -23,7 +23,7 @@ from doubles.fake_acestep import FakeAcestep
 from doubles.faulty_files import FaultyFiles
 from doubles.scripted_server import GOOD, ScriptedServer
 from doubles.simulated_time import SimClock
-from doubles.sounds import performed
+from doubles.sounds import QuietBed, performed
 from doubles.witnesses import Witness, WitnessedSpool
 from generation.calls import Client
 from generation.continuing import Ear
@@ -43,7 +43,7 @@ from whole.scales import TINY, Scale
 NO_LIBVLC: Final = cast("LibVlc", None)
 SETTINGS: Final = replace(Settings(), engine="auto", spool_max_mb=4.0)
 STATIONS: Final = builtin_stations()
-TICK_S: Final = 0.25
+TICK_S: Final = 0.5
 QUIET_DOWN_S: Final = 240.0
 ENDING_S: Final = 2.0
 
@@ -64,7 +64,6 @@ class Programme:
         settings: Settings = SETTINGS,
         scale: Scale = TINY,
         threads: bool = True,
-        tick_s: float = TICK_S,
         seed: int = 0,
         files: FaultyFiles | None = None,
     ) -> None:
@@ -73,7 +72,6 @@ class Programme:
         self.folder = folder
         self.settings = replace(settings, spool_dir=folder / "spool", given=settings.given | {"volume"})
         self.scale = scale
-        self.tick_s = tick_s
         self.threads = threads
         self.never = threading.Event()
         self.files = files or FaultyFiles()
@@ -100,7 +98,7 @@ class Programme:
         self.spool = WitnessedSpool(settings.spool_dir, settings.spool_max_mb, self.notices, clock, self.files)
         station = next((one for one in STATIONS if one.key == settings.station), STATIONS[0])
         around = Surroundings(
-            NO_LIBVLC, clock, stop=self.stop, notices=self.notices, bed=scale.bed(), spool=self.spool,
+            NO_LIBVLC, clock, stop=self.stop, notices=self.notices, bed=QuietBed(), spool=self.spool,
             begin_piece=self._seam("render"), rate_hz=scale.rate_hz, clients=[self.witness],
             ear=Ear(self._seam("ingest"), scale.joints), rng=rng,
         )  # fmt: skip
@@ -175,7 +173,7 @@ class Programme:
     def play(self, duration_s: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Listen for `duration_s`, or until something holds; return whether it does."""
         ends_at = self.clock.now() + duration_s
-        n_frames = round(self.tick_s * self.scale.rate_hz)
+        n_frames = round(TICK_S * self.scale.rate_hz)
         while self.clock.now() < ends_at:
             if until():
                 return True
@@ -187,7 +185,7 @@ class Programme:
                 self._do("loader", self.loader.step)
                 if self.has_builtin and self.builtin.wanted:
                     self._do("builtin", self.builtin.step)
-            self.clock.wait(self.never, self.tick_s)
+            self.clock.wait(self.never, TICK_S)
         return until()
 
     def _do(self, name: str, step: Callable[[], None]) -> None:

@@ -86,7 +86,8 @@ class Heard:
             self._last_keys.append(key)
 
     def _listen_for_silence(self, block: Samples) -> None:
-        loud = np.abs(block).max(axis=1) >= SILENT_BELOW
+        left, right = np.abs(block).T
+        loud = np.maximum(left, right) >= SILENT_BELOW
         if loud.all():
             self._run = 0
             return

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from base.errors import CorruptSegment
-from builtin.bed import Bed
 from doubles.fake_audio import chord
 from generation.continuing import Joints
 from generation.fetching import Ingest
@@ -22,7 +21,6 @@ from music.segment import (
     Analysis,
     Context,
     Continuation,
-    Endless,
     Recipe,
     Samples,
     SegmentInfo,
@@ -40,18 +38,7 @@ class Scale:
     rest_s: float
     ingest: Ingest
     render: Callable[[Recipe, int], Samples]
-    bed: Callable[[], Endless]
     joints: Joints
-
-
-class SteadyBed:
-    """The bed at TINY scale: a constant at the real bed's level."""
-
-    peak = 10 ** (-38 / 20)
-
-    def read(self, n_frames: int) -> bytes:
-        """Return the next frames."""
-        return np.full((n_frames, 2), self.peak, np.float32).tobytes()
 
 
 def steady(seconds: float) -> Samples:
@@ -133,7 +120,5 @@ def chord_piece(recipe: Recipe, seed: int) -> Samples:
 
 
 # A rest of one frame: the softened edges of a piece are 1.2 s long here, and those of a liked one are so each time.
-TINY: Final = Scale(
-    TINY_HZ, 1 / TINY_HZ, tiny_ingest, lambda recipe, _seed: steady(recipe.duration_s), SteadyBed, TinyJoints()
-)
-FULL: Final = Scale(SAMPLE_RATE_HZ, 0.25, ingest, chord_piece, Bed, joining)
+TINY: Final = Scale(TINY_HZ, 1 / TINY_HZ, tiny_ingest, lambda recipe, _seed: steady(recipe.duration_s), TinyJoints())
+FULL: Final = Scale(SAMPLE_RATE_HZ, 0.25, ingest, chord_piece, joining)

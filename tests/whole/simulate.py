@@ -45,7 +45,6 @@ from whole.faults.levers import (
 from whole.footprint import measure, rss_mb
 from whole.harness import SETTINGS, STATIONS, Programme
 
-TICK_S: Final = 0.5
 BETWEEN_FAULTS_S: Final = 600.0
 BETWEEN_WISHES_S: Final = 240.0
 FORGET_S: Final = 600.0
@@ -213,7 +212,7 @@ def _programme(seed: int, rng: random.Random) -> Iterator[Programme]:
     settings = replace(settings, batch_size=fake.files_per_job)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Programme(Path(folder), fake, settings=settings, threads=False, tick_s=TICK_S, seed=seed) as programme,
+        Programme(Path(folder), fake, settings=settings, threads=False, seed=seed) as programme,
     ):
         yield programme
 
