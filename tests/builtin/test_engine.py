@@ -99,11 +99,16 @@ def test_a_piece_is_music_from_the_first_sample_to_the_last(station: str) -> Non
 
 
 @each_station
-@pytest.mark.parametrize(
-    "seed", [0, pytest.param(1, marks=pytest.mark.virtual), pytest.param(2, marks=pytest.mark.virtual)]
-)
-def test_a_piece_begins_with_its_main_texture(station: str, seed: int) -> None:
+def test_a_piece_begins_with_its_main_texture(station: str) -> None:
     """Who starts the program or skips hears music at once: 0.4 s of the first 8 s are never 12 LU under the piece."""
+    assert momentary_lufs(piece(station)[1][: 8 * SAMPLE_RATE_HZ]).min() > LOUDNESS_LUFS - 12
+
+
+@pytest.mark.virtual
+@each_station
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_piece_begins_with_its_main_texture(station: str, seed: int) -> None:
+    """The same of more pieces."""
     score = written(station, seed)
     bars = itertools.islice(perform(score), math.ceil(8.2 / score.bar_s))
     assert momentary_lufs(np.concatenate(list(bars))[: 8 * SAMPLE_RATE_HZ]).min() > LOUDNESS_LUFS - 12
@@ -160,7 +165,7 @@ def test_a_seed_names_a_piece() -> None:
         assert abs(np.corrcoef(one[:99_999].ravel(), other[:99_999].ravel())[0, 1]) < 0.9
 
 
-@each_station
+@pytest.mark.parametrize("station", ["lofi", "strings", "techno"])
 def test_the_beginning_can_be_had_before_the_rest(station: str) -> None:
     """The first bars made alone are the same to the sample as those of the whole, and bars follow bar lines."""
     score, whole = piece(station)
@@ -169,8 +174,10 @@ def test_the_beginning_can_be_had_before_the_rest(station: str) -> None:
     assert np.array_equal(np.concatenate(beginning), whole[: score.bar_frame(2)])
 
 
-@pytest.mark.parametrize("station", ["lofi", "ambient", "strings", "koto"])
-@pytest.mark.parametrize("key_scale", ["D major", "F# minor"])
+@pytest.mark.parametrize(
+    ("station", "key_scale"),
+    [("lofi", "D major"), ("ambient", "F# minor"), ("strings", "D major"), ("koto", "F# minor")],
+)
 def test_the_key_can_be_heard(station: str, key_scale: str) -> None:
     """At least 95 % of the tonal energy lies on notes of the key; a key a tritone away would hold far less."""
     asked = recipe(station, 16.0, key_scale=key_scale, prompt=f"{station} without drums")

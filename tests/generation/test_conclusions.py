@@ -185,7 +185,7 @@ def go(run: Session) -> None:
     run.start()
 
 
-@pytest.mark.parametrize("seed", (0, 1, *(pytest.param(seed, marks=pytest.mark.virtual) for seed in range(2, 6))))
+@pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.virtual) for seed in range(1, 6))))
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_each_fault_is_told_from_its_neighbours(start: Callable[..., Session], scene: Scene, seed: int) -> None:
     """What is concluded is said, nothing else is; it is taken back, and what was made is used."""

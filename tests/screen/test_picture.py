@@ -249,7 +249,7 @@ def changed(one: Any, other: Any, chance: random.Random) -> Any:
     return replace(cast("Any", one), **{name: changed(getattr(one, name), getattr(other, name), chance)})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 @given(
     ODD_SNAPSHOTS, ODD_SNAPSHOTS, st.randoms(use_true_random=False), st.sampled_from([(80, 24), (150, 60), (40, 10)])
 )

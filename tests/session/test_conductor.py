@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import soundfile as sf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import config
@@ -526,6 +526,7 @@ def test_no_order_of_commands_loses_anything(tmp_path_factory: pytest.TempPathFa
     desk = Desk(tmp_path_factory.mktemp("spool"))
     keys = set(play_in_turn(desk, "a", "b", "c", "d"))
 
+    @settings(max_examples=30)
     @given(st.lists(ANY_COMMAND, max_size=MOST_DISLIKED))
     def obeys(commands: list[controls.Command | None]) -> None:
         for command in commands:

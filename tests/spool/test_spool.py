@@ -852,7 +852,9 @@ def operations(tmp_path: Path) -> int:
     return len(bench.files.calls)
 
 
-@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.ENOENT])
+@pytest.mark.parametrize(
+    "error", [errno.EIO, errno.ENOSPC, errno.ENOENT, pytest.param(errno.EROFS, marks=pytest.mark.virtual)]
+)
 def test_any_one_file_operation_may_fail(tmp_path: Path, error: int) -> None:
     """For every N: the Nth file operation fails, nothing is raised, and nothing generated is lost."""
     total = operations(tmp_path)
@@ -878,7 +880,9 @@ def test_any_one_file_operation_may_fail(tmp_path: Path, error: int) -> None:
         shutil.rmtree(bench.root)
 
 
-@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.ENOENT])
+@pytest.mark.parametrize(
+    "error", [errno.EIO, errno.ENOSPC, errno.ENOENT, pytest.param(errno.EROFS, marks=pytest.mark.virtual)]
+)
 def test_from_any_moment_on_everything_may_fail(tmp_path: Path, error: int) -> None:
     """For every N: the disk dies at its Nth operation; the session ends as it would have, from memory."""
     for number in range(1, operations(tmp_path) + 1, 3):

@@ -25,12 +25,12 @@ from whole.scales import tiny_file
 
 SESSION_S = 45.0
 SHORT = replace(SETTINGS, segment_seconds=20.0, prefetch_target=1)
-ERRORS: dict[str, Callable[[], ServerError]] = {
-    "cannot be reached": lambda: ServerUnreachable("nothing listens"),
-    "fails on the way": lambda: ServerTrouble("HTTP 500"),
-    "fails for sure": lambda: ServerTrouble("HTTP 429", arrived=False),
-    "is refused": lambda: ServerRefused("HTTP 401", status=401),
-}
+WAYS: tuple[Callable[[], ServerError], ...] = (
+    lambda: ServerUnreachable("nothing listens"),
+    lambda: ServerTrouble("HTTP 500"),
+    lambda: ServerTrouble("HTTP 429", arrived=False),
+    lambda: ServerRefused("HTTP 401", status=401),
+)
 
 
 def session(folder: Path, server: ScriptedServer | FakeAcestep | None = None) -> Programme:
@@ -91,10 +91,9 @@ def test_no_file_operation_matters(code: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.virtual) for turn in (1, 2, 3))])
 def test_no_call_of_the_server_matters(turn: int, tmp_path: Path) -> None:
     """Any single call may fail, in any way: each in one way, and in the others in the other turns."""
-    ways = list(ERRORS.values())
 
     def start(folder: Path, nth: int) -> Programme:
-        return session(folder, ScriptedServer(lambda: 0.0, call_faults={nth: ways[(nth + turn) % len(ways)]}))
+        return session(folder, ScriptedServer(lambda: 0.0, call_faults={nth: WAYS[(nth + turn) % len(WAYS)]}))
 
     assert not all_problems(tmp_path, start, lambda programme: [name for _, name in scripted(programme).calls])
 
