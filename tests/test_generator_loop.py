@@ -889,13 +889,13 @@ def test_one_poll_asks_for_the_jobs_of_both_workers(in_threads: Make) -> None:
 @pytest.mark.parametrize("newer", [True, False])
 @pytest.mark.parametrize("job_s", [1.5, 3.0, 8.0, 20.0])
 @pytest.mark.parametrize("heard_s", [9.0, 24.0])
-def test_no_more_is_asked_than_at_a_steady_pace(tmp_path: Path, newer: bool, job_s: float, heard_s: float) -> None:
+def test_no_more_is_asked_than_at_a_steady_pace(in_threads: Make, newer: bool, job_s: float, heard_s: float) -> None:
     """With a full queue all requests are no more than submits, downloads, and polls at POLL_INTERVAL_SEC.
 
     Those see an end half an interval late on average.
     """
     run = in_threads(
-        tmp_path, newer=newer, speed=job_s / 30, segment_max_seconds=30.0, tail_s=30.0 - heard_s, prefetch_target=2
+        newer=newer, speed=job_s / 30, segment_max_seconds=30.0, tail_s=30.0 - heard_s, prefetch_target=2
     )
     run.listen(120.0)
     calls, jobs = len(run.server.calls), len(run.server.asked)

@@ -39,7 +39,7 @@ WORK: Final = "work, CPU s per played minute"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `figure` and `other` are what `ratio` compares; `wanted` is the aim."""
+    """One line of the table. `ratio` is to another player's figure; `wanted` is the aim."""
 
     what: str
     player: str

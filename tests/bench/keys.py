@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.boundaries import busy_cores
-from bench.material import TONES_HZ, fill_spool, tone
+from bench.material import TONES_HZ, fill_spool
+from doubles.sounds import tone
 from listening.listening import RATE_HZ, Samples, blocks, silences, tone_levels
 from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
@@ -44,7 +45,7 @@ def measure(times: int, *, busy: bool) -> Reactions:
     pressed: dict[str, list[int]] = {what: [] for what in PRESSED}
     with contextlib.ExitStack() as stack:
         room = stack.enter_context(SoundRoom())
-        root = fill_spool(room.folder / "spool", [tone(hz, 90.0) for hz in TONES_HZ])
+        root = fill_spool(room.folder / "spool", [tone(90.0, hz=hz) for hz in TONES_HZ])
         command = app_command("--play-library", "--spool-dir", root)
         recorder = stack.enter_context(Recorder(room, room.folder / "keys.raw"))
         app = stack.enter_context(Child(command, room.environment, size=(80, 24)))

@@ -40,12 +40,6 @@ def marker(seconds: float, seed: int = 0) -> Samples:
     return np.column_stack((left, 0.9 * left)).astype(np.float32)
 
 
-def tone(hz: float, seconds: float) -> Samples:
-    """Return a sine at -20 dBFS."""
-    wave = 0.1 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
-    return np.column_stack((wave, wave)).astype(np.float32)
-
-
 def album(folder: Path, count: int, seconds: float) -> list[Path]:
     """Write one continuous piece as `count` files of `seconds`: 16-bit WAV at 48 kHz."""
     whole = marker(count * seconds)

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
-from builtin.engine import LOUDNESS_LUFS, forget, numpy_cast, perform, render
-from builtin.score import Drum, Note, Role, Score, amplitude, velocity_of
+from builtin.engine import LOUDNESS_LUFS, forget, perform, render
+from builtin.score import Drum, Role, Score, amplitude, velocity_of
 from builtin.studio import Convolver, tape
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
 from builtin.voices import VOICES, Choir, Solo, Struck
 from doubles.pieces import STATIONS, piece, recipe
 from listening import musical
 from listening.listening import loudness_lufs, momentary_lufs, quiet_stretches
+from listening.scores import bars_of, bass_share, levels_of
 from music.keys import parse_key
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
 
@@ -52,11 +53,6 @@ def block_levels_db(samples: Samples, seconds: float) -> np.ndarray[tuple[int], 
 def written(station: str, seed: int) -> Score:
     """Return a whole piece of a station as it is written."""
     return compose(recipe(station, 180.0), seed)
-
-
-def pitched(score: Score) -> list[Note]:
-    """Return the notes of all parts but the drums."""
-    return [note for note in score.notes if note.part != "drums"]
 
 
 def chroma(samples: Samples) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -147,13 +143,7 @@ def test_the_loud_moments_stand_out(station: str) -> None:
 @each_station
 def test_the_bass_is_heard_under_every_chord(station: str) -> None:
     """The bass, played alone, sounds in at least 95 % of the chords' time."""
-    score = piece(station)[0]
-    alone = np.zeros((2, score.frames), np.float32)
-    for part, player in zip(score.parts, numpy_cast(score), strict=True):
-        if part.role is Role.BASS:
-            notes = [note for note in score.notes if note.part == part.name]
-            alone += player.play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
-    assert musical.bass_share(alone.T, [(chord.start_s, chord.length_s) for chord in score.chords]) >= 0.95
+    assert bass_share(piece(station)[0]) >= 0.95
 
 
 def test_a_seed_names_a_piece() -> None:
@@ -326,12 +316,7 @@ def test_a_piece_has_an_arc(station: str, seed: int) -> None:
 @each_station
 def test_notes_are_as_loud_as_a_player_makes_them(station: str) -> None:
     """Levels spread by 3.9 dB and more inside a part, pieces of a station taken together by 4 or nearly so."""
-    spreads = []
-    for seed in SEEDS:
-        levels = defaultdict(list)
-        for note in written(station, seed).notes:
-            levels[note.part].append(20 * math.log10(amplitude(note.velocity)))
-        spreads.append(musical.note_spread_db(levels))
+    spreads = [musical.note_spread_db(levels_of(written(station, seed))) for seed in SEEDS]
     assert min(spreads) > 3.9 and np.mean(spreads) > 4.0
 
 
@@ -339,12 +324,7 @@ def test_notes_are_as_loud_as_a_player_makes_them(station: str) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_bars_are_not_copied(station: str, seed: int) -> None:
     """At most a fifth of the bars repeat an earlier one, to the sixteenth, unless the style is made of loops."""
-    score = written(station, seed)
-    bars: dict[int, set[tuple[str, int, int]]] = defaultdict(set)
-    for note in pitched(score):
-        bar, place = divmod(round(note.start_s / score.bar_s * 16), 16)
-        bars[bar].add((note.part, place, note.pitch))
-    assert musical.repeated_share(list(bars.values())) <= (0.5 if STYLES[station].loops else 0.2)
+    assert musical.repeated_share(bars_of(written(station, seed))) <= (0.5 if STYLES[station].loops else 0.2)
 
 
 @pytest.mark.parametrize("station", BEATS)

@@ -214,7 +214,11 @@ class FakeAcestep:
             self._faults.append(fault)
 
     def _route(self, request: Request) -> Reply:
-        if self.api_key and request.route != "/health" and request.headers.get("authorization") != self._bearer():
+        if (
+            self.api_key
+            and request.route != "/health"
+            and request.headers.get("authorization") != f"Bearer {self.api_key}"
+        ):
             return text(401, json.dumps({"detail": "Invalid API key"}), "application/json")
         handlers = {
             ("POST", "/release_task"): self._submit,
@@ -234,9 +238,6 @@ class FakeAcestep:
 
     def _health(self, request: Request) -> Any:
         return {"status": "ok", "service": "ACE-Step API", "version": "1.0"}
-
-    def _bearer(self) -> str:
-        return f"Bearer {self.api_key}"
 
     def _submit(self, request: Request) -> Any:
         if not isinstance(request.body, dict):

@@ -1,7 +1,7 @@
 """The listening sheet of the built-in music: hear, see and measure every station (`make listen-sheet`).
 
-    python tests/listen_sheet.py                                  all stations, into tests/out/
-    python tests/listen_sheet.py --station jazz,koto --seed 7     some of them, another piece
+    python tests/listening/listen_sheet.py                                  all stations, into tests/out/
+    python tests/listening/listen_sheet.py --station jazz,koto --seed 7     some of them, another piece
 
 For each station there is a WAV file and a picture: its spectrogram (30 Hz to 16 kHz, a line an octave), below it the
 level curve (-60 to 0 dBFS, a line every 10 dB), with the sections marked. `sheet.md` holds the figures, those of the
@@ -15,7 +15,6 @@ import struct
 import sys
 import time
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -36,9 +35,10 @@ from bench.material import CUE_DBFS, REAL_SEGMENTS  # noqa: E402
 from builtin.composer import compose  # noqa: E402
 from builtin.engine import numpy_cast, perform  # noqa: E402
 from builtin.fluid import Orchestra  # noqa: E402
-from builtin.score import Role, Score, amplitude  # noqa: E402
+from builtin.score import Score  # noqa: E402
 from listening import musical  # noqa: E402
 from listening.listening import RATE_HZ, Samples, loudness_lufs  # noqa: E402
+from listening.scores import bars_of, bass_share, levels_of  # noqa: E402
 from music.analysis import ingest  # noqa: E402
 from music.stations import builtin_stations  # noqa: E402
 
@@ -123,35 +123,6 @@ def of_sound_and_notes(samples: Samples, score: Score) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def bars_of(score: Score) -> list[set[tuple[str, int, int]]]:
-    """Return the notes of every bar in which one begins, to the sixteenth, without the drums."""
-    drums = {part.name for part in score.parts if part.role is Role.DRUMS}
-    bars: dict[int, set[tuple[str, int, int]]] = defaultdict(set)
-    for note in score.notes:
-        bar, place = divmod(round(note.start_s / score.bar_s * 16), 16)
-        if note.part not in drums:
-            bars[bar].add((note.part, place, note.pitch))
-    return list(bars.values())
-
-
-def levels_of(score: Score) -> dict[str, list[float]]:
-    """Return the notes' levels in dB, part by part."""
-    levels: dict[str, list[float]] = defaultdict(list)
-    for note in score.notes:
-        levels[note.part].append(20 * float(np.log10(amplitude(note.velocity))))
-    return levels
-
-
-def bass_share(score: Score) -> float:
-    """Return the share of the chords' time in which the bass, played alone, is heard."""
-    alone = np.zeros((2, score.frames), np.float32)
-    for part, player in zip(score.parts, numpy_cast(score), strict=True):
-        if part.role is Role.BASS:
-            notes = [note for note in score.notes if note.part == part.name]
-            alone += player.play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
-    return musical.bass_share(alone.T, [(chord.start_s, chord.length_s) for chord in score.chords])
-
-
 def of_real(real: Sequence[Samples], timbres: Sequence[musical.Doubles]) -> list[tuple[str, ...]]:
     """Return the figures of the real recordings, the quartiles; their timbre is halves against halves."""
     rng = np.random.default_rng(0)
@@ -201,14 +172,11 @@ def level_picture(samples: Samples) -> Pixels:
     image = np.full((CURVE, WIDTH, 3), 20, np.uint8)
     image[:: CURVE // 6] = 60
     stretch = max(1, len(samples) // WIDTH)
-    curve = np.interp(np.arange(WIDTH), *_enumerated(musical.level_curve(samples, stretch)))
+    levels = musical.level_curve(samples, stretch)
+    curve = np.interp(np.arange(WIDTH), np.arange(len(levels)), levels)
     tops = np.clip(-curve / 60 * CURVE, 0, CURVE - 1).astype(int)
     image[np.arange(CURVE)[:, None] >= tops] = (120, 170, 230)
     return image
-
-
-def _enumerated(curve: musical.Doubles) -> tuple[musical.Doubles, musical.Doubles]:
-    return np.arange(len(curve), dtype=np.float64), curve
 
 
 def png(image: Pixels) -> bytes:

@@ -296,7 +296,7 @@ def test_an_output_that_knows_no_japanese(show: Show) -> None:
     """A terminal with a small character set shows question marks instead of failing."""
     assert isinstance(show.stream, io.TextIOWrapper)
     show.stream.reconfigure(encoding="ascii")
-    show.run(show.dashboard(lambda: afternoon("ja"), "ja"), 0.2)
+    show.run(show.dashboard(afternoon, "ja"), 0.2)
     assert "???" in show.shown()
 
 

@@ -89,7 +89,7 @@ def test_trouble_is_told_in_words() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_smallest_screen_keeps_the_essentials(language: str) -> None:
     """40x10 still shows title, time, queue, the newest notice and how to quit."""
-    text = assert_fits(afternoon(language), 40, 10, language)
+    text = assert_fits(afternoon(), 40, 10, language)
     for fact in ("0:11", {"en": "2 of 3", "ja": "3曲中2曲"}[language], "14:03", "q "):
         assert fact in text
 
@@ -369,7 +369,7 @@ def test_the_screen_claims_no_more_than_is_heard(
     state: str, server: ServerState, source: Source, language: str
 ) -> None:
     """In every combination: what is not heard is said to be so, without 'without a stop' or a reason to play."""
-    good = afternoon(language)
+    good = afternoon()
     snapshot = replace(
         good,
         player_state=state,

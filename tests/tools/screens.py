@@ -41,7 +41,7 @@ def levels(seed: int = 7, length: int = 100) -> tuple[float, ...]:
     )
 
 
-def afternoon(language: str = "en") -> Snapshot:
+def afternoon() -> Snapshot:
     """Return an ordinary moment: fresh music, two of three ready, two jobs at the server."""
     playing_info, *ready = (
         segment(STATIONS[0].recipe(index, 30.0).prompt, number, audible_s)
@@ -101,9 +101,9 @@ def afternoon(language: str = "en") -> Snapshot:
     )
 
 
-def trouble(language: str = "en") -> Snapshot:
+def trouble() -> Snapshot:
     """Return a bad moment: the server is down, the queue empty, the disk full, and built-in music plays on."""
-    good = afternoon(language)
+    good = afternoon()
     return replace(
         good,
         mixer=replace(good.mixer, playing=PlayingView(Source.BUILTIN, "seed 7", None, 40.0, 95.0), muted=True),
@@ -119,9 +119,9 @@ def trouble(language: str = "en") -> Snapshot:
     )
 
 
-def alone(language: str = "en") -> Snapshot:
+def alone() -> Snapshot:
     """Return an afternoon with the built-in engine, without a server."""
-    good = afternoon(language)
+    good = afternoon()
     history = tuple(replace(one, source=Source.BUILTIN) for one in good.history)
     return replace(
         good,
@@ -137,13 +137,13 @@ def alone(language: str = "en") -> Snapshot:
 
 def screen(name: str, language: str = "en") -> Snapshot:
     """Return a snapshot by its name: main, trouble, first, help, stations or prompt."""
-    good = afternoon(language)
+    good = afternoon()
     typed = "静かな森の朝、フルート" if language == "ja" else "warm piano, soft rain"
     return {
         "main": good,
-        "trouble": trouble(language),
+        "trouble": trouble(),
         "first": Snapshot(station=good.station, stations=good.stations),
-        "alone": alone(language),
+        "alone": alone(),
         "help": replace(good, controls=ControlsView(Mode.HELP)),
         "history": replace(good, controls=ControlsView(Mode.HISTORY, selected=1)),
         "timer": replace(good, controls=ControlsView(Mode.TIMER, selected=3)),

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from base.errors import CorruptSegment
 from doubles.fake_audio import chord
+from doubles.scripted_server import scripted_ingest
 from generation.continuing import Joints
 from generation.fetching import Ingest
 from music import joining
@@ -18,7 +18,6 @@ from music.analysis import Segment, ingest
 from music.segment import (
     CHANNELS,
     SAMPLE_RATE_HZ,
-    Analysis,
     Context,
     Continuation,
     Recipe,
@@ -50,12 +49,8 @@ def steady(seconds: float) -> Samples:
 
 def tiny_ingest(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
     """Read `<seconds> <audible seconds>`, what both servers send at TINY scale; the measurements are of full size."""
-    try:
-        length_s, audible_s = (float(word) for word in path.read_text("utf-8").split())
-    except ValueError:
-        raise CorruptSegment("not audio") from None
-    length, cue_out = round(length_s * SAMPLE_RATE_HZ), round(audible_s * SAMPLE_RATE_HZ)
-    return Segment(steady(audible_s), Analysis(length, 0, cue_out, -18.0, -1.0))
+    found = scripted_ingest(path, asked_s, cue_dbfs).analysis
+    return Segment(steady(found.cue_out_frames / SAMPLE_RATE_HZ), found)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import errno
 from typing import Final
 
 from music.segment import Source
+from whole.faults.api_rows import dies
 from whole.faults.levers import (
     delete_spool,
     device_lost,
@@ -14,7 +15,6 @@ from whole.faults.levers import (
     once,
     raising,
     restart_server,
-    scripted,
     server,
     server_down,
     together,
@@ -22,14 +22,8 @@ from whole.faults.levers import (
 )
 from whole.faults.own_rows import BUG, mood_storm
 from whole.faults.table import Fault
-from whole.harness import Programme
 
 AREA: Final = "combinations"
-
-
-def dies(programme: Programme) -> None:
-    """Kill the server; it is back in a moment."""
-    scripted(programme).restart(2.0)
 
 
 # fmt: off
