@@ -894,9 +894,7 @@ def test_no_more_is_asked_than_at_a_steady_pace(in_threads: Make, newer: bool, j
 
     Those see an end half an interval late on average.
     """
-    run = in_threads(
-        newer=newer, speed=job_s / 30, segment_max_seconds=30.0, tail_s=30.0 - heard_s, prefetch_target=2
-    )
+    run = in_threads(newer=newer, speed=job_s / 30, segment_max_seconds=30.0, tail_s=30.0 - heard_s, prefetch_target=2)
     run.listen(120.0)
     calls, jobs = len(run.server.calls), len(run.server.asked)
     run.listen(1200.0)
