@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 MEASURED: Final = (50, 62, 74)  # the notes whose colour is that of their instrument
 STROKE_S: Final = 1.2  # a drum is not let go
-VARIATIONS: Final = 3  # strokes of one drum that are not copies
 INAUDIBLE: Final = 1e-4  # beside other music, in a drum that dies
 
 
@@ -37,13 +36,13 @@ class Orchestra:
     """
 
     def __init__(self, font: Path | None = None, say: Callable[..., None] | None = None) -> None:
-        self._candidates = [font] if font else None
+        self._candidates: list[Path] | None = [font] if font else fonts()
         self._say = say
 
     @property
     def sound(self) -> str:
         """What makes the same score sound otherwise: the font that is, or would be, played."""
-        for path in fonts() if self._candidates is None else self._candidates:
+        for path in self._candidates or ():
             with contextlib.suppress(OSError):
                 return f"{path} {path.stat().st_size}"
         return ""
@@ -60,16 +59,16 @@ class Orchestra:
         return RealPlayer(font, patch, 0.0 if drums else OCTAVES_DARKER.get(score.station, 0.0), score.seed, part.name)
 
     def _open(self) -> Font | None:
-        if self._candidates == []:
+        if self._candidates is None:
             return None
         try:
-            font = Font(fonts() if self._candidates is None else self._candidates)
+            font = Font(self._candidates)
         except Unplayable as reason:
             log.info("the built-in music plays without real instruments: %s", reason)
             if self._say:
                 key, fields = reason_of(reason)
                 self._say(key, **dict(fields))
-            self._candidates = []
+            self._candidates = None
             return None
         self._candidates = [font.path]
         return font
@@ -125,9 +124,9 @@ class RealPlayer:
         return fade(sound, 0.04, 0.0) if note.articulation is Articulation.LEGATO else sound
 
     def _stroke(self, note: Note) -> Floats:
-        """Return a stroke of a drum: one of VARIATIONS that are made when they are first heard."""
+        """Return a stroke of a drum: one of some that are made when they are first heard."""
         self._count += 1
-        key = drum, velocity, _ = note.pitch, max(1, round(4 * note.velocity)) / 4, self._count % VARIATIONS
+        key = drum, velocity, _ = note.pitch, max(1, round(4 * note.velocity)) / 4, self._count % kit.VARIATIONS
         if key not in self._strokes:
             sound = self._varied(drum, velocity, STROKE_S) / np.float32(amplitude(velocity))
             sound = Convolver(self._font.equaliser(self._patch, [drum])).process(sound)
