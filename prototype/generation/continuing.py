@@ -181,7 +181,7 @@ class Chain:
             nobody = all(home.url in self._unable for home in self.homes)
         self._notices.say("chain.refused" if refused else "chain.unable", "warning", url=url, reason=error)
         if nobody:
-            self._continuing.give_up()
+            self._continuing.possible = False
 
     def _judge(self, before: SegmentInfo, misfit: str) -> None:
         """Count what did not fit ("failed": there was no result), and say so; "" for what did.

@@ -20,30 +20,24 @@ T = TypeVar("T")
 class Continuing:
     """What the listener wants to go on.
 
-    `playing` tells what is heard; it is given once, before anybody asks.
-    Threads: any; `_lock` guards every other field.
+    `playing` tells what is heard; it is given once, before anybody asks. `possible`: whether anything can go on at all.
+    Threads: any; `_lock` guards `_kept` and `_ended` (by piece, whether the listener turned away from it).
     """
 
     def __init__(self, always: bool = False, *, possible: bool = True) -> None:
-        """`possible` False: the player cannot join segments, so that nothing goes on."""
+        """`possible` False: the player cannot join segments."""
         self.playing: Callable[[], Piece | None] = lambda: None
         self._lock = threading.Lock()
+        self.possible = possible
         self._always = always
-        self._possible = possible
         self._kept = ""
-        self._ended: dict[str, None] = {}
-        self._left: dict[str, None] = {}
-
-    @property
-    def possible(self) -> bool:
-        """Whether anything can go on in this session."""
-        return self._possible
+        self._ended: dict[str, bool] = {}
 
     def wanted(self, piece_id: str, *, fresh: bool = True) -> bool:
         """Return whether a piece is to go on; one that is not `fresh` only where the listener asked for it."""
         with self._lock:
             asked = (self._always and fresh) or piece_id == self._kept
-            return self._possible and asked and piece_id not in self._ended
+            return self.possible and asked and piece_id not in self._ended
 
     def goes_on(self, info: SegmentInfo | None, source: Source) -> bool:
         """Return whether what is heard is to go on."""
@@ -53,35 +47,28 @@ class Continuing:
 
     def toggle(self, info: SegmentInfo, source: Source) -> bool:
         """Keep what is heard going, or let it end where it was kept; return whether it goes on now."""
-        goes_on = not self.goes_on(info, source)
+        if self.goes_on(info, source):
+            self.end(info.piece_id)
+            return False
         with self._lock:
-            if goes_on:
-                self._kept = info.piece_id
-                self._ended.pop(info.piece_id, None)
-            else:
-                _remember(self._ended, info.piece_id)
+            self._kept = info.piece_id
+            self._ended.pop(info.piece_id, None)
         return self.goes_on(info, source)
 
-    def end(self, piece_id: str) -> None:
-        """Ask for no more of a piece; what was made of it still plays."""
-        with self._lock:
-            _remember(self._ended, piece_id)
+    def end(self, piece_id: str, *, left: bool = False) -> None:
+        """Ask for no more of a piece; what was made of it still plays.
 
-    def leave(self, piece_id: str) -> None:
-        """Turn away from a piece: what was made of it and not heard yet goes to the library."""
+        `left`: the listener turned away from it; what was made and not heard yet goes to the library.
+        """
         with self._lock:
-            _remember(self._ended, piece_id)
-            _remember(self._left, piece_id)
+            self._ended[piece_id] = left or self._ended.get(piece_id, False)
+            while len(self._ended) > REMEMBERED:
+                del self._ended[next(iter(self._ended))]
 
     def is_left(self, info: SegmentInfo | None) -> bool:
         """Return whether a segment continues a piece that the listener turned away from."""
         with self._lock:
-            return info is not None and info.continues is not None and info.piece_id in self._left
-
-    def give_up(self) -> None:
-        """Let nothing go on any more in this session: the server cannot do it."""
-        with self._lock:
-            self._possible = False
+            return info is not None and info.continues is not None and self._ended.get(info.piece_id, False)
 
 
 def play_order(entries: Iterable[T], info_of: Callable[[T], SegmentInfo | None], after: str = "") -> list[T]:
@@ -105,9 +92,3 @@ def play_order(entries: Iterable[T], info_of: Callable[[T], SegmentInfo | None],
 def continues(info: SegmentInfo | None, segment_id: str) -> bool:
     """Return whether a segment goes on with the one of this id ("" for none)."""
     return info is not None and info.follows == segment_id != ""
-
-
-def _remember(ids: dict[str, None], one: str) -> None:
-    ids[one] = None
-    while len(ids) > REMEMBERED:
-        del ids[next(iter(ids))]

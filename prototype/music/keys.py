@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final, Protocol
+from typing import Final
+
+from music.segment import Analysis, Recipe, SegmentInfo
 
 NEAR_TEMPO: Final = 0.06  # of each other: what a pitch fader can make up for
 UNKNOWN: Final = 1.0  # neither good nor bad
 
+Musical = Analysis | Recipe | SegmentInfo
+"""What has a key, "" where it is not known, and a tempo in beats a minute, or None."""
+
 _TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _KEY_SCALE = re.compile(r"([A-G])([#♯b♭]?)\s*(maj|m$|min)", re.IGNORECASE)
-
-
-class Musical(Protocol):
-    """What has a key ("" unknown) and a tempo."""
-
-    @property
-    def key_scale(self) -> str:
-        """A name such as "F# minor"."""
-        ...
-
-    @property
-    def bpm(self) -> float | None:
-        """Beats a minute."""
-        ...
 
 
 def parse_key(key_scale: str) -> tuple[int, str] | None:

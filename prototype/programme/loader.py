@@ -227,7 +227,7 @@ class Loader:
     def _leave(self, piece: Piece) -> None:
         """Let a piece not go on, as the listener turned away from it."""
         if piece.info:
-            self._mood.continuing.leave(piece.info.piece_id)
+            self._mood.continuing.end(piece.info.piece_id, left=True)
 
     def _on_started(self, piece: Piece) -> None:
         for supply in self._supplies:  # first of all: what fails here is heard twice

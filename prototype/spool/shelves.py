@@ -219,11 +219,7 @@ class ShelfIndex:
 
     def swap(self, before: Entry, after: Entry | None) -> bool:
         """Enter `after` in the place of `before`, unless that has changed; return whether it was done."""
-        with self._lock:
-            is_there = self._entries.get(before.key) is before
-            if is_there:
-                self._enter(before, after)
-            return is_there
+        return self.change(before.key, lambda now: after if now is before else now) is before
 
     def next_stamp(self) -> float:
         """Return a time later than any before, in this run and (by the files' times) in earlier ones."""
