@@ -216,7 +216,8 @@ class ControlServer:
             if events or self._waiting:
                 self._clock.wait(stop, PACE_S)
         if _is_there(path, inode):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that is read-only by now keeps it: the next player replaces it
+                path.unlink()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):  # all have been taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -305,6 +306,25 @@ def test_the_socket_comes_back_when_it_was_deleted(tmp_path: Path, monkeypatch: 
         player.stop.wait(0.01)
     assert ask(tmp_path, "next")["code"] == 0
     player.end()
+
+
+def test_a_read_only_folder_keeps_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder has become so by the end: that is no failure of the thread, and the next player replaces it."""
+    unlink = Path.unlink
+
+    def refused(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name == "control.sock":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    failed: list[BaseException] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: failed.append(told.exc_value))
+    monkeypatch.setattr(Path, "unlink", refused)
+    player = Player(tmp_path)
+    player.begin()
+    player.end()
+    assert failed == []
+    assert [path.name for path in tmp_path.iterdir()] == ["control.sock"]
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.booleans())
