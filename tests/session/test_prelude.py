@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -185,14 +186,17 @@ def heard(block: bytes) -> Samples:
     return np.frombuffer(block, np.float32).reshape(-1, 2)
 
 
-def listen(folder: Path, blocks: int, *arguments: str) -> tuple[Samples, Sound]:
-    """Begin a session, hear three blocks of its opening, and then its sound."""
+def listen(
+    folder: Path, blocks: int, *arguments: str, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[Samples, Sound]:
+    """Begin a session, hear three blocks of its opening, and then its sound. `meanwhile` comes behind the spool."""
     clock = FakeClock()
     opening = Opening(settings_of(folder, *arguments), LOFI, Surroundings(cast("LibVlc", FakeVlc(clock)), clock))
     assert opening.player is not None
     parts = [heard(opening.player.feed(BLOCK)) for _ in range(3)]
     sound = Sound(opening)
     sound.spool.open()
+    meanwhile()
     sound.begin_playing()
     for _ in range(blocks - 3):
         parts.append(heard(opening.player.feed(BLOCK)))
@@ -215,6 +219,33 @@ def test_the_session_goes_on_with_what_it_has_begun(tmp_path: Path, shelf: str, 
     playing = sound.programme.snapshot().playing
     assert playing.elapsed_s == pytest.approx(1.5)
     assert sound.loader.started[playing.source] == 1
+
+
+@pytest.mark.parametrize("shelf", [READY, KEPT])
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (Path.unlink, []),
+        (lambda path: os.truncate(path, 5000), ["loader.corrupt"]),
+        (lambda path: path.write_bytes(b"garbage" * 999), ["loader.corrupt"]),
+        (lambda path: (path.unlink(), path.mkdir()), []),
+    ],
+    ids=["deleted", "cut off", "overwritten", "a folder in its place"],
+)
+def test_a_first_piece_that_is_harmed_while_it_is_heard_gives_way_to_the_next(
+    tmp_path: Path, shelf: str, harm: Callable[[Path], object], said: list[str]
+) -> None:
+    """What was read of it goes on until then, without a hole; a damaged file is told of, and not tried again."""
+    put(tmp_path, shelf, "first")
+    (path,) = (tmp_path / shelf).iterdir()
+    put(tmp_path, shelf, "second")
+    samples, sound = listen(tmp_path, 15, meanwhile=lambda: harm(path))
+    piece = sound.programme.playing_piece()
+    assert piece is not None
+    assert piece.info is not None
+    assert piece.info.segment_id == "second"
+    assert all(np.std(part) > 0.02 for part in np.split(samples[BLOCK:], 14))
+    assert [notice.key for notice in sound.notices.recent() if not notice.key.startswith("source.")] == said
 
 
 def test_a_piece_that_goes_on_with_another_is_as_loud_as_the_programme_has_it(tmp_path: Path) -> None:
