@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -293,6 +294,21 @@ def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
     player.hearing = lambda: Hearing.UNKNOWN
     watch_for(player, clock, 0.5)
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("flushed_at", "anew"), [((), False), ((1.0,), False), ((1.0, 9.0), False), ((1.0, 9.0, 9.4), True)]
+)
+def test_a_stream_that_has_lost_its_pace_is_made_anew(flushed_at: tuple[float, ...], anew: bool) -> None:
+    """VLC throws away what is late, and again soon after: a sound server that hung goes on. Once may happen."""
+    clock = FakeClock()
+    player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
+    state = SimpleNamespace(Playing=3, Ended=6, Error=7)
+    player._vlc, player._player = SimpleNamespace(State=state), SimpleNamespace(get_state=lambda: state.Playing)
+    for clock.time_s in flushed_at:
+        player._on_log(None, 3, None, b"playback way too late (%ld): flushing buffers", None)
+        player._serve(0.0)
+    assert player._needs_playing(10.0) is anew
 
 
 def test_the_first_block_waits_for_the_sound_server_and_the_end_does_not() -> None:

@@ -24,6 +24,7 @@ BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 10  # what VLC takes at once: few calls,
 FRAME_BYTES: Final = 4 * CHANNELS
 LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
 STALLED_S: Final = 3.0
+UNSTEADY_S: Final = 1.0
 PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
 # VLC's `imem` input takes blocks with their times, and has none of the threads and buffers that bytes go through: half
 # the CPU of a stream of bytes (measured).
@@ -96,6 +97,7 @@ class StreamPlayer(VlcPlayer):
             self._settled.set()
         self._list_player.play_item_at_index(0)
         self._seen_at = None
+        self._flushed_at.clear()
 
     def _play_unheard(self) -> None:
         """Keep the programme's time on VLC's dummy output, which takes samples at their real pace."""
@@ -103,13 +105,19 @@ class StreamPlayer(VlcPlayer):
         self._play()
 
     def _needs_playing(self, now: float) -> bool:
-        """Whether VLC ended, or pulled nothing for STALLED_S."""
+        """Whether VLC ended, or pulled nothing for STALLED_S, or has lost its pace.
+
+        When a sound server goes on that has hung, VLC by turns throws away what is late and fills in silence, for
+        seconds; a stream that begins anew is in time at once.
+        """
         if self._seen_at is None or self.pulled_frames != self._seen_frames:
             self._seen_frames, self._seen_at = self.pulled_frames, now
         state = self._player.get_state()
-        if state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S:
+        pulls = state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S
+        steady = len(self._flushed_at) < 2 or self._flushed_at[1] - self._flushed_at[0] > UNSTEADY_S
+        if pulls and steady:
             return False
-        log.warning("VLC does not pull any more (%s); the media is made anew", state)
+        log.warning("VLC %s (%s); the media is made anew", "does not pull any more" if steady else "is late", state)
         return True
 
     # -- VLC's reading thread ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import ctypes
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ PROBE_WAIT_S: Final = 1.0
 RELEASE_S: Final = 60.0  # of pause, before others may have the device
 RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
 LOG_ERROR: Final = 4
+FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
 
 
 class VlcPlayer:
@@ -61,6 +63,7 @@ class VlcPlayer:
         self._media_list: Any = None
         self._callbacks: list[Any] = []  # libVLC keeps no reference
         self._device_error = ""
+        self._flushed_at: deque[float] = deque(maxlen=2)
         self._probe_at: float | None = None
         self._on_real = False
         self._settled = threading.Event()
@@ -230,6 +233,8 @@ class VlcPlayer:
     def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
         """VLC's threads: an error of an audio output means there is no sound device (any more)."""
         words = (template or b"").decode("utf-8", "replace")
+        if words.startswith(FLUSHED):
+            self._do(lambda: self._flushed_at.append(self._clock.now()))
         if level < LOG_ERROR and words != "suspended":
             return
         if threading.get_ident() == self._owner:

@@ -15,7 +15,7 @@ AREA: Final = "real sound device"
 GONE: Final = "player.no_device"
 FOUND_S: Final = 5.0
 AWAY_S: Final = 5.0
-THAW_S: Final = 2.0  # VLC makes up for the samples that were due meanwhile
+THAW_S: Final = 1.0  # VLC loses its pace, which is found, and begins anew
 RESUMED_S: Final = 4.0
 
 
