@@ -61,7 +61,11 @@ class Dashboard:
         self._language = language
         self._outlet = None if self.plain else Outlet(stream)
         file = stream if self._outlet is None else cast("TextIO", self._outlet)
-        self._console = Console(file=file, force_interactive=True, highlight=False, markup=False, emoji=False)
+        # Variables could tell rich that it is no terminal (TTY_COMPATIBLE=0, an empty FORCE_COLOR), halfway through.
+        known = None if self.plain else True
+        self._console = Console(
+            file=file, force_terminal=known, force_interactive=True, highlight=False, markup=False, emoji=False
+        )
         self._lock = threading.RLock()
         self._live: Live | None = None
         self._seen: Frame | None = None  # what is on the screen; None: nobody knows

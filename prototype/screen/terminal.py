@@ -15,19 +15,22 @@ import shutil
 from typing import Final, TextIO
 
 PATIENCE_S: Final = 0.25
+LARGEST: Final = (1000, 500)  # columns, lines
 
 
 def terminal_size(stream: TextIO) -> os.terminal_size:
     """Return the size of the terminal that `stream` is.
 
     Only where it does not tell (a pipe, a serial line) that of COLUMNS and LINES: they stay as they were exported when
-    the window changes.
+    the window changes. Never more than LARGEST: what claims more would take seconds to draw, and is none.
     """
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):  # ValueError: it is closed
-        return shutil.get_terminal_size()
-    return size if size.columns > 0 and size.lines > 0 else shutil.get_terminal_size()
+        size = os.terminal_size((0, 0))
+    if size.columns <= 0 or size.lines <= 0:
+        size = shutil.get_terminal_size()
+    return os.terminal_size(map(min, size, LARGEST))
 
 
 class Outlet:

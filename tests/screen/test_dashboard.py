@@ -22,6 +22,7 @@ from doubles.simulated_time import FakeClock
 from music.segment import Source
 from programme.programme import PlayingView
 from screen.dashboard import FRAME_S, WHOLE_S, Dashboard
+from screen.terminal import LARGEST, terminal_size
 from screen.view import Snapshot
 from screen.widgets import clean
 from tools.screens import afternoon, screen, segment
@@ -122,6 +123,25 @@ def test_the_screen_comes_and_goes(show: Show) -> None:
     dashboard.close()
     dashboard.close()
     assert show.shown() == ""
+
+
+@pytest.mark.parametrize(("name", "value"), [("TTY_COMPATIBLE", "0"), ("FORCE_COLOR", ""), ("TTY_INTERACTIVE", "0")])
+def test_variables_of_other_programs_do_not_take_the_screen_away(
+    show: Show, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Whether it is a terminal is found out once; rich would have it otherwise halfway through."""
+    monkeypatch.setenv(name, value)
+    (seen,) = show.watch([afternoon()])
+    assert seen.startswith("\x1b[?1049h")
+    assert "vibraphone" in seen
+
+
+def test_a_terminal_that_claims_to_be_huge_is_drawn(show: Show) -> None:
+    """Of 65,535 columns and as many lines nobody would see the first picture."""
+    show.set_size(65_535, 65_535)
+    assert terminal_size(show.stream) == LARGEST
+    show.set_size(300, 80)
+    assert terminal_size(show.stream) == (300, 80)
 
 
 def test_only_the_lines_that_changed_are_written(show: Show) -> None:
