@@ -15,6 +15,7 @@ The stream is `output.stream_player`; the list of files, as libVLC 3 plays them 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from typing import Final
 
@@ -43,6 +44,7 @@ class PlaylistPlayer(VlcPlayer):
     """
 
     TICK_S = 0.1
+    RELEASE_S = math.inf  # VLC would lose its place
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class PlaylistPlayer(VlcPlayer):
         real_device: bool = True,
     ) -> None:
         """`later` deletes temporary files, where the disk may be waited for."""
-        super().__init__(libvlc, notices, clock, real_device=real_device)
+        super().__init__(libvlc, notices, clock, volume=volume, real_device=real_device)
         self._later = later
         self._stock = Stock()
         self._events: deque[Event] = deque()
@@ -69,8 +71,7 @@ class PlaylistPlayer(VlcPlayer):
         self._frames = dict.fromkeys(Source, 0)
         self._paused_frames = 0
         self._counted_at = clock.now()
-        self._paused = self._resting = self._muted = False
-        self._level = volume
+        self._resting = False
         self._ending: tuple[float, float] | None = None  # when the fade-out began, and how many seconds it takes
 
     # -- any thread ----------------------------------------------------------------------------------------
@@ -107,25 +108,10 @@ class PlaylistPlayer(VlcPlayer):
         """Go to `piece` now, and come back to the one that plays when it has ended."""
         self._do(lambda: self._put_first(piece))
 
-    def pause(self, paused: bool) -> None:
-        """Stop or go on where the file stands."""
-        self._paused = paused
-        self._do(self._set_pause)
-
     def rest(self, resting: bool) -> None:
         """As `pause`, for a break: VLC alone has no bed to fade to. The two add up."""
         self._resting = resting
-        self._do(self._set_pause)
-
-    def set_volume(self, volume: float) -> None:
-        """Set the volume (0..1, linear gain)."""
-        self._level = min(1.0, max(0.0, volume))
-        self._do(self._set_volume)
-
-    def mute(self, muted: bool) -> None:
-        """Mute or unmute; the file goes on."""
-        self._muted = muted
-        self._do(self._set_volume)
+        self._do(self._follow)
 
     def fade_out(self, seconds: float) -> None:
         """Lower VLC's volume tick by tick, for the end of a session."""
@@ -134,7 +120,6 @@ class PlaylistPlayer(VlcPlayer):
     def fade_in(self) -> None:
         """Take `fade_out` back: the end was put off."""
         self._ending = None
-        self._do(self._set_volume)
 
     def playing_piece(self) -> Piece | None:
         """Return what plays; its samples may be in the file only."""
@@ -150,10 +135,10 @@ class PlaylistPlayer(VlcPlayer):
         return MixerSnapshot(
             playing=view,
             waiting=not self._resting and bool(self._wanted),
-            paused=self._paused,
+            paused=self.is_paused,
             resting=self._resting,
             muted=self._muted,
-            volume=self._level,
+            volume=self.volume,
             stock=self._stock.counts(),
             frames=dict(self._frames),
             paused_frames=self._paused_frames,
@@ -174,10 +159,11 @@ class PlaylistPlayer(VlcPlayer):
             self._append()
         if self._media_list.count():
             self._list_player.play_item_at_index(0)
-            self._set_volume()
+            self._take_volume()
 
     def _play_unheard(self) -> None:
         """Wait: nothing is used up while nobody can hear it."""
+        self._gain = None
         self._list_player.stop()
 
     def end(self) -> None:
@@ -197,10 +183,8 @@ class PlaylistPlayer(VlcPlayer):
         elif self._current and self._total_s and self._total_s - self._elapsed_s < APPEND_S:
             self._append()
         state = self._list_player.get_state()
-        if self._player.get_state() == (self._vlc.State.Playing if self._stands else self._vlc.State.Paused):
-            self._set_pause()  # another file began meanwhile
-        if self._ending:
-            self._set_volume()
+        if self._halted and self._player.get_state() == self._vlc.State.Playing:
+            self._halted = False  # another file began meanwhile
         names = self._vlc.State
         if self._stands or state not in (names.NothingSpecial, names.Ended, names.Error, names.Stopped):
             self._still_since = None
@@ -303,14 +287,11 @@ class PlaylistPlayer(VlcPlayer):
 
     @property
     def _stands(self) -> bool:
-        return self._paused or self._resting
+        return self.is_paused or self._resting
 
-    def _set_pause(self) -> None:
-        self._list_player.set_pause(int(self._stands))
-
-    def _set_volume(self) -> None:
-        level = 0.0 if self._muted else self._level
+    def _wished_gain(self) -> float:
+        gain = super()._wished_gain()
         if self._ending:
             began, seconds = self._ending
-            level *= max(0.0, 1 - (self._clock.now() - began) / seconds)
-        self._player.audio_set_volume(round(100 * level))
+            gain *= max(0.0, 1 - (self._clock.now() - began) / seconds)
+        return gain

@@ -6,6 +6,9 @@ They play on VLC's dummy output, so that no sound device is needed, and take rea
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
+import os
 import sys
 import threading
 import time
@@ -13,10 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from base.errors import LibVlcMissing
 from base.notices import Notices
@@ -27,6 +32,7 @@ from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output.sound_server import Hearing
 from output.stream_player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
+from output.vlc_player import RAMP_STEP
 from player import PlaylistPlayer
 
 realtime = pytest.mark.realtime
@@ -235,21 +241,42 @@ def test_the_playlist_stays_paused_when_skipped(tmp_path: Path) -> None:
 
 
 class ListPlayer:
-    """Notes what it is told."""
+    """Notes what it is told, as its own media player too, whose output is there when it is `open`."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.volumes: list[int] = []
+        self.percent = 100
+        self.open = True
+        self.paused = False
 
     def stop(self) -> None:
         """Stop."""
         self.told.append("stop")
+
+    def set_pause(self, paused: int) -> None:
+        """Stop or go on; a volume at that moment would be heard as a click."""
+        assert self.percent == 0
+        self.paused = bool(paused)
+
+    def audio_set_volume(self, percent: int) -> int:
+        """Set the volume, if there is an output."""
+        if not self.open:
+            return -1
+        self.percent = percent
+        self.volumes.append(percent)
+        return 0
+
+    def get_media(self) -> None:
+        """Return none: nothing was played."""
 
 
 def watched(hearing: Hearing = Hearing.PLAYS) -> tuple[StreamPlayer, FakeClock, list[str]]:
     """Return a player whose libVLC is a list of what is asked of it."""
     clock, list_player = FakeClock(), ListPlayer()
     player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
-    player._list_player = list_player
+    player._list_player = player._player = list_player
+    player._vlc = SimpleNamespace(MediaStats=object, State=SimpleNamespace(Ended=6, Error=7))
     for name in ("_play", "_play_unheard"):
         setattr(player, name, lambda name=name: list_player.told.append(name))
     vars(player)["_needs_playing"] = lambda _now: False
@@ -267,18 +294,17 @@ def watch_for(player: StreamPlayer, clock: FakeClock, seconds: float) -> None:
 def test_a_long_pause_gives_the_device_away_and_a_resume_takes_it_back() -> None:
     """After a minute, not before; a pause that ends before, and starts again, counts anew."""
     player, clock, told = watched()
-    paused = True
-    player.is_paused = lambda: paused
+    player.pause(True)
     watch_for(player, clock, 50)
-    paused = False
+    player.pause(False)
     watch_for(player, clock, 5)
-    paused = True
+    player.pause(True)
     watch_for(player, clock, 59)
     assert told == []
     watch_for(player, clock, 60)
     assert told == ["stop"]
     player._device_error = "what VLC said of the device that was closed"
-    paused = False
+    player.pause(False)
     watch_for(player, clock, 120)
     assert told == ["stop", "_play"]
 
@@ -322,3 +348,126 @@ def test_the_first_block_waits_for_the_sound_server_and_the_end_does_not() -> No
     player.close()
     reader.join(5)
     assert given == [1]
+
+
+def served(*, by_server: bool = True, volume: float = 1.0) -> tuple[StreamPlayer, ListPlayer, list[Any]]:
+    """Return a player at the moment when VLC opens its stream, and what the programme is told."""
+    player, _, _ = watched()
+    left: list[Any] = []
+    player.set_volume(volume)
+    player.leave_to(lambda *wishes: left.append(wishes))
+    player._begin_stream(player._settled, by_server)
+    return player, cast("ListPlayer", player._player), left
+
+
+def follow(player: StreamPlayer) -> None:
+    """Let the owner thread do what is wished."""
+    player._serve(0.0)
+    for _ in range(100):
+        player._obey(0.0)
+    assert not player._is_behind
+
+
+def test_a_pause_falls_silent_stops_and_goes_on_as_loud() -> None:
+    """In small steps, as a jump clicks; VLC is silent before it stops, and after; nothing is left to the programme."""
+    player, vlc, left = served(volume=0.5)
+    follow(player)
+    for paused in (True, False):
+        vlc.volumes.clear()
+        player.pause(paused)
+        follow(player)
+        gains = [(percent / 100) ** 3 for percent in [*([] if paused else [0]), *vlc.volumes]]
+        assert sorted(vlc.volumes, reverse=paused) == vlc.volumes
+        assert max(abs(one - other) for one, other in itertools.pairwise(gains)) < 2 * RAMP_STEP
+        assert (vlc.paused, vlc.volumes[-1]) == (paused, 0 if paused else 79)
+    assert set(left) == {(1.0, False, False)}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["pause", "mute", "set_volume"]),
+            st.sampled_from([0, 0.05, 1]),
+            st.sampled_from([0, 1, 9, 99]),
+        )
+    )
+)
+def test_however_fast_keys_come_the_last_ones_count(keys: list[tuple[str, float, int]]) -> None:
+    """Whether VLC has followed or not; and a stream that begins then begins as it is wished, its pause too."""
+    player, vlc, _ = served()
+    wished: dict[str, float] = {"pause": 0, "mute": 0, "set_volume": 1}
+    for name, value, steps in keys:
+        getattr(player, name)(value if name == "set_volume" else bool(value))
+        wished[name] = value if name == "set_volume" else bool(value)
+        for _ in range(steps):
+            player._obey(0.0)
+    silent = wished["pause"] or wished["mute"]
+    percent = 0 if silent else round(100 * wished["set_volume"] ** (1 / 3))
+    for _ in range(2):
+        follow(player)
+        assert (vlc.paused, vlc.percent) == (wished["pause"], percent)
+        assert player.is_silent == (percent == 0)
+        vlc.volumes, vlc.paused = [], False
+        player._begin_stream(player._settled, True)
+        assert vlc.volumes == [percent], "what the server remembers would be heard"
+
+
+def test_a_stream_whose_output_comes_late_gets_its_volume_then() -> None:
+    """VLC has no output until it has its first block; the server might remember another volume."""
+    player, vlc, _ = served(volume=0.0)
+    vlc.volumes.clear()
+    vlc.open = False
+    player._begin_stream(player._settled, True)
+    player.set_volume(1.0)
+    for _ in range(50):
+        player._obey(0.0)
+    vlc.open = True
+    follow(player)
+    assert vlc.volumes[-1] == 100
+
+
+def test_where_no_server_has_volumes_the_programme_obeys() -> None:
+    """VLC is told nothing: it would obey as late, in jumps, and twice. When a server comes it has all, and back."""
+    player, vlc, left = served(by_server=False, volume=0.5)
+    player.pause(True)
+    player.mute(True)
+    follow(player)
+    assert (vlc.volumes, left[-1], player.left_volume, player.level) == ([], (0.5, True, True), 0.5, 1.0)
+    player._begin_stream(player._settled, True)
+    assert (left[-1], player.left_volume, player.level) == ((1.0, False, False), 1.0, 0.0)
+    player._begin_stream(threading.Event(), False)  # of a media that is gone
+    assert player.left_volume == 1.0
+    player._begin_stream(player._settled, False)
+    assert left[-1] == (0.5, True, True)
+
+
+def test_a_pause_is_no_stall() -> None:
+    """VLC pulls nothing while it is paused; when it does not go on then, it is one."""
+    player, _, _ = served()
+    vars(player._player)["get_state"] = lambda: 4
+    player.pause(True)
+    follow(player)
+    needs = functools.partial(StreamPlayer._needs_playing, player)
+    assert not any(needs(now) for now in (0.0, 2.0, 10.0, 60.0))
+    player.pause(False)
+    follow(player)
+    assert [needs(now) for now in (61.0, 62.0, 64.0)] == [False, False, True]
+
+
+def test_paused_time_is_added_up() -> None:
+    """Whoever carries it out; a pause that is asked for twice is one."""
+    player, clock, _ = watched()
+    for paused in (False, True, True, False, False, True):
+        player.pause(paused)
+        clock.time_s += 1.0
+    assert player.paused_s == 3.0
+
+
+def test_what_the_sound_server_keeps_of_us_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a mute would be one of all players of music; what the listener has there stays."""
+    monkeypatch.setenv("PULSE_PROP", "media.role=phone")
+    LibVlc()
+    properties = os.environ["PULSE_PROP"].split()
+    assert properties[-1] == "media.role=phone"
+    assert "module-stream-restore.id=sink-input-by-application-id:sagyo-on" in properties
+    assert "state.restore-props=false" in properties

@@ -12,7 +12,7 @@ import enum
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from base.notices import Notices
@@ -25,6 +25,7 @@ SETTLE_S: Final = 2.5
 HOLD_S: Final = 1.0  # by then VLC's stream stands beside ours
 NEAR_US: Final = 150_000  # VLC takes up to 290 ms
 LOOK_S: Final = 0.03
+FLAT: Final = 0x40  # among a device's flags: its volume is that of its loudest stream
 PROBE_BYTES: Final = 4 * CHANNELS * SAMPLE_RATE_HZ // 25
 ANY: Final = 2**32 - 1
 RECONNECT_S: Final = 5.0
@@ -51,15 +52,16 @@ class _Buffer(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint32) for name in ("maxlength", "tlength", "prebuf", "minreq", "fragsize"))
 
 
-def settle(settled: threading.Event) -> None:
-    """Set `settled` when the default device is near, or nothing can be done for that; hold it near for HOLD_S.
+def settle(ended: threading.Event, tell: Callable[[bool], None]) -> None:
+    """Wait until the default device is near, or nothing can be done for that; then hold it near for HOLD_S.
 
-    It may hang with a server that hangs: to be called in a thread that nobody waits for.
+    `tell` is then told whether streams have volumes of their own. It may hang with a server that hangs: to be called
+    in a thread that nobody waits for; `ended` ends it.
     """
     try:
         simple = ctypes.CDLL("libpulse-simple.so.0")
     except OSError:
-        settled.set()
+        tell(False)
         return
     simple.pa_simple_new.restype = ctypes.c_void_p
     simple.pa_simple_get_latency.restype = ctypes.c_uint64
@@ -73,8 +75,8 @@ def settle(settled: threading.Event) -> None:
         simple.pa_simple_write(stream, bytes(PROBE_BYTES), ctypes.c_size_t(PROBE_BYTES), None)
         while NEAR_US < (ahead_us := simple.pa_simple_get_latency(stream, None)) < before_us:
             before_us = ahead_us
-            settled.wait(LOOK_S)
-    settled.set()
+            ended.wait(LOOK_S)
+    tell(bool(address) and has_volumes())
     if address:
         threading.Event().wait(HOLD_S)
         simple.pa_simple_free(stream)
@@ -109,6 +111,17 @@ def _connected(pulsectl: Any) -> Iterator[Any]:
         raise ConnectionError(str(error)) from error
 
 
+def has_volumes() -> bool:
+    """Whether each stream has a volume of its own: where volumes are flat it would be the device's."""
+    try:
+        import pulsectl
+
+        with _connected(pulsectl) as pulse:
+            return not any(sink.flags & FLAT for sink in pulse.sink_list())
+    except (ImportError, OSError):
+        return False
+
+
 def look_once() -> Hearing:
     """Ask a server that runs, if there is one."""
     try:
@@ -128,6 +141,8 @@ class SoundServer:
 
     def __init__(self, notices: Notices) -> None:
         self.hearing = Hearing.UNKNOWN
+        self.is_silent: Callable[[], bool] = lambda: False
+        """Whether the volume of our stream is 0 by our own will."""
         self._notices = notices
         self._muted = False
 
@@ -155,9 +170,16 @@ class SoundServer:
         pulse.event_callback_set(on_event)
         suspended = None
         while not stop.is_set():
-            hearing, suspended = look(pulse, suspended)
-            self._note(hearing)
+            suspended = self.hear(pulse, suspended)
             pulse.event_listen(LISTEN_S)
+
+    def hear(self, pulse: Any, suspended: int | None) -> int | None:
+        """Look, and note it; arguments and what is returned as those of `look`."""
+        silent = self.is_silent()
+        hearing, suspended = look(pulse, suspended)
+        own = silent or self.is_silent()  # it may just have ended, or begun
+        self._note(Hearing.PLAYS if own and hearing is Hearing.STREAM_MUTED else hearing)
+        return suspended
 
     def _note(self, hearing: Hearing) -> None:
         before, self.hearing = self.hearing, hearing

@@ -6,6 +6,7 @@ Of the program it needs nothing that is slow to import, so that it is heard at o
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -53,7 +54,9 @@ class StreamPlayer(VlcPlayer):
     `primed` is set when VLC has what it takes to begin, a handful of blocks at once: heavy work on other threads
     would delay each of them.
 
-    `feed` is asked for a number of frames and returns their bytes, float32, interleaved stereo.
+    `feed` is asked for a number of frames and returns their bytes, float32, interleaved stereo. Volume, mute and pause
+    are VLC's where a sound server has them for each stream, as it obeys at once; what `feed` gives is heard half a
+    second later. Elsewhere they are left to the programme.
 
     Threads: as the base; `feed` is called by the one VLC thread that reads the media, and may be replaced at any time.
     """
@@ -63,6 +66,7 @@ class StreamPlayer(VlcPlayer):
     ) -> None:
         super().__init__(libvlc, notices, clock, **options)
         self.feed = feed
+        self._tell: Callable[[float, bool, bool], None] = lambda volume, muted, paused: None
         self.pulled_frames = 0
         self.primed = threading.Event()
         self._block = b""  # VLC copies it before it asks for the next one
@@ -70,6 +74,24 @@ class StreamPlayer(VlcPlayer):
         self._media_frames = 0
         self._seen_frames = 0
         self._seen_at: float | None = None
+
+    @property
+    def left_volume(self) -> float:
+        """What of the volume is left to the programme (linear gain)."""
+        return self.volume if self._gain is None else 1.0
+
+    def leave_to(self, obey: Callable[[float, bool, bool], None]) -> None:
+        """Have the programme told which volume, mute and pause are left to it: as it is now, and when that changes."""
+
+        def begin() -> None:
+            self._tell = obey
+            self._follow()
+
+        self._do(begin)
+
+    def _follow(self) -> None:
+        left = self._gain is None
+        self._tell(self.left_volume, left and self._muted, left and self.is_paused)
 
     def _open(self) -> None:
         super()._open()
@@ -91,13 +113,24 @@ class StreamPlayer(VlcPlayer):
         self._media_list.add_media(media)
         media.release()  # the list has its own hold on it
         self._settled = threading.Event()
+        begin = functools.partial(self._begin_stream, self._settled)
         if self._on_real:
-            threading.Thread(target=settle, args=(self._settled,), name="settle", daemon=True).start()
+            tell = lambda by_server: self._do(lambda: begin(by_server))  # noqa: E731
+            threading.Thread(target=settle, args=(self._settled, tell), name="settle", daemon=True).start()
         else:
-            self._settled.set()
+            begin(False)
         self._list_player.play_item_at_index(0)
         self._seen_at = None
         self._flushed_at.clear()
+
+    def _begin_stream(self, settled: threading.Event, by_server: bool) -> None:
+        """Share out volume and pause, and let VLC open its stream; not for a media that is gone."""
+        if settled is self._settled:
+            self._gain, self._halted = None, False
+            if by_server:
+                self._take_volume()
+            self._follow()
+        settled.set()
 
     def _play_unheard(self) -> None:
         """Keep the programme's time on VLC's dummy output, which takes samples at their real pace."""
@@ -110,7 +143,7 @@ class StreamPlayer(VlcPlayer):
         When a sound server goes on that has hung, VLC by turns throws away what is late and fills in silence, for
         seconds; a stream that begins anew is in time at once.
         """
-        if self._seen_at is None or self.pulled_frames != self._seen_frames:
+        if self._seen_at is None or self._halted or self.pulled_frames != self._seen_frames:
             self._seen_frames, self._seen_at = self.pulled_frames, now
         state = self._player.get_state()
         pulls = state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S

@@ -20,6 +20,9 @@ from base.texts import Said, said
 log = logging.getLogger(__name__)
 
 SONAME: Final = "libvlc.so.5"
+# A volume or a mute of ours that a sound server keeps is not for all players of music: PulseAudio keeps it under our
+# name then, and PipeWire's WirePlumber not at all.
+STREAM_PROPERTIES: Final = "module-stream-restore.id=sink-input-by-application-id:sagyo-on state.restore-props=false"
 # Of VLC's resamplers soxr alone costs nothing at equal rates; the default runs every sample through its filter.
 ARGUMENTS: Final = (
     "--quiet",
@@ -43,6 +46,7 @@ class LibVlc:
     """
 
     def __init__(self) -> None:
+        os.environ["PULSE_PROP"] = f"{STREAM_PROPERTIES} {os.environ.get('PULSE_PROP', '')}"
         self._library: Any = None
         self._instance: int | None = None
         self._list_player: int | None = None

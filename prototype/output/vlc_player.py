@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import queue
 import threading
 from collections import deque
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 
 PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0
-RELEASE_S: Final = 60.0  # of pause, before others may have the device
+RAMP_STEP: Final = 0.03  # of the volume: one that jumps is heard as a click
+RAMP_TICK_S: Final = 0.002
 RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
 LOG_ERROR: Final = 4
 FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
@@ -30,9 +32,11 @@ class VlcPlayer:
 
     Threads: everything with `_vlc`, `_instance`, `_list_player` belongs to the thread in `run`. `_commands` is the
     only way in. `state` is a word for the dashboard: "starting", "playing", "no device", "suspended" or "stopped".
+    What is wished of volume and pause is single assignments of one thread, and the owner's to carry out.
     """
 
     TICK_S = 0.5
+    RELEASE_S = 60.0  # of pause, before others may have the device
 
     def __init__(
         self,
@@ -40,17 +44,23 @@ class VlcPlayer:
         notices: Notices,
         clock: Clock,
         *,
+        volume: float = 1.0,
         real_device: bool = True,
     ) -> None:
         self.state = "starting"
+        self.volume = volume
         self._libvlc = libvlc
         self._notices = notices
         self._clock = clock
         self._real_device = real_device
         self.hearing: Callable[[], Hearing] = lambda: Hearing.UNKNOWN
         """What the sound server makes of our stream."""
-        self.is_paused: Callable[[], bool] = lambda: False
+        self._muted = False
         self._paused_at: float | None = None
+        self._paused_s = 0.0
+        self._gain: float | None = None  # the volume that VLC was told last; None: volume and pause are not its own
+        self._untold = False  # it had no output yet
+        self._halted = False
         self._released = False
         self._on_device: Callable[[bool], None] = lambda present: None
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -86,6 +96,44 @@ class VlcPlayer:
 
         self._do(begin)
 
+    def set_volume(self, volume: float) -> None:
+        """Set the volume (0..1, linear gain)."""
+        self.volume = min(1.0, max(0.0, volume))
+        self._do(self._follow)
+
+    def mute(self, muted: bool) -> None:
+        """Mute or unmute; the programme goes on."""
+        self._muted = muted
+        self._do(self._follow)
+
+    def pause(self, paused: bool) -> None:
+        """Stop, or go on where it stands; while paused nothing is used up."""
+        if paused != self.is_paused:
+            self._paused_s = self.paused_s
+            self._paused_at = self._clock.now() if paused else None
+        self._do(self._follow)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the listener has paused."""
+        return self._paused_at is not None
+
+    @property
+    def paused_s(self) -> float:
+        """Return how long the listener has paused in all."""
+        since = self._paused_at
+        return self._paused_s + (0.0 if since is None else self._clock.now() - since)
+
+    @property
+    def level(self) -> float:
+        """What VLC is to make of the volume (linear gain); 1 where that is not its own."""
+        return 1.0 if self._gain is None else self._wished_gain()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the stream's volume is 0 because the listener wants it, or was just now."""
+        return not self.level or self._gain == 0.0
+
     def _do(self, command: Callable[[], None]) -> None:
         """Have the owner thread run `command`."""
         self._commands.put(command)
@@ -110,7 +158,7 @@ class VlcPlayer:
 
     def step(self, patience_s: float = 0.0) -> None:
         """Run the commands that arrived, waiting so long for the first; then see to it that it plays."""
-        self._serve(patience_s)
+        self._obey(patience_s)
         self._watch()
 
     def _open(self) -> None:
@@ -145,6 +193,45 @@ class VlcPlayer:
         except queue.Empty:
             return
 
+    # -- volume and pause, which a sound server does at once -----------------------------------------------
+
+    @property
+    def _stands(self) -> bool:
+        return self.is_paused
+
+    def _wished_gain(self) -> float:
+        return 0.0 if self._muted or self._stands else self.volume
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._gain is not None and (self._untold or self._gain != self.level or self._halted != self._stands)
+
+    def _obey(self, patience_s: float) -> None:
+        """Run the commands that arrived, waiting so long for the first, and go a step towards what is wished.
+
+        It is silent before VLC stops, and after it.
+        """
+        self._serve(min(patience_s, RAMP_TICK_S) if self._is_behind else patience_s)
+        gain, level = self._gain, self.level
+        if gain is None or not self._is_behind:
+            return
+        if self._untold or (gain != level and not self._halted):
+            self._turn(level if abs(level - gain) <= RAMP_STEP else gain + math.copysign(RAMP_STEP, level - gain))
+        else:
+            self._halted = self._stands
+            self._list_player.set_pause(int(self._halted))
+
+    def _turn(self, gain: float) -> None:
+        """Tell VLC a volume: its percents are cubic, on every output; one that plays and takes none has none."""
+        taken = self._player.audio_set_volume(round(100 * gain ** (1 / 3))) == 0
+        self._untold = not taken and not self._played_buffers()
+        self._gain = gain
+
+    def _take_volume(self) -> None:
+        """Have VLC begin at the wished volume, whatever a sound server remembers of the one before."""
+        self._halted = False
+        self._turn(self._wished_gain())
+
     def _watch(self) -> None:
         now = self._clock.now()
         if self._closing:
@@ -162,14 +249,12 @@ class VlcPlayer:
 
     def _rests(self, now: float) -> bool:
         """Give the device away after a long pause, and take it back; return whether it is away."""
-        paused = self.is_paused()
-        if not paused or self._paused_at is None:
-            self._paused_at = now if paused else None
-        elif not self._released and now - self._paused_at >= RELEASE_S:
+        since = self._paused_at
+        if since is not None and not self._released and now - since >= self.RELEASE_S:
             log.info("paused for long: the sound device is free for others")
-            self._released = True
+            self._released, self._gain = True, None
             self._list_player.stop()
-        if self._released and not paused:
+        if self._released and since is None:
             self._released, self._device_error = False, ""
             self._play()
         return self._released
@@ -189,7 +274,7 @@ class VlcPlayer:
         self._use_output(real=True)
         self._play()
         while not self._device_error and not self._closing and self._clock.now() < deadline:
-            self._serve(0.05)
+            self._obey(0.05)
             if not self._settled.is_set():
                 deadline = min(self._clock.now() + PROBE_WAIT_S, latest + SETTLE_S)
             if self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers():
@@ -212,7 +297,7 @@ class VlcPlayer:
         old.release()
 
     def _adopt(self, player: Any, *, real: bool) -> None:
-        self._player = player
+        self._player, self._gain, self._halted = player, None, False
         player.set_role(self._vlc.MediaPlayerRole.Music)  # else the server takes us for a video, and mutes us as one
         self._on_real = real
         if not real:
@@ -261,3 +346,6 @@ class VlcPlayer:
 
     def _needs_playing(self, now: float) -> bool:
         raise NotImplementedError
+
+    def _follow(self) -> None:
+        """Note that a wish has changed; `step` goes after it."""

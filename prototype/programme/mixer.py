@@ -72,7 +72,6 @@ class Mixer:
         self._resting = False
         self._begun = False  # until there was music: then it comes at once
         self._paused = False
-        self.wished_paused = False  # at once, not with the next read: nobody may be reading
         self._held = False
         self._muted = False
         self._volume_level = volume
@@ -120,7 +119,6 @@ class Mixer:
 
     def pause(self, paused: bool) -> None:
         """Fade to or from silence over GATE_S; while paused nothing is used up."""
-        self.wished_paused = paused
         self._inbox.append(lambda: self._set_gate(paused=paused))
 
     def hold(self, held: bool) -> None:

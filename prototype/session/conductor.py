@@ -71,7 +71,7 @@ class Conductor:
         """`announce` is told the text of a break's begin and end, once each."""
         self._sound = sound
         self._programme = sound.programme
-        self.wished = Wished(volume_percent=round(100 * sound.programme.snapshot().volume))
+        self.wished = Wished(volume_percent=round(100 * sound.player.volume))
         self._lock = threading.Lock()
         self._resting = False
         self._fading_out = False
@@ -191,18 +191,18 @@ class Conductor:
     def _set(self, act: Act, on: bool) -> Answer:
         if act is Act.PAUSE:
             self.wished = replace(self.wished, paused=on)
-            self._programme.pause(on)
+            self._sound.player.pause(on)
             return Answer("ctl.paused" if on else "ctl.playing")
         if act is Act.MUTE:
             self.wished = replace(self.wished, muted=on)
-            self._programme.mute(on)
+            self._sound.player.mute(on)
             return Answer("ctl.muted" if on else "ctl.unmuted")
         return self._record(on)
 
     def _set_volume(self, percent: int) -> Answer:
         percent = min(100, max(0, percent))
         self.wished = replace(self.wished, volume_percent=percent)
-        self._programme.set_volume(percent / 100)
+        self._sound.player.set_volume(percent / 100)
         self._later("volume", lambda: remember(self._folder, volume=percent))
         return Answer("ctl.volume", fields=(("percent", percent),))
 

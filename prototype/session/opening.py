@@ -88,7 +88,12 @@ class Opening:
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
             self.player = StreamPlayer(
-                self._before, around.libvlc, self.notices, self.clock, real_device=settings.real_device
+                self._before,
+                around.libvlc,
+                self.notices,
+                self.clock,
+                volume=self.volume,
+                real_device=settings.real_device,
             )
         self._workers: list[Worker] = []
 
@@ -112,7 +117,8 @@ class Opening:
     def _before(self, n_frames: int) -> bytes:
         """Return what the mixer will go on with, as loud as it will have it."""
         heard = (self.prelude or self.bed).read(n_frames)
-        return heard if self.volume == 1 else array("f", [self.volume * value for value in array("f", heard)]).tobytes()
+        volume = self.player.left_volume if self.player else 1.0
+        return heard if volume == 1 else array("f", [volume * value for value in array("f", heard)]).tobytes()
 
     def _take_spool(self) -> None:
         with contextlib.suppress(OSError):  # the spool itself deals with a disk that refuses

@@ -11,7 +11,7 @@ from ace_client import AceClient
 from base.texts import text
 from generation.calls import Client, Run
 from generator_loop import GeneratorLoop
-from music.segment import Source
+from music.segment import SAMPLE_RATE_HZ, Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
 from screen.controls import Controls
@@ -114,7 +114,11 @@ class Session:
         sound, now = self.sound, self._clock.now()
         wished, station = self.conductor.wished, sound.mood.station
         mixer = dataclasses.replace(
-            sound.programme.snapshot(), paused=wished.paused, muted=wished.muted, volume=wished.volume_percent / 100
+            sound.programme.snapshot(),
+            paused=wished.paused,
+            muted=wished.muted,
+            volume=wished.volume_percent / 100,
+            paused_frames=round(sound.player.paused_s * SAMPLE_RATE_HZ),
         )
         return Snapshot(
             mixer=mixer,

@@ -19,13 +19,14 @@ from builtin import engine as builtin_engine
 from builtin.fluid import Orchestra
 from music.audio_files import tags_of
 from music.continuing import Continuing
-from music.segment import Source
+from music.segment import Samples, Source
 from music.stations import Mood
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
+from programme.crossfade import Ramp
 from programme.loader import Loader, Reader
-from programme.mixer import Mixer
+from programme.mixer import GATE_S, Mixer
 from programme.performances import BuiltinSupply, Openings
 from programme.programme import Programme
 from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
@@ -86,6 +87,7 @@ class Sound:
         self.builtin.is_awaited = lambda: self.programme.snapshot().waiting
         self.builtin.forget = builtin_engine.forget
         self.player.hearing = lambda: self.server.hearing
+        self.server.is_silent = lambda: self.player.is_silent
         self.loader = Loader(
             self.programme,
             supplies(self.order, self.spool, self.mood, self.builtin, settings.library_no_repeat),
@@ -107,18 +109,38 @@ class Sound:
     def _play_stream(self, opening: Opening, player: StreamPlayer) -> Preparer:
         """Have the player pull the mixer, which goes on with the bed; returns what the mixer is fed with."""
         mixer = Mixer(
-            opening.bed, crossfade_s=self.settings.crossfade_seconds, volume=opening.volume, rate_hz=self.around.rate_hz
+            opening.bed,
+            crossfade_s=self.settings.crossfade_seconds,
+            volume=player.left_volume,
+            rate_hz=self.around.rate_hz,
         )
         if opening.prelude:
             mixer.begin_with(opening.prelude)
 
+        volume = Ramp(player.level, round(GATE_S * self.around.rate_hz))
+
+        def as_heard(block: Samples) -> Samples:
+            """Return a block as VLC has it heard."""
+            if volume.target != (level := player.level):
+                volume.move(level)
+            block = block.copy()
+            volume.apply(block)
+            return block
+
         def feed(n_frames: int) -> bytes:
             block = mixer.read(n_frames)
-            self.recorder.take(block)
+            if self.recorder.path is not None:
+                self.recorder.take(as_heard(block))
             return block.tobytes()
 
+        def obey(volume: float, muted: bool, paused: bool) -> None:
+            mixer.set_volume(volume)
+            mixer.mute(muted)
+            mixer.pause(paused)
+
+        player.leave_to(obey)
+
         def take_over() -> None:
-            player.is_paused = lambda: mixer.wished_paused
             player.watch_device(lambda present: mixer.hold(not present))
             player.feed = feed
 

@@ -135,9 +135,10 @@ class FakeVlc:
         """Return how long the file is, in milliseconds."""
         return round(1000 * self._length_s()) if self._current else -1
 
-    def audio_set_volume(self, percent: int) -> None:
+    def audio_set_volume(self, percent: int) -> int:
         """Set the volume."""
         self.volume = percent
+        return 0
 
     def _length_s(self) -> float:
         return self.lengths.get(self._current.path, 20.0) if self._current else 0.0

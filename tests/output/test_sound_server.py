@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
-from output.sound_server import Hearing, SoundServer, look, look_once
+from output.sound_server import Hearing, SoundServer, has_volumes, look, look_once
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Sink:
     state: str = "running"
     mute: int = 0
     volume: Volume = field(default_factory=Volume)
+    flags: int = 0x20
 
 
 @dataclass
@@ -108,10 +111,36 @@ def test_a_mute_is_said_when_it_comes_and_when_it_goes() -> None:
     assert [notice.key for notice in notices.recent()] == ["sound.stream_muted", "sound.heard", "sound.device_muted"]
 
 
+@pytest.mark.parametrize("wishes", [(True, True), (True, False), (False, True), (False, False)])
+def test_a_silence_of_our_own_will_is_no_mute_of_the_system(wishes: tuple[bool, bool]) -> None:
+    """As it begins and as it ends too: who asks may see the one and hear the other."""
+    notices, asked = Notices(FakeClock()), list(wishes)
+    server = SoundServer(notices)
+    server.is_silent = lambda: asked.pop(0)
+    server.hear(Server([Sink()], [Stream(volume=Volume(0.0))]), None)
+    assert server.hearing is (Hearing.PLAYS if any(wishes) else Hearing.STREAM_MUTED)
+
+
+@pytest.mark.parametrize(("flags", "by_server"), [((0x20, 0x23), True), ((0x20, 0x60), False), ((), True)])
+def test_where_volumes_are_flat_a_stream_has_none_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, flags: tuple[int, ...], by_server: bool
+) -> None:
+    """A pause would turn the device down for all."""
+
+    @contextlib.contextmanager
+    def connected(_library: object) -> Iterator[Server]:
+        yield Server([Sink(flags=one) for one in flags], [])
+
+    monkeypatch.setattr("output.sound_server._connected", connected)
+    monkeypatch.setitem(sys.modules, "pulsectl", object())
+    assert has_volumes() is by_server
+
+
 def test_a_machine_without_the_library_of_the_server_is_asked_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known then, and nothing fails."""
     monkeypatch.setitem(sys.modules, "pulsectl", None)
     assert look_once() is Hearing.UNKNOWN
+    assert not has_volumes()
 
 
 def test_a_server_that_goes_away_while_it_is_asked_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:

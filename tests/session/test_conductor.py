@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile as sf
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from music.analysis import analyse, to_piece
 from music.decoding import read
 from music.segment import SAMPLE_RATE_HZ, Continuation, Growth, Source
 from music.stations import Mood, builtin_stations
+from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
@@ -61,7 +63,9 @@ class Desk:
         self.quits += 1
 
     def listen(self, seconds: float) -> None:
-        """Pull the programme."""
+        """Pull the programme, after the player has done what it is told."""
+        if self.programme is self.mixer:
+            self.sound.player._serve(0.0)
         for _ in range(round(seconds * 10)):
             self.mixer.read(SAMPLE_RATE_HZ // 10)
 
@@ -230,6 +234,24 @@ def test_mute_toggles(desk: Desk) -> None:
     desk.conductor.obey(controls.Act.MUTE)
     desk.listen(0.3)
     assert not desk.mixer.snapshot().muted
+
+
+def test_a_recording_is_as_loud_as_it_is_heard(desk: Desk, tmp_path: Path) -> None:
+    """Also where the programme leaves volume and mute to the sound server."""
+    desk.sound.begin_playing()
+    player, recorder = desk.sound.player, desk.sound.recorder
+    assert isinstance(player, StreamPlayer)
+    player._gain = 1.0
+    recorder.start(tmp_path / "recording.wav")
+    levels: list[float] = []
+    vars(recorder)["take"] = lambda block: levels.append(float(np.std(block[len(block) // 2 :])))
+    heard = []
+    for command in (controls.VolumeTo(100), controls.VolumeTo(50), Act.MUTE):
+        desk.conductor.obey(command)
+        desk.listen(0)
+        heard.append(float(np.std(np.frombuffer(player.feed(SAMPLE_RATE_HZ), np.float32)[SAMPLE_RATE_HZ:])))
+    assert levels == pytest.approx([heard[0], heard[1] / 2, 0.0], rel=0.05)
+    assert min(heard) > 0.5 * max(heard) > 0
 
 
 def test_like_keeps_and_takes_back(desk: Desk) -> None:

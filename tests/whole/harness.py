@@ -179,6 +179,7 @@ class Programme:
                 return True
             while self._agenda and self._agenda[0][0] <= self.clock.now():
                 heapq.heappop(self._agenda)[2]()
+            self.sound.player._serve(0.0)
             block = self.mixer.read(n_frames)
             self.heard.take(block, self.mixer, excused=self.paused or self.held)
             if not self.threads:

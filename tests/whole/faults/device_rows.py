@@ -103,6 +103,49 @@ def frozen_at_the_end(stage: Stage) -> None:
         stage.signal_server(signal.SIGCONT)
 
 
+def killed_while_silent(stage: Stage) -> None:
+    """The program dies while it is muted, or paused, by a server that remembers volumes: the next start is heard."""
+    stage.control("load-module", "module-stream-restore")
+    stage.fill()
+    for key in ("m", " "):
+        with stage.play(size=(80, 24)) as program, stage.hear() as ear:
+            stage.begin(ear, program)
+            program.type(key)
+            pause(1.0)
+            since = time.monotonic()
+            pause(0.5)
+            heard = ear.samples()[ear.frame_at(since) :]
+            stage.expect(len(heard) and not heard.any(), f"the key {key!r} was not obeyed")
+            program.process.kill()
+            program.process.wait()
+    with stage.play(size=(80, 24)) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        stage.ends(program)
+
+
+def lost_while_paused(stage: Stage) -> None:
+    """The sound server dies and comes back during a pause, in which the volume is changed: nobody hears, then all."""
+    stage.fill()
+    with stage.play(size=(80, 24)) as program:
+        with stage.hear() as ear:
+            stage.begin(ear, program)
+            program.type(" ")
+            pause(1.0)
+        stage.kill_server()
+        pause(1.0)
+        program.type("-")
+        stage.start_server()
+        with stage.hear() as ear:
+            pause(AWAY_S)
+            stage.expect(not ear.samples().any(), "was heard while it was paused")
+            resumed_at = time.monotonic()
+            program.type(" ")
+            heard_at = stage.expect_sound(ear, resumed_at, FOUND_S)
+            stage.recovery_s = heard_at - resumed_at
+            stage.play_on(ear, 2.0, heard_at)
+        stage.ends(program)
+
+
 def lost_again_and_again(stage: Stage) -> None:
     """The sound server dies three times."""
     stage.fill()
@@ -131,6 +174,8 @@ ROWS = (
         "player.device_back",
     ),
     ProcessRow(AREA, "the sound server dies three times", lost_again_and_again, "player.device_back"),
+    ProcessRow(AREA, "the sound server dies while we are paused", lost_while_paused),
+    ProcessRow(AREA, "kill -9 while muted, or paused", killed_while_silent),
     ProcessRow(
         AREA,
         "the device is pulled out, and put in again",
