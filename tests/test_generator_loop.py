@@ -121,6 +121,21 @@ def test_what_is_finished_is_seen_soon(make: Make, newer: bool, most_s: float, j
     assert sorted(late_s)[4] <= most_s
 
 
+@pytest.mark.parametrize("newer", [True, False])
+@pytest.mark.parametrize(("before_s", "job_s"), [(2.5, 1.0), (8.0, 3.0), (1.0, 4.0)])
+def test_a_server_that_changes_its_speed_is_soon_asked_in_time(
+    make: Make, newer: bool, before_s: float, job_s: float
+) -> None:
+    """After ten jobs what is finished is seen as soon as ever."""
+    run, late_s = make(newer=newer, speed=before_s / 30.0, prefetch_target=20, segment_max_seconds=30.0), []
+    run.produce(6)
+    run.server.speed = job_s / 30.0
+    for _ in range(14):
+        run.produce(1)
+        late_s.append(run.clock.now() - run.server.free_at)
+    assert sorted(late_s[9:])[2] <= 0.5
+
+
 def test_the_factor_is_learned_without_the_first_job(make: Make) -> None:
     """The first job loads models and says nothing of the speed; the factor is per audible second."""
     run = make(first_job_extra_s=200.0, poll_interval_sec=0.2, prefetch_target=5)

@@ -184,6 +184,7 @@ class Board:
         self._lock = threading.Lock()
         self._settings = settings
         self._poll_s = settings.poll_interval_sec
+        self._early_s = self._poll_s / 50
         self._expected_s = expected_s
         self._jobs: list[Job] = []
         self._freed_at = self._looked_at = self._next_poll_at = 0.0
@@ -268,12 +269,14 @@ class Board:
             for left, job in zip(range(len(ended), 0, -1), ended, strict=True):
                 if job.began_at is None:
                     job.began_at = max(job.asked_at, min(freed_at, now))
-                # It ended after the last look, nobody knows when: halfway, or just before it was due. With `now`, what
-                # is expected of the next would grow by our own lateness, and with it that lateness.
+                # It ended after the last look, nobody knows when: halfway, or just before it was due; the earlier, the
+                # more of them were there at once. With `now`, what is expected of the next would grow by our own
+                # lateness, and with it that lateness.
                 since = max(job.began_at, min(self._looked_at, now))
                 freed_at = since + (now - since) / (left + 1)
                 if (due_at := self._due_at(job)) is not None:
-                    freed_at = max(freed_at, min(due_at, now) - self._poll_s / 50)
+                    self._early_s = 2 * self._early_s if freed_at < due_at - self._early_s else self._poll_s / 50
+                    freed_at = max(freed_at, min(due_at, now) - self._early_s)
                 job.ended_at = freed_at
             self._freed_at, self._looked_at = now if ended else self._freed_at, now
             self._mark_heads(now)

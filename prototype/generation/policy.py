@@ -28,6 +28,7 @@ PROOFS: Final = 2
 TEST_AFTER: Final = 4  # successes without a demand before it is made again
 LONGEST_TEST_AFTER: Final = 64
 REMEMBERED: Final = 8
+LATEST: Final = 3  # what a job will take follows the server soon
 GROWTH: Final = 2.0  # at most this much longer than what has worked
 SAFE_SHARE: Final = 2 / 3  # of what is there to listen to, in which a longer job has to be done
 STEP_S: Final = 5.0
@@ -253,7 +254,7 @@ class Speed:
     """
 
     def __init__(self) -> None:
-        self._per_asked_s: deque[float] = deque(maxlen=REMEMBERED)
+        self._per_asked_s: deque[float] = deque(maxlen=LATEST)
         self._per_audible_s: deque[float] = deque(maxlen=REMEMBERED)
         self._shares: deque[float] = deque(maxlen=REMEMBERED)
         self._history: deque[tuple[float, float]] = deque(maxlen=60)
