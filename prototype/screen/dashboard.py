@@ -160,19 +160,18 @@ class Dashboard:
             self._seen = None
             self._command(PUSH_TITLE)
         seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
+        changed = frame.changed_since(seen) if seen else None
         with self._console:
-            if seen is None or seen.size != frame.size:
+            if seen is None or changed is None:
                 self._live.update(frame, refresh=True)
-                self._say_title(frame.title)
                 self._whole_at = self._clock.now() + WHOLE_S
                 self._place_cursor(frame.cursor, switch=True)
             else:
-                changed = frame.changed_since(seen)
                 self._draw_lines(frame, changed)
-                if frame.title != seen.title:
-                    self._say_title(frame.title)
                 if changed or frame.cursor != seen.cursor:
                     self._place_cursor(frame.cursor, switch=(frame.cursor is None) != (seen.cursor is None))
+            if seen is None or frame.title != seen.title:
+                self._command(f"\x1b]2;{frame.title}\a")
         self._seen = frame
 
     def _draw_lines(self, frame: Frame, indices: Sequence[int]) -> None:
@@ -184,9 +183,6 @@ class Dashboard:
             parts += [Control.move_to(0, index).segment, *line.render(self._console), padding]
         if parts:
             self._console.update_screen_lines([parts])
-
-    def _say_title(self, title: str) -> None:
-        self._command(f"\x1b]2;{title}\a")
 
     def _command(self, sequence: str) -> None:
         """Tell the terminal something about its title; a console of the kernel's own has none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
@@ -21,54 +22,38 @@ MARGIN_FROM_CELLS: Final = 60
 _GAP_CELLS: Final = 4
 
 
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """A finished picture: `height` lines of at most `width` cells, the window's title, the cursor (None: hidden).
+    """A finished picture: `rows` of at most `width` cells, the window's title, the cursor (None: hidden).
 
-    The `margin` at the left, in cells, is put before a line only when it is looked at: most lines never are.
+    The `margin` at the left, in cells, is put before a row only when it is looked at: most never are.
     """
 
-    def __init__(
-        self, lines: list[Text], width: int, margin: int = 0, cursor: tuple[int, int] | None = None, title: str = ""
-    ) -> None:
-        self.width = width
-        self.title = title
-        self.height = len(lines)
-        self.cursor = cursor
-        self._lines = lines
-        self._margin = margin
+    rows: Sequence[Text]
+    width: int
+    margin: int = 0
+    cursor: tuple[int, int] | None = None
+    title: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for index in range(self.height):
+        for index in range(len(self.rows)):
             if index:
                 yield Segment.line()
             yield from self.line(index).render(console)
 
     def line(self, index: int) -> Text:
-        """Return a line, its style as a span: `Text.render` leaves out that of a text without spans."""
-        return Text.assemble(" " * self._margin, self._lines[index])
+        """Return a row as it is seen, its style as a span: `Text.render` leaves out that of a text without spans."""
+        return Text.assemble(" " * self.margin, self.rows[index])
 
-    @property
-    def lines(self) -> list[Text]:
-        """All lines, from top to foot."""
-        return [self.line(index) for index in range(self.height)]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Cells and lines."""
-        return self.width, self.height
-
-    def changed_since(self, before: Frame) -> list[int]:
-        """Return the indices of the lines that look different from those of `before`, a picture of the same size."""
+    def changed_since(self, before: Frame) -> list[int] | None:
+        """Return the indices of the rows that look different from those of `before`; None: it has another size."""
+        if (self.width, len(self.rows)) != (before.width, len(before.rows)):
+            return None
         return [
             index
-            for index, (one, other) in enumerate(zip(self._lines, before._lines, strict=True))
+            for index, (one, other) in enumerate(zip(self.rows, before.rows, strict=True))
             if one is not other and (one != other or one.style != other.style)  # == is about characters and spans
         ]
-
-    @property
-    def plain(self) -> str:
-        """The picture as text, without spaces at the ends of lines."""
-        return "\n".join(line.plain.rstrip() for line in self.lines)
 
 
 def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:

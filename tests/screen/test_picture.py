@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from base.notices import Notice
 from base.texts import LONGEST_PROMPT, said
@@ -26,7 +27,7 @@ from music.stations import Station
 from programme.history import Heard
 from programme.mixer import Mixer
 from programme.programme import MixerSnapshot, PlayingView
-from screen.picture import render
+from screen.picture import Frame, render
 from screen.plain_lines import PlainLog
 from screen.view import LAST_MADE, ControlsView, Mode, Snapshot, TimerView
 from screen.widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
@@ -38,9 +39,19 @@ LANGUAGES = ("en", "ja")
 SIZES = ((1, 1), (7, 2), (20, 5), (40, 10), (60, 16), (80, 24), (135, 40), (136, 30), (200, 60))
 
 
+def lines_of(frame: Frame) -> list[Text]:
+    """Return its lines as they are seen."""
+    return [frame.line(index) for index in range(len(frame.rows))]
+
+
+def text_of(frame: Frame) -> str:
+    """Return it as text."""
+    return "\n".join(line.plain for line in lines_of(frame))
+
+
 def assert_fits(snapshot: Snapshot, width: int, height: int, language: str) -> str:
     """Render, check the size in cells and the harmlessness of every character, and return the text."""
-    lines = [line.plain for line in render(snapshot, width, height, language).lines]
+    lines = [line.plain for line in lines_of(render(snapshot, width, height, language))]
     assert len(lines) == height
     for line in lines:
         assert cell_len(line) <= width, line
@@ -264,16 +275,16 @@ def test_what_is_kept_of_the_last_picture_is_as_if_it_were_made_anew(
         LAST_MADE.clear()
         new = render(one, *size, "en")
         LAST_MADE.update(last)
-        assert (kept.lines, kept.title) == (new.lines, new.title)
-        assert [line.spans for line in kept.lines] == [line.spans for line in new.lines]
+        assert (lines_of(kept), kept.title) == (lines_of(new), new.title)
+        assert [line.spans for line in lines_of(kept)] == [line.spans for line in lines_of(new)]
 
 
 def places(snapshot: Snapshot, width: int, height: int) -> dict[str, tuple[int, int]]:
     """Return where each label of the main screen stands: column and row."""
     found = {}
-    for row, line in enumerate(render(snapshot, width, height, "en").plain.split("\n")):
+    for row, line in enumerate(lines_of(render(snapshot, width, height, "en"))):
         for label in LABELS:
-            match = re.search(rf"(?:^ ?|    ){label}(?:  |$)", line)
+            match = re.search(rf"(?:^ ?|    ){label}(?:  |$)", line.plain.rstrip())
             if match:
                 found[label] = match.start(), row
     return found
@@ -333,7 +344,7 @@ def test_the_cursor_stands_where_one_types() -> None:
     frame = render(snapshot, 80, 24, "en")
     assert frame.cursor is not None
     column, row = frame.cursor
-    assert frame.lines[row].plain.rstrip() == " › 静か a"
+    assert frame.line(row).plain.rstrip() == " › 静か a"
     assert column == cell_len(" › 静か a")
     assert render(afternoon(), 80, 24, "en").cursor is None
 
@@ -394,6 +405,6 @@ def test_the_screen_claims_no_more_than_is_heard(
 def test_the_last_picture_has_no_say_in_the_next(language: str = "en") -> None:
     """Rows that are made once and shown again are those that would be made anew."""
     for width, height in SIZES:
-        before = [render(screen(name, language), width, height, language).plain for name in SCREENS]
-        after = [render(screen(name, language), width, height, language).plain for name in reversed(SCREENS)]
+        before = [text_of(render(screen(name, language), width, height, language)) for name in SCREENS]
+        after = [text_of(render(screen(name, language), width, height, language)) for name in reversed(SCREENS)]
         assert before == after[::-1]
