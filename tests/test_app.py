@@ -121,19 +121,9 @@ def test_what_libraries_say_is_not_printed(tmp_path: Path) -> None:
 def test_signals_that_we_were_started_to_ignore_do_not_end_the_music(tmp_path: Path) -> None:
     """Under nohup, or in the background of a script: SIGHUP and SIGINT change nothing, SIGTERM still ends."""
     script = 'trap "" INT HUP QUIT; exec "$0" "$@"'
+    arguments = ("--spool-dir", str(tmp_path), "--audio-output", "none", "--plain")
     playing = subprocess.Popen(
-        [
-            "sh",
-            "-c",
-            script,
-            sys.executable,
-            str(APP),
-            "--spool-dir",
-            str(tmp_path),
-            "--audio-output",
-            "none",
-            "--plain",
-        ],
+        ["sh", "-c", script, sys.executable, str(APP), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

@@ -253,21 +253,8 @@ def test_a_prompt_has_a_limit() -> None:
 
 
 EDITING = (
-    "enter",
-    "esc",
-    "up",
-    "down",
-    "left",
-    "right",
-    "home",
-    "alt-b",
-    "backspace",
-    "ctrl-w",
-    "ctrl-y",
-    "s",
-    "p",
-    "?",
-)
+    "enter", "esc", "up", "down", "left", "right", "home", "alt-b", "backspace", "ctrl-w", "ctrl-y", "s", "p", "?",
+)  # fmt: skip
 
 
 @given(st.lists(st.one_of(st.sampled_from(EDITING), st.text())), st.integers(0, 40))
