@@ -47,8 +47,6 @@ OUT_OF_MEMORY: Final = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_S
 KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
 LOAD_FAILED: Final = 3  # uvicorn's code
 
-Say = Callable[..., None]
-
 
 class Server(Protocol):
     """What the keeper asks of the running server."""
@@ -65,7 +63,7 @@ class Server(Protocol):
 class Voice:
     """Prints sentences with their time, in a thread of its own: a frozen terminal holds up nothing.
 
-    Threads: any may say; `close` once.
+    Threads: any may tell; `close` once.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -73,10 +71,6 @@ class Voice:
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._print, daemon=True)
         self._thread.start()
-
-    def say(self, text_id: str, **fields: object) -> None:
-        """Print a text."""
-        self.tell(said(text_id, **fields))
 
     def tell(self, words: Said) -> None:
         """Print what is said."""
@@ -114,13 +108,15 @@ def serve(settings: Settings, lines: Lines) -> int:
         plan = planned(settings, uv, folder, cards(), os.environ)
         for reason in plan.reasons:
             voice.tell(reason)
-        keeper = Keeper(plan, client, settings, clock, voice.say, hurry)
+        keeper = Keeper(plan, client, settings, clock, voice.tell, hurry)
         # Its own thread: a handler may set an event only while the thread that it interrupts does not wait for that.
-        worker = Worker("keeper", keeper.run, stop, clock, lambda _, error: voice.say("serve.failed", reason=error))
+        worker = Worker(
+            "keeper", keeper.run, stop, clock, lambda _, error: voice.tell(said("serve.failed", reason=error))
+        )
         thread = threading.Thread(target=worker.run, name="keeper")
         thread.start()
         thread.join()
-        voice.say("serve.ended")
+        voice.tell(said("serve.ended"))
         return Exit.WELL
     finally:
         file.release()
@@ -220,7 +216,7 @@ class Keeper:
         server: Server,
         settings: Settings,
         clock: Clock,
-        say: Say,
+        tell: Callable[[Said], None],
         hurry: threading.Event,
     ) -> None:
         self._hurry = hurry
@@ -229,7 +225,7 @@ class Keeper:
         self._server = server
         self._settings = settings
         self._clock = clock
-        self._say = say
+        self._tell = tell
         self._log_path = settings.spool_dir / "acestep-api.log"
 
     def run(self, stop: threading.Event) -> None:
@@ -239,21 +235,21 @@ class Keeper:
             if self._live(stop):
                 pause_s = FIRST_PAUSE_S
             if not stop.is_set():
-                self._say("serve.again", seconds=f"{pause_s:.0f}", log=self._log_path)
+                self._tell(said("serve.again", seconds=f"{pause_s:.0f}", log=self._log_path))
                 self._clock.wait(stop, pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _live(self, stop: threading.Event) -> bool:
         """Start a server and watch it until it has ended; return whether it made music."""
         if bind_error(self._settings) == errno.EADDRINUSE:
-            self._say("serve.port_taken", url=self._settings.acestep_api_url, port=str(self._port))
+            self._tell(said("serve.port_taken", url=self._settings.acestep_api_url, port=str(self._port)))
             return False
         limits_s = self._settings.first_job_timeout_sec, self._settings.job_timeout_sec
         patience = Patience(*limits_s, self._clock.now())
         try:
             process = self._start()
         except OSError as error:
-            self._say("serve.cannot_start", path=error.filename or self._plan.command[0], reason=error)
+            self._tell(said("serve.cannot_start", path=error.filename or self._plan.command[0], reason=error))
             return False
         try:
             self._watch(process, patience, stop)
@@ -296,10 +292,10 @@ class Keeper:
             now = self._clock.now()
             if heard and not answered:
                 answered = True
-                self._say("serve.up", url=self._settings.acestep_api_url, seconds=f"{now - began_at:.0f}")
+                self._tell(said("serve.up", url=self._settings.acestep_api_url, seconds=f"{now - began_at:.0f}"))
             hung_s = patience.hung_s(heard, stats, now)
             if hung_s is not None:
-                self._say("serve.hung", seconds=f"{hung_s:.0f}")
+                self._tell(said("serve.hung", seconds=f"{hung_s:.0f}"))
                 return
 
     def _ask(self) -> tuple[bool, ServerStats | None]:
@@ -318,11 +314,11 @@ class Keeper:
         last = visible(lines[-1])[:LONGEST_QUOTE] if lines else "-"
         if OUT_OF_MEMORY.search(words):
             self._plan = self._plan.with_less_memory()
-            self._say("serve.card_full", code=code)
+            self._tell(said("serve.card_full", code=code))
         elif code in KILLED:
-            self._say("serve.killed", code=code)
+            self._tell(said("serve.killed", code=code))
         else:
-            self._say("serve.load_failed" if code == LOAD_FAILED else "serve.died", code=code, words=last)
+            self._tell(said("serve.load_failed" if code == LOAD_FAILED else "serve.died", code=code, words=last))
 
     def _last_words(self) -> str:
         """Return the end of what this process, not one before it, has printed."""

@@ -22,7 +22,7 @@ import config
 from ace_client import AceClient, ServerStats
 from base.errors import ServerError, ServerNonsense, ServerRefused, ServerUnreachable
 from base.process import ENDING
-from base.texts import said
+from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
 from doubles import genuine_acestep
@@ -327,9 +327,13 @@ class Told:
         self.ids: list[str] = []
         self.fields: list[dict[str, object]] = []
 
-    def say(self, text_id: str, **fields: object) -> None:
-        self.ids.append(text_id)
-        self.fields.append(fields)
+    def tell(self, words: Said) -> None:
+        self.ids.append(words.key)
+        self.fields.append(dict(words.fields))
+
+    def pauses(self) -> list[object]:
+        """Return the seconds before each new start."""
+        return [fields["seconds"] for key, fields in zip(self.ids, self.fields, strict=True) if key == "serve.again"]
 
 
 class ProgramClock(FakeClock):
@@ -345,7 +349,7 @@ def keeper(tmp_path: Path, script: str, clock: Any, told: Told, server: FakeServ
     settings = settings_of(tmp_path, ACESTEP_API_URL=f"http://127.0.0.1:{free_port()}")
     settings.spool_dir.mkdir()
     plan = Plan(tmp_path, ("/bin/sh", "-c", script), dict(os.environ), ())
-    return Keeper(plan, server or FakeServer(AWAY), settings, clock, told.say, threading.Event())
+    return Keeper(plan, server or FakeServer(AWAY), settings, clock, told.tell, threading.Event())
 
 
 def lives(tmp_path: Path, script: str, hours: float, server: FakeServer | None = None) -> tuple[Told, FakeClock]:
@@ -359,20 +363,14 @@ def lives(tmp_path: Path, script: str, hours: float, server: FakeServer | None =
 def test_the_pauses_grow_and_have_a_limit(tmp_path: Path) -> None:
     """A server that never comes up is tried again for ever, without haste, and its last words are told."""
     told, _ = lives(tmp_path, "echo no such model; exit 3", 0.1)
-    pauses = [
-        fields["seconds"] for text_id, fields in zip(told.ids, told.fields, strict=True) if text_id == "serve.again"
-    ]
-    assert pauses[:8] == ["1", "2", "4", "8", "16", "32", "60", "60"]
+    assert told.pauses()[:8] == ["1", "2", "4", "8", "16", "32", "60", "60"]
     assert told.fields[told.ids.index("serve.load_failed")] == {"code": 3, "words": "no such model"}
 
 
 def test_a_server_that_made_music_comes_back_at_once(tmp_path: Path) -> None:
     """However often it ends: those on small cards do after some jobs."""
     told, _ = lives(tmp_path, "sleep 0.2; exit 1", 0.1, FakeServer(stats=ServerStats(succeeded=4, running=0)))
-    pauses = {
-        fields["seconds"] for text_id, fields in zip(told.ids, told.fields, strict=True) if text_id == "serve.again"
-    }
-    assert pauses == {"1"}
+    assert set(told.pauses()) == {"1"}
     assert told.ids.count("serve.up") > 2
 
 
@@ -594,7 +592,7 @@ def test_a_worker_that_fails_leaves_no_process(tmp_path: Path) -> None:
     told, stop, clock = Told(), threading.Event(), FakeClock()
     clock.at(60.0, stop.set)
     kept = keeper(tmp_path, "echo $$; sleep 1000", clock, told, Broken())
-    worker = Worker("keeper", kept.run, stop, clock, lambda _, error: told.say("serve.failed", reason=error))
+    worker = Worker("keeper", kept.run, stop, clock, lambda _, error: told.tell(said("serve.failed", reason=error)))
     worker.run()
     assert worker.failures > 1
     assert set(told.ids) == {"serve.failed"}
