@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from base.errors import (
+    KeyRefused,
     ServerError,
     ServerNonsense,
     ServerRefused,
@@ -122,8 +123,10 @@ class AceClient:
         files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
         try:
             data = self._http.json(SUBMIT_ROUTE, body, read_s=self._submit_s, upload=files)
+        except KeyRefused:
+            raise
         except ServerRefused as error:
-            if recipe.continues and not error.wants_key:
+            if recipe.continues:
                 raise UploadRefused(reason_of(error), is_final=True) from error
             raise
         except InternalError as error:
@@ -205,9 +208,10 @@ class AceClient:
                 raise doubt
         except ServerUnsupported:
             raise
+        except KeyRefused:
+            return
         except ServerRefused as error:
-            if not error.wants_key:
-                raise doubt or error from None
+            raise doubt or error from None
         except ServerTrouble as error:
             if doubt or isinstance(error, ServerNonsense):
                 raise doubt or error from None

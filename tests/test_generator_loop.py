@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ace_client import AceClient, JobState
-from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
+from base.errors import KeyRefused, ServerBusy, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
 from base.notices import Notices
 from doubles.fake_acestep import FakeAcestep
 from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS, ScriptedServer
@@ -860,7 +860,7 @@ def trouble_of_every_kind(run: Session) -> None:
     """Make a short session wait in every way there is."""
     run.server.away += [(0.0, 30.0), (40.0, 60.0)]
     run.server.next_fates(FAILS, CORRUPT, GOOD)
-    run.server.call_faults |= {9: lambda: ServerTrouble("full", arrived=False), 15: lambda: ServerTrouble("broken")}
+    run.server.call_faults |= {9: lambda: ServerBusy("full"), 15: lambda: ServerTrouble("broken")}
 
 
 def test_every_wait_ends_at_once_when_the_program_stops(tmp_path: Path) -> None:
@@ -1039,9 +1039,9 @@ def test_the_same_seed_gives_the_same_run(in_threads: Make) -> None:
 ERRORS: tuple[Callable[[], ServerError], ...] = (
     lambda: ServerUnreachable("nothing listens"),
     lambda: ServerTrouble("HTTP 500"),
-    lambda: ServerTrouble("HTTP 429", arrived=False),
+    lambda: ServerBusy("HTTP 429"),
     lambda: ServerRefused("HTTP 404", status=404),
-    lambda: ServerRefused("HTTP 401", status=401),
+    lambda: KeyRefused("HTTP 401", status=401),
 )
 
 

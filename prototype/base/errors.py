@@ -8,11 +8,13 @@ AppError                    says the fact and the remedy, as a text in the langu
 ├── ServerError             the call failed; the job, if any, may still be fine
 │   ├── ServerUnreachable   surely did not arrive: probe /health, then the same call again
 │   │   └── ServerBlocked   … by a proxy, TLS or a setting of this machine: say so, a person must change something
-│   ├── ServerTrouble       5xx, 429, broken transfer: back off, then again if idempotent
+│   ├── ServerTrouble       5xx, broken transfer: back off, then again if idempotent
+│   │   ├── ServerBusy      … 429: surely nothing was changed
 │   │   ├── ServerSilent    … no answer in time: it loads, is at work, or hangs
 │   │   └── ServerNonsense  … an answer that acestep-api would not give
 │   ├── UploadRefused       it takes no music from us: the piece is not continued, all else goes on
 │   └── ServerRefused       the same call will be refused again; say so, change something
+│       ├── KeyRefused      … for the key
 │       └── ServerUnsupported … by a server that music cannot be had from at all: ask for no more jobs
 ├── JobError                the job gave no music: ask for it again
 │   ├── JobFailed           the server says so
@@ -80,20 +82,15 @@ class ServerError(AppError):
     succeed, do not repeat it. `retry_after_s` is the wait that the server asks for, None where it names none.
     """
 
-    def __init__(
-        self, message: Said | str, *, arrived: bool = True, is_final: bool = False, retry_after_s: float | None = None
-    ) -> None:
-        self.arrived = arrived
-        self.is_final = is_final
-        self.retry_after_s = retry_after_s
-        super().__init__(message)
+    arrived = True
+    is_final = False
+    retry_after_s: float | None = None
 
 
 class ServerUnreachable(ServerError):
     """Nothing listens there: the request surely did not arrive."""
 
-    def __init__(self, message: Said | str) -> None:
-        super().__init__(message, arrived=False)
+    arrived = False
 
 
 class ServerBlocked(ServerUnreachable):
@@ -102,6 +99,17 @@ class ServerBlocked(ServerUnreachable):
 
 class ServerTrouble(ServerError):
     """A passing failure: time-out, 429, 5xx, broken transfer, a reply that makes no sense."""
+
+    def __init__(self, message: Said | str, *, is_final: bool = False, retry_after_s: float | None = None) -> None:
+        self.is_final = is_final
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class ServerBusy(ServerTrouble):
+    """Its queue is full (HTTP 429): the request surely changed nothing."""
+
+    arrived = False
 
 
 class ServerSilent(ServerTrouble):
@@ -113,29 +121,31 @@ class ServerNonsense(ServerTrouble):
 
 
 class ServerRefused(ServerError):
-    """The server understood and said no (HTTP 4xx but 429); `status` is the HTTP code, 0 where there is none.
+    """The server understood and said no (HTTP 4xx but 429); `status` is the HTTP code, 0 where there is none."""
 
-    `wants_key`: it is the key that it does not take.
-    """
+    is_final = True
 
-    def __init__(self, message: Said | str, *, status: int, wants_key: bool | None = None) -> None:
+    def __init__(self, message: Said | str, *, status: int = 0) -> None:
         self.status = status
-        self.wants_key = status in (401, 403) if wants_key is None else wants_key
-        super().__init__(message, is_final=True)
+        super().__init__(message)
+
+
+class KeyRefused(ServerRefused):
+    """It is the key that it does not take."""
 
 
 class ServerUnsupported(ServerRefused):
     """It speaks so differently that no music can be had from it; the message says what it lacks, and the remedy."""
 
-    def __init__(self, message: Said | str, *, status: int = 0) -> None:
-        super().__init__(message, status=status, wants_key=False)
-
 
 class UploadRefused(ServerError):
     """The server takes no upload. `is_final` False: it failed at it, which may have had another reason."""
 
+    arrived = False
+
     def __init__(self, message: Said | str, *, is_final: bool) -> None:
-        super().__init__(message, arrived=False, is_final=is_final)
+        self.is_final = is_final
+        super().__init__(message)
 
 
 class JobError(AppError):

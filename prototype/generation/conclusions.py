@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from base.errors import (
+    KeyRefused,
     ServerBlocked,
+    ServerBusy,
     ServerError,
     ServerNonsense,
     ServerRefused,
@@ -115,17 +117,15 @@ OF_CALLS: Final[dict[type[ServerError], Conclusion]] = {
     ServerUnreachable: AWAY,
     ServerBlocked: BLOCKED,
     ServerTrouble: UNWELL,
+    ServerBusy: BUSY,
     ServerSilent: SILENT,
     ServerNonsense: WRONG,
     ServerRefused: REFUSING,
+    KeyRefused: KEY,
     ServerUnsupported: WRONG,
 }
 
 
 def of_call(error: ServerError) -> Conclusion:
     """Return what a call shows that failed, if it goes on so."""
-    if isinstance(error, ServerRefused) and error.wants_key:
-        return KEY
-    if not error.arrived and isinstance(error, ServerTrouble):
-        return BUSY
     return next(OF_CALLS[kind] for kind in type(error).__mro__ if kind in OF_CALLS)

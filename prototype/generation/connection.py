@@ -16,7 +16,7 @@ from typing import Final
 
 from tenacity import Retrying
 
-from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
+from base.errors import KeyRefused, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
 from base.notices import Notices
 from base.texts import Said, reason_of
 from generation import conclusions
@@ -264,9 +264,10 @@ class Connection:
             self._client.stats()
             with self._lock:
                 self._key_taken = True
-        except ServerRefused as error:
-            if error.wants_key:
-                raise
+        except KeyRefused:
+            raise
+        except ServerRefused:
+            return
         except ServerTrouble:
             if self._probes < PROBES_FOR_COUNTS:
                 raise

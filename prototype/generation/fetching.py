@@ -14,8 +14,8 @@ from typing import Protocol
 from base.errors import (
     AppError,
     CorruptSegment,
+    KeyRefused,
     ServerError,
-    ServerRefused,
     ServerUnreachable,
     ServerUnsupported,
     SpoolError,
@@ -66,11 +66,11 @@ def download(client: Client, connection: Connection, file: AudioFile, path: Path
             return
         except ServerUnreachable as error:
             connection.lost(error)
-        except ServerRefused as error:
-            if error.wants_key or isinstance(error, ServerUnsupported):
-                connection.refused(DOWNLOAD, error)
-            if not error.wants_key:
-                raise
+        except KeyRefused as error:
+            connection.refused(DOWNLOAD, error)
+        except ServerUnsupported as error:
+            connection.refused(DOWNLOAD, error)
+            raise
 
 
 @dataclass

@@ -24,6 +24,7 @@ from base.errors import (
     JobFailed,
     JobLost,
     JobStalled,
+    KeyRefused,
     ServerError,
     ServerRefused,
     ServerSilent,
@@ -189,15 +190,15 @@ class ServerCheck:
         try:
             try:
                 stats = client.stats()
-            except ServerRefused as error:
-                if error.wants_key:
-                    raise
+            except KeyRefused:
+                raise
+            except ServerRefused:
                 client.models()  # wants the key too; the Gradio app has no counts
             yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
+        except KeyRefused as error:
+            yield Finding(PROBLEM, "key", reason_of(error))
+            return
         except ServerRefused as error:
-            if error.wants_key:
-                yield Finding(PROBLEM, "key", reason_of(error))
-                return
             yield found(OK, "key", "check.key.unknown", reason=error)  # an older server has no such route
         except ServerError as error:
             yield found(WARNING, "key", "check.key.unknown", reason=error)

@@ -15,7 +15,9 @@ import requests
 import urllib3
 
 from base.errors import (
+    KeyRefused,
     ServerBlocked,
+    ServerBusy,
     ServerError,
     ServerNonsense,
     ServerRefused,
@@ -92,7 +94,7 @@ def from_status(
         who = way.proxy_name if way.proxy else said("call.gateway")
         return ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
     if status == QUEUE_FULL:
-        return ServerTrouble(said("call.queue_full", url=url, answer=answer), arrived=False, retry_after_s=wait_s)
+        return ServerBusy(said("call.queue_full", url=url, answer=answer), retry_after_s=wait_s)
     if status >= 500 and NO_MODEL.search(detail):
         return ServerRefused(said("call.no_model", url=url, answer=answer), status=status)
     if status in PASSING_STATUSES or not 300 <= status < 500:
@@ -103,8 +105,9 @@ def from_status(
             return ServerTrouble(words, retry_after_s=wait_s)
         return InternalError(words, detail if from_server else "", wait_s)
     if status == 403 and not from_server:
-        return ServerRefused(said("call.no_access", url=url, answer=answer), status=status, wants_key=False)
-    return ServerRefused(_refusal(call, status, answer), status=status)
+        return ServerRefused(said("call.no_access", url=url, answer=answer), status=status)
+    kind = KeyRefused if status in (401, 403) else ServerRefused
+    return kind(_refusal(call, status, answer), status=status)
 
 
 def _from_proxy(call: Call, status: int, answer: Said) -> ServerError:

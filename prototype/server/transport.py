@@ -132,7 +132,7 @@ class HttpChannel:
 
     def _call(self, route: str) -> Call:
         if self._wires.closed:
-            raise ServerTrouble(said("call.closed"), arrived=False)
+            raise ServerTrouble(said("call.closed"))
         return Call(self.url, route, route_to(self.url), has_key=bool(self._key))
 
     @contextlib.contextmanager

@@ -19,6 +19,8 @@ import numpy as np
 from ace_client import AudioFile, JobReport, JobState, ServerStats, Submitted
 from base.errors import (
     CorruptSegment,
+    KeyRefused,
+    ServerBusy,
     ServerError,
     ServerRefused,
     ServerSilent,
@@ -179,7 +181,7 @@ class ScriptedServer:
         with self._lock:
             late = self._take_call("submit")
             if self.busy:
-                raise ServerTrouble("the queue is full (HTTP 429)", arrived=False)
+                raise ServerBusy("the queue is full (HTTP 429)")
             if recipe.continues and self.refuse_uploads:
                 raise UploadRefused(f"HTTP {self.refuse_uploads}", is_final=self.refuse_uploads != 500)
             needs_s = self.speed * recipe.canvas_s + (0.0 if self._warm else self.first_job_extra_s)
@@ -276,7 +278,8 @@ class ScriptedServer:
         if len(self.calls) in self.call_faults:
             raise self.call_faults[len(self.calls)]()
         if self.refuses is not None and name != "health":
-            raise ServerRefused(f"refused (HTTP {self.refuses})", status=self.refuses)
+            kind = KeyRefused if self.refuses in (401, 403) else ServerRefused
+            raise kind(f"refused (HTTP {self.refuses})", status=self.refuses)
         if self._random.random() < self.error_rate:
             error = ServerTrouble(f"{name} failed (HTTP 500)")
             if name == "health" or self._random.random() < 0.5:

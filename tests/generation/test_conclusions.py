@@ -16,7 +16,9 @@ import pytest
 import generator_loop
 from ace_client import JobState
 from base.errors import (
+    KeyRefused,
     ServerBlocked,
+    ServerBusy,
     ServerError,
     ServerNonsense,
     ServerRefused,
@@ -258,9 +260,9 @@ def test_the_constants_that_the_table_names_exist() -> None:
         (ServerNonsense(WORDS), conclusions.WRONG),
         (ServerUnsupported(WORDS), conclusions.WRONG),
         (ServerTrouble(WORDS), conclusions.UNWELL),
-        (ServerTrouble(WORDS, arrived=False), conclusions.BUSY),
-        (ServerRefused(WORDS, status=401), conclusions.KEY),
-        (ServerRefused(WORDS, status=403, wants_key=False), conclusions.REFUSING),
+        (ServerBusy(WORDS), conclusions.BUSY),
+        (KeyRefused(WORDS, status=401), conclusions.KEY),
+        (ServerRefused(WORDS, status=403), conclusions.REFUSING),
         (ServerRefused(WORDS, status=422), conclusions.REFUSING),
     ],
 )

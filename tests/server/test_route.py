@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ace_client import AceClient, AudioFile, Timeouts
 from base.errors import (
     ConfigError,
+    KeyRefused,
     ServerBlocked,
     ServerError,
     ServerNonsense,
@@ -88,15 +89,14 @@ def test_what_the_server_says_through_a_proxy_is_the_servers(monkeypatch: pytest
     """Its own form (JSON) tells them apart."""
     with answering(b'HTTP/1.1 401 No\r\nContent-Length: 15\r\n\r\n{"detail": "k"}') as port:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
-        fault(FAR, ServerRefused, "ACESTEP_API_KEY")
+        fault(FAR, KeyRefused, "ACESTEP_API_KEY")
 
 
 def test_a_gateways_refusal_is_no_matter_of_the_key() -> None:
     """A page with 403 in front of the server."""
     with answering(page("403 No")) as port:
         error = fault(f"http://127.0.0.1:{port}", ServerRefused, "something in front of")
-    assert isinstance(error, ServerRefused)
-    assert not error.wants_key
+    assert not isinstance(error, KeyRefused)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ace_client import AceClient, Timeouts
-from base.errors import ServerError, ServerRefused, ServerTrouble, ServerUnreachable
+from base.errors import KeyRefused, ServerBusy, ServerError, ServerTrouble, ServerUnreachable
 from doubles.fake_acestep import FakeAcestep
 from doubles.fake_http import Delivery, Request, text
 from doubles.scripted_server import ScriptedServer
@@ -28,8 +28,8 @@ SHORT = replace(SETTINGS, segment_seconds=20.0, prefetch_target=1)
 WAYS: tuple[Callable[[], ServerError], ...] = (
     lambda: ServerUnreachable("nothing listens"),
     lambda: ServerTrouble("HTTP 500"),
-    lambda: ServerTrouble("HTTP 429", arrived=False),
-    lambda: ServerRefused("HTTP 401", status=401),
+    lambda: ServerBusy("HTTP 429"),
+    lambda: KeyRefused("HTTP 401", status=401),
 )
 
 
