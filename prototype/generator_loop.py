@@ -27,11 +27,10 @@ from base.errors import (
     ServerError,
     UploadRefused,
 )  # fmt: skip
-from base.notices import Notices
 from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
-from generation.calls import JOBS, Client, Counts, Run, Stopped
+from generation.calls import JOBS, Client, Run, Stopped
 from generation.conclusions import Line
 from generation.connection import POLL
 from generation.continuing import Chain, Ear, Other
@@ -72,7 +71,6 @@ class GeneratorLoop:
         store: Store,
         mood: Moods,
         run: Run,
-        notices: Notices,
         *,
         ear: Ear | None = None,
         jobs_file: JobsFile | None = None,
@@ -81,22 +79,17 @@ class GeneratorLoop:
         self._settings = settings
         self._run = run
         self._clock = run.clock
-        self._notices = notices
         self._workers: list[Worker] = []
-        self._counts = Counts()
         ear = ear or Ear()
-        chain, file = Chain(settings, mood.continuing, store, notices, ear.joints), jobs_file or JobsFile(None)
-        fetcher = Fetcher(store, ear.ingest, notices, settings.cue_dbfs, chain.joined)
+        chain, file = Chain(settings, mood.continuing, store, run.notices, ear.joints), jobs_file or JobsFile(None)
+        fetcher = Fetcher(store, ear.ingest, run.notices, settings.cue_dbfs, chain.joined)
         self._servers = [
-            JobServer(one, client, run, notices, self._counts, fetcher, mood, file)
+            JobServer(one, client, run, fetcher, mood, file)
             for one, client in zip(settings.servers, clients, strict=True)
         ]
         chain.homes = self._servers
         self._prefetch = Prefetch(settings, store.ready, self._unawaited)
-        self._producers = [
-            Producer(settings, server, self._prefetch, chain, mood, run, notices, self._counts)
-            for server in self._servers
-        ]
+        self._producers = [Producer(settings, server, self._prefetch, chain, mood, run) for server in self._servers]
         for producer in self._producers:
             producer.rivals = self._producers
 
@@ -139,7 +132,7 @@ class GeneratorLoop:
             factor=self._factor(),
             duration_s=max(one.policy.duration_s for one in self._servers),
             generation_history_s=history,
-            **self._counts.numbers,
+            **self._run.counts.numbers,
         )
 
     def pace(self, crossfade_s: float) -> float | None:
@@ -195,9 +188,8 @@ class Producer:
     """
 
     def __init__(
-        self, settings: Settings, server: JobServer, prefetch: Prefetch, chain: Chain, mood: Moods, run: Run,
-        notices: Notices, counts: Counts,
-    ) -> None:  # fmt: skip
+        self, settings: Settings, server: JobServer, prefetch: Prefetch, chain: Chain, mood: Moods, run: Run
+    ) -> None:
         self.server = server
         self.resting = False
         self.rivals: Sequence[Producer] = ()
@@ -207,8 +199,6 @@ class Producer:
         self._mood = mood
         self._run = run
         self._clock = run.clock
-        self._notices = notices
-        self._counts = counts
         self._policy, self._speed, self._board = server.policy, server.speed, server.board
         self._held: set[Slot] = set()
 
@@ -253,7 +243,7 @@ class Producer:
             if isinstance(error, JobStalled):
                 self._failed(error)
             elif isinstance(error, JobFailed | CorruptSegment):
-                self._counts.add(failures=1)
+                self._run.counts.add(failures=1)
         except ServerError as error:
             log.info("a job brought nothing, through no fault of its own: %s", error)
         return []
@@ -377,15 +367,15 @@ class Producer:
 
     def _failed(self, error: AppError) -> None:
         """Count a try that gave no music, and say why; not what was said already: of a file, or where polls fail."""
-        self._counts.add(failures=1, retries=1)
+        self._run.counts.add(failures=1, retries=1)
         self.server.connection.note_loading(False)
         if isinstance(error, JobFailed):
             self.server.complain("job.failed", "info", error)
         elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
-            self._notices.say("job.hung", "warning", reason=error)
+            self._run.notices.say("job.hung", "warning", reason=error)
 
     def _conclude(self, verdict: Callable[..., list[Line]], *of_try: object) -> None:
         """Have the policy learn of a try, and say what it concludes, with the length asked for until now and after."""
         before_s = self._policy.duration_s
         for key, level in verdict(*of_try):
-            self._notices.say(key, level, before=f"{before_s:.0f}", after=f"{self._policy.duration_s:.0f}")
+            self._run.notices.say(key, level, before=f"{before_s:.0f}", after=f"{self._policy.duration_s:.0f}")

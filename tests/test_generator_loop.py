@@ -725,7 +725,7 @@ def test_the_real_client_spool_and_ingest_work_together(tmp_path: Path) -> None:
     settings = replace(DEFAULTS, segment_seconds=20.0, prefetch_target=2)
     with FakeAcestep(now=clock.now, speed=0.3) as server:
         client = AceClient(server.url, clock=clock)
-        loop = GeneratorLoop(settings, [client], spool, Mood(builtin_stations()[0]), Run(clock), notices)
+        loop = GeneratorLoop(settings, [client], spool, Mood(builtin_stations()[0]), Run(clock, notices))
         for _ in range(4):
             loop.produce_one()
         client.close()

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from base.errors import ServerTrouble
+from base.notices import Notices
 from base.workers import Clock
 from music.segment import Recipe
 from server.replies import AudioFile, JobReport, ServerStats, Submitted
@@ -24,21 +25,6 @@ MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
 
 class Stopped(Exception):
     """The program ends: leave whatever you do."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the program, as every thread of the generator knows it; `on_failure` is told of a thread's bug."""
-
-    clock: Clock
-    stop: threading.Event = field(default_factory=threading.Event)
-    rng: random.Random = field(default_factory=random.Random)
-    on_failure: Callable[[str, BaseException], None] | None = None
-
-    def pause(self, seconds: float) -> None:
-        """Wait. Raises Stopped at once when the program ends."""
-        if self.stop.is_set() or (seconds > 0.0 and self.clock.wait(self.stop, seconds)):
-            raise Stopped
 
 
 class Counts:
@@ -62,6 +48,23 @@ class Counts:
         """All of them, by name."""
         with self._lock:
             return dict(self._numbers)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the program, as every thread of the generator knows it; `on_failure` is told of a thread's bug."""
+
+    clock: Clock
+    notices: Notices
+    stop: threading.Event = field(default_factory=threading.Event)
+    rng: random.Random = field(default_factory=random.Random)
+    on_failure: Callable[[str, BaseException], None] | None = None
+    counts: Counts = field(default_factory=Counts)
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises Stopped at once when the program ends."""
+        if self.stop.is_set() or (seconds > 0.0 and self.clock.wait(self.stop, seconds)):
+            raise Stopped
 
 
 class Client(Protocol):

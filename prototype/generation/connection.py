@@ -17,10 +17,9 @@ from typing import Final
 from tenacity import Retrying
 
 from base.errors import KeyRefused, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
-from base.notices import Notices
 from base.texts import Said, reason_of
 from generation import conclusions
-from generation.calls import FETCHES, PROBES, SUBMITS, Client, Counts, Run, Stopped
+from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped
 from generation.conclusions import Conclusion
 from generation.jobs import ServerState
 
@@ -61,8 +60,6 @@ class Connection:
         self,
         client: Client,
         run: Run,
-        notices: Notices,
-        counts: Counts,
         url: str,
         engine: str,
         on_return: Callable[[float], None],
@@ -72,8 +69,6 @@ class Connection:
         self._client = client
         self._run = run
         self._clock = run.clock
-        self._notices = notices
-        self._counts = counts
         self._url = url
         self._engine = engine
         self._on_return = on_return
@@ -163,14 +158,14 @@ class Connection:
             self._key_taken = self._key_taken or route != HEALTH  # that one is open to all
             news = self._take_back(route)
         if news:
-            self._notices.say("server.up", "good")
+            self._run.notices.say("server.up", "good")
 
     def retrying(self, route: str) -> Retrying:
         """Return what makes a call to a route, repeats it when it fails on the way, and tells of that what is due."""
         began_at = self._clock.now()
 
         def note(attempt: int, error: BaseException | None) -> None:
-            self._counts.add(retries=1)
+            self._run.counts.add(retries=1)
             log.info("a call to acestep-api failed in transit, try %d: %s", attempt, error)
             if isinstance(error, ServerError) and route != SUBMIT:
                 self.troubled(route, error, began_at)
@@ -185,7 +180,7 @@ class Connection:
             news = begins and not self._loading_said
             self._loading, self._loading_said = begins, self._loading_said or begins
         if news:
-            self._notices.say(conclusions.LOADING.line)
+            self._run.notices.say(conclusions.LOADING.line)
 
     def wait_until_up(self) -> None:
         """Return when the server can be used. Raises Stopped."""
@@ -285,7 +280,7 @@ class Connection:
                     del self._troubles[route]
                     news = self._take_back(route) or news
         if news:
-            self._notices.say("server.up", "good")
+            self._run.notices.say("server.up", "good")
 
     def _still_away(self, error: ServerError) -> None:
         unreachable = isinstance(error, ServerUnreachable)
@@ -312,4 +307,6 @@ class Connection:
             self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
             self._owes_good_news = True
         if not known:
-            self._notices.say(conclusion.line, "error" if refused else conclusion.level, reason=error, url=self._url)
+            self._run.notices.say(
+                conclusion.line, "error" if refused else conclusion.level, reason=error, url=self._url
+            )

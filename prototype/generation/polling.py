@@ -26,9 +26,8 @@ from base.errors import (
     ServerUnreachable,
     ServerUnsupported,
 )
-from base.notices import Notices
 from config import Settings
-from generation.calls import JOBS, Backoff, Client, Counts, Run
+from generation.calls import JOBS, Backoff, Client, Run
 from generation.connection import HEALTH, POLL, SUBMIT, Connection
 from generation.fetching import Fetched, Fetcher, download
 from generation.jobs import Board, Job, Standing
@@ -80,8 +79,6 @@ class JobServer:
         settings: Settings,
         client: Client,
         run: Run,
-        notices: Notices,
-        counts: Counts,
         fetcher: Fetcher,
         mood: Moods,
         file: JobsFile,
@@ -93,17 +90,13 @@ class JobServer:
         self.speed = Speed()
         self.board = Board(settings, self.speed.expected_s)
         engine = "builtin" if settings.play_library else settings.engine  # neither asks a server
-        self.connection = Connection(
-            client, run, notices, counts, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url)
-        )
+        self.connection = Connection(client, run, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url))
         self._download = partial(download, client, self.connection)
         self._poll_backoff = Backoff(poll_s, max(poll_s, LONGEST_POLL_BACKOFF_S))
         self._job_s = settings.job_timeout_sec
         self._client = client
         self._run = run
         self._clock = run.clock
-        self._notices = notices
-        self._counts = counts
         self._fetcher = fetcher
         self._mood = mood
         self._file = file
@@ -145,7 +138,7 @@ class JobServer:
         if known:
             log.info("again: %s", reason)
         else:
-            self._notices.say(key, level, reason=reason)
+            self._run.notices.say(key, level, reason=reason)
 
     # What either worker does for all jobs
 
@@ -213,7 +206,7 @@ class JobServer:
         with self._lock:
             self._unsure += 1
             number = self._unsure
-        self._counts.add(retries=1)
+        self._run.counts.add(retries=1)
         self.connection.troubled(SUBMIT, error, began_at)
         self.connection.unsure(error)
         self.tend()
@@ -240,7 +233,7 @@ class JobServer:
             return "ready" if job.mood == self._mood.token() else "played"
 
         fetched = self._fetcher.fetch(job, self._download, shelf)
-        self._counts.add(produced=len(fetched.entries), rejected=len(fetched.rejected))
+        self._run.counts.add(produced=len(fetched.entries), rejected=len(fetched.rejected))
         with self._lock:
             cold, self._cold = self._cold, False
             if fetched.entries:
@@ -293,8 +286,8 @@ class JobServer:
         """A job that the server does not know any more means that it was restarted."""
         if lost:
             self._restarted()
-            self._counts.add(lost=lost)
-            self._notices.say("job.lost", count=lost)
+            self._run.counts.add(lost=lost)
+            self._run.notices.say("job.lost", count=lost)
 
     def _restarted(self) -> None:
         with self._lock:

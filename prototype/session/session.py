@@ -53,8 +53,7 @@ class Session:
             self._clients,
             sound.spool,
             sound.mood,
-            Run(sound.clock, sound.stop_event, around.rng, sound.on_thread_failure),
-            sound.notices,
+            Run(sound.clock, sound.notices, sound.stop_event, around.rng, sound.on_thread_failure),
             ear=around.ear,
             jobs_file=JobsFile(settings.spool_dir / "jobs.json", sound.later),
         )

@@ -110,7 +110,7 @@ def measure(jobs: int, job_s: float, *, continuing: bool = False, every_s: float
         pieces.playing = lambda: heard[-1] if heard else None
         mood = Mood(builtin_stations()[0], continuing=pieces)
         client = CountingClient(server.url)
-        loop = GeneratorLoop(settings, [client], spool, mood, Run(clock, stop), Notices(clock))
+        loop = GeneratorLoop(settings, [client], spool, mood, Run(clock, Notices(clock), stop))
         loop.start()
         begun_at = time.monotonic()
         while len(spool.there_at) < jobs:

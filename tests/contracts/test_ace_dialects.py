@@ -116,7 +116,7 @@ def test_the_generator_uses_all_that_the_gradio_app_makes(gradio: GenuineAcestep
 
     client.submit = counted  # type: ignore[method-assign]
     clock = SystemClock()
-    loop = GeneratorLoop(settings, [client], store, Mood(STATION), Run(clock, stop), Notices(clock))
+    loop = GeneratorLoop(settings, [client], store, Mood(STATION), Run(clock, Notices(clock), stop))
     loop.start()
     for _ in range(200):
         if len(store.ready()) >= 3:
@@ -420,7 +420,7 @@ def test_a_job_that_failed_before_the_answer_is_judged_like_any_other(fake: Fake
     client = AceClient(fake.url, timeouts=Timeouts(submit_s=5.0))
     loop = GeneratorLoop(
         Settings(acestep_api_url=fake.url, engine="acestep", segment_seconds=10.0), [client],
-        MemoryStore(tmp_path), Mood(STATION), Run(clock), notices,
+        MemoryStore(tmp_path), Mood(STATION), Run(clock, notices),
     )  # fmt: skip
     assert len(loop.produce_one()) == 1
     assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [

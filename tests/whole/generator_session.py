@@ -77,8 +77,7 @@ class Session:
             [self.server, *self.others],
             self.store,
             self,
-            Run(self.clock, self.stop, random.Random(self.seed)),
-            self.notices,
+            Run(self.clock, self.notices, self.stop, random.Random(self.seed)),
             ear=Ear(scripted_ingest, TinyJoints(0)),
             jobs_file=JobsFile(self.jobs_file),
         )
