@@ -291,7 +291,7 @@ def _links(entry: Mapping[str, Any]) -> list[str]:
     """
     words = [entry.get(name) for name in LINK_FIELDS]
     word = next((word.strip() for word in words if isinstance(word, str) and word.strip()), "")
-    if not word or word.startswith(("http://", "https://", "//")) or "?" in word:
+    if not word or word.startswith(("http://", "https://", "//")) or re.search(r"\?.*=", word):
         return [word] if word else []
     by_path = f"{AUDIO_ROUTE}?path={quote(word, safe='')}"
     if re.match(r"[A-Za-z]:[\\/]|\\\\", word):

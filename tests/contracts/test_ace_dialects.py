@@ -149,6 +149,7 @@ def report_of(fake: FakeAcestep, rows: object) -> JobReport:
         ({"file": "\\\\nas\\a.wav"}, ["/v1/audio?path=%5C%5Cnas%5Ca.wav"]),
         ({"file": "outputs/a.wav"}, ["outputs/a.wav", "/v1/audio?path=outputs%2Fa.wav"]),
         ({"file": "http://127.0.0.1:1/a.wav"}, ["http://127.0.0.1:1/a.wav"]),
+        ({"file": "/tmp/a?.wav"}, ["/v1/audio?path=%2Ftmp%2Fa%3F.wav", "/tmp/a?.wav"]),
         ({"path": "/srv/a.wav"}, ["/v1/audio?path=%2Fsrv%2Fa.wav", "/srv/a.wav"]),
         ({"audio_url": "/files/1?x=2"}, ["/files/1?x=2"]),
         ({"file": "", "url": None}, []),
