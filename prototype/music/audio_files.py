@@ -156,11 +156,6 @@ class Encoder:
         self.close()
 
 
-def write(path: Path, samples: Samples, info: SegmentInfo | None) -> None:
-    """Write `samples` to `path`, replacing what is there. Raises OSError (errno tells ENOSPC from EROFS)."""
-    path.write_bytes(encode(samples, info))
-
-
 def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:
     """Return the bytes of a WAV file; samples beyond ±1 are scaled down together, never clipped.
 

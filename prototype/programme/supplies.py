@@ -309,7 +309,7 @@ class Filed:
             raise CorruptSegment(said("corrupt.no_file"))
         path = self._spool.incoming_path(".wav")
         try:
-            audio_files.write(path, offer.samples[:], offer.info)
+            path.write_bytes(audio_files.encode(offer.samples[:], offer.info))
         except OSError as error:
             raise SpoolError(reason_of(error)) from error
         return replace(piece, path=path, temporary=True)

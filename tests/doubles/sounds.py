@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from music.analysis import analyse
 from music.segment import SAMPLE_RATE_HZ, Analysis, Performance, Piece, Recipe, Samples, SegmentInfo, Source
+from programme.mixer import Mixer
 
 T = TypeVar("T")
 
@@ -90,3 +93,16 @@ def info_for(samples: Samples, prompt: str = "soft keys") -> SegmentInfo:
         analysis=Analysis(len(samples), 0, len(samples), -19.5, -1.25),
         generation_s=8.5,
     )
+
+
+def played(
+    mixer: Mixer, script: Iterable[tuple[int, Callable[[], None]]], frames: int, splits: Sequence[int]
+) -> Samples:
+    """Read so many frames, acting at the frames that the script says, in blocks of the sizes `splits` repeats."""
+    waiting, sizes, blocks, at = sorted(script, key=lambda line: line[0]), itertools.cycle(splits), list[Samples](), 0
+    while at < frames:
+        while waiting and waiting[0][0] <= at:
+            waiting.pop(0)[1]()
+        blocks.append(mixer.read(min(next(sizes), (waiting[0][0] if waiting else frames) - at, frames - at)))
+        at += len(blocks[-1])
+    return np.concatenate(blocks)

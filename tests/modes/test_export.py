@@ -28,7 +28,7 @@ def keep(tmp_path: Path, name: str, info: SegmentInfo | None = None) -> Path:
     if info is None:
         sf.write(path, tone(1.0), 48_000)
     else:
-        audio_files.write(path, tone(1.0), info)
+        path.write_bytes(audio_files.encode(tone(1.0), info))
     return path
 
 

@@ -26,7 +26,7 @@ def test_samples_and_info_come_back(tmp_path: Path) -> None:
     """What is written is read again: the samples within one 16-bit step, the metadata exactly."""
     samples = chord(1.0)
     path = tmp_path / "a.wav"
-    audio_files.write(path, samples, info_for(samples))
+    path.write_bytes(audio_files.encode(samples, info_for(samples)))
     assert np.abs(audio_files.read(path) - samples).max() <= 2 / 32768
     assert audio_files.read_info(path) == info_for(samples)
     assert sf.info(path).subtype == "PCM_16"
@@ -36,7 +36,7 @@ def test_samples_and_info_come_back(tmp_path: Path) -> None:
 def test_any_prompt_survives(tmp_path: Path, prompt: str) -> None:
     """No letter of a prompt can spoil the metadata."""
     samples = chord(0.1)
-    audio_files.write(tmp_path / "a.wav", samples, info_for(samples, prompt))
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(samples, info_for(samples, prompt)))
     assert audio_files.read_info(tmp_path / "a.wav") == info_for(samples, prompt)
 
 
@@ -65,7 +65,7 @@ def test_segments_take_little_memory(tmp_path: Path) -> None:
 def test_other_players_find_title_and_artist(tmp_path: Path) -> None:
     """Title and artist are plain WAV tags."""
     samples = chord(0.1)
-    audio_files.write(tmp_path / "a.wav", samples, info_for(samples))
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(samples, info_for(samples)))
     with sf.SoundFile(tmp_path / "a.wav") as file:
         assert (file.title, file.artist) == ("lofi: soft keys", audio_files.ARTIST)
 
@@ -75,13 +75,13 @@ def test_loud_samples_are_scaled_not_clipped(tmp_path: Path) -> None:
     samples = chord(0.5) * np.float32(6.0)
     loudest = float(np.abs(samples).max())
     assert loudest > 1.0
-    audio_files.write(tmp_path / "a.wav", samples, None)
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(samples, None))
     assert np.abs(audio_files.read(tmp_path / "a.wav") - samples / loudest).max() <= 2 / 32768
 
 
 def test_a_file_without_our_metadata_has_no_info(tmp_path: Path) -> None:
     """None stands for somebody else's file."""
-    audio_files.write(tmp_path / "a.wav", chord(0.1), None)
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(chord(0.1), None))
     assert audio_files.read_info(tmp_path / "a.wav") is None
 
 
@@ -97,7 +97,9 @@ def test_metadata_that_do_not_fit_the_sound_count_as_none(tmp_path: Path) -> Non
         {"length_frames": "many"},
     ]
     for wrong in wrongs:
-        audio_files.write(tmp_path / "a.wav", samples, replace(info, analysis=replace(info.analysis, **wrong)))
+        (tmp_path / "a.wav").write_bytes(
+            audio_files.encode(samples, replace(info, analysis=replace(info.analysis, **wrong)))
+        )
         assert audio_files.read_info(tmp_path / "a.wav") is None
 
 
@@ -137,11 +139,11 @@ def test_disk_trouble_keeps_its_errno(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
-        audio_files.write(Path("/dev/full"), chord(0.5), None)
+        Path("/dev/full").write_bytes(audio_files.encode(chord(0.5), None))
     assert caught.value.errno == errno.ENOSPC
 
 
 def test_the_rate_is_the_programmes(tmp_path: Path) -> None:
     """Everything stored is 48 kHz stereo."""
-    audio_files.write(tmp_path / "a.wav", chord(0.1), None)
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(chord(0.1), None))
     assert (sf.info(tmp_path / "a.wav").samplerate, sf.info(tmp_path / "a.wav").channels) == (SAMPLE_RATE_HZ, 2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from doubles.sounds import QuietBed, info, piece, tone
+from doubles.sounds import QuietBed, info, piece, played, tone
 from music.segment import PEAK_LIMIT, SAMPLE_RATE_HZ, Piece, Recipe, Samples, Source
 from programme.crossfade import Overlap, angles, gains, law_for
 from programme.mixer import Mixer
@@ -22,9 +23,12 @@ FADE_S = 0.4
 Script = list[tuple[int, str, float]]
 
 
-def mixer(**options: float) -> Mixer:
-    """Return a mixer with a known bed at a low rate."""
-    return Mixer(QuietBed(), crossfade_s=options.pop("crossfade_s", FADE_S), rate_hz=RATE_HZ)
+def mixer(*pieces: Piece, crossfade_s: float = FADE_S) -> Mixer:
+    """Return a mixer with a known bed at a low rate, that was offered some pieces."""
+    made = Mixer(QuietBed(), crossfade_s=crossfade_s, rate_hz=RATE_HZ)
+    for one in pieces:
+        made.offer(one)
+    return made
 
 
 def short(seconds: float, source: Source = Source.FRESH, key: str = "one", amplitude: float = 0.1) -> Piece:
@@ -54,39 +58,26 @@ def steps(out: Samples) -> float:
 
 def perform(target: Mixer, script: Script, total_frames: int, splits: list[int]) -> Samples:
     """Read `total_frames`, doing what `script` says at its frames, in blocks of the sizes `splits` repeats."""
-    blocks: list[Samples] = []
-    at, index = 0, 0
-    waiting = sorted(script, key=lambda line: line[0])
-    while at < total_frames:
-        while waiting and waiting[0][0] <= at:
-            _, command, value = waiting.pop(0)
-            act(target, command, value, len(blocks))
-        edge = min(total_frames, waiting[0][0] if waiting else total_frames)
-        size = min(splits[index % len(splits)], edge - at)
-        index += 1
-        blocks.append(target.read(size))
-        at += size
-    return np.concatenate(blocks)
 
+    def act(command: str, value: float) -> None:
+        commands: dict[str, Callable[[], None]] = {
+            "fresh": lambda: target.offer(short(value, Source.FRESH)),
+            "library": lambda: target.offer(short(value, Source.LIBRARY)),
+            "builtin": lambda: target.offer(short(value, Source.BUILTIN)),
+            "skip": target.skip,
+            "soon": target.change_soon,
+            "pause": lambda: target.pause(True),
+            "resume": lambda: target.pause(False),
+            "volume": lambda: target.set_volume(min(1.0, value / 3)),
+            "mute": lambda: target.mute(value > 1),
+            "rest": lambda: target.rest(value > 1),
+            "hold": lambda: target.hold(value > 1),
+            "withdraw": lambda: target.withdraw(lambda _piece: True),
+            "prefer": lambda: target.prefer_library(value > 1),
+        }
+        commands[command]()
 
-def act(target: Mixer, command: str, value: float, _serial: int) -> None:
-    """Carry out one line of a script."""
-    commands: dict[str, Callable[[], None]] = {
-        "fresh": lambda: target.offer(short(value, Source.FRESH)),
-        "library": lambda: target.offer(short(value, Source.LIBRARY)),
-        "builtin": lambda: target.offer(short(value, Source.BUILTIN)),
-        "skip": target.skip,
-        "soon": target.change_soon,
-        "pause": lambda: target.pause(True),
-        "resume": lambda: target.pause(False),
-        "volume": lambda: target.set_volume(min(1.0, value / 3)),
-        "mute": lambda: target.mute(value > 1),
-        "rest": lambda: target.rest(value > 1),
-        "hold": lambda: target.hold(value > 1),
-        "withdraw": lambda: target.withdraw(lambda _piece: True),
-        "prefer": lambda: target.prefer_library(value > 1),
-    }
-    commands[command]()
+    return played(target, [(at, partial(act, command, value)) for at, command, value in script], total_frames, splits)
 
 
 COMMANDS = (
@@ -178,9 +169,7 @@ def test_a_fade_keeps_the_power_of_uncorrelated_pieces() -> None:
 
 def test_the_next_piece_enters_a_crossfade_before_the_end() -> None:
     """Two pieces of 3 s with 0.4 s of overlap: the second starts at 2.6 s and ends at 5.6 s."""
-    target = mixer()
-    target.offer(short(3, key="a"))
-    target.offer(short(3, key="b"))
+    target = mixer(short(3, key="a"), short(3, key="b"))
     started = {}
     for frame in range(0, 6000, 10):
         target.read(10)
@@ -193,10 +182,7 @@ def test_the_next_piece_enters_a_crossfade_before_the_end() -> None:
 @pytest.mark.parametrize("seconds", [0.04, 0.05, 0.3, 0.7])
 def test_a_short_piece_shortens_the_fade(seconds: float) -> None:
     """A piece never spends more than half of itself in one fade, and is heard."""
-    target = mixer()
-    target.offer(short(2, key="long"))
-    target.offer(short(seconds, key="short"))
-    target.offer(short(2, key="last"))
+    target = mixer(short(2, key="long"), short(seconds, key="short"), short(2, key="last"))
     out = target.read(5000)
     assert [event.piece.key for event in target.take_events()] == ["long", "short", "last"]
     assert steps(out) < 0.06
@@ -204,16 +190,14 @@ def test_a_short_piece_shortens_the_fade(seconds: float) -> None:
 
 def test_a_piece_too_short_to_fade_is_dropped() -> None:
     """Nothing shorter than two of the shortest fades is ever played."""
-    target = mixer()
-    target.offer(Piece(np.full((39, 2), 0.5, np.float32), Source.FRESH, "crumb"))
+    target = mixer(Piece(np.full((39, 2), 0.5, np.float32), Source.FRESH, "crumb"))
     target.read(100)
     assert [type(event) for event in target.take_events()] == [Dropped]
 
 
 def test_a_late_piece_still_fades() -> None:
     """When the next piece comes after its moment, what is left of the old one is used for the fade."""
-    target = mixer(crossfade_s=2)
-    target.offer(short(6, key="a"))
+    target = mixer(short(6, key="a"), crossfade_s=2)
     first = target.read(4500)  # the fade was due at 4000
     target.offer(short(6, key="b"))
     out = np.concatenate([first, target.read(1500)])
@@ -233,9 +217,7 @@ def test_overlaps_stay_below_the_limit() -> None:
 
 def test_overlaps_of_moderate_pieces_are_left_alone() -> None:
     """The limit touches only what would pass it: quiet pieces keep their exact equal-power sum."""
-    target = mixer()
-    target.offer(short(2, key="a"))
-    target.offer(short(2, key="b"))
+    target = mixer(short(2, key="a"), short(2, key="b"))
     out = target.read(2000)
     angle = np.linspace(0, np.pi / 2, 401)[:-1, None]
     wave = tone(2, hz=50, rate_hz=RATE_HZ)
@@ -255,9 +237,7 @@ def test_overlaps_of_moderate_pieces_are_left_alone() -> None:
 )
 def test_a_fade_opens_no_hole(going: Piece, coming: Piece) -> None:
     """Where one of two pieces rests in the overlap, the other one is there, however softly."""
-    target = mixer(crossfade_s=2)
-    target.offer(going)
-    target.offer(coming)
+    target = mixer(going, coming, crossfade_s=2)
     assert longest_quiet_s(target.read(13_000)) <= 0.25
 
 
@@ -278,9 +258,11 @@ def test_no_fade_opens_a_hole(
     level, other_level = min(level, -4.1), min(other_level, -4.1)  # a sine's peak is 3 dB above its RMS
 
     def play(sizes: list[int]) -> tuple[Mixer, Samples]:
-        target = mixer(crossfade_s=2)
-        target.offer(resting(8, 6 + begin_s if first else 8, rest_s, "a", level))
-        target.offer(resting(8, 8 if first else begin_s, rest_s, "b", other_level))
+        target = mixer(
+            resting(8, 6 + begin_s if first else 8, rest_s, "a", level),
+            resting(8, 8 if first else begin_s, rest_s, "b", other_level),
+            crossfade_s=2,
+        )
         return target, perform(target, [], 9_000, sizes)
 
     target, out = play(splits)
@@ -328,9 +310,7 @@ def test_a_lingering_fade_is_equal_power_too(length: int, moving: float, begin: 
 
 def test_skip_is_over_within_half_a_second() -> None:
     """After a skip the next piece is alone within 0.5 s."""
-    target = mixer()
-    target.offer(short(10, key="a"))
-    target.offer(short(10, key="b"))
+    target = mixer(short(10, key="a"), short(10, key="b"))
     target.read(1000)
     target.skip()
     target.read(500)
@@ -340,10 +320,7 @@ def test_skip_is_over_within_half_a_second() -> None:
 
 def test_skip_hastens_a_fade_under_way() -> None:
     """A skip in a long crossfade ends it within 0.5 s instead of skipping the incoming piece too."""
-    target = mixer(crossfade_s=4)
-    target.offer(short(20, key="a"))
-    target.offer(short(20, key="b"))
-    target.offer(short(20, key="c"))
+    target = mixer(short(20, key="a"), short(20, key="b"), short(20, key="c"), crossfade_s=4)
     target.read(16_500)
     assert target.snapshot().fading
     target.skip()
@@ -355,8 +332,7 @@ def test_skip_hastens_a_fade_under_way() -> None:
 
 def test_skip_without_a_next_piece_waits_for_one() -> None:
     """A skip never leads into the noise: it is kept until there is something to skip to."""
-    target = mixer()
-    target.offer(short(60, key="a"))
+    target = mixer(short(60, key="a"))
     target.read(1000)
     target.skip()
     target.read(1000)
@@ -399,9 +375,7 @@ def test_holding_skip_for_ten_seconds_is_never_silent() -> None:
 
 def test_change_soon_crossfades_at_the_next_arrival() -> None:
     """After a change of mood the first new piece fades in at once, over the whole crossfade."""
-    target = mixer()
-    target.offer(short(60, key="old"))
-    target.offer(short(60, key="old too"))
+    target = mixer(short(60, key="old"), short(60, key="old too"))
     target.read(1000)
     target.withdraw(lambda _piece: True)
     target.change_soon()
@@ -414,8 +388,7 @@ def test_change_soon_crossfades_at_the_next_arrival() -> None:
 
 def test_pause_uses_nothing_up() -> None:
     """While paused the piece stands still and zeros are read; it goes on where it was."""
-    target = mixer()
-    target.offer(short(20))
+    target = mixer(short(20))
     target.read(1000)
     target.pause(True)
     target.read(50)
@@ -452,9 +425,7 @@ def test_volume_moves_along_a_ramp() -> None:
 
 def test_rest_fades_to_the_bed_and_back() -> None:
     """In a break the bed plays although music is in stock; afterwards the music comes back."""
-    target = mixer()
-    target.offer(short(20, key="a"))
-    target.offer(short(20, key="b"))
+    target = mixer(short(20, key="a"), short(20, key="b"))
     target.read(1000)
     target.rest(True)
     target.read(400)
@@ -476,8 +447,7 @@ def test_fade_out_ends_in_silence_and_counts_none() -> None:
 
 def test_a_broken_piece_does_not_stop_the_programme() -> None:
     """`read` never raises: a piece of the wrong shape is replaced by the bed."""
-    target = mixer()
-    target.offer(Piece(np.zeros((5000, 7), np.float32), Source.FRESH, "wrong"))
+    target = mixer(Piece(np.zeros((5000, 7), np.float32), Source.FRESH, "wrong"))
     assert len(target.read(1000)) == 1000
     assert np.allclose(target.read(1000), QuietBed.LEVEL)
 
@@ -496,8 +466,7 @@ def test_silence_is_noticed() -> None:
 
 def test_levels_follow_the_sound() -> None:
     """The meter shows the RMS of what is played, in dBFS."""
-    target = mixer()
-    target.offer(piece(3, rate_hz=RATE_HZ))
+    target = mixer(piece(3, rate_hz=RATE_HZ))
     target.read(1000)
     for _ in range(10):
         target.read(100)
@@ -563,8 +532,7 @@ def test_built_in_music_gives_way_at_its_next_phrase(
     bpm: int | None, signature: str, cue_in_s: float, phrase_s: float
 ) -> None:
     """What is better and comes at 13 s is faded in where the next phrase of the built-in piece begins."""
-    target = mixer()
-    target.offer(of_builtin(bpm, signature, cue_in_s))
+    target = mixer(of_builtin(bpm, signature, cue_in_s))
     target.read(13_000)
     target.offer(short(20, Source.FRESH, "fresh"))
     at_frame = 13_000
@@ -579,8 +547,7 @@ def test_built_in_music_gives_way_at_its_next_phrase(
 def test_other_built_in_music_and_pieces_of_the_library_do_not_hurry() -> None:
     """Only what is better cuts a built-in piece short, and nothing else is cut short by what is fresh."""
     for playing, coming in ((Source.BUILTIN, Source.BUILTIN), (Source.LIBRARY, Source.FRESH)):
-        target = mixer()
-        target.offer(replace(of_builtin(80, "4"), source=playing, key="now"))
+        target = mixer(replace(of_builtin(80, "4"), source=playing, key="now"))
         target.read(100)
         target.offer(short(20, coming, "next"))
         target.read(50_000)

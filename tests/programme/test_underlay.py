@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doubles.sounds import QuietBed, tone
+from doubles.sounds import QuietBed, played, tone
 from music.segment import PEAK_LIMIT, Piece, Samples, Source
 from programme.mixer import Mixer
 from programme.underlay import CHANGE_S
@@ -99,15 +101,8 @@ def performed(script: list[tuple[int, int, float]], splits: list[int], amplitude
     sounds = [None, Hum(0.2, 1), Hum(0.3, 2)]
     mixer = Mixer(QuietBed(), rate_hz=RATE_HZ)
     mixer.offer(Piece(tone(20, amplitude=amplitude, hz=50, rate_hz=RATE_HZ), Source.FRESH, "one"))
-    waiting, blocks, at, turn = sorted(script, key=lambda line: line[0]), [], 0, 0
-    while at < 5000:
-        while waiting and waiting[0][0] <= at:
-            _, index, gain = waiting.pop(0)
-            mixer.lay_under(sounds[index], gain)
-        size = min(splits[turn % len(splits)], (waiting[0][0] if waiting else 5000) - at)
-        blocks.append(mixer.read(size))
-        at, turn = at + size, turn + 1
-    return np.concatenate(blocks)
+    acts = [(at, partial(mixer.lay_under, sounds[index], gain)) for at, index, gain in script]
+    return played(mixer, acts, 5000, splits)
 
 
 @given(acts, sizes, sizes, st.sampled_from([0.1, 0.85, PEAK_LIMIT]))

@@ -123,7 +123,7 @@ def test_what_cannot_be_played_is_passed_over(tmp_path: Path, data: bytes | str)
         path.unlink()
         path.mkdir()
     elif data == "foreign":
-        audio_files.write(path, tone(SECONDS), None)
+        path.write_bytes(audio_files.encode(tone(SECONDS), None))
     else:
         path.write_bytes(path.read_bytes()[:-5000] if isinstance(data, str) else data)
     assert chosen(tmp_path) is None
@@ -267,7 +267,7 @@ def test_where_peaks_are_eased_it_is_as_loud_as_the_programme_has_it(tmp_path: P
     about = audio_files.read_info(path)
     assert about is not None
     path.unlink()
-    audio_files.write(path, samples, dataclasses.replace(about, analysis=analyse(samples, -45.0)))
+    path.write_bytes(audio_files.encode(samples, dataclasses.replace(about, analysis=analyse(samples, -45.0))))
     out, sound = listen(tmp_path, 15, "--target-lufs", "-10")
     piece = sound.programme.playing_piece()
     assert piece is not None
