@@ -18,7 +18,7 @@ import numpy as np
 
 from builtin import kit, synth
 from builtin.composer import compose
-from builtin.score import Floats, Note, Player, Role, Score
+from builtin.score import Floats, Note, Part, Player, Role, Score
 from builtin.signals import fade
 from builtin.studio import Bus, Convolver, response, tape
 from music.segment import Performance, Recipe, Samples
@@ -78,12 +78,18 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
 
     Nothing is worked out ahead of the bar that is asked for but the room: the first is there after some 50 ms.
     """
-    desk, bus = _Desk(score, cast(score)), Bus(PEAK_MAX)
+    players = list(zip(score.parts, cast(score), strict=True))
+    room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
+    pressed, bus = Convolver(tape(score.tape_db, score.air_db)), Bus(PEAK_MAX)
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [note.frame for note in score.notes]
     for first, end in itertools.pairwise(edges):
         begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
-        mixed = bus.process(desk.play(begun, first, end - first))
+        dry, sent = _parts(score, players, begun, first, end - first)
+        dry += room.process(sent)
+        if score.texture:
+            dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, end - first)
+        mixed = bus.process(pressed.process(dry))
         if first == 0:
             fade(mixed, EDGE_S, 0.0)
         if end == score.frames:
@@ -91,29 +97,15 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
         yield np.ascontiguousarray(mixed.T)
 
 
-class _Desk:
-    """The mixing desk of a piece: who plays, where they stand, the room, the tape; one stretch after the other.
-
-    Threads: the one that renders.
-    """
-
-    def __init__(self, score: Score, players: list[Player]) -> None:
-        self._score = score
-        self._players = list(zip(score.parts, players, strict=True))
-        self._room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
-        self._tape = Convolver(tape(score.tape_db, score.air_db))
-
-    def play(self, notes: Sequence[Note], first: int, n_frames: int) -> Floats:
-        """Return the next `n_frames` of all parts at their levels and places, with the room and the texture."""
-        score = self._score
-        dry, sent = np.zeros((2, n_frames), np.float32), np.zeros((2, n_frames), np.float32)
-        for part, player in self._players:
-            sound = player.play([note for note in notes if note.part == part.name], first, n_frames)
-            gain = 10 ** (part.gain_db / 20)
-            sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
-            dry += sound
-            sent += np.float32(score.room.wet * part.send) * sound
-        dry += self._room.process(sent)
-        if score.texture:
-            dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, n_frames)
-        return self._tape.process(dry)
+def _parts(
+    score: Score, players: Sequence[tuple[Part, Player]], notes: Sequence[Note], first: int, n_frames: int
+) -> tuple[Floats, Floats]:
+    """Return the next `n_frames` of all parts at their levels and places, and what goes to the room."""
+    dry, sent = np.zeros((2, n_frames), np.float32), np.zeros((2, n_frames), np.float32)
+    for part, player in players:
+        sound = player.play([note for note in notes if note.part == part.name], first, n_frames)
+        gain = 10 ** (part.gain_db / 20)
+        sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
+        dry += sound
+        sent += np.float32(score.room.wet * part.send) * sound
+    return dry, sent

@@ -59,7 +59,7 @@ def _candidates(settings: Settings, station: Station) -> Iterator[tuple[Source, 
             paths = [path for shelf in shelves for path in _oldest(root / shelf, f"_{station.key}_")[:MOST_READ]]
             found = [(path, info) for path, info in _read(paths, mood) if info.continues is None][:1]
         else:
-            found = _read([root / OPENING], mood)
+            found = _read([root / OPENING], mood) if source is Source.BUILTIN else []
         for path, info in found:
             yield source, path, info
 

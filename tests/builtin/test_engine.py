@@ -396,26 +396,6 @@ def test_beatless_styles_and_prompts_have_no_drums() -> None:
     assert [note for note in compose(recipe("lofi"), 1).notes if note.part == "drums"]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("C major", (0, "major")),
-        ("F# minor", (6, "minor")),
-        ("Bb major", (10, "major")),
-        ("C♭ major", (11, "major")),
-        (" e minor ", (4, "minor")),
-        ("Am", (9, "minor")),
-        ("", None),
-        ("N/A", None),
-        ("H minor", None),
-        ("C", None),
-    ],
-)
-def test_key_names(name: str, expected: tuple[int, str] | None) -> None:
-    """Keys are read as ACE-Step writes them; anything else leaves the choice to the seed."""
-    assert parse_key(name) == expected
-
-
 @given(recipes.filter(lambda asked: asked.duration_s < 8), st.integers())
 @settings(max_examples=8, deadline=None)
 def test_any_recipe_renders(asked: Recipe, seed: int) -> None:

@@ -21,6 +21,26 @@ def notes(key: str) -> set[int]:
     return {(tonic + step) % 12 for step in SCALES[mode]}
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("C major", (0, "major")),
+        ("F# minor", (6, "minor")),
+        ("Bb major", (10, "major")),
+        ("C♭ major", (11, "major")),
+        (" e minor ", (4, "minor")),
+        ("Am", (9, "minor")),
+        ("", None),
+        ("N/A", None),
+        ("H minor", None),
+        ("C", None),
+    ],
+)
+def test_key_names(name: str, expected: tuple[int, str] | None) -> None:
+    """Keys are read as ACE-Step writes them; anything else leaves the choice to the seed."""
+    assert parse_key(name) == expected
+
+
 @given(keys, keys)
 def test_the_distance_counts_the_notes_that_differ(one: str, other: str) -> None:
     """Keys n steps apart differ in n notes (in five where they are six apart), either way round."""
