@@ -43,7 +43,7 @@ class Act(enum.Enum):
 
 @dataclass(frozen=True)
 class Set:
-    """Have what PAUSE, MUTE or RECORD toggles `on` or off, whichever it is now."""
+    """Have what PAUSE, MUTE, RECORD or CONTINUE toggles `on` or off, whichever it is now."""
 
     act: Act
     on: bool

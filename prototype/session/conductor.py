@@ -197,7 +197,7 @@ class Conductor:
             self.wished = replace(self.wished, muted=on)
             self._sound.player.mute(on)
             return Answer("ctl.muted" if on else "ctl.unmuted")
-        return self._record(on)
+        return self._continue(on) if act is Act.CONTINUE else self._record(on)
 
     def _set_volume(self, percent: int) -> Answer:
         percent = min(100, max(0, percent))
@@ -323,12 +323,15 @@ class Conductor:
         self._to_keep.pop(key, None)
         return self._spool.unkeep(key)
 
-    def _continue(self) -> Answer:
-        """Keep what is heard going, or let it end."""
+    def _continue(self, on: bool | None = None) -> Answer:
+        """Keep what is heard going, or let it end; the other of both where nobody says which."""
         piece, continuing = self._programme.playing_piece(), self._mood.continuing
         if piece is None or piece.info is None or piece.source is Source.BUILTIN:
             return self._say("chain.nothing", done=False)
-        if continuing.toggle(piece.info, piece.source):
+        goes_on = continuing.goes_on(piece.info, piece.source)
+        if goes_on != on:
+            goes_on = continuing.toggle(piece.info, piece.source)
+        if goes_on:
             return self._say("chain.on", "good")
         return self._say("chain.off") if continuing.possible else self._say("chain.impossible", done=False)
 

@@ -28,7 +28,7 @@ from screen.view import Snapshot
 from screen.widgets import sentence
 from session.conductor import Answer
 from session.status import status_dict, status_line
-from settings.kinds import DURATION, words
+from settings.kinds import DURATION, whole, words
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ PLAIN: Final[dict[str, Command]] = {
     "dislike": Act.DISLIKE,
     "undo": Act.UNDO,
     "continue": Act.CONTINUE,
+    "continue on": Set(Act.CONTINUE, on=True),
+    "continue off": Set(Act.CONTINUE, on=False),
     "mute": Act.MUTE,
     "mute on": Set(Act.MUTE, on=True),
     "mute off": Set(Act.MUTE, on=False),
@@ -64,10 +66,11 @@ PLAIN: Final[dict[str, Command]] = {
     "quit": Act.QUIT,
 }
 USAGE: Final = (
-    "play, pause, toggle, next, previous, like, dislike, undo, continue, volume N|+N|-N, mute [on|off],"
+    "play, pause, toggle, next, previous, like, dislike, undo, continue [on|off], volume N|+N|-N, mute [on|off],"
     " ambience NAME|off|+N|-N, station NAME, prompt TEXT,"
     " timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
 )
+NUMBER: Final = whole(-1_000_000, 1_000_000)
 PROMPT: Final = words(LONGEST_PROMPT, said("accepts.text"), "TEXT")
 
 
@@ -87,10 +90,12 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
     try:
         match name:
             case "volume" if rest:
-                number = int(rest.removesuffix("%"))
+                number = NUMBER.parse(rest.removesuffix("%"))
                 return controls.Volume(number) if rest[0] in "+-" else controls.VolumeTo(number)
             case "ambience" if rest:
-                return controls.AmbienceVolume(int(rest)) if rest[0] in "+-" else controls.Ambience(rest)
+                return (
+                    controls.AmbienceVolume(NUMBER.parse(rest)) if rest[0] in "+-" else controls.Ambience(rest.lower())
+                )
             case "station" if rest:
                 return _station(rest, stations)
             case "prompt" if rest:
@@ -101,7 +106,8 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
                     return controls.Extend(-seconds if rest[0] == "-" else seconds)
                 return controls.PlayFor(seconds)
     except ValueError as error:
-        raise Refused(said("ctl.bad_value", value=rest[:40], command=name, usage=USAGE)) from error
+        reason = reason_of(error)
+        raise Refused(said("ctl.bad_value", value=rest[:40], command=name, reason=reason, usage=USAGE)) from error
     if line.split() == ["help"]:
         raise Refused(said("ctl.help", usage=USAGE), DONE)
     raise Refused(said("ctl.unknown", usage=USAGE))

@@ -105,6 +105,7 @@ def reply_on(connection: socket.socket) -> dict[str, Any]:
         ("volume 30%", controls.VolumeTo(30)),
         ("ambience rain", controls.Ambience("rain")),
         ("ambience off", controls.Ambience("off")),
+        ("ambience RAIN", controls.Ambience("rain")),
         ("ambience +5", controls.AmbienceVolume(5)),
         ("station piano", controls.Station("piano")),
         ("station Piano", controls.Station("piano")),
@@ -130,6 +131,26 @@ def test_a_line_that_means_nothing_is_refused(line: str) -> None:
     with pytest.raises(Refused) as refused:
         parse(line, STATIONS)
     assert refused.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("prompt " + "長" * 512, "too long"),
+        ("prompt a\x07b", "holds control characters"),
+        ("timer 200h", "too large"),
+        ("timer soon", "not a duration"),
+        ("volume loud", "not a number"),
+        ("volume 5.5", "not a whole number"),
+        ("ambience +loud", "not a number"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_the_reason(line: str, reason: str) -> None:
+    """As a setting is; "there is no such command" would send the person elsewhere."""
+    with pytest.raises(Refused) as refused:
+        parse(line, STATIONS)
+    assert f": {reason}; there are:" in str(refused.value)
+    assert str(refused.value).startswith(line.split()[0])
 
 
 def test_whatever_a_key_does_can_be_said() -> None:

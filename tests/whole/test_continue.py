@@ -20,7 +20,7 @@ from doubles.fake_audio import wav_bytes
 from doubles.scripted_server import ScriptedServer
 from music.segment import SAMPLE_RATE_HZ, Samples, SegmentInfo, Source
 from programme.programme import Started
-from screen.controls import Act
+from screen.controls import Act, Set
 from server.replies import JobReport, JobState
 from whole.harness import SETTINGS, STATIONS, Programme
 from whole.scales import FULL, TINY, TinyJoints
@@ -221,6 +221,16 @@ def test_the_key_keeps_what_is_heard_going_and_lets_it_end_again(tmp_path: Path)
     with quick(tmp_path, continuing="off") as programme:
         programme.play(20.0)
         assert not programme.session.snapshot().continuing
+
+
+def test_who_says_on_or_off_gets_it_however_often(tmp_path: Path) -> None:
+    """A script does not know how it is: only the key of that name changes it each time."""
+    with quick(tmp_path, continuing="off") as programme:
+        programme.play(60.0, lambda: programme.heard.since(0.0, Source.FRESH) != [])
+        programme.play(5.0)
+        for on in (False, True, True, False, False):
+            assert programme.conductor.obey(Set(Act.CONTINUE, on=on)).key == ("chain.on" if on else "chain.off")
+            assert programme.session.snapshot().continuing == on
 
 
 def test_only_what_was_generated_can_be_kept_going(tmp_path: Path) -> None:
