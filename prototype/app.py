@@ -42,6 +42,7 @@ if __name__ == "__main__":
 
 
 FAREWELL_S: Final = 0.3
+DECODING: Final = ("render", "export", "library")  # modes in which libmpg123 prints its notes on damaged files
 OWN_UMASK: Final = 0o077
 
 
@@ -139,8 +140,10 @@ def beside_playing(settings: Settings) -> int | None:
         case "forget_taste":
             from modes.listing import forget as do
     process.settle()
+    decoders = standard_error_into_log() if settings.mode in DECODING else contextlib.nullcontext()
     try:
-        return do(settings, Lines(sys.stdout, settings.language))
+        with decoders:
+            return do(settings, Lines(sys.stdout, settings.language))
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
 

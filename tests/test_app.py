@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile as sf
 
 from base import process
+from doubles.fake_audio import chord
 from spool.folders import FolderLock
 
 APP = Path(__file__).parents[1] / "prototype" / "app.py"
@@ -106,6 +108,17 @@ def test_it_plays_and_ends_by_itself(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "now playing" in done.stdout
     assert '"silent_s": 0.0' in figures.read_text()
+
+
+def test_what_decoders_say_of_a_file_is_not_printed(tmp_path: Path) -> None:
+    """libmpg123 prints notes; what a person has to know of a damaged file stands in our own line."""
+    sf.write(tmp_path / "whole.mp3", chord(4.0), 48_000, format="MP3")
+    data = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "a.mp3").write_bytes(data[: len(data) // 2] + bytes(3000) + data[len(data) // 2 :])
+    done = run(tmp_path, "--render", str(tmp_path / "a.mp3"), "-o", str(tmp_path / "out.wav"))
+    assert done.returncode == 0
+    assert "a.mp3" in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.realtime
