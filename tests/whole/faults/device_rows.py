@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import time
 from collections.abc import Callable
@@ -63,6 +64,16 @@ def no_server_at_start(stage: Stage) -> None:
     with stage.play("--plain") as program:
         stage.expect(within(FIRST_SOUND_S, lambda: "nothing is heard" in program.output), "did not say that it waits")
         away_and_back(stage, program, stage.start_server)
+
+
+def suspended_at_start(stage: Stage) -> None:
+    """The device is suspended before the program begins."""
+    stage.fill()
+    stage.control("suspend-sink", "out", "1")
+    with stage.play("--plain") as program:
+        stage.expect_said(program, "player.suspended", FIRST_SOUND_S)
+        resume = functools.partial(stage.control, "suspend-sink", "out", "0")
+        away_and_back(stage, program, resume, says="player.suspended", healed_s=RESUMED_S)
 
 
 def no_server_at_all(stage: Stage) -> None:
@@ -196,6 +207,7 @@ ROWS = (
         ),
         "player.device_back",
     ),
+    ProcessRow(AREA, "the device is suspended at the start, then resumed", suspended_at_start, "player.device_back"),
     ProcessRow(AREA, "the sound server hangs for 6 s", frozen),
     ProcessRow(AREA, "the sound server hangs as we end", frozen_at_the_end),
 )

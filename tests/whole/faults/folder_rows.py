@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from base.control_socket import SOCKET
 from doubles.fake_acestep import FakeAcestep
 from doubles.fake_audio import good_wav
 from listening.sound_room import pause
@@ -100,6 +101,16 @@ def read_only(stage: Stage) -> None:
         stage.expect_said(program, "spool.writable", WRITES_WITHIN_S)
         stage.play_on(ear, 1.0)
         stage.ends(program)
+
+
+def read_only_at_the_end(stage: Stage) -> None:
+    """What has become read-only does not spoil the end."""
+    stage.fill(3)
+    with stage.play("--plain") as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        stage.expect(within(SOON_S, (stage.spool / SOCKET).exists), "takes no commands")
+        with write_protected(stage.spool):
+            stage.ends(program)
 
 
 def read_only_at_the_start(stage: Stage) -> None:
@@ -209,6 +220,7 @@ def foreign_files(stage: Stage) -> None:
 ROWS = (
     ProcessRow(AREA, "full, and then there is room", full, "spool.full"),
     ProcessRow(AREA, "read-only for a while", read_only, "spool.refused"),
+    ProcessRow(AREA, "read-only at the end", read_only_at_the_end),
     ProcessRow(AREA, "read-only at the start", read_only_at_the_start, needs_sound=False),
     ProcessRow(AREA, "hangs while it is recorded to", frozen, "spool.hangs"),
     ProcessRow(AREA, "the sound goes into a FIFO", snapcast, needs_sound=False),
