@@ -114,8 +114,8 @@ class AceClient:
         A recipe that continues a segment needs the canvas as a FLAC file, at most MAX_UPLOAD_BYTES, in `upload`.
         Raises UploadRefused where the server does not take one.
 
-        Not idempotent. After ServerUnreachable, ServerRefused or ServerTrouble with `arrived` False the server
-        surely has no new job; after any other ServerTrouble it may have one that we cannot name.
+        Not idempotent. After ServerUnreachable, ServerBusy or ServerRefused the server surely has no new job; after any
+        other ServerTrouble it may have one that we cannot name.
         """
         if len(upload) > MAX_UPLOAD_BYTES:
             raise UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
