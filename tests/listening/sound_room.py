@@ -40,6 +40,16 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+def let_signals_through() -> None:
+    """Let what is started hear the signals that we were started to ignore: under nohup, or behind a script's `&`.
+
+    We go on ignoring them; a handler, unlike that, is not handed down to who is started.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def is_usable() -> bool:
     """Return whether what the room is made of is installed."""
     return all(shutil.which(tool) for tool in NEEDED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +230,16 @@ def test_a_raw_file_that_is_still_written_can_be_read(tmp_path: Path) -> None:
     assert np.array(open_raw(path)).tolist() == [[0, 1], [2, 3], [4, 5]]
     path.write_bytes(b"")
     assert open_raw(path).shape == (0, 2)
+
+
+def test_who_is_started_hears_the_signals_that_the_tests_were_started_to_ignore() -> None:
+    """Under nohup, or in the background of a script."""
+    told = "import signal; print(*(signal.getsignal(n).name for n in (signal.SIGHUP, signal.SIGQUIT)))"
+    code = f"""
+import subprocess, sys
+from listening.sound_room import let_signals_through
+let_signals_through()
+subprocess.run([sys.executable, "-c", "{told}"], check=True)
+"""
+    words = ["sh", "-c", 'trap "" INT HUP QUIT; exec "$0" -c "$1"', sys.executable, code]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() == ["SIG_DFL"] * 2
