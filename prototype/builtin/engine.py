@@ -19,7 +19,7 @@ import numpy as np
 from builtin import kit, synth
 from builtin.composer import compose
 from builtin.score import Floats, Note, Part, Player, Role, Score
-from builtin.signals import fade
+from builtin.signals import around, fade
 from builtin.studio import Bus, Convolver, response, tape
 from music.segment import Performance, Recipe, Samples
 
@@ -88,7 +88,7 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
         dry, sent = _parts(score, players, begun, first, end - first)
         dry += room.process(sent)
         if score.texture:
-            dry += np.float32(10 ** (score.texture_db / 20)) * kit.background(score.texture, first, end - first)
+            dry += np.float32(10 ** (score.texture_db / 20)) * around(kit.texture(score.texture), first, end - first)
         mixed = bus.process(pressed.process(dry))
         if first == 0:
             fade(mixed, EDGE_S, 0.0)

@@ -102,7 +102,8 @@ class RealPlayer:
 
     def play(self, notes: Sequence[Note], first_frame: int, n_frames: int) -> Floats:
         """Return the next `n_frames` with what begins in them, and keep what rings on."""
-        real = [note for note in notes if self._is_meant(note) and self._font.can_play(self._patch, note)]
+        meant = [note for note in notes if not self._patch.bank or note.pitch != Drum.BRUSH]
+        real = [note for note in meant if self._font.can_play(self._patch, note)]
         sound = self._stroke if self._patch.bank else self._tone
         sounds = [(max(0, note.frame - first_frame), sound(note)) for note in real]
         heard: Floats = self._own * self._ringing.add(sounds, n_frames)
@@ -114,9 +115,6 @@ class RealPlayer:
         if self._stands_in:  # to the end, as what it has begun rings on
             heard += self._stand_in.play([note for note in notes if note not in real], first_frame, n_frames)
         return heard
-
-    def _is_meant(self, note: Note) -> bool:
-        return not self._patch.bank or note.pitch != Drum.BRUSH
 
     def _tone(self, note: Note) -> Floats:
         sound = self._varied(note.pitch, note.velocity, min(note.length_s, synth.LONGEST_RING_S))

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Drum, Floats, Note, amplitude
-from builtin.signals import Ringing, around, band, fade, seconds, shaped_noise
+from builtin.signals import Ringing, band, fade, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
 
 SOFT, LOUD = 0.4, 0.75  # between these velocities a drum is struck as usual
@@ -118,8 +118,3 @@ def texture(name: str) -> Floats:
         sides = np.array([[1 - pan], [pan]], np.float32) * np.float32(level)
         ground[:, at : at + length] += fade(grain.astype(np.float32), 0.0003, 0.0) * sides
     return ground
-
-
-def background(name: str, first_frame: int, n_frames: int) -> Floats:
-    """Return a stretch of a texture."""
-    return around(texture(name), first_frame, n_frames)

@@ -26,6 +26,8 @@ LOOP_FRAMES: Final = 1 << 17
 TABLE_FRAMES: Final = 2048
 TOP_HZ: Final = 15_000.0
 MONO_HZ: Final = 180.0
+KNOCK: Final = (110.0, 900.0, 0.006, 0.0)  # the low and the high noise of a stroke, as `_burst` makes it
+AIR: Final = (1800.0, 8500.0, 0.010, 0.35)
 
 _REFERENCE_HZ = 261.6
 _BLOCK = 512
@@ -68,22 +70,13 @@ def struck(voice: Struck, pitch: int, velocity: float, n_frames: int, rng: np.ra
         note = np.stack([((both * np.tile(side, 2)) @ fine).ravel()[:n_frames] for side in sides])
     else:
         note = np.tile((both @ fine).ravel()[:n_frames], (2, 1))
-    for level, noise in ((voice.knock, _knock()), (voice.air * velocity, _air())):
+    for level, noise in ((voice.knock, _burst(*KNOCK)), (voice.air * velocity, _burst(*AIR))):
         length = min(n_frames, noise.shape[1])
         note[:, :length] += np.float32(REFERENCE_RMS * level) * noise[:, :length]
     return fade(note, voice.attack_s, 0.0)
 
 
 @functools.cache
-def _knock() -> Floats:
-    return _burst(110, 900, 0.006, 0.0)
-
-
-@functools.cache
-def _air() -> Floats:
-    return _burst(1800, 8500, 0.010, 0.35)
-
-
 def _burst(low_hz: float, high_hz: float, decay_s: float, width: float) -> Floats:
     """Return the noise of a stroke: 60 ms, starting at RMS 1."""
     length, rng = round(0.06 * SAMPLE_RATE_HZ), np.random.default_rng(1)
