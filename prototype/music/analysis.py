@@ -36,6 +36,7 @@ from music.metering import (
     block_powers,
     highest_dbfs,
     integrated_lufs,
+    loudest,
     step_powers,
 )
 from music.segment import (
@@ -193,7 +194,7 @@ def to_piece(
     heard = samples[cue_in:cue_out]
     heard = np.multiply(heard, np.float32(10 ** (gain / 20)), out=heard if own else None)
     for most, blocks in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
-        if max(heard.max(initial=0.0), -heard.min(initial=0.0)) > most:
+        if loudest(heard) > most:
             heard *= _easing(heard, most, blocks)
     start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
     parts = _kept(block_powers(heard, LEVEL_FRAMES), block_peaks(heard, LEVEL_FRAMES), len(heard), target_lufs)

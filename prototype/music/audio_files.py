@@ -14,7 +14,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import soundfile as sf
@@ -78,31 +78,31 @@ class Behind:
     An exception would get lost in libsndfile.
     """
 
-    def __init__(self, file: BinaryIO, head: bytes) -> None:
-        self._file = file
+    def __init__(self, target: Path | int, head: bytes) -> None:
+        self.file = open(target, "w+b", buffering=0, closefd=isinstance(target, Path))  # noqa: SIM115
         self._begin = len(head)
         self.error: OSError | None = None
-        file.write(head)
+        self.file.write(head)
 
     def write(self, data: bytes) -> int:
         """Write at the present place."""
         try:
-            self._file.write(data)
+            self.file.write(data)
         except OSError as error:
             self.error = self.error or error
         return len(data)
 
     def read(self, size: int) -> bytes:
         """Read at the present place."""
-        return self._file.read(size)
+        return self.file.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place."""
-        return self._file.seek(offset + (self._begin if whence == os.SEEK_SET else 0), whence) - self._begin
+        return self.file.seek(offset + (self._begin if whence == os.SEEK_SET else 0), whence) - self._begin
 
     def tell(self) -> int:
         """Return the place."""
-        return self._file.tell() - self._begin
+        return self.file.tell() - self._begin
 
 
 class Encoder:
@@ -116,14 +116,9 @@ class Encoder:
 
     def __init__(self, target: Path | int, kind: tuple[str, str], **tags: str) -> None:
         container, coding = kind
-        self._raw: BinaryIO | None = None
-        self._behind: Behind | None = None
-        if container == "MP3":
-            self._raw = open(target, "w+b", buffering=0, closefd=isinstance(target, Path))  # noqa: SIM115
-            self._behind = Behind(self._raw, id3(tags))
-        sink = self._behind or target
+        self._behind = Behind(target, id3(tags)) if container == "MP3" else None
         self._file: Any = sf.SoundFile(
-            sink, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=coding, format=container, closefd=False
+            self._behind or target, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=coding, format=container, closefd=False
         )
         for name, words in tags.items() if self._behind is None else ():
             setattr(self._file, name, words)
@@ -140,8 +135,8 @@ class Encoder:
             self._file.close()
             self._check()
         finally:
-            if self._raw is not None:
-                self._raw.close()
+            if self._behind is not None:
+                self._behind.file.close()
 
     def _check(self) -> None:
         if self._behind is not None and self._behind.error is not None:

@@ -19,6 +19,7 @@ import soxr
 from base.errors import CorruptSegment
 from base.texts import said
 from music.containers import Promise, foreign_kind, views
+from music.metering import loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 # Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.
@@ -71,19 +72,15 @@ def read(path: Path) -> Decoded:
             raise CorruptSegment(said("corrupt.too_big", size=round(size / 2**20), limit=round(MAX_FILE_BYTES / 2**20)))
         decoded = _joined(raw)
     samples = decoded.samples
-    if not _loudest(samples) <= MAX_SAMPLE:  # true for NaN too
+    if not loudest(samples) <= MAX_SAMPLE:  # true for NaN too
         raise CorruptSegment(said("corrupt.no_sound"))
     blocks = [samples[begin : begin + BLOCK_FRAMES] for begin in range(0, len(samples), BLOCK_FRAMES)]
     offset = np.sum([np.ones(len(block), np.float32) @ block for block in blocks], axis=0) / len(samples)
     if np.abs(offset).max() > LARGEST_OFFSET:
         samples -= offset.astype(np.float32)
-    if (loudest := _loudest(samples)) > 1.0:
-        samples /= np.float32(loudest)
+    if (peak := loudest(samples)) > 1.0:
+        samples /= np.float32(peak)
     return Decoded(samples, decoded.missing_s)
-
-
-def _loudest(samples: Samples) -> float:
-    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
 
 
 def _joined(raw: BinaryIO) -> Decoded:

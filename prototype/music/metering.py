@@ -100,6 +100,11 @@ def integrated_lufs(weighted: npt.NDArray[np.float32], powers: npt.NDArray[np.fl
     return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(powers.mean() * CHANNELS + 1e-20))
 
 
+def loudest(samples: Samples) -> float:
+    """Return the largest magnitude; maximum and minimum, without a copy, take a quarter of the time of `abs`."""
+    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
+
+
 def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
     """Return the highest sample from the peaks of blocks of PEAK_BLOCK_FRAMES, without the few that stand out.
 
@@ -111,10 +116,7 @@ def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
 
 
 def block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
-    """Return the largest magnitude of every block; the last one may be shorter.
-
-    Maximum and minimum, each without a copy of the samples, take a quarter of the time of `abs` (measured).
-    """
+    """Return the largest magnitude of every block; the last one may be shorter."""
     flat = samples.ravel()
     at = np.arange(0, len(flat), block_frames * CHANNELS)
     return np.maximum(np.maximum.reduceat(flat, at), -np.minimum.reduceat(flat, at))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from music.metering import loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 FULL_SCALE = 32767.0
@@ -25,8 +26,7 @@ class Packed:
     @classmethod
     def of(cls, samples: Samples) -> Packed:
         """Pack what is there, its peak at full scale: however quiet it is to be heard, it has its 16 bits."""
-        peak = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
-        packed = cls(len(samples), peak or 1.0)
+        packed = cls(len(samples), loudest(samples) or 1.0)
         for begin in range(0, len(samples), SAMPLE_RATE_HZ):
             packed[begin : begin + SAMPLE_RATE_HZ] = samples[begin : begin + SAMPLE_RATE_HZ] / np.float32(packed.gain)
         return packed

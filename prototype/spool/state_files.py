@@ -46,6 +46,16 @@ def _found(path: Path) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def _kept(path: Path, found: object) -> bool:
+    """Replace a JSON file of ours; return whether the disk took it."""
+    try:
+        replace_safely(path, json.dumps(found).encode())
+    except OSError as error:
+        log.info("%s cannot be kept: %s", path, error)
+        return False
+    return True
+
+
 class JobsFile:
     """One JSON file; without a path, or on a disk that refuses, nothing is remembered and nothing else happens.
 
@@ -91,10 +101,7 @@ class JobsFile:
                 for url, jobs in known.items()
                 for task_id, recipe in jobs
             ]
-            try:
-                replace_safely(path, json.dumps({"jobs": rows}).encode())
-            except OSError as error:
-                log.info("the jobs at the server cannot be remembered: %s", error)
+            _kept(path, {"jobs": rows})
 
 
 def load_remembered(folder: Path) -> dict[str, int | str]:
@@ -111,8 +118,7 @@ def load_remembered(folder: Path) -> dict[str, int | str]:
 
 def remember(folder: Path, **values: int | str) -> None:
     """Replace some of what `load_remembered` returns, atomically. Threads: one."""
-    with contextlib.suppress(OSError):
-        replace_safely(folder / FILE, json.dumps(load_remembered(folder) | values).encode())
+    _kept(folder / FILE, load_remembered(folder) | values)
 
 
 class TasteFile:
@@ -157,12 +163,8 @@ class TasteFile:
         with self._lock:  # the file was read before
             self._unwritten = False
             rows = [asdict(opinion) for opinion in self._taste.opinions]
-            found = {"version": TASTE_VERSION, "opinions": rows}
-            try:
-                replace_safely(self._folder / TASTE_FILE, json.dumps(found).encode())
-            except OSError as error:
+            if not _kept(self._folder / TASTE_FILE, {"version": TASTE_VERSION, "opinions": rows}):
                 self._unwritten = True
-                log.info("likes and dislikes cannot be remembered: %s", error)
 
 
 def read_taste(folder: Path) -> list[Opinion]:
