@@ -5,6 +5,7 @@ Foreign errors (requests, urllib3, HTTP statuses, errors inside an HTTP 200) bec
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 from collections.abc import Callable
@@ -167,6 +168,8 @@ def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> 
         return ServerSilent(said("call.silent", url=server, route=route))
     if not way.proxy and to_tls():
         return ServerBlocked(said("call.speaks_tls", url=url))
+    if _is_no_http(cause):
+        return nonsense(call, said("call.no_http"))
     return ServerTrouble(said("call.broke_off", url=server, route=route))
 
 
@@ -193,6 +196,13 @@ def _cause(error: BaseException) -> BaseException:
             return error
         error = inner
     return error
+
+
+def _is_no_http(cause: BaseException) -> bool:
+    """Return whether another kind of server said something, rather than nothing or the beginning of a reply."""
+    if isinstance(cause, ConnectionError) or not isinstance(cause, http.client.BadStatusLine):
+        return False
+    return not "HTTP/".startswith(str(cause)[:5])
 
 
 def _why_never_sent(error: Exception, cause: BaseException) -> Said | None:

@@ -114,7 +114,7 @@ class _Reply(http.client.HTTPResponse):
             if not 100 < status < 200 or status == http.client.SWITCHING_PROTOCOLS:
                 return version, status, reason
             http.client.parse_headers(self.fp)
-        raise http.client.BadStatusLine("interim replies without end")
+        raise http.client.HTTPException("interim replies without end")
 
 
 def _hang_up(sock: socket.socket) -> None:

@@ -160,6 +160,16 @@ def test_the_other_protocol_is_told_from_a_certificate_and_from_a_stopped_server
         fault(f"http://127.0.0.1:{port}", ServerTrouble, "broke off")
 
 
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail ESMTP\r\n", bytes(range(128, 228)), b"hi"])
+def test_another_kind_of_server_is_not_taken_for_one_that_was_stopped(greeting: bytes) -> None:
+    """The address is wrong; nothing broke off."""
+    with answering(greeting) as port:
+        fault(f"http://127.0.0.1:{port}", ServerNonsense, "what is no HTTP: is ACESTEP_API_URL the address")
+    for cut in (b"HTT", b"HTTP/1.1"):
+        with answering(cut) as port:
+            fault(f"http://127.0.0.1:{port}", ServerTrouble, "broke off")
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_certificates_of_ones_own_hold_on_loopback_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
