@@ -95,7 +95,7 @@ class Mixer:
 
     def withdraw(self, unwanted: Unwanted) -> None:
         """Drop the pieces in stock that are `unwanted`: their mood has passed, or the listener dislikes them."""
-        self._inbox.append(lambda: self._drop(unwanted))
+        self._inbox.append(lambda: self._events.extend(self._stock.drop(unwanted)))
 
     def skip(self) -> None:
         """Go to the next piece within SKIP_FADE_S, or as soon as one is in stock; twice: to the one after it."""
@@ -333,9 +333,6 @@ class Mixer:
             self._events.append(Dropped(piece))
         else:
             self._stock.put(piece)
-
-    def _drop(self, unwanted: Unwanted) -> None:
-        self._events.extend(self._stock.drop(unwanted))
 
     def _play(self, piece: Piece) -> None:
         if not self._is_crumb(piece):

@@ -154,7 +154,8 @@ class Library(Supply):
         moods = self._moods(busy)
         if following := self._rest(moods, {*busy, *(key for key, _ in self._heard)}):
             return following
-        but = {*busy, *self._made, *(one for key, piece_id in self._heard for one in (key, *self._keys(piece_id)))}
+        parts = (part.key for _, piece_id in self._heard for part in self._spool.piece(piece_id))
+        but = {*busy, *self._made, *(key for key, _ in self._heard), *parts}
         fit = self._oldest(moods, but)
         if not fit and self._nothing_else:
             but = set(busy)
@@ -187,9 +188,6 @@ class Library(Supply):
         """Return what goes on with what is heard."""
         last_id = self._last.segment_id if self._last else ""
         return next((one for one in self._parts(self._last, moods, but) if continues(one.info, last_id)), None)
-
-    def _keys(self, piece_id: str) -> list[str]:
-        return [entry.key for entry in self._spool.piece(piece_id)]
 
 
 def supplies(
