@@ -29,6 +29,7 @@ from settings.kinds import (
     LOG,
     POMODORO,
     PROJECT_ROOT,
+    READ_FOLDER,
     READABLE,
     RESULT_FILE,
     RESULT_FOLDER,
@@ -60,6 +61,8 @@ LISTENING: Final = "listening"
 FILES: Final = "files"
 MODES: Final = "modes"
 BESIDE_PLAYING: Final = ("list_stations", "library", "forget_taste", "check", "render", "export", "serve", "ctl")
+# Those that write nothing into the spool: a disk that takes nothing keeps nobody from them.
+READING: Final = ("list_stations", "library", "export", "ctl")
 # A limit that is shorter than what it limits; the first must not be larger than the second.
 ORDERED: Final = (
     ("job_timeout_sec", "first_job_timeout_sec"),
@@ -204,7 +207,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str], dotenv_path: Path) -> 
     values: dict[str, Any] = {}
     given: set[str] = set()
     warnings: list[Said] = []
-    for option in OPTIONS:
+    reads = any(map(from_command_line.get, READING))
+    for option in (one._replace(kind=READ_FOLDER) if reads and one.kind is FOLDER else one for one in OPTIONS):
         source, raw = _find(option, sources)
         # A line copied from .env.example is no choice of a person's.
         if source and not (source == DOTENV_PATH.name and raw == option.default):

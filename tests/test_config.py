@@ -567,6 +567,18 @@ def test_unwritable_places_are_refused(name: str, tmp_path: Path, monkeypatch: p
     assert "cannot be written to" in fault
 
 
+@pytest.mark.parametrize("mode", [["--ctl", "quit"], ["--library"], ["--list-stations"], ["--export", "."]])
+def test_who_writes_nothing_needs_no_right_to_write(
+    mode: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A player whose disk has become read-only can be told to end, and its library listed and taken elsewhere."""
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK or path != tmp_path)
+    arguments = ["--spool-dir", str(tmp_path)]
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        config.load(arguments, {}, tmp_path / ".env")
+    assert config.load([*arguments, *mode], {}, tmp_path / ".env").spool_dir == tmp_path
+
+
 def test_an_unreadable_stations_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that must be read needs the right to read."""
     path = tmp_path / "stations.toml"

@@ -268,13 +268,24 @@ def _variable(match: re.Match[str]) -> str:
     return value
 
 
-def check_folder(path: Path) -> None:
-    """Raise unless `path` is a folder we can write into, or could be made."""
+def _existing(path: Path) -> Path:
+    """Return what there is of the way to `path`. Raises ValueError where that is no folder."""
     existing = path
     while not (existing.exists() or existing.is_symlink()) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
         raise ValueError(said("value.not_folder", path=quoted(str(existing))))
+    return existing
+
+
+def check_found(path: Path) -> None:
+    """Raise unless `path` is a folder, or there could be one."""
+    _existing(path)
+
+
+def check_folder(path: Path) -> None:
+    """Raise unless `path` is a folder we can write into, or could be made."""
+    existing = _existing(path)
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ValueError(said("value.folder_not_writable", path=quoted(str(existing))))
 
@@ -350,6 +361,7 @@ def _check_audio_output(text: str) -> None:
 
 
 FOLDER: Final = Kind(said("accepts.folder"), "FOLDER", place, check_folder)
+READ_FOLDER: Final = FOLDER._replace(check=check_found)
 ANY_FOLDER: Final = Kind(said("accepts.any_folder"), "FOLDER", place)
 READABLE: Final = Kind(said("accepts.readable"), "FILE", place, check_readable)
 SOUNDFONT: Final = Kind(said("accepts.soundfont"), "FILE", place, check_soundfont)
