@@ -9,8 +9,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from base.texts import Said, said
 from music.analysis import as_heard
 from music.segment import Piece, Source
 from music.stations import Station, custom
@@ -39,13 +40,11 @@ class Wished:
     muted: bool = False
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What became of a command: the text `key` with its `fields`; not `done`: it could not be carried out."""
+class Answer(NamedTuple):
+    """What became of a command; not `done`: it could not be carried out."""
 
-    key: str
+    said: Said
     done: bool = True
-    fields: tuple[tuple[str, object], ...] = ()
 
 
 class Conductor:
@@ -109,7 +108,7 @@ class Conductor:
                 return self._set_ambience(self._sound.ambience.next_name())
             case Act.SKIP:
                 self._programme.skip()
-                return Answer("ctl.next")
+                return Answer(said("ctl.next"))
             case Act.BACK:
                 return self._back()
             case Act.CONTINUE:
@@ -122,7 +121,7 @@ class Conductor:
                 return self._break(begin=act is Act.BREAK)
             case Act.QUIT:
                 self._quit()
-                return Answer("ctl.quit")
+                return Answer(said("ctl.quit"))
 
     def _follow(self, command: controls.Command) -> Answer:
         now = self._clock.now()
@@ -186,17 +185,17 @@ class Conductor:
     def _say(self, key: str, level: str = "info", *, done: bool = True, **fields: object) -> Answer:
         """Show the listener what became of a command, and return it."""
         self._sound.notices.say(key, level, **fields)
-        return Answer(key, done, tuple(fields.items()))
+        return Answer(said(key, **fields), done)
 
     def _set(self, act: Act, on: bool) -> Answer:
         if act is Act.PAUSE:
             self.wished = replace(self.wished, paused=on)
             self._sound.player.pause(on)
-            return Answer("ctl.paused" if on else "ctl.playing")
+            return Answer(said("ctl.paused" if on else "ctl.playing"))
         if act is Act.MUTE:
             self.wished = replace(self.wished, muted=on)
             self._sound.player.mute(on)
-            return Answer("ctl.muted" if on else "ctl.unmuted")
+            return Answer(said("ctl.muted" if on else "ctl.unmuted"))
         return self._continue(on) if act is Act.CONTINUE else self._record(on)
 
     def _set_volume(self, percent: int) -> Answer:
@@ -204,35 +203,36 @@ class Conductor:
         self.wished = replace(self.wished, volume_percent=percent)
         self._sound.player.set_volume(percent / 100)
         self._later("volume", lambda: remember(self._folder, volume=percent))
-        return Answer("ctl.volume", fields=(("percent", percent),))
+        return Answer(said("ctl.volume", percent=percent))
 
     def _set_ambience(self, name: str | None, percent: int | None = None) -> Answer:
         ambience = self._sound.ambience
         if not ambience.possible:
             return self._say("ambience.no_stream", done=False)
         if name not in (None, *NAMES):
-            return Answer("ambience.unknown", False, (("names", ", ".join(NAMES)),))
+            return Answer(said("ambience.unknown", names=", ".join(NAMES)), done=False)
         ambience.change(name, percent)
         name, percent = ambience.view
-        return Answer("ambience.off") if name == OFF else Answer(f"ambience.{name}", fields=(("percent", percent),))
+        return Answer(said("ambience.off")) if name == OFF else Answer(said(f"ambience.{name}", percent=percent))
 
     def _break(self, *, begin: bool) -> Answer:
-        now = self._clock.now()
         if begin:
-            return Answer("timer.break") if self._timer.begin_break(now) else Answer("timer.is_break", False)
-        return Answer("timer.work") if self._timer.skip_break(now) else Answer("timer.no_break", False)
+            done = self._timer.begin_break(self._clock.now())
+            return Answer(said("timer.break" if done else "timer.is_break"), done)
+        done = self._timer.skip_break(self._clock.now())
+        return Answer(said("timer.work" if done else "timer.no_break"), done)
 
     def _rest(self, resting: bool) -> None:
         if self._resting != resting:
             self._resting = resting
-            self._announce(self._say("timer.break" if resting else "timer.work").key)
+            self._announce(self._say("timer.break" if resting else "timer.work").said.key)
         self._programme.rest(resting)
         self._set_resting(resting)
 
     def _change_mood(self, station: Station) -> Answer:
         before = self._mood.station
         if not self._mood.change(station):
-            return Answer("mood.same")
+            return Answer(said("mood.same"))
         self._undo.append(lambda: self._follow_mood(before, "undo.mood"))
         return self._follow_mood(station, "mood.changed")
 
@@ -260,7 +260,7 @@ class Conductor:
         key = piece.key
         if self.is_liked(key):
             if self._unkeep(key):
-                return Answer("like.own", False)
+                return Answer(said("like.own"), done=False)
             self._note(piece, None, lambda: self._keep(piece))
             return self._say("like.taken_back")
         disliked = key in self._disliked
@@ -364,8 +364,8 @@ class Conductor:
             self._sound.record(self._folder / RECORDINGS / f"{stamp}.{self._sound.settings.record_format}", new=True)
             return self._say("recorder.started", "good", path=str(self._recorder.path))
         if on:
-            return Answer("recorder.started", fields=(("path", str(path)),))
+            return Answer(said("recorder.started", path=str(path)))
         if path is None:
-            return Answer("recorder.none", False)
+            return Answer(said("recorder.none"), done=False)
         self._recorder.end()
-        return Answer("recorder.ending", fields=(("path", str(path)),))
+        return Answer(said("recorder.ending", path=str(path)))

@@ -148,7 +148,7 @@ class Answering:
             answer = self._obey(parse(line, self._stations))
         except Refused as refused:
             return self.say(refused.code, reason_of(refused))
-        return self.say(DONE if answer.done else NOT_NOW, Said(answer.key, answer.fields))
+        return self.say(DONE if answer.done else NOT_NOW, answer.said)
 
     def say(self, code: int, words: Said) -> Reply:
         """Return a reply with a text."""

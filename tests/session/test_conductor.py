@@ -398,7 +398,7 @@ def test_back_goes_back_and_what_was_left_comes_after(desk: Desk) -> None:
         desk.conductor.obey(controls.Act.BACK)
         settle(desk)
         assert desk.playing() == first
-        assert desk.conductor.obey(controls.Act.BACK).key == "back.nothing"
+        assert desk.conductor.obey(controls.Act.BACK).said.key == "back.nothing"
         for expected in (second, third):
             desk.conductor.obey(controls.Act.SKIP)
             settle(desk)
@@ -556,7 +556,7 @@ def test_no_order_of_commands_loses_anything(tmp_path_factory: pytest.TempPathFa
                 settle(desk)
                 desk.conductor.tick()
             else:
-                assert desk.conductor.obey(command).key
+                assert desk.conductor.obey(command).said.key
         settle(desk)
         assert desk.programme.snapshot().paused == desk.conductor.wished.paused
         while desk.conductor.obey(controls.Act.UNDO).done:
@@ -576,7 +576,7 @@ def test_an_end_that_was_put_off_brings_the_sound_back(desk: Desk) -> None:
     desk.conductor.tick()
     desk.listen(4.5)
     assert not desk.mixer.read(1000).any()
-    assert desk.conductor.obey(controls.Extend(600.0)).fields == (("minutes", 10),)
+    assert desk.conductor.obey(controls.Extend(600.0)).said.fields == (("minutes", 10),)
     desk.conductor.tick()
     desk.listen(1)
     assert desk.mixer.read(1000).any()
@@ -611,7 +611,7 @@ def kept_frames(desk: Desk, folder: Path) -> list[int]:
 def test_a_growing_piece_is_liked_at_once_and_kept_when_it_is_made(desk: Desk, tmp_path: Path) -> None:
     """However long that takes; told at once, and nobody waits for it who has other things to write."""
     growth = grow_one(desk)
-    assert desk.conductor.obey(Act.LIKE).key == "like.kept"
+    assert desk.conductor.obey(Act.LIKE).said.key == "like.kept"
     assert desk.said() == ["like.kept"]
     assert desk.conductor.is_liked("growing")
     for _ in range(60):
@@ -746,9 +746,9 @@ def test_the_sound_under_the_music_follows_its_keys_and_is_remembered(tmp_path: 
     desk = Desk(tmp_path)
     desk.listen(0.1)
     answers = [desk.conductor.obey(Act.AMBIENCE) for _ in NAMES]
-    assert [answer.key for answer in answers] == [f"ambience.{name}" for name in (*NAMES[1:], "off")]
+    assert [answer.said.key for answer in answers] == [f"ambience.{name}" for name in (*NAMES[1:], "off")]
     desk.conductor.obey(controls.Ambience("brown"))
-    assert desk.conductor.obey(controls.AmbienceVolume(+15)).fields == (("percent", 55),)
+    assert desk.conductor.obey(controls.AmbienceVolume(+15)).said.fields == (("percent", 55),)
     assert desk.conductor.obey(controls.Ambience("nowhere")).done is False
     desk.sound.stop()
     later = Desk(tmp_path)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import config
 from base import control_socket
 from base.control_socket import LONGEST_LINE, NotReached, ask
-from base.texts import reason_of
+from base.texts import reason_of, said
 from base.workers import SystemClock
 from modes.control import control
 from music.stations import builtin_stations
@@ -41,7 +41,7 @@ class Player:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.obeyed: list[Command] = []
-        self.answer = Answer("ctl.next")
+        self.answer = Answer(said("ctl.next"))
         self.stop = threading.Event()
         self.server = ControlServer(folder, Answering(self.obey, Snapshot, STATIONS, "en"), SystemClock())
         self.thread = threading.Thread(target=self.server.run, args=(self.stop,))
@@ -162,7 +162,7 @@ def test_whatever_a_key_does_can_be_said() -> None:
 @pytest.mark.parametrize("done", [True, False])
 def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """By a sentence, on the error stream if it was not done, and by the exit code."""
-    player.answer = Answer("undo.nothing" if not done else "ctl.volume", done, () if not done else (("percent", 55),))
+    player.answer = Answer(said("ctl.volume", percent=55) if done else said("undo.nothing"), done)
     settings = config.load(["--spool-dir", str(player.folder), "--ctl", "volume", "-5"], {}, player.folder / "no.env")
     assert control(settings, Lines(sys.stdout, "en")) == (0 if done else 1)
     out, error = capsys.readouterr()

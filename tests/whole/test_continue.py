@@ -205,12 +205,12 @@ def test_the_key_keeps_what_is_heard_going_and_lets_it_end_again(tmp_path: Path)
         programme.play(60.0, lambda: programme.heard.since(0.0, Source.FRESH) != [])
         programme.play(5.0)
         assert not programme.session.snapshot().continuing
-        assert programme.conductor.obey(Act.CONTINUE).key == "chain.on"
+        assert programme.conductor.obey(Act.CONTINUE).said.key == "chain.on"
         assert programme.session.snapshot().continuing
         kept = heard_after(programme, 150.0)
         assert len({info.piece_id for info in kept}) == 1
         assert len(kept) >= 3
-        assert programme.conductor.obey(Act.CONTINUE).key == "chain.off"
+        assert programme.conductor.obey(Act.CONTINUE).said.key == "chain.off"
         assert not programme.session.snapshot().continuing
         after = heard_after(programme, 400.0)
         ended = [info for info in after if info.piece_id != kept[0].piece_id]
@@ -229,7 +229,7 @@ def test_who_says_on_or_off_gets_it_however_often(tmp_path: Path) -> None:
         programme.play(60.0, lambda: programme.heard.since(0.0, Source.FRESH) != [])
         programme.play(5.0)
         for on in (False, True, True, False, False):
-            assert programme.conductor.obey(Set(Act.CONTINUE, on=on)).key == ("chain.on" if on else "chain.off")
+            assert programme.conductor.obey(Set(Act.CONTINUE, on=on)).said.key == ("chain.on" if on else "chain.off")
             assert programme.session.snapshot().continuing == on
 
 
@@ -238,7 +238,7 @@ def test_only_what_was_generated_can_be_kept_going(tmp_path: Path) -> None:
     with quick(tmp_path, continuing="off", away=[(0.0, 1e9)]) as programme:
         programme.play(20.0)
         answer = programme.conductor.obey(Act.CONTINUE)
-        assert (answer.key, answer.done) == ("chain.nothing", False)
+        assert (answer.said.key, answer.done) == ("chain.nothing", False)
 
 
 @pytest.mark.parametrize("how", ["skip", "dislike", "mood"])
