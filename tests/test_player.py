@@ -267,6 +267,10 @@ class ListPlayer:
         self.volumes.append(percent)
         return 0
 
+    def audio_get_volume(self) -> int:
+        """Return the volume, which others may have changed."""
+        return self.percent
+
     def get_media(self) -> None:
         """Return none: nothing was played."""
 
@@ -439,6 +443,28 @@ def test_where_no_server_has_volumes_the_programme_obeys() -> None:
     assert player.left_volume == 1.0
     player._begin_stream(player._settled, False)
     assert left[-1] == (0.5, True, True)
+
+
+def test_a_volume_of_the_systems_sound_settings_is_adopted() -> None:
+    """A key goes on from there, and a pause comes back to it; not what is heard of our own, nor 0, which is said."""
+    player, vlc, _ = served()
+    clock = cast("FakeClock", player._clock)
+    for percent, volume_percent, heard in ((50, 12, 50), (0, 12, 0), (10, 1, 10), (153, 100, 153)):
+        vlc.percent = percent
+        watch_for(player, clock, 2.0)
+        assert (player.volume_percent, vlc.percent) == (volume_percent, heard)
+    vlc.percent = 50
+    watch_for(player, clock, 2.0)
+    for paused in (True, False):
+        player.pause(paused)
+        follow(player)
+        watch_for(player, clock, 2.0)
+    assert (vlc.percent, player.volume) == (50, 0.125)
+    player.set_volume(0.2)
+    follow(player)
+    vlc.percent = 50  # the server is slow
+    player._watch()
+    assert player.volume == 0.2
 
 
 def test_a_pause_is_no_stall() -> None:

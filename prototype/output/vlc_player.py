@@ -22,9 +22,15 @@ PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0
 RAMP_STEP: Final = 0.03  # of the volume: one that jumps is heard as a click
 RAMP_TICK_S: Final = 0.002
+TAKEN_S: Final = 1.0  # from our telling a volume to the server's, at most
 RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
 LOG_ERROR: Final = 4
 FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
+
+
+def percent_of(gain: float) -> int:
+    """Return a volume as VLC has it on every output: its percents are cubic."""
+    return round(100 * math.pow(gain, 1 / 3))
 
 
 class VlcPlayer:
@@ -60,6 +66,7 @@ class VlcPlayer:
         self._paused_s = 0.0
         self._gain: float | None = None  # the volume that VLC was told last; None: volume and pause are not its own
         self._untold = False  # it had no output yet
+        self._told_at = 0.0
         self._halted = False
         self._released = False
         self._on_device: Callable[[bool], None] = lambda present: None
@@ -100,6 +107,11 @@ class VlcPlayer:
         """Set the volume (0..1, linear gain)."""
         self.volume = min(1.0, max(0.0, volume))
         self._do(self._follow)
+
+    @property
+    def volume_percent(self) -> int:
+        """The volume as it is shown; 0 only where nothing is heard."""
+        return max(1, round(100 * self.volume)) if self.volume else 0
 
     def mute(self, muted: bool) -> None:
         """Mute or unmute; the programme goes on."""
@@ -222,10 +234,17 @@ class VlcPlayer:
             self._list_player.set_pause(int(self._halted))
 
     def _turn(self, gain: float) -> None:
-        """Tell VLC a volume: its percents are cubic, on every output; one that plays and takes none has none."""
-        taken = self._player.audio_set_volume(round(100 * gain ** (1 / 3))) == 0
+        """Tell VLC a volume; an output that plays and takes none has none."""
+        taken = self._player.audio_set_volume(percent_of(gain)) == 0
         self._untold = not taken and not self._played_buffers()
-        self._gain = gain
+        self._gain, self._told_at = gain, self._clock.now()
+
+    def _heed(self, now: float) -> None:
+        """Adopt a volume that our stream was given in the system's sound settings: a key begins with what is heard."""
+        if self._gain and not self._is_behind and now - self._told_at >= TAKEN_S:
+            percent = self._player.audio_get_volume()
+            if percent > 0 and abs(percent - percent_of(self._gain)) > 1:  # a server may round
+                self._gain = self.volume = min(1.0, (percent / 100) ** 3)
 
     def _take_volume(self) -> None:
         """Have VLC begin at the wished volume, whatever a sound server remembers of the one before."""
@@ -246,6 +265,8 @@ class VlcPlayer:
             self._lose_device(now, "suspended" if suspended else self._device_error)
         elif self._needs_playing(now):
             self._play()
+        else:
+            self._heed(now)
 
     def _rests(self, now: float) -> bool:
         """Give the device away after a long pause, and take it back; return whether it is away."""

@@ -70,7 +70,7 @@ class Conductor:
         """`announce` is told the text of a break's begin and end, once each."""
         self._sound = sound
         self._programme = sound.programme
-        self.wished = Wished(volume_percent=round(100 * sound.player.volume))
+        self.wished = Wished(volume_percent=sound.player.volume_percent)
         self._lock = threading.Lock()
         self._resting = False
         self._fading_out = False
@@ -129,7 +129,7 @@ class Conductor:
             case controls.Set(act, on):
                 return self._set(act, on)
             case controls.Volume(step):
-                return self._set_volume(self.wished.volume_percent + step)
+                return self._set_volume(self._sound.player.volume_percent + step)
             case controls.VolumeTo(percent):
                 return self._set_volume(percent)
             case controls.Ambience(name):
@@ -165,6 +165,8 @@ class Conductor:
         """Follow the timer, and what is being made."""
         with self._lock:
             self._keep_made()
+            if self._sound.player.volume_percent != self.wished.volume_percent:
+                self._note_volume()
             now = self._clock.now()
             phase = self._timer.tick(now)
             if phase in (Phase.WORK, Phase.BREAK):
@@ -200,10 +202,15 @@ class Conductor:
 
     def _set_volume(self, percent: int) -> Answer:
         percent = min(100, max(0, percent))
-        self.wished = replace(self.wished, volume_percent=percent)
         self._sound.player.set_volume(percent / 100)
-        self._later("volume", lambda: remember(self._folder, volume=percent))
+        self._note_volume()
         return Answer(said("ctl.volume", percent=percent))
+
+    def _note_volume(self) -> None:
+        """Show and remember the volume, which may have been changed in the system's sound settings too."""
+        percent = self._sound.player.volume_percent
+        self.wished = replace(self.wished, volume_percent=percent)
+        self._later("volume", lambda: remember(self._folder, volume=percent))
 
     def _set_ambience(self, name: str | None, percent: int | None = None) -> Answer:
         ambience = self._sound.ambience

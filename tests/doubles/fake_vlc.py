@@ -135,6 +135,10 @@ class FakeVlc:
         """Return how long the file is, in milliseconds."""
         return round(1000 * self._length_s()) if self._current else -1
 
+    def audio_get_volume(self) -> int:
+        """Return the volume."""
+        return self.volume
+
     def audio_set_volume(self, percent: int) -> int:
         """Set the volume."""
         self.volume = percent

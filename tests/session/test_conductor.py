@@ -225,6 +225,18 @@ def test_a_volume_asked_for_wins_over_the_remembered_one(desk: Desk, tmp_path: P
     assert again.mixer.snapshot().volume == pytest.approx(0.8)
 
 
+def test_a_volume_that_was_changed_elsewhere_is_shown_and_remembered(desk: Desk, tmp_path: Path) -> None:
+    """In the system's sound settings; a key begins there, even before it is shown."""
+    desk.sound.player.volume = 0.4
+    desk.conductor.tick()
+    assert desk.conductor.wished.volume_percent == 40
+    desk.sound.player.volume = 0.3
+    desk.conductor.obey(controls.Volume(-5))
+    assert (desk.conductor.wished.volume_percent, desk.sound.player.volume) == (25, 0.25)
+    desk.sound.spool.close()
+    assert load_remembered(tmp_path)["volume"] == 25
+
+
 def test_mute_toggles(desk: Desk) -> None:
     """The key m mutes and unmutes; the programme goes on."""
     desk.conductor.obey(controls.Act.MUTE)
