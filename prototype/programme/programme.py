@@ -1,16 +1,18 @@
 """What a programme is, whoever plays it: what it is fed with and told, and what can be seen of it.
 
-Two keep this contract: the mixer, and VLC's list of files. Whoever feeds or commands one of them knows no more.
+Two keep this contract: the mixer, and VLC's list of files. Whoever feeds or commands one of them knows no more. What
+is heard before there is one stands here too, with the standard library alone: the beginning of the first piece.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from music.continuing import continues
-from music.segment import Piece, SegmentInfo, Source
+from music.segment import CHANNELS, PEAK_LIMIT, Endless, Piece, SegmentInfo, Source
 
 ORDER: Final = tuple(source for source in Source if source is not Source.BED)
 LIBRARY_FIRST: Final = tuple(sorted(ORDER, key=lambda source: source is not Source.LIBRARY))
@@ -214,3 +216,51 @@ class Stock:
     def counts(self) -> dict[Source, int]:
         """Return how many there are of each source."""
         return {source: len(pieces) for source, pieces in self._pieces.items()}
+
+
+@dataclass(frozen=True)
+class First:
+    """The piece that is heard first: `gain` is the programme's for its samples, linear."""
+
+    source: Source
+    info: SegmentInfo
+    frames: array[int]
+    gain: float
+
+
+class Beginning:
+    """The beginning of a piece, if there is one, and what is heard behind it: an `Endless`.
+
+    The programme goes on with the piece from where this has come to; what is chosen otherwise by then is faded over to.
+
+    Threads: one reader.
+    """
+
+    def __init__(self, first: First | None, behind: Endless) -> None:
+        self.first = first
+        self.peak = max(PEAK_LIMIT, behind.peak) if first else behind.peak
+        self._behind = behind
+        self._read = 0
+
+    @property
+    def segment_id(self) -> str:
+        """The id of what is being heard, "" when its beginning is over, or there was none."""
+        return self.first.info.segment_id if self.first and self._read < len(self.first.frames) else ""
+
+    @property
+    def at_frame(self) -> int:
+        """The frame of its file that is heard next."""
+        return self._read // CHANNELS + (self.first.info.analysis.cue_in_frames if self.first else 0)
+
+    def read(self, n_frames: int) -> bytes:
+        """Return the next `n_frames`: float32, interleaved stereo."""
+        wanted, made = CHANNELS * n_frames, b""
+        if self.first:
+            scale, frames = self.first.gain / 32768, self.first.frames[self._read : self._read + wanted]
+            self._read += len(frames)
+            values = [scale * value for value in frames]
+            if max(map(abs, values), default=0.0) > PEAK_LIMIT:  # the few that the programme eases down
+                values = [max(-PEAK_LIMIT, min(PEAK_LIMIT, value)) for value in values]
+            made = array("f", values).tobytes()
+            wanted -= len(values)
+        return made + self._behind.read(wanted // CHANNELS) if wanted else made

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from music.segment import CHANNELS, Endless, Piece, Samples, Source
-from programme.beginning import Beginning
-from programme.programme import PlayingView
+from programme.programme import Beginning, PlayingView
 
 
 def frames_of(bed: Endless, n_frames: int) -> Samples:

@@ -25,7 +25,7 @@ from music.segment import SAMPLE_RATE_HZ, Endless, Source
 from music.stations import Station
 from output.stream_player import StreamPlayer
 from output.vlc_library import LibVlc
-from programme.beginning import Beginning
+from programme.programme import Beginning
 from session.prelude import first_of, order
 from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
 from spool.state_files import load_remembered

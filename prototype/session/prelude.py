@@ -15,7 +15,7 @@ from music.continuing import play_order
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, SegmentInfo, Source, piece_gain_db
 from music.stations import Station, mood_name
 from music.wav_header import read_frames, read_info
-from programme.beginning import First
+from programme.programme import First
 from spool.folders import KEPT, PLAYED, READY, Files
 
 OPENING: Final = "opening.wav"

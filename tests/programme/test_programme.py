@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from doubles.sounds import QuietBed, info
 from music.segment import SAMPLE_RATE_HZ, Growth, Piece, Samples, Source
-from programme.beginning import Beginning, First
 from programme.mixer import Mixer
+from programme.programme import Beginning, First
 
 BLOCK = 4_800
 GAIN = 0.5
