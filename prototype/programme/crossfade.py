@@ -117,43 +117,6 @@ class Handover:
         self.gain_in, self.gain_out = rising, 1 - rising
 
 
-class Ramp:
-    """A gain that moves to its target along a straight line, `full_frames` for a move from 0 to 1."""
-
-    def __init__(self, value: float, full_frames: int) -> None:
-        self.target = value
-        self._full_frames = full_frames
-        self._start, self._position, self._length = value, 0, 0
-
-    @property
-    def value(self) -> float:
-        """The gain now."""
-        if self._position >= self._length:
-            return self.target
-        return self._start + (self.target - self._start) * self._position / self._length
-
-    @property
-    def left_frames(self) -> int:
-        """Frames until the target is reached."""
-        return self._length - self._position
-
-    def move(self, target: float, full_frames: int | None = None) -> None:
-        """Head for `target` from wherever the gain is now."""
-        self._start, self.target, self._position = self.value, target, 0
-        self._length = max(1, round(abs(target - self._start) * (full_frames or self._full_frames)))
-
-    def apply(self, block: Samples) -> None:
-        """Multiply `block` in place and advance."""
-        n_frames = min(len(block), self.left_frames)
-        if n_frames > 0:
-            steps = np.arange(self._position + 1, self._position + n_frames + 1)
-            gains = self._start + (self.target - self._start) * (steps / self._length)
-            block[:n_frames] *= gains.astype(np.float32)[:, None]
-            self._position += n_frames
-        if self.target != 1.0:
-            block[n_frames:] *= np.float32(self.target)
-
-
 @dataclass(frozen=True, eq=False)
 class Overlap:
     """What is heard of two pieces at once: `outgoing` from `begin_frame` on and `incoming` from its first frame.

@@ -19,10 +19,9 @@ import numpy as np
 
 from music.metering import Meter
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
-from programme.crossfade import Crossfade, Handover, Ramp, faded, frames_to_meet, frames_to_phrase, natural_frames
+from programme.crossfade import Crossfade, Handover, faded, frames_to_meet, frames_to_phrase, natural_frames
 from programme.programme import Beginning, Dropped, Event, Left, MixerSnapshot, Started, Stock, Unwanted
-from programme.underlay import Underlay
-from programme.voice import Voice, frames_of
+from programme.voice import Ramp, Underlay, Voice, frames_of
 
 log = logging.getLogger(__name__)
 

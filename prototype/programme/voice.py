@@ -1,16 +1,60 @@
-"""What the mixer reads from: a piece as far as it was read, or the bed."""
+"""What the mixer adds up: a piece as far as it was read, or the bed, and what lies quietly under the whole programme.
+
+Under it, whatever plays above, is rain, a café, nothing. All are heard by gains that move along a ramp.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from music.segment import CHANNELS, Endless, Piece, Samples, Source
+from music.segment import CHANNELS, PEAK_LIMIT, Endless, Piece, Samples, Source
 from programme.programme import Beginning, PlayingView
+
+CHANGE_S: Final = 1.5  # of what lies under the programme
 
 
 def frames_of(bed: Endless, n_frames: int) -> Samples:
     """Return the next `n_frames` of a bed as an array, shape (n_frames, 2)."""
     return np.frombuffer(bed.read(n_frames), np.float32).reshape(-1, CHANNELS)
+
+
+class Ramp:
+    """A gain that moves to its target along a straight line, `full_frames` for a move from 0 to 1."""
+
+    def __init__(self, value: float, full_frames: int) -> None:
+        self.target = value
+        self._full_frames = full_frames
+        self._start, self._position, self._length = value, 0, 0
+
+    @property
+    def value(self) -> float:
+        """The gain now."""
+        if self._position >= self._length:
+            return self.target
+        return self._start + (self.target - self._start) * self._position / self._length
+
+    @property
+    def left_frames(self) -> int:
+        """Frames until the target is reached."""
+        return self._length - self._position
+
+    def move(self, target: float, full_frames: int | None = None) -> None:
+        """Head for `target` from wherever the gain is now."""
+        self._start, self.target, self._position = self.value, target, 0
+        self._length = max(1, round(abs(target - self._start) * (full_frames or self._full_frames)))
+
+    def apply(self, block: Samples) -> None:
+        """Multiply `block` in place and advance."""
+        n_frames = min(len(block), self.left_frames)
+        if n_frames > 0:
+            steps = np.arange(self._position + 1, self._position + n_frames + 1)
+            gains = self._start + (self.target - self._start) * (steps / self._length)
+            block[:n_frames] *= gains.astype(np.float32)[:, None]
+            self._position += n_frames
+        if self.target != 1.0:
+            block[n_frames:] *= np.float32(self.target)
 
 
 class Voice:
@@ -83,3 +127,34 @@ class Voice:
             return frames_of(self._bed, n_frames)
         samples = self.piece.samples[begin : self.position_frames]
         return samples if self.gain == 1.0 else samples * np.float32(self.gain)
+
+
+class Underlay:
+    """An endless sound under others; one that follows another is faded in while that one fades out.
+
+    Threads: the mixer's reader.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._change_frames = round(CHANGE_S * rate_hz)
+        self._sounds: list[tuple[Endless, Ramp]] = []
+
+    def lay(self, sound: Endless | None, gain: float) -> None:
+        """Move to `sound` at `gain` (linear), or to none, along a ramp; the same sound goes on."""
+        if sound and all(one is not sound for one, _ in self._sounds):
+            self._sounds.append((sound, Ramp(0.0, self._change_frames)))
+        for one, ramp in self._sounds:
+            ramp.move(gain if one is sound else 0.0, self._change_frames)
+
+    def add_to(self, block: Samples) -> None:
+        """Add the sound to `block` in place; where the sum would pass PEAK_LIMIT, the sound gives way."""
+        if not self._sounds:
+            return
+        mixed = block.copy()
+        for sound, ramp in self._sounds:
+            n_frames = len(block) if ramp.target else min(len(block), ramp.left_frames)
+            part = frames_of(sound, n_frames).copy()
+            ramp.apply(part)
+            mixed[:n_frames] += part
+        np.clip(mixed, np.minimum(block, -PEAK_LIMIT), np.maximum(block, PEAK_LIMIT), out=block)
+        self._sounds = [(sound, ramp) for sound, ramp in self._sounds if ramp.target or ramp.left_frames > 0]

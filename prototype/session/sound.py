@@ -24,12 +24,12 @@ from music.stations import Mood
 from output.recorder import Recorder
 from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
-from programme.crossfade import Ramp
 from programme.loader import Loader, Reader
 from programme.mixer import GATE_S, Mixer
 from programme.performances import BuiltinSupply, Openings
 from programme.programme import Programme
 from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
+from programme.voice import Ramp
 from session.ambience import Ambience
 from session.opening import Opening
 from session.prelude import OPENING, order

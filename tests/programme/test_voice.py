@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from doubles.sounds import QuietBed, played, tone
 from music.segment import PEAK_LIMIT, Piece, Samples, Source
 from programme.mixer import Mixer
-from programme.underlay import CHANGE_S
+from programme.voice import CHANGE_S
 
 RATE_HZ = 1000
 
