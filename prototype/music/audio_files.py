@@ -1,9 +1,10 @@
-"""Audio files that the program writes: sound as it comes, and its own WAV files with all that is known of the segment.
+"""Samples at rest, in half the memory of what is mixed, and the audio files that the program writes.
 
-The format of sound follows the file's name, and libsndfile does the work. The program's own files are WAV: 16-bit, 48
-kHz, stereo. Their metadata are one line of JSON in the file's comment (RIFF LIST INFO, ICMT), so that one rename moves
-everything; artist and title are there for other players. A file is encoded in memory first: what reaches the disk is
-plain bytes, and every trouble of the disk stays an OSError with its errno.
+Those are sound as it comes, and its own WAV files with all that is known of the segment. The format of sound follows
+the file's name, and libsndfile does the work. The program's own files are WAV: 16-bit, 48 kHz, stereo. Their metadata
+are one line of JSON in the file's comment (RIFF LIST INFO, ICMT), so that one rename moves everything; artist and title
+are there for other players. A file is encoded in memory first: what reaches the disk is plain bytes, and every trouble
+of the disk stays an OSError with its errno.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import soundfile as sf
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.packed import FULL_SCALE
+from music.metering import loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
 from music.wav_header import FORMAT, FORMAT_END, FRAME_BYTES, own_header
 from music.wav_header import read_info as read_info
@@ -33,11 +34,51 @@ FORMATS: Final = {
     ".opus": ("OGG", "OPUS"),
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
+FULL_SCALE: Final = 32767.0
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
 ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
+
+
+class Packed:
+    """Samples kept as 16 bits and one gain, sliced like an array of Samples: what is taken out is float32.
+
+    The files that pieces come from have 16 bits too. Without dither: what is rounded is 96 dB below the piece's peak,
+    and masked by the noise that any music brings along.
+    Threads: one writes; what is written already, any may read.
+    """
+
+    def __init__(self, n_frames: int, gain: float = 1.0) -> None:
+        """Silence, for samples in [-1, 1] that are heard by `gain` louder."""
+        self.gain = gain
+        self._stored = np.zeros((n_frames, CHANNELS), np.int16)
+
+    @classmethod
+    def of(cls, samples: Samples) -> Packed:
+        """Pack what is there, its peak at full scale: however quiet it is to be heard, it has its 16 bits."""
+        packed = cls(len(samples), loudest(samples) or 1.0)
+        for begin in range(0, len(samples), SAMPLE_RATE_HZ):
+            packed[begin : begin + SAMPLE_RATE_HZ] = samples[begin : begin + SAMPLE_RATE_HZ] / np.float32(packed.gain)
+        return packed
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self._stored)
+
+    def __getitem__(self, span: slice) -> Samples:
+        """Return a copy of some frames as they are heard."""
+        heard: Samples = self._stored[span] * np.float32(self.gain / FULL_SCALE)
+        return heard
+
+    def __setitem__(self, span: slice, samples: Samples) -> None:
+        """Store frames, before the gain."""
+        self._stored[span] = np.rint(np.clip(samples, -1, 1) * FULL_SCALE)
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Samples:
+        """All of it, for numpy."""
+        return self[:]
 
 
 def format_of(path: Path, frames: int = 0) -> tuple[str, str]:

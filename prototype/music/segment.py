@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # importing numpy takes longer than opening the loudspeaker: 
     import numpy as np
     import numpy.typing as npt
 
-    from music.packed import Packed
+    from music.audio_files import Packed
 
 SAMPLE_RATE_HZ: Final = 48_000
 CHANNELS: Final = 2

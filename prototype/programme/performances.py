@@ -20,8 +20,8 @@ from base.errors import CorruptSegment
 from base.files import replace_safely
 from base.workers import Clock, Later, at_once, within
 from music import audio_files
+from music.audio_files import Packed
 from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, gated_lufs, highest_dbfs
-from music.packed import Packed
 from music.segment import (
     SAMPLE_RATE_HZ,
     Analysis,

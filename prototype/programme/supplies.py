@@ -19,8 +19,8 @@ from base.errors import CorruptSegment, SpoolError
 from base.texts import reason_of, said
 from music import audio_files
 from music.analysis import ingest, to_piece
+from music.audio_files import Packed
 from music.continuing import continues, play_order
-from music.packed import Packed
 from music.segment import CHANNELS, Piece, SegmentInfo, Source
 from music.stations import Mood
 from programme.following import LOOKED_AT, Following

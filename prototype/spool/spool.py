@@ -22,7 +22,7 @@ from base.errors import SpoolBusy, SpoolError
 from base.notices import Notices
 from base.texts import said
 from base.workers import Clock
-from music.packed import Packed
+from music.audio_files import Packed
 from music.segment import Samples, SegmentInfo
 from spool.folders import (
     DISLIKED,

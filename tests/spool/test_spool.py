@@ -27,7 +27,7 @@ from doubles.simulated_time import FakeClock
 from doubles.sounds import info_for, there
 from music import audio_files
 from music.analysis import analyse, as_heard, ingest, to_piece
-from music.packed import Packed
+from music.audio_files import Packed
 from music.segment import SAMPLE_RATE_HZ, Analysis, Piece, Recipe, Samples, SegmentInfo, Source
 from spool import folders
 from spool.folders import LOCK_FILE, Files
