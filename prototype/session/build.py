@@ -74,14 +74,13 @@ def build(
 
     sound = enter(Sound(opening))
 
-    from session.session import Session
+    from session.session import Session, Terminal
 
     session = enter(Session(sound, stations))
 
     if around.terminal is not None:
         from screen.dashboard import Dashboard
         from screen.keyboard import Keyboard
-        from session.terminal import Terminal
 
         dashboard = Dashboard(session.snapshot, around.clock, around.terminal, settings.language, settings.plain)
         enter(Terminal(session, Keyboard(), dashboard))

@@ -1,11 +1,12 @@
-"""Everything around the sound but the terminal: the making of music, commands from elsewhere, and the timer."""
+"""Everything around the sound: the making of music, commands from elsewhere, the timer, and the listener's terminal."""
 
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ace_client import AceClient
 from base.texts import text
@@ -15,6 +16,7 @@ from music.segment import SAMPLE_RATE_HZ, Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
 from screen.controls import Controls
+from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
 from session.conductor import Conductor
 from session.control import Answering, ControlServer
@@ -22,6 +24,9 @@ from session.mpris import Mpris
 from session.sound import Sound
 from session.timers import SessionTimer
 from spool.state_files import JobsFile
+
+if TYPE_CHECKING:
+    from screen.dashboard import Dashboard  # slow to import: what makes music begins before it is shown
 
 TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
 JOIN_S: Final = 0.3
@@ -161,3 +166,43 @@ class Session:
             self.ring()
         elif self._settings.announce == "notification":
             self._mpris.notify(text(self._settings.language, key))
+
+
+class Terminal:
+    """The last stage: it shows a session and obeys the keys. Threads: the main one."""
+
+    def __init__(self, session: Session, keyboard: Keyboard, dashboard: Dashboard) -> None:
+        self._session = session
+        self._keyboard = keyboard
+        self._dashboard = dashboard
+
+    def start(self) -> None:
+        """Take the terminal."""
+        begin = self._session.sound.begin
+        self._session.ring = self._dashboard.ring
+        handle_suspension(self._leave, self._take)
+        begin("input", self._listen)
+        begin("dashboard", self._dashboard.run)
+
+    def stop(self) -> None:
+        """Give the terminal back."""
+        self._session.sound.stop_event.set()
+        self._keyboard.close()
+        self._dashboard.close()
+
+    def _leave(self) -> None:
+        self._dashboard.suspend()
+        self._keyboard.suspend()
+
+    def _take(self) -> None:
+        self._keyboard.resume()
+        self._dashboard.resume()
+
+    def _listen(self, stop: threading.Event) -> None:
+        """Body of the input thread: keys become commands."""
+        session = self._session
+        for key in self._keyboard.keys(stop):
+            command = session.controls.key(key, session.sound.mood.station.key)
+            self._dashboard.refresh()
+            if command is not None:
+                session.conductor.obey(command)

@@ -21,9 +21,8 @@ from output.vlc_library import LibVlc
 from screen.view import Snapshot
 from session.build import Stages, build
 from session.opening import Opening, Surroundings
-from session.session import Session
+from session.session import Session, Terminal
 from session.sound import Sound
-from session.terminal import Terminal
 
 STATIONS = builtin_stations()
 STAGES: tuple[Any, ...] = (Opening, Sound, Session, Terminal)
@@ -79,7 +78,7 @@ class Evening:
         patch.setattr("generator_loop.Worker", Noted)
         patch.setattr("screen.keyboard.Keyboard", part("keyboard"))
         patch.setattr("screen.dashboard.Dashboard", part("dashboard"))
-        patch.setattr("session.terminal.handle_suspension", lambda *_: None)
+        patch.setattr("session.session.handle_suspension", lambda *_: None)
         for stage in STAGES:
             for what in ("start", "stop"):
                 patch.setattr(stage, what, self._noting(stage, what))
