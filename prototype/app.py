@@ -1,4 +1,4 @@
-"""Endless music for working: parse, log, play, and tell how it was.
+"""Endless music for working: parse, log, play and tell how it was, or tell the player that is running what to do.
 
 libVLC is opened while the settings are read; what comes then, and in which order, stands in `session.build`.
 """
@@ -12,6 +12,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import sys
@@ -25,7 +26,7 @@ from base import process
 from base.errors import ConfigError, StartupError
 from base.journal import Journal, standard_error_into_log
 from base.process import Exit
-from base.texts import Said, said
+from base.texts import Said, reason_of, said
 from base.workers import SystemClock, within
 from config import Settings
 from output.vlc_library import LibVlc
@@ -34,6 +35,7 @@ from session.opening import Surroundings
 
 if TYPE_CHECKING:
     from music.stations import Station
+    from screen.printing import Lines
     from screen.view import Snapshot
 
 if __name__ == "__main__":
@@ -74,8 +76,6 @@ def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
 
 def write_figures(path: Path, last: Snapshot, kept: Path) -> Said | None:
     """Write the figures for machines; return why that was not possible, None when it was."""
-    import json
-
     from session.status import stats_dict
 
     def write() -> Said | None:
@@ -113,6 +113,25 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
     return Exit.WELL
 
 
+def tell(settings: Settings, lines: Lines) -> int:
+    """Send a command to the player of the spool and print what became of it; return the exit code."""
+    from base.control_socket import NotReached, ask
+    from screen.printing import Lines, harmless
+
+    refusing = Lines(sys.stderr, settings.language)
+    try:
+        reply = ask(settings.spool_dir, " ".join(settings.ctl))
+    except NotReached as reason:
+        refusing.tell(reason_of(reason))
+        return Exit.NOT_REACHED
+    code = reply.get("code")
+    if "status" in reply and "--json" in settings.ctl:
+        lines.say(json.dumps(reply["status"], ensure_ascii=False, indent=2))
+    else:
+        (refusing if code else lines).say(harmless(reply.get("message", "")))
+    return code if isinstance(code, int) else Exit.NOT_REACHED
+
+
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing; return the exit code, None when nothing was."""
     if not settings.mode:
@@ -122,7 +141,7 @@ def beside_playing(settings: Settings) -> int | None:
     do: Callable[[Settings, Lines], int]
     match settings.mode:
         case "ctl":
-            from modes.control import control as do
+            do = tell
         case "check":
             from modes.check import check
 

@@ -1,4 +1,4 @@
-"""What is done instead of playing: check, listing, render, export, serve, control. For app.
+"""What is done instead of playing: check, listing, render, export, serve. For app.
 
 Each is a function of the settings and of the lines that it prints, and returns how the program ends.
 """

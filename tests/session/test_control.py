@@ -19,11 +19,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import config
+from app import tell
 from base import control_socket
 from base.control_socket import LONGEST_LINE, NotReached, ask
 from base.texts import reason_of, said
 from base.workers import SystemClock
-from modes.control import control
 from music.stations import builtin_stations
 from screen import controls
 from screen.controls import Act, Command, Set
@@ -164,7 +164,7 @@ def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pyte
     """By a sentence, on the error stream if it was not done, and by the exit code."""
     player.answer = Answer(said("ctl.volume", percent=55) if done else said("undo.nothing"), done)
     settings = config.load(["--spool-dir", str(player.folder), "--ctl", "volume", "-5"], {}, player.folder / "no.env")
-    assert control(settings, Lines(sys.stdout, "en")) == (0 if done else 1)
+    assert tell(settings, Lines(sys.stdout, "en")) == (0 if done else 1)
     out, error = capsys.readouterr()
     assert (out, error) == (("volume 55 %\n", "") if done else ("", "there is nothing to take back\n"))
     assert player.obeyed == [controls.Volume(-5)]
@@ -173,9 +173,9 @@ def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pyte
 def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
     """The names of the JSON are those that scripts rely on."""
     arguments = ["--spool-dir", str(player.folder), "--ctl", "status"]
-    assert control(config.load(arguments, {}, player.folder / "no.env"), Lines(sys.stdout, "en")) == 0
+    assert tell(config.load(arguments, {}, player.folder / "no.env"), Lines(sys.stdout, "en")) == 0
     assert capsys.readouterr().out.count("\n") == 1
-    assert control(config.load([*arguments, "--json"], {}, player.folder / "no.env"), Lines(sys.stdout, "en")) == 0
+    assert tell(config.load([*arguments, "--json"], {}, player.folder / "no.env"), Lines(sys.stdout, "en")) == 0
     status = json.loads(capsys.readouterr().out)
     assert set(status) == {
         "schema", "state", "player", "station", "prompt", "source", "piece", "volume_percent", "ambience", "muted",
