@@ -1,14 +1,18 @@
-"""Opening, reading and replacing files where others may have put something else in their place."""
+"""Opening, locking, reading and replacing files where others may have put something else in their place."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import logging
 import os
 import stat
 from pathlib import Path
 
 from base.texts import said
+
+log = logging.getLogger(__name__)
 
 
 def open_safely(path: Path, flags: int) -> int:
@@ -39,6 +43,23 @@ def own_target(path: Path) -> Path:
         if stat.S_ISLNK(status.st_mode) and status.st_uid == os.geteuid():
             return path.resolve()
     return path
+
+
+def locked(handle: int, words: str) -> bool:
+    """Lock an open file for as long as it stays open, and write who we are into it; return whether nobody else has it.
+
+    Some network file systems have no locks: better unguarded than silent.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.warning("a file cannot be locked: %s", error)
+    with contextlib.suppress(OSError):  # the words are a courtesy; a full disk has no room for them
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, words.encode(), 0)
+    return True
 
 
 def read_safely(path: Path, longest: int = -1) -> str:

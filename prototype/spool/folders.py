@@ -7,7 +7,6 @@ keeps a second program out. No index and no policy here; a method either did wha
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
 import logging
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, ParamSpec
 
 from base.errors import SpoolBusy
-from base.files import open_safely
+from base.files import locked, open_safely
 from base.notices import Notices
 from base.texts import said
 
@@ -119,23 +118,6 @@ class Files:
         """Return how many bytes can still be written there."""
         disk = os.statvfs(path)
         return disk.f_bavail * disk.f_frsize
-
-
-def locked(handle: int, words: str) -> bool:
-    """Lock an open file for as long as it stays open, and write who we are into it; return whether nobody else has it.
-
-    Some network file systems have no locks: better unguarded than silent.
-    """
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        log.warning("a file cannot be locked: %s", error)
-    with suppress(OSError):  # the words are a courtesy; a full disk has no room for them
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, words.encode(), 0)
-    return True
 
 
 class FolderLock:

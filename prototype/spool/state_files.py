@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from base.files import open_safely, read_safely, replace_safely
+from base.files import locked, open_safely, read_safely, replace_safely
 from base.notices import Notices
 from base.workers import Later, at_once, within
 from music.segment import Recipe, checked
 from music.taste import Opinion, Taste
-from spool.folders import locked
 
 log = logging.getLogger(__name__)
 
