@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from music.keys import key_name, place
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 KEY_RATE_HZ: Final = 6000  # nothing above KEY_HZ is looked at
 KEY_FRAMES: Final = 2048
 KEY_HZ: Final = (55.0, 2000.0)
 COMPRESSED: Final = 0.67
-TONICS: Final = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 PROFILES: Final = {
     "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
@@ -87,11 +87,10 @@ def measured_key(samples: Samples) -> str:
         for mode, profile in PROFILES.items()
         for tonic in range(12)
     }
-    tonic, mode = best = max(likeness, key=lambda key: likeness[key])
-    relative = ((tonic + 9) % 12, "minor") if mode == "major" else ((tonic + 3) % 12, "major")
-    other = max(value for key, value in likeness.items() if key not in (best, relative))
+    best = max(likeness, key=lambda key: likeness[key])
+    other = max(value for key, value in likeness.items() if place(*key) != place(*best))
     sure = likeness[best] > max(KEY_LIKENESS, other + KEY_MARGIN)
-    return f"{TONICS[tonic]} {mode}" if sure else ""
+    return key_name(*best) if sure else ""
 
 
 def _chroma(samples: Samples) -> Curve:

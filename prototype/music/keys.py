@@ -14,7 +14,7 @@ UNKNOWN: Final = 1.0  # neither good nor bad
 Musical = Analysis | Recipe | SegmentInfo
 """What has a key, "" where it is not known, and a tempo in beats a minute, or None."""
 
-_TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _KEY_SCALE = re.compile(r"([A-G])([#♯b♭]?)\s*(maj|m$|min)", re.IGNORECASE)
 
 
@@ -24,21 +24,28 @@ def parse_key(key_scale: str) -> tuple[int, str] | None:
     if match is None:
         return None
     shift = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}[match[2].lower()]
-    return (_TONICS[match[1].upper()] + shift) % 12, "major" if match[3].lower() == "maj" else "minor"
+    return (_TONICS.index(match[1].upper()) + shift) % 12, "major" if match[3].lower() == "maj" else "minor"
+
+
+def key_name(tonic: int, mode: str) -> str:
+    """Return the name that `parse_key` reads."""
+    return f"{_TONICS[tonic]} {mode}"
+
+
+def place(tonic: int, mode: str) -> int:
+    """Return the place of a key on the circle of fifths, 0..11 from C major on; relatives share one."""
+    return 7 * (tonic + (3 if mode == "minor" else 0)) % 12
 
 
 def fifths_apart(one: str, other: str) -> int | None:
-    """Return how many steps two keys are apart on the circle of fifths, 0..6; relatives share a place.
+    """Return how many steps two keys are apart on the circle of fifths, 0..6.
 
     None where one of them is unknown. The signatures of keys n steps apart differ in n notes.
     """
-    places = []
-    for key in (parse_key(one), parse_key(other)):
-        if key is None:
-            return None
-        tonic, mode = key
-        places.append(7 * (tonic + (3 if mode == "minor" else 0)) % 12)
-    apart = abs(places[0] - places[1])
+    keys = parse_key(one), parse_key(other)
+    if keys[0] is None or keys[1] is None:
+        return None
+    apart = abs(place(*keys[0]) - place(*keys[1]))
     return min(apart, 12 - apart)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.sounds import there
-from music.keys import NEAR_TEMPO, discord, fifths_apart, parse_key, tempo_apart
+from music.keys import NEAR_TEMPO, discord, fifths_apart, key_name, parse_key, tempo_apart
 from music.segment import Recipe
 
 NOTES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -39,6 +39,12 @@ def notes(key: str) -> set[int]:
 def test_key_names(name: str, expected: tuple[int, str] | None) -> None:
     """Keys are read as ACE-Step writes them; anything else leaves the choice to the seed."""
     assert parse_key(name) == expected
+
+
+@given(st.integers(0, 11), st.sampled_from(("major", "minor")))
+def test_a_key_is_read_as_it_is_named(tonic: int, mode: str) -> None:
+    """What is measured can be told."""
+    assert parse_key(key_name(tonic, mode)) == (tonic, mode)
 
 
 @given(keys, keys)
