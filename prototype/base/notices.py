@@ -6,18 +6,26 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from base.texts import said
 from base.workers import Clock
 
 log = logging.getLogger(__name__)
 
+Level = Literal["info", "good", "warning", "error"]
+LOGGED: Final[dict[Level, int]] = {
+    "info": logging.INFO,
+    "good": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
 
 class Notice(NamedTuple):
     """One calm line for a person. `key` and `args` name a text in `messages`; `wall` is the time of day."""
 
-    level: str
+    level: Level
     key: str
     args: tuple[tuple[str, object], ...]
     at: float
@@ -38,8 +46,8 @@ class Notices:
         self._recent: deque[Notice] = deque(maxlen=limit)
         self._last: dict[str, tuple[tuple[str, object], ...]] = {}
 
-    def say(self, key: str, level: str = "info", **fields: object) -> None:
-        """Add a notice; `level` is "info", "good", "warning" or "error"."""
+    def say(self, key: str, level: Level = "info", **fields: object) -> None:
+        """Add a notice."""
         words = said(key, **fields)
         args = tuple(sorted(words.fields))
         with self._lock:
@@ -47,11 +55,7 @@ class Notices:
                 return
             self._last[key] = args
             self._recent.append(Notice(level, key, args, self._clock.now(), time.strftime("%H:%M")))
-        log.log(
-            {"warning": logging.WARNING, "error": logging.ERROR}.get(level, logging.INFO),
-            "%s",
-            words,
-        )
+        log.log(LOGGED[level], "%s", words)
 
     def recent(self) -> tuple[Notice, ...]:
         """Return the latest notices, oldest first."""

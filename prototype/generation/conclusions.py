@@ -23,8 +23,9 @@ from base.errors import (
     ServerUnreachable,
     ServerUnsupported,
 )
+from base.notices import Level
 
-Line = tuple[str, str]
+Line = tuple[str, Level]
 """Key and level of a notice."""
 
 
@@ -37,7 +38,7 @@ class Conclusion:
 
     line: str
     back: str = ""
-    level: str = "warning"
+    level: Level = "warning"
 
     @property
     def drawn(self) -> Line:

@@ -26,6 +26,7 @@ from base.errors import (
     ServerUnreachable,
     ServerUnsupported,
 )
+from base.notices import Level
 from config import Settings
 from generation.calls import JOBS, Backoff, Client, Run
 from generation.connection import HEALTH, POLL, SUBMIT, Connection
@@ -129,7 +130,7 @@ class JobServer:
         since = self._submit_at
         return since is not None and self.connection.heard_at - since < SUBMIT_LOST_S
 
-    def complain(self, key: str, level: str, reason: AppError) -> None:
+    def complain(self, key: str, level: Level, reason: AppError) -> None:
         """Say why there is no music; the same (but for names and numbers) once until a job brings some."""
         complaint = key + re.sub(r"\S*\d\S*", "#", str(reason))
         with self._lock:

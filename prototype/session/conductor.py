@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from base.notices import Level
 from base.texts import Said, said
 from music.analysis import as_heard
 from music.segment import Piece, Source
@@ -184,7 +185,7 @@ class Conductor:
 
     # -- one command each, with the lock -------------------------------------------------------------------
 
-    def _say(self, key: str, level: str = "info", *, done: bool = True, **fields: object) -> Answer:
+    def _say(self, key: str, level: Level = "info", *, done: bool = True, **fields: object) -> Answer:
         """Show the listener what became of a command, and return it."""
         self._sound.notices.say(key, level, **fields)
         return Answer(said(key, **fields), done)

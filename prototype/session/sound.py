@@ -218,8 +218,8 @@ class Sound:
         hanging, before = self.spool.hanging, self._hanging
         self._hanging = hanging
         if hanging != before:
-            key, level = ("spool.hangs", "warning") if hanging else ("spool.answers", "good")
-            self.notices.say(key, level, folder=str(self.settings.spool_dir))
+            key, folder = "spool.hangs" if hanging else "spool.answers", str(self.settings.spool_dir)
+            self.notices.say(key, "warning" if hanging else "good", folder=folder)
 
     def lost(self) -> list[Said]:
         """Return what the disk did not take before the end."""

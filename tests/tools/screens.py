@@ -7,7 +7,7 @@ import math
 import random
 from dataclasses import replace
 
-from base.notices import Notice
+from base.notices import Level, Notice
 from base.texts import said
 from generation.jobs import GeneratorSnapshot, JobView, ServerState
 from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, SegmentInfo, Source
@@ -73,7 +73,7 @@ def afternoon() -> Snapshot:
         factor=0.36,
         generation_history_s=tuple(9 + rng.uniform(0, 4) for _ in range(24)),
     )
-    texts = (
+    texts: tuple[tuple[Level, str, tuple[tuple[str, object], ...], str], ...] = (
         ("good", "server.up", (), "13:37"),
         ("warning", "server.down", (("url", "http://127.0.0.1:8001"),), "14:02"),
     )

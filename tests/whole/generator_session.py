@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from base.notices import Notices
+from base.notices import Level, Notices
 from config import Settings
 from doubles.scripted_server import NO_SOUND, MemoryStore, ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock, SimClock
@@ -32,7 +32,7 @@ class Heard(Notices):
         self.keys: list[str] = []
         self.grave: list[str] = []
 
-    def say(self, key: str, level: str = "info", **fields: object) -> None:
+    def say(self, key: str, level: Level = "info", **fields: object) -> None:
         """Say it and note that it was said."""
         self.keys.append(key)
         if level in ("warning", "error"):
