@@ -82,11 +82,15 @@ def settle(ended: threading.Event, tell: Callable[[bool], None]) -> None:
         simple.pa_simple_free(stream)
 
 
-def look(pulse: Any, suspended: int | None = None) -> tuple[Hearing, int | None]:
+def look(
+    pulse: Any, suspended: int | None = None, is_silent: Callable[[], bool] = lambda: False
+) -> tuple[Hearing, int | None]:
     """Return what becomes of our stream, and the index of the suspended device, if it is that.
 
-    Without a stream it is still `suspended` while that device is.
+    Without a stream it is still `suspended` while that device is. Where our own will `is_silent`, before or after we
+    look, a volume of 0 is none of the system's.
     """
+    own = is_silent()
     sinks = {sink.index: sink for sink in pulse.sink_list()}
     ours = [one for one in pulse.sink_input_list() if one.proplist.get("application.process.id") == str(os.getpid())]
     stream = next((one for one in ours if one.proplist.get("media.role") == "music"), None)
@@ -95,7 +99,7 @@ def look(pulse: Any, suspended: int | None = None) -> tuple[Hearing, int | None]
         return Hearing.SUSPENDED, sink.index
     if stream is None or sink is None:
         return Hearing.UNKNOWN, None
-    if stream.mute or not stream.volume.value_flat:
+    if stream.mute or not (stream.volume.value_flat or own or is_silent()):
         return Hearing.STREAM_MUTED, None
     return Hearing.DEVICE_MUTED if sink.mute or not sink.volume.value_flat else Hearing.PLAYS, None
 
@@ -170,16 +174,9 @@ class SoundServer:
         pulse.event_callback_set(on_event)
         suspended = None
         while not stop.is_set():
-            suspended = self.hear(pulse, suspended)
+            hearing, suspended = look(pulse, suspended, self.is_silent)
+            self._note(hearing)
             pulse.event_listen(LISTEN_S)
-
-    def hear(self, pulse: Any, suspended: int | None) -> int | None:
-        """Look, and note it; arguments and what is returned as those of `look`."""
-        silent = self.is_silent()
-        hearing, suspended = look(pulse, suspended)
-        own = silent or self.is_silent()  # it may just have ended, or begun
-        self._note(Hearing.PLAYS if own and hearing is Hearing.STREAM_MUTED else hearing)
-        return suspended
 
     def _note(self, hearing: Hearing) -> None:
         before, self.hearing = self.hearing, hearing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -65,6 +66,12 @@ class Server:
         """Return the streams."""
         return self.streams
 
+    def event_mask_set(self, *_: str) -> None:
+        """Be asked for news."""
+
+    def event_callback_set(self, _callback: object) -> None:
+        """Be told who wants them."""
+
 
 @pytest.mark.parametrize(
     ("sink", "stream", "hearing"),
@@ -114,11 +121,28 @@ def test_a_mute_is_said_when_it_comes_and_when_it_goes() -> None:
 @pytest.mark.parametrize("wishes", [(True, True), (True, False), (False, True), (False, False)])
 def test_a_silence_of_our_own_will_is_no_mute_of_the_system(wishes: tuple[bool, bool]) -> None:
     """As it begins and as it ends too: who asks may see the one and hear the other."""
-    notices, asked = Notices(FakeClock()), list(wishes)
+    server = Server([Sink()], [Stream(volume=Volume(0.0))])
+    hearing = Hearing.PLAYS if any(wishes) else Hearing.STREAM_MUTED
+    assert look(server, None, iter(wishes).__next__) == (hearing, None)
+
+
+def test_a_mute_of_the_system_stays_one_while_we_are_silent_too() -> None:
+    """A pause does not end it; who ends it in the pause is heard, though the stream is still at 0."""
+    notices, stream, stop = Notices(FakeClock()), Stream(mute=1), threading.Event()
     server = SoundServer(notices)
-    server.is_silent = lambda: asked.pop(0)
-    server.hear(Server([Sink()], [Stream(volume=Volume(0.0))]), None)
-    assert server.hearing is (Hearing.PLAYS if any(wishes) else Hearing.STREAM_MUTED)
+    server.is_silent = lambda: not stream.volume.value_flat
+    pulse, said, states = Server([Sink()], [stream]), list[list[str]](), [(1, 0.0), (0, 0.0)]
+
+    def event_listen(_timeout_s: float) -> None:
+        said.append([notice.key for notice in notices.recent()])
+        if states:
+            stream.mute, stream.volume = states[0][0], Volume(states.pop(0)[1])
+        else:
+            stop.set()
+
+    vars(pulse)["event_listen"] = event_listen
+    server._watch(pulse, RuntimeError, stop)
+    assert said == [["sound.stream_muted"], ["sound.stream_muted"], ["sound.stream_muted", "sound.heard"]]
 
 
 @pytest.mark.parametrize(("flags", "by_server"), [((0x20, 0x23), True), ((0x20, 0x60), False), ((), True)])
