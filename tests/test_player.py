@@ -313,6 +313,17 @@ def test_a_long_pause_gives_the_device_away_and_a_resume_takes_it_back() -> None
     assert told == ["stop", "_play"]
 
 
+def test_the_stream_is_silent_by_our_own_will_until_the_device_is_given_away() -> None:
+    """Else the system would be said to mute it, as its volume is still 0."""
+    player, vlc, _ = served()
+    clock, silent = cast("FakeClock", player._clock), list[bool]()
+    vars(vlc)["stop"] = lambda: silent.append(player.is_silent)
+    player.pause(True)
+    follow(player)
+    watch_for(player, clock, 61)
+    assert silent == [True]
+
+
 def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
     """It is said once; while it is suspended it is not tried, and 'back' is not said."""
     player, clock, told = watched(Hearing.SUSPENDED)
@@ -320,7 +331,7 @@ def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
     assert (told, player.state) == (["_play_unheard"], "suspended")
     assert [notice.key for notice in player._notices.recent()] == ["player.suspended"]
     tried: list[float] = []
-    vars(player)["_probe"] = tried.append
+    vars(player)["_probe"] = lambda: tried.append(clock.time_s)
     player.hearing = lambda: Hearing.UNKNOWN
     watch_for(player, clock, 0.5)
     assert len(tried) == 1
@@ -330,14 +341,15 @@ def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
     ("flushed_at", "anew"), [((), False), ((1.0,), False), ((1.0, 9.0), False), ((1.0, 9.0, 9.4), True)]
 )
 def test_a_stream_that_has_lost_its_pace_is_made_anew(flushed_at: tuple[float, ...], anew: bool) -> None:
-    """VLC throws away what is late, and again soon after: a sound server that hung goes on. Once may happen."""
+    """VLC throws away what is late, and again soon after (whenever we hear of it): a server that hung goes on."""
     clock = FakeClock()
     player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
     state = SimpleNamespace(Playing=3, Ended=6, Error=7)
     player._vlc, player._player = SimpleNamespace(State=state), SimpleNamespace(get_state=lambda: state.Playing)
     for clock.time_s in flushed_at:
         player._on_log(None, 3, None, b"playback way too late (%ld): flushing buffers", None)
-        player._serve(0.0)
+    clock.time_s = 20.0
+    player._serve(0.0)
     assert player._needs_playing(10.0) is anew
 
 
@@ -428,6 +440,27 @@ def test_a_stream_whose_output_comes_late_gets_its_volume_then() -> None:
     vlc.open = True
     follow(player)
     assert vlc.volumes[-1] == 100
+
+
+def test_a_device_that_comes_back_in_a_pause_is_found() -> None:
+    """It shows by playing that it is there; VLC stands, silent all the time, when that is known."""
+    player, _, _ = watched()
+    clock, vlc = cast("FakeClock", player._clock), cast("ListPlayer", player._player)
+    steps: list[bool] = []
+
+    def played() -> bool:
+        clock.time_s += 0.02
+        steps.append(vlc.paused)
+        return len(steps) > 9 and not any(steps)
+
+    vars(player).update(_use_output=lambda **_: None, _played_buffers=played)
+    vars(player)["_play"] = lambda: player._begin_stream(player._settled, True)
+    player.pause(True)
+    player._probe_at, vlc.percent = 0.0, 0
+    player._watch()
+    assert player.state == "playing"
+    follow(player)
+    assert (vlc.paused, set(vlc.volumes)) == (True, {0})
 
 
 def test_where_no_server_has_volumes_the_programme_obeys() -> None:

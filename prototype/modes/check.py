@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TextIO
@@ -26,7 +25,7 @@ from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found, report
 from modes.server_check import ServerCheck
 from music.segment import CHANNELS, SAMPLE_RATE_HZ
 from music.stations import Station
-from output.sound_server import SETTLE_S, Hearing, look_once
+from output.sound_server import Hearing, look_once
 from output.stream_player import FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
 from screen.printing import Lines
@@ -149,15 +148,12 @@ class _Trial(StreamPlayer):
     def __init__(self, clock: Clock, *, real_device: bool) -> None:
         super().__init__(lambda n: bytes(n * FRAME_BYTES), LibVlc(), Notices(clock), clock, real_device=real_device)
 
-    def listen(self, stop: threading.Event) -> str:
-        """Play to the end, or until `stop`; return what libVLC has against the output, "" for nothing."""
+    def listen(self) -> str:
+        """Play to the end, or until `close`; return what libVLC has against the output, "" for nothing."""
         self._open()
         try:
             self._play()
-            self._settled.wait(SETTLE_S)
-            ends_at = self._clock.now() + SILENCE_S
-            while not self._device_error and not stop.is_set() and self._clock.now() < ends_at:
-                self._serve(0.05)
+            self._try_output(SILENCE_S)
             hearing = look_once() if self._real_device else Hearing.UNKNOWN
             if self._device_error or not self._played_buffers():
                 return self._device_error or NOTHING_PLAYED
@@ -179,12 +175,10 @@ def play_silence(clock: Clock, *, real_device: bool) -> str | None:
     Returns what libVLC has against it, "" when it took the silence; None when the sound server does not let VLC go
     (even to start it may wait for one), whose thread is then left behind. Raises LibVlcMissing: it has no plugins.
     """
-    trial, stop = _Trial(clock, real_device=real_device), threading.Event()
+    trial = _Trial(clock, real_device=real_device)
     with standard_error_into_log():  # what VLC's plugins print
-        complaint = within(LIMIT_S, lambda: trial.listen(stop), None)
-    stop.set()
-    if complaint is None:
-        trial.close()
+        complaint = within(LIMIT_S, trial.listen, None)
+    trial.close()
     return complaint
 
 

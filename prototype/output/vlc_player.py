@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 import math
 import queue
@@ -215,8 +216,13 @@ class VlcPlayer:
         return 0.0 if self._muted or self._stands else self.volume
 
     @property
+    def _halts(self) -> bool:
+        """Whether VLC is to stop; a device that is tried shows by playing that it is there."""
+        return self._stands and self._probe_at is None
+
+    @property
     def _is_behind(self) -> bool:
-        return self._gain is not None and (self._untold or self._gain != self.level or self._halted != self._stands)
+        return self._gain is not None and (self._untold or self._gain != self.level or self._halted != self._halts)
 
     def _obey(self, patience_s: float) -> None:
         """Run the commands that arrived, waiting so long for the first, and go a step towards what is wished.
@@ -230,7 +236,7 @@ class VlcPlayer:
         if self._untold or (gain != level and not self._halted):
             self._turn(level if abs(level - gain) <= RAMP_STEP else gain + math.copysign(RAMP_STEP, level - gain))
         else:
-            self._halted = self._stands
+            self._halted = self._halts
             self._list_player.set_pause(int(self._halted))
 
     def _turn(self, gain: float) -> None:
@@ -258,7 +264,7 @@ class VlcPlayer:
         suspended = self._real_device and self.hearing() is Hearing.SUSPENDED
         if self._probe_at is not None:
             if now >= self._probe_at and not suspended:
-                self._probe(now)
+                self._probe()
         elif self._rests(now):
             return
         elif self._device_error or suspended:
@@ -273,8 +279,8 @@ class VlcPlayer:
         since = self._paused_at
         if since is not None and not self._released and now - since >= self.RELEASE_S:
             log.info("paused for long: the sound device is free for others")
-            self._released, self._gain = True, None
             self._list_player.stop()
+            self._released, self._gain = True, None
         if self._released and since is None:
             self._released, self._device_error = False, ""
             self._play()
@@ -288,18 +294,15 @@ class VlcPlayer:
         self._play_unheard()
         self._probe_at = now + PROBE_S
 
-    def _probe(self, now: float) -> None:
+    def _probe(self) -> None:
         """Try the real device; keep it when VLC plays a buffer on it without an error, and the server mixes it."""
-        deadline = latest = now + PROBE_WAIT_S
         self._device_error = ""
         self._use_output(real=True)
         self._play()
-        while not self._device_error and not self._closing and self._clock.now() < deadline:
-            self._obey(0.05)
-            if not self._settled.is_set():
-                deadline = min(self._clock.now() + PROBE_WAIT_S, latest + SETTLE_S)
-            if self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers():
-                break
+        self._try_output(
+            PROBE_WAIT_S,
+            lambda: self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers(),
+        )
         if self._device_error or self.hearing() is Hearing.SUSPENDED or not self._played_buffers():
             self._play_unheard()
             self._probe_at = self._clock.now() + PROBE_S
@@ -308,6 +311,16 @@ class VlcPlayer:
             self.state = "playing"
             self._on_device(True)
             self._notices.say("player.device_back", "good")
+
+    def _try_output(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Obey until an error, the end or `enough`: for so long, and before that for as long as the stream settles."""
+        deadline = latest = self._clock.now() + seconds
+        while not self._device_error and not self._closing and self._clock.now() < deadline:
+            self._obey(0.05)
+            if not self._settled.is_set():
+                deadline = min(self._clock.now() + seconds, latest + SETTLE_S)
+            if enough():
+                break
 
     def _use_output(self, *, real: bool) -> None:
         """Give the list player a fresh media player: VLC keeps a dead output as long as the player lives."""
@@ -340,7 +353,7 @@ class VlcPlayer:
         """VLC's threads: an error of an audio output means there is no sound device (any more)."""
         words = (template or b"").decode("utf-8", "replace")
         if words.startswith(FLUSHED):
-            self._do(lambda: self._flushed_at.append(self._clock.now()))
+            self._do(functools.partial(self._flushed_at.append, self._clock.now()))
         if level < LOG_ERROR and words != "suspended":
             return
         if threading.get_ident() == self._owner:

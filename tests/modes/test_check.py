@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import os
 import re
@@ -15,6 +16,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -35,11 +37,12 @@ from doubles.simulated_time import FakeClock
 from listening.sound_room import APP, SoundRoom, is_usable
 from modes import check as check_mode
 from modes import server_check
-from modes.check import terminal
+from modes.check import SILENCE_S, terminal
 from modes.report import SUBJECTS
 from modes.server_check import Bench
 from music.segment import Recipe
 from music.stations import builtin_stations
+from output.sound_server import SETTLE_S, Hearing
 from spool.folders import FolderLock
 
 PROTOTYPE = Path(check_mode.__file__).parent
@@ -549,6 +552,36 @@ def for_real(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
     )
     assert done.stderr == ""
     return done.returncode, done.stdout
+
+
+def test_the_trial_begins_when_the_device_is_near_and_at_its_own_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server tells the one, and may remember a 0 of a player that was muted, which would be called a mute."""
+    clock, told = FakeClock(step_s=0.1), list[tuple[str, float]]()
+    trial = check_mode._Trial(clock, real_device=True)
+    not_open = [True, True]
+
+    def audio_set_volume(percent: int) -> int:
+        if not_open:
+            return -int(not_open.pop())
+        told.append((f"volume {percent}", clock.time_s))
+        return 0
+
+    trial._player = SimpleNamespace(audio_set_volume=audio_set_volume)
+    vars(trial).update(_open=lambda: None, end=lambda: None, _played_buffers=lambda: bool(told))
+
+    def play() -> None:
+        trial._settled = threading.Event()
+        trial._do(functools.partial(trial._begin_stream, trial._settled, True))
+
+    def looked() -> Hearing:
+        told.append(("looked", clock.time_s))
+        return Hearing.PLAYS
+
+    vars(trial)["_play"] = play
+    monkeypatch.setattr(check_mode, "look_once", looked)
+    assert trial.listen() == ""
+    assert [name for name, _ in told] == ["volume 100", "looked"]
+    assert told[0][1] < SILENCE_S < told[1][1] < SILENCE_S + SETTLE_S
 
 
 @pytest.mark.realtime
