@@ -225,13 +225,15 @@ class SegmentInfo:
 
 
 def checked(kind: type[T], found: object) -> T:
-    """Return the value that `asdict` took apart and JSON kept. Raises ValueError naming the field that cannot be."""
+    """Return the value that `asdict` took apart and JSON kept. Raises ValueError naming the field that cannot be.
+
+    Fields of a later version are left out: what it wrote can be played all the same.
+    """
     kinds = _kinds(kind)  # type: ignore[arg-type]  # a class is hashable
-    if not isinstance(found, Mapping) or not found.keys() <= kinds.keys():
-        odd = sorted(found.keys() - kinds.keys()) if isinstance(found, Mapping) else found
-        raise ValueError(f"{kind.__name__}: {odd!r:.80} cannot be")
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{kind.__name__}: {found!r:.80} cannot be")
     try:
-        value = kind(**{name: _field(name, kinds[name], value) for name, value in found.items()})
+        value = kind(**{name: _field(name, kinds[name], value) for name, value in found.items() if name in kinds})
     except TypeError as error:  # a field is missing
         raise ValueError(f"{kind.__name__}: {error}") from error
     if isinstance(value, Analysis) and not value.cue_in_frames < value.cue_out_frames <= value.length_frames:

@@ -178,7 +178,10 @@ def read_taste(folder: Path) -> list[Opinion]:
     ours = isinstance(found, dict) and found.get("version") == TASTE_VERSION
     if not ours or not isinstance(found.get("opinions"), list):
         raise ValueError(f"no opinions of version {TASTE_VERSION}")
-    return [checked(Opinion, row) for row in found["opinions"]]
+    opinions = [checked(Opinion, row) for row in found["opinions"]]
+    if any(row.keys() - asdict(opinion).keys() for row, opinion in zip(found["opinions"], opinions, strict=True)):
+        raise ValueError("writing it anew would lose what a later version has noted")
+    return opinions
 
 
 def forget_taste(folder: Path) -> None:

@@ -74,6 +74,12 @@ def test_files_of_earlier_versions_are_read() -> None:
     assert json.loads(PLAIN.to_json()).keys() >= old.keys()
 
 
+@given(st.sampled_from([(), ("recipe",), ("recipe", "continues"), ("continues",)]), json_values)
+def test_files_of_later_versions_are_read(path: tuple[str, ...], value: Any) -> None:
+    """What they say that is not known yet is passed over, wherever it stands: the music is the same."""
+    assert SegmentInfo.from_json(changed((*path, "later"), value)) == CONTINUED
+
+
 @given(st.sampled_from(PATHS), odd_values)
 def test_one_odd_field_is_refused_or_can_be_used(path: tuple[str, ...], value: Any) -> None:
     """Whatever stands in a field, what is read can be computed with, shown and written; all else is a ValueError."""
@@ -110,7 +116,7 @@ def test_what_is_no_json_is_refused(text: str) -> None:
         (("cue_in_frames",), 950_000), (("cue_out_frames",), 960_001), (("peak_dbfs",), 1e9), (("created_at",), "noon"),
         (("created_at",), "0001-01-01T00:00:00+14:00"), (("recipe", "bpm"), 0), (("recipe", "duration_s"), 1e308),
         (("recipe", "continues", "begin_frames"), 720_001), (("continues", "gain_db"), float("nan")),
-        (("recipe", "prompt"), "\ud800"), (("recipe",), None), (("seed",), 42), (("unknown",), 1),
+        (("recipe", "prompt"), "\ud800"), (("recipe",), None), (("seed",), 42),
         (("seed",), None), (("engine",), ["x"]), (("created_at",), 5), (("cue_out_frames",), 10**400),
         (("peak_dbfs",), math.inf), (("server_wait_s",), {}), (("recipe", "bpm"), {}), (("recipe", "prompt"), 1),
     ],
