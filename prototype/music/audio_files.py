@@ -209,9 +209,9 @@ def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:
     data = np.empty(len(head) + 2 * samples.size, np.uint8)
     data[: len(head)] = np.frombuffer(head, np.uint8)
     stored = data[len(head) :].view("<i2").reshape(samples.shape)
-    scale = np.float32(FULL_SCALE / max(1.0, samples.max(initial=0.0), -samples.min(initial=0.0)))
+    scale = np.float32(2**15 / max(1.0, loudest(samples)))  # what came as 16 bits is stored as it came
     for begin in range(0, len(samples), BLOCK_FRAMES):
-        stored[begin : begin + BLOCK_FRAMES] = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale)
+        stored[begin : begin + BLOCK_FRAMES] = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale).clip(max=2**15 - 1)
     return data.data
 
 

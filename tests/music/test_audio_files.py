@@ -33,6 +33,15 @@ def test_samples_and_info_come_back(tmp_path: Path) -> None:
     assert sf.info(path).subtype == "PCM_16"
 
 
+def test_sixteen_bits_are_kept_as_they_came(tmp_path: Path) -> None:
+    """A server's 16 bits are stored bit by bit, every value of them, however often a piece is read and written."""
+    values = np.arange(-(2**15), 2**15, dtype=np.int16)
+    path = tmp_path / "a.wav"
+    sf.write(path, np.stack([values, values[::-1]], axis=1), SAMPLE_RATE_HZ, subtype="PCM_16")
+    path.write_bytes(audio_files.encode(audio_files.read(path), None))
+    assert np.array_equal(sf.read(path, dtype="int16")[0][:, 0], values)
+
+
 @pytest.mark.parametrize("prompt", ["雨の夜のピアノ 🎹", 'quotes " and \\ and\nlines', "", "é" * 5_001, "雨" * 100_000])
 def test_any_prompt_survives(tmp_path: Path, prompt: str) -> None:
     """No letter of a prompt can spoil the metadata."""
