@@ -192,12 +192,14 @@ class Board:
         self._polling = False
 
     def add(self, job: Job, now: float) -> Job:
-        """Take in a job that the server has; return it."""
+        """Take in a job that the server has, or had until now; return it."""
         with self._lock:
             due_at = self._next_poll_at if any(other.at_server for other in self._jobs) else math.inf
             self._jobs.append(job)
             self._mark_heads(now)
             self._next_poll_at = max(min(due_at, now + self._interval_s(now)), now + self._poll_s / 5)
+            if job.asked_at < now:  # it was answered when it had ended
+                self._next_poll_at = self._looked_at = now
             return job
 
     def leave(self, job: Job) -> None:

@@ -200,6 +200,16 @@ def test_a_job_that_is_looked_at_when_it_is_due_took_as_long_as_expected(
     assert 7.9 < job.run_s < 8.0
 
 
+@pytest.mark.parametrize("took_s", [3.0, 9.9, 12.0, 30.0])
+def test_a_job_that_had_ended_when_it_was_answered_is_looked_at_at_once(took_s: float) -> None:
+    """Whatever was expected of it: such a server stands still until its music is fetched; and it took what it took."""
+    board = Board(SETTINGS, lambda _: 10.0)
+    job = board.add(Job("a", RECIPE, 100.0), 100.0 + took_s)
+    assert board.begin_poll(100.0 + took_s) == ["a"]
+    board.observe({"a": JobReport("a", JobState.SUCCEEDED)}, 100.1 + took_s)
+    assert took_s - 0.1 <= job.run_s <= took_s + 0.1
+
+
 def test_no_more_is_asked_than_at_a_steady_pace() -> None:
     """Polls are dense around the expected end of a job that tells nothing, and rare while it has long to go."""
     for job_s in (3.0, 8.0, 30.0):
