@@ -44,12 +44,13 @@ class JobState(enum.Enum):
 
 
 STATES: Final = {
-    JobState.QUEUED: r"queue|pend|wait|schedul",
+    JobState.QUEUED: r"(en|in[_ -]?)?queue|pend|wait|schedul",
+    JobState.RUNNING: r"[a-z]+ing(?![a-z])|.*pend",  # what is finishing has not ended
     JobState.SUCCEEDED: r"1$|succe|complete|done|finish",
-    JobState.FAILED: r"2$|fail|error|cancel|abort|expire|time[d_ -]*out|reject",
+    JobState.FAILED: r"2$|fail|error|crash|cancel|abort|stopp|kill|terminat|revoke|reject|expire|time[d_ -]*out",
     JobState.LOST: r"lost|not[_ -]?found",
 }
-"""How its words begin. Unknown ones count as RUNNING: the deadline of the job decides."""
+"""How its words begin, in this order. Unknown ones count as RUNNING: the deadline of the job decides."""
 
 
 @dataclass(frozen=True)
@@ -238,8 +239,8 @@ def _rows(data: object, task_ids: Sequence[str], depth: int = DEPTH) -> list[dic
         return [data]
     if by_id := [data[one] | {"task_id": one} for one in task_ids if isinstance(data.get(one), dict)]:
         return by_id
-    wrapped = (_rows(data[name], task_ids, depth - 1) for name in WRAPPERS if name in data)
-    return next((rows for rows in wrapped if rows), None)
+    wrapped = [_rows(data[name], task_ids, depth - 1) for name in WRAPPERS if name in data]
+    return max((rows for rows in wrapped if rows is not None), key=len, default=None)
 
 
 def _entries(result: object, depth: int = DEPTH) -> list[dict[str, Any]] | None:
@@ -253,7 +254,9 @@ def _entries(result: object, depth: int = DEPTH) -> list[dict[str, Any]] | None:
     if isinstance(result, str):
         return [{"file": result}] if BARE_LINK.match(result) else None
     if isinstance(result, dict):
-        several = next((result[name] for name in LIST_FIELDS if isinstance(result.get(name), (list, dict))), None)
+        several = next(
+            (result[name] for name in LIST_FIELDS if result.get(name) and isinstance(result[name], (list, dict))), None
+        )
         return [result | row for row in _entries(several, depth - 1) or []] or [result]
     if not isinstance(result, list):
         return None

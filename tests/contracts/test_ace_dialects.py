@@ -205,7 +205,7 @@ ROW = {"task_id": "a", "status": 1, "result": [{"file": LINK}]}
     [
         [LINK], LINK, json.dumps(LINK), json.dumps(json.dumps([{"file": LINK}])), [[{"file": LINK}]],
         [{"file": [LINK]}], [{"file": {"url": LINK}}], {"files": [LINK]}, {"audio_paths": [LINK], "seed": 1},
-        [{"audios": [{"path": LINK}]}],
+        [{"audios": [{"path": LINK}]}], {"files": [], "audio_paths": [LINK]},
     ],
 )  # fmt: skip
 def test_a_result_may_name_its_files_in_any_form(fake: FakeAcestep, result: object) -> None:
@@ -219,7 +219,9 @@ def test_a_result_may_name_its_files_in_any_form(fake: FakeAcestep, result: obje
         ("done", "SUCCEEDED"), ("Finished", "SUCCEEDED"), ("complete", "SUCCEEDED"), ("waiting", "QUEUED"),
         ("scheduled", "QUEUED"), ("processing", "RUNNING"), ("incomplete", "RUNNING"), ("cancelled", "FAILED"),
         ("CANCELED", "FAILED"), ("failure", "FAILED"), ("timed_out", "FAILED"), ("timeout", "FAILED"),
-        ("expired", "FAILED"), ("aborted", "FAILED"), ("not_found", "LOST"),
+        ("expired", "FAILED"), ("aborted", "FAILED"), ("not_found", "LOST"), ("Finishing up", "RUNNING"),
+        ("success_pending", "RUNNING"), ("cancelling", "RUNNING"), ("completed_with_warnings", "SUCCEEDED"),
+        ("in_queue", "QUEUED"), ("not finished", "RUNNING"), ("failed_to_queue", "FAILED"), ("killed", "FAILED"),
     ],
 )  # fmt: skip
 def test_the_state_of_a_job_may_be_any_word_for_it(fake: FakeAcestep, word: str, state: str) -> None:
@@ -244,6 +246,15 @@ def test_the_row_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, data
     """One more, as text, alone, or by its id; and by any of the names that a submit's answer gives it."""
     fake.answer_next(wrapped(data))
     assert [file.url for file in AceClient(fake.url).poll(["a"])["a"].files] == [LINK]
+
+
+@pytest.mark.parametrize("data", [[], {"results": []}, {"data": {"tasks": []}}, {"tasks": [{"id": "b", "status": 1}]}])
+def test_a_job_without_a_row_is_not_known(fake: FakeAcestep, data: object) -> None:
+    """Under any wrapping, and so a server is well that knows of none; the first such answer is only odd."""
+    fake.answer_next(wrapped(data), 3, route="/query_result")
+    client = AceClient(fake.url)
+    client.health()
+    assert [client.poll(["a"])["a"].state.name for _ in range(2)] == ["RUNNING", "LOST"]
 
 
 @pytest.mark.parametrize(
