@@ -276,9 +276,9 @@ class Board:
                 # lateness, and with it that lateness.
                 since = max(job.began_at, min(self._looked_at, now))
                 freed_at = since + (now - since) / (left + 1)
-                if (due_at := self._due_at(job)) is not None:
+                if (due_at := self._due_at(job)) is not None and due_at <= now:
                     self._early_s = 2 * self._early_s if freed_at < due_at - self._early_s else self._poll_s / 50
-                    freed_at = max(freed_at, min(due_at, now) - self._early_s)
+                    freed_at = max(freed_at, due_at - self._early_s)
                 job.ended_at = freed_at
             self._freed_at, self._looked_at = now if ended else self._freed_at, now
             self._mark_heads(now)

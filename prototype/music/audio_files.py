@@ -211,7 +211,9 @@ def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:
     stored = data[len(head) :].view("<i2").reshape(samples.shape)
     scale = np.float32(2**15 / max(1.0, loudest(samples)))  # what came as 16 bits is stored as it came
     for begin in range(0, len(samples), BLOCK_FRAMES):
-        stored[begin : begin + BLOCK_FRAMES] = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale).clip(max=2**15 - 1)
+        stored[begin : begin + BLOCK_FRAMES] = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale).clip(
+            max=2**15 - 1
+        )
     return data.data
 
 

@@ -10,7 +10,7 @@ import enum
 import functools
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, get_args, get_type_hints
@@ -224,17 +224,15 @@ class SegmentInfo:
         return info
 
 
-def checked(kind: type[T], found: object) -> T:
+def checked(kind: type[T], found: Any) -> T:
     """Return the value that `asdict` took apart and JSON kept. Raises ValueError naming the field that cannot be.
 
     Fields of a later version are left out: what it wrote can be played all the same.
     """
     kinds = _kinds(kind)  # type: ignore[arg-type]  # a class is hashable
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{kind.__name__}: {found!r:.80} cannot be")
     try:
         value = kind(**{name: _field(name, kinds[name], value) for name, value in found.items() if name in kinds})
-    except TypeError as error:  # a field is missing
+    except (TypeError, AttributeError) as error:  # a field is missing, or it has none
         raise ValueError(f"{kind.__name__}: {error}") from error
     if isinstance(value, Analysis) and not value.cue_in_frames < value.cue_out_frames <= value.length_frames:
         raise ValueError(f"cue_in_frames, cue_out_frames, length_frames: not in their order in {value}")
