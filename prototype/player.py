@@ -72,7 +72,7 @@ class PlaylistPlayer(VlcPlayer):
         self._paused_frames = 0
         self._counted_at = clock.now()
         self._resting = False
-        self._ending: tuple[float, float] | None = None  # when the fade-out began, and how many seconds it takes
+        self._ending: tuple[float, float, float] | None = None  # of the fade-out: its begin, length, and gain then
 
     # -- any thread ----------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class PlaylistPlayer(VlcPlayer):
 
     def fade_out(self, seconds: float) -> None:
         """Lower VLC's volume tick by tick, for the end of a session."""
-        self._ending = self._clock.now(), max(seconds, self.TICK_S)
+        self._ending = self._clock.now(), max(seconds, self.TICK_S), self._end_gain()
 
     def fade_in(self) -> None:
         """Take `fade_out` back: the end was put off."""
@@ -175,7 +175,7 @@ class PlaylistPlayer(VlcPlayer):
 
     def _needs_playing(self, now: float) -> bool:
         """Follow VLC from file to file; true when it stands still, and not just between two files."""
-        self._follow()
+        self._note_file()
         self._count(now)
         if self._wanted and (self._following or self._stock.first()):
             self._wanted -= 1
@@ -219,8 +219,8 @@ class PlaylistPlayer(VlcPlayer):
             self._media_list.add_media(media)
             media.release()  # the list has its own hold on it
 
-    def _follow(self) -> None:
-        """Note which file VLC plays."""
+    def _note_file(self) -> None:
+        """Note which file VLC plays, and where it is."""
         media = self._player.get_media()
         if media is not None:
             reached = self._media_list.index_of_item(media)
@@ -260,7 +260,7 @@ class PlaylistPlayer(VlcPlayer):
         self._append()
         if self._following:
             self._list_player.next()
-            self._follow()
+            self._note_file()
         else:
             self._delete(self._current)
             self._current = None
@@ -290,8 +290,10 @@ class PlaylistPlayer(VlcPlayer):
         return self.is_paused or self._resting
 
     def _wished_gain(self) -> float:
-        gain = super()._wished_gain()
-        if self._ending:
-            began, seconds = self._ending
-            gain *= max(0.0, 1 - (self._clock.now() - began) / seconds)
-        return gain
+        return super()._wished_gain() * self._end_gain()
+
+    def _end_gain(self) -> float:
+        if (ending := self._ending) is None:
+            return 1.0
+        began, seconds, gain = ending
+        return gain * max(0.0, 1 - (self._clock.now() - began) / seconds)
