@@ -178,8 +178,7 @@ class Conductor:
             elif phase is Phase.ENDING:
                 self._say("timer.ending")
                 self._fading_out = True
-                timer = self._timer.view(now)
-                self._programme.fade_out(timer.remaining_s if timer else 0.0)
+                self._fade_out()
             elif phase is Phase.ENDED:
                 self._quit()
 
@@ -194,12 +193,19 @@ class Conductor:
         if act is Act.PAUSE:
             self.wished = replace(self.wished, paused=on)
             self._sound.player.pause(on)
+            if self._fading_out and not on:
+                self._fade_out()  # it may have stood
             return Answer(said("ctl.paused" if on else "ctl.playing"))
         if act is Act.MUTE:
             self.wished = replace(self.wished, muted=on)
             self._sound.player.mute(on)
             return Answer(said("ctl.muted" if on else "ctl.unmuted"))
         return self._continue(on) if act is Act.CONTINUE else self._record(on)
+
+    def _fade_out(self) -> None:
+        """Have it fall silent to the end, from where it is."""
+        timer = self._timer.view(self._clock.now())
+        self._programme.fade_out(timer.remaining_s if timer else 0.0)
 
     def _set_volume(self, percent: int) -> Answer:
         percent = min(100, max(0, percent))
@@ -341,7 +347,8 @@ class Conductor:
             goes_on = continuing.toggle(piece.info, piece.source)
         if goes_on:
             return self._say("chain.on", "good")
-        return self._say("chain.off") if continuing.possible else self._say("chain.impossible", done=False)
+        done = continuing.possible or on is False
+        return self._say("chain.off" if done else "chain.impossible", done=done)
 
     def _dislike(self, piece: Piece) -> Answer:
         key = piece.key

@@ -594,6 +594,30 @@ def test_an_end_that_was_put_off_brings_the_sound_back(desk: Desk) -> None:
     assert desk.mixer.read(1000).any()
 
 
+def test_what_cannot_go_on_may_be_told_not_to(desk: Desk) -> None:
+    """As unmuting what is not muted; only who wants it is told that it cannot be."""
+    desk.play_segment()
+    desk.sound.mood.continuing.possible = False
+    answers = [desk.conductor.obey(one) for one in (Act.CONTINUE, controls.Set(Act.CONTINUE, on=True))]
+    answers.append(desk.conductor.obey(controls.Set(Act.CONTINUE, on=False)))
+    told = [(answer.said.key, answer.done) for answer in answers]
+    assert told == [("chain.impossible", False), ("chain.impossible", False), ("chain.off", True)]
+
+
+def test_after_a_pause_in_the_closing_fade_the_end_is_silent_all_the_same(desk: Desk) -> None:
+    """The timer goes on in a pause; the fade does not, where nothing is pulled: what was left of it would be cut off."""
+    play_in_turn(desk, "a")
+    desk.sound.player._gain = 1.0
+    desk.conductor.obey(controls.PlayFor(10.0))
+    desk.clock.time_s = 6.0
+    desk.conductor.tick()
+    desk.listen(1)
+    for desk.clock.time_s in (7.0, 9.0):
+        desk.conductor.obey(Act.PAUSE)
+    desk.listen(1)
+    assert not desk.mixer.read(1000).any()
+
+
 def test_breaks_are_begun_ended_and_announced_once(desk: Desk) -> None:
     """A break now, and back before its time."""
     told: list[str] = []
