@@ -605,7 +605,7 @@ def test_what_cannot_go_on_may_be_told_not_to(desk: Desk) -> None:
 
 
 def test_after_a_pause_in_the_closing_fade_the_end_is_silent_all_the_same(desk: Desk) -> None:
-    """The timer goes on in a pause; the fade does not, where nothing is pulled: what was left of it would be cut off."""
+    """The timer goes on in a pause; the fade does not, where nothing is pulled: its rest would be cut off."""
     play_in_turn(desk, "a")
     desk.sound.player._gain = 1.0
     desk.conductor.obey(controls.PlayFor(10.0))
