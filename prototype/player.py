@@ -130,8 +130,9 @@ class PlaylistPlayer(VlcPlayer):
         view, current = PlayingView(Source.BED), self._current
         if current is not None:
             view = PlayingView(
-                current.source, current.key, current.info, self._elapsed_s, self._total_s or None, self._asked
-            )
+                current.source, current.key, current.info, self._elapsed_s, self._total_s or None, self._asked,
+                current.title,
+            )  # fmt: skip
         return MixerSnapshot(
             playing=view,
             waiting=not self._resting and bool(self._wanted),

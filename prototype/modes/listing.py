@@ -159,10 +159,12 @@ def liked(spool_dir: Path) -> list[Entry]:
 
 
 def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
-    """Return labels and words; a listener's own file has but a length."""
+    """Return labels and words; a listener's own file has but a title and a length."""
     info = entry.info
     if info is None:
-        rows = [("engine", text(language, "library.own")), ("duration", _length(entry, language))]
+        title = decoding.title_of(entry.path) if entry.path is not None else ""
+        own = text(language, "library.own")
+        rows = [("title", title), ("engine", own), ("duration", _length(entry, language))]
     else:
         recipe = info.recipe
         asked, audible = f"{recipe.duration_s:g}", f"{info.audible_s:.1f}"

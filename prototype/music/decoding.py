@@ -6,6 +6,7 @@ channels, and the comparison of what was promised with what came. What is there 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from dataclasses import dataclass
@@ -81,6 +82,18 @@ def read(path: Path) -> Decoded:
     if (peak := loudest(samples)) > 1.0:
         samples /= np.float32(peak)
     return Decoded(samples, decoded.missing_s)
+
+
+def title_of(path: Path) -> str:
+    """Return what a file is called by its tags, "artist – title"; where they do not tell, by its name."""
+    with (
+        contextlib.suppress(OSError, sf.LibsndfileError),
+        path.open("rb", buffering=0) as raw,
+        sf.SoundFile(raw.fileno(), closefd=False) as file,
+    ):
+        if title := file.title.strip():
+            return " – ".join(filter(None, (file.artist.strip(), title)))
+    return path.stem
 
 
 def _joined(raw: BinaryIO) -> Decoded:

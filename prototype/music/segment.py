@@ -288,7 +288,7 @@ class Piece:
     `key` names the spool entry (or the built-in seed) that it was made from; `parts` are the (first, end) frames of it
     that are left, () for all; `powers` those of `metering.step_powers`, None where they are not known. `sound` is
     what was measured of the file. For VLC's own list it is a file: `path`, which is `temporary` where it is nobody
-    else's; then there may be no `samples`.
+    else's; then there may be no `samples`. `title` is that of a listener's own file.
     """
 
     samples: Samples | Packed
@@ -301,6 +301,7 @@ class Piece:
     sound: Analysis | None = None
     path: Path | None = None
     temporary: bool = False
+    title: str = ""
 
     @property
     def ready_frames(self) -> int:

@@ -21,6 +21,7 @@ class Heard:
     key: str = ""
     info: SegmentInfo | None = None
     liked: bool = False
+    title: str = ""
 
 
 class History:
@@ -37,7 +38,7 @@ class History:
 
     def add(self, piece: Piece) -> None:
         """Note a piece that begins to be heard."""
-        heard = Heard(time.strftime("%H:%M"), piece.source, piece.key, piece.info)
+        heard = Heard(time.strftime("%H:%M"), piece.source, piece.key, piece.info, title=piece.title)
         with self._lock:
             self.heard = (*self.heard, heard)[-REMEMBERED:]
             if not self._past or self._past[-1].key != heard.key:

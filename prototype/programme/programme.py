@@ -22,7 +22,7 @@ Unwanted = Callable[[Piece], bool]
 
 @dataclass(frozen=True)
 class PlayingView:
-    """What is heard now; `asked`: because the listener went back to it."""
+    """What is heard now; `asked`: because the listener went back to it. `title` is that of a listener's own file."""
 
     source: Source
     key: str = ""
@@ -30,6 +30,7 @@ class PlayingView:
     elapsed_s: float = 0.0
     total_s: float | None = None
     asked: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from music import audio_files
 from music.analysis import ingest, to_piece
 from music.audio_files import Packed
 from music.continuing import continues, play_order
+from music.decoding import title_of
 from music.segment import CHANNELS, Piece, SegmentInfo, Source
 from music.stations import Mood
 from programme.following import LOOKED_AT, Following
@@ -270,7 +271,8 @@ class Decoded:
             foreign = ingest(offer.path, 0.0, self._levels.cue_dbfs)
             if foreign.missing:
                 cut_off(foreign.missing)
-            return _packed(to_piece(foreign.samples, foreign.analysis, target_lufs, source, offer.key, own=True))
+            piece = _packed(to_piece(foreign.samples, foreign.analysis, target_lufs, source, offer.key, own=True))
+            return replace(piece, title=title_of(offer.path))
         own = offer.samples is None
         samples = audio_files.read(offer.path) if own and offer.path is not None else offer.samples
         if samples is None or offer.info is None:
@@ -294,15 +296,15 @@ class Filed:
         self._spool = spool
 
     def waits(self, offer: Offer) -> bool:
-        """Files are written."""
-        return offer.path is None
+        """Files are written, and the tags of a listener's own are read."""
+        return offer.path is None or offer.info is None
 
     def prepare(self, offer: Offer, source: Source, cut_off: Callable[[str], object]) -> Piece:
         """Give it a file. The samples stay in pieces that are nowhere else, so that they can be liked."""
         none = np.zeros((0, CHANNELS), np.float32)
         piece = offer if isinstance(offer, Piece) else Piece(none, source, offer.key, offer.info, path=offer.path)
         if piece.path is not None:
-            return piece
+            return replace(piece, title="" if piece.info else title_of(piece.path))
         if offer.samples is None:
             raise CorruptSegment(said("corrupt.no_file"))
         path = self._spool.incoming_path(".wav")

@@ -110,6 +110,7 @@ class Voice:
             elapsed_s=self.position_frames / rate_hz,
             total_s=len(piece.samples) / rate_hz if piece else None,
             asked=self.asked,
+            title=piece.title if piece else "",
         )
 
     def peak(self, n_frames: int) -> float:

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from base.texts import text as say
 from base.texts import texts
-from music.segment import SegmentInfo, Source
+from music.segment import Source
 from programme.history import Heard
+from programme.programme import PlayingView
 from screen.view import UNHEARD, Snapshot, TimerView, unchanged
 from screen.widgets import (
     LABEL_CELLS,
@@ -41,10 +42,11 @@ def source_name(language: str, source: Source) -> str:
     return say(language, f"ui.source.{source.value}")
 
 
-def piece_title(snapshot: Snapshot, source: Source, info: SegmentInfo | None, language: str) -> str:
+def piece_title(snapshot: Snapshot, piece: PlayingView | Heard, language: str) -> str:
     """Return what a piece is called: what tells it from its neighbours, else its prompt, or what its source is."""
+    source, info = piece.source, piece.info
     if info is None:
-        return say(language, f"ui.title.{source.value}") if source is not Source.FRESH else "…"
+        return clean(piece.title) or (say(language, f"ui.title.{source.value}") if source is not Source.FRESH else "…")
     recipe = info.recipe
     station = next((one for one in snapshot.stations if one.key == recipe.station), None)
     if station is None:
@@ -53,6 +55,11 @@ def piece_title(snapshot: Snapshot, source: Source, info: SegmentInfo | None, la
         title = clean(station.title(language))
         return say(language, "ui.title.in_key", title=title, scale=key_name(recipe.key_scale, language))
     return clean(station.piece_name(recipe.prompt, language)) or "…"
+
+
+def _called(piece: PlayingView) -> object:
+    """Return what the title follows from."""
+    return piece.source, piece.info, piece.title
 
 
 def key_name(key_scale: str, language: str) -> str:
@@ -65,7 +72,7 @@ def heard_line(snapshot: Snapshot, heard: Heard, width: int, language: str) -> T
     """Return when what was heard, and whether it is liked."""
     head = Text.assemble((f"{pad(clean(heard.wall), 5)} ", "dim"), ("♥" if heard.liked else " ", "red"), " ")
     source = Text(" " + source_name(language, heard.source), heard.source.style)
-    return two_ends(head.append(piece_title(snapshot, heard.source, heard.info, language)), source, width)
+    return two_ends(head.append(piece_title(snapshot, heard, language)), source, width)
 
 
 def timer_words(timer: TimerView | None, language: str) -> list[str]:
@@ -104,11 +111,11 @@ def header(snapshot: Snapshot, width: int, language: str) -> Text:
     return two_ends(Text("♪ " + title, "bold"), join(signs, 2 * width // 3 - wall.cell_len, "   ").append(wall), width)
 
 
-@unchanged(lambda now: (now.mixer.playing.source, now.mixer.playing.info, now.mixer.paused, now.station, now.stations))
+@unchanged(lambda now: (_called(now.mixer.playing), now.mixer.paused, now.station, now.stations))
 def window_title(snapshot: Snapshot, language: str) -> str:
     """Return what plays, for the terminal's title."""
     playing = snapshot.mixer.playing
-    name = piece_title(snapshot, playing.source, playing.info, language)
+    name = piece_title(snapshot, playing, language)
     station = clean(snapshot.station.title(language))
     return ("‖ " if snapshot.mixer.paused else "♪ ") + name + (f" – {station}" if station not in name else "")
 
@@ -141,7 +148,7 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
 
 @unchanged(
     lambda now: (
-        (now.mixer.playing.source, now.mixer.playing.info, now.stations, now.liked, now.continuing, now.player_state),
+        (_called(now.mixer.playing), now.stations, now.liked, now.continuing, now.player_state),
         (bool(now.spool.ready), now.timer and now.timer.phase, now.generator.server, now.generator.factor),
     )
 )
@@ -149,7 +156,7 @@ def _about(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the badge and title with its signs, and what is known of the piece."""
     playing = snapshot.mixer.playing
     badge = Text.assemble((f" {source_name(language, playing.source)} ", f"reverse {playing.source.style}"), "  ")
-    title = Text.assemble(badge, (piece_title(snapshot, playing.source, playing.info, language), "bold"))
+    title = Text.assemble(badge, (piece_title(snapshot, playing, language), "bold"))
     words = width >= 60
     liked, going_on = say(language, "ui.head.liked"), say(language, "ui.head.continuing")
     signs = [
@@ -197,7 +204,7 @@ def _next(snapshot: Snapshot, width: int, language: str) -> Text:
 def _coming(snapshot: Snapshot, index: int, width: int, language: str) -> Text:
     """Return the title and the length of a piece that is ready."""
     info = snapshot.spool.ready[index]
-    title = Text(piece_title(snapshot, Source.FRESH, info, language), "" if index == 0 else "dim")
+    title = Text(piece_title(snapshot, PlayingView(Source.FRESH, info=info), language), "" if index == 0 else "dim")
     line = labelled(language, "next", title) if index == 0 else Text.assemble(" " * LABEL_CELLS, title)
     return two_ends(line, Text(clock_time(info.audible_s), "dim"), width)
 

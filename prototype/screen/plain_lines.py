@@ -40,7 +40,7 @@ class PlainLog:
         if snapshot.player_state == "starting":
             return []
         source = source_name(self._language, playing.source)
-        title = piece_title(snapshot, playing.source, playing.info, self._language)
+        title = piece_title(snapshot, playing, self._language)
         line = say(self._language, "ui.plain.playing", source=source, title=title)
         line = why_unheard(snapshot, self._language) or line
         told, self._playing = self._playing, line

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from base.texts import text
-from music.segment import SAMPLE_RATE_HZ, SegmentInfo, Source
+from music.segment import SAMPLE_RATE_HZ, Source
+from programme.programme import PlayingView
 from screen.panels import piece_title, source_name, timer_words, why_unheard
 from screen.view import Snapshot
 from screen.vitals import TROUBLES
@@ -41,7 +42,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
         "timer": timer and dataclasses.asdict(timer),
         "queue": {
             "target": snapshot.target,
-            "ready": [_made(snapshot, Source.FRESH, info, language) for info in spool.ready],
+            "ready": [_made(snapshot, PlayingView(Source.FRESH, info=info), language) for info in spool.ready],
             "ready_s": spool.ready_s,
             "making": [dataclasses.asdict(job) for job in generator.jobs],
         },
@@ -63,7 +64,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
         ],
         "history": [
             {"time": one.wall, "key": one.key, "source": one.source.value, "liked": one.liked}
-            | {"title": piece_title(snapshot, one.source, one.info, language)}
+            | {"title": piece_title(snapshot, one, language)}
             for one in snapshot.history
         ],
     }  # fmt: skip
@@ -106,7 +107,7 @@ def status_line(snapshot: Snapshot, language: str) -> str:
     state = state_of(snapshot)
     words = [why_unheard(snapshot, language) or text(language, f"ctl.state.{state}")]
     words.append(snapshot.station.title(language))
-    words.append(piece_title(snapshot, playing.source, playing.info, language))
+    words.append(piece_title(snapshot, playing, language))
     if playing.total_s is not None:
         words.append(f"{clock_time(playing.elapsed_s)}/{clock_time(playing.total_s)}")
     words.append(source_name(language, playing.source))
@@ -127,7 +128,7 @@ def state_of(snapshot: Snapshot) -> str:
 
 def _piece(snapshot: Snapshot, language: str) -> dict[str, Any]:
     playing = snapshot.mixer.playing
-    return _made(snapshot, playing.source, playing.info, language) | {
+    return _made(snapshot, playing, language) | {
         "key": playing.key,
         "elapsed_s": playing.elapsed_s,
         "length_s": playing.total_s,
@@ -135,10 +136,11 @@ def _piece(snapshot: Snapshot, language: str) -> dict[str, Any]:
     }
 
 
-def _made(snapshot: Snapshot, source: Source, info: SegmentInfo | None, language: str) -> dict[str, Any]:
+def _made(snapshot: Snapshot, piece: PlayingView, language: str) -> dict[str, Any]:
+    info = piece.info
     recipe = info.recipe if info else None
     return {
-        "title": piece_title(snapshot, source, info, language),
+        "title": piece_title(snapshot, piece, language),
         "prompt": recipe.prompt if recipe else None,
         "bpm": recipe.bpm if recipe else None,
         "key_scale": recipe.key_scale if recipe else None,

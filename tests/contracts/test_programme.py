@@ -39,7 +39,7 @@ class Stage:
         path = self.folder / f"{key}.wav"
         path.touch()
         made = piece(LENGTH_S, source=source, key=key)
-        return Piece(made.samples, source, key, path=path, temporary=temporary)
+        return Piece(made.samples, source, key, path=path, temporary=temporary, title=f"the song {key}")
 
     def offer(self, *keys: str, source: Source = Source.FRESH) -> None:
         """Put pieces in stock."""
@@ -82,6 +82,7 @@ def test_pieces_are_heard_in_their_order_and_told(stage: Stage) -> None:
     stage.offer("c")
     stage.listen(2)
     assert (stage.started(), stage.playing) == (["a", "b", "c"], "c")
+    assert stage.programme.snapshot().playing.title == "the song c"
     assert stage.programme.snapshot().frames[Source.FRESH] == pytest.approx(42 * SAMPLE_RATE_HZ, rel=0.06)
 
 

@@ -146,10 +146,12 @@ def test_the_library_is_read_beside_a_player_and_left_as_it_is(spool: Spool, tmp
         FolderLock(tmp_path / "spool").take()
 
 
-def test_a_listeners_own_file_is_listed_with_its_length(spool: Spool, tmp_path: Path) -> None:
-    """Music without our metadata has but a name and a length; what is no music does no harm."""
+def test_a_listeners_own_file_is_listed_with_its_title_and_length(spool: Spool, tmp_path: Path) -> None:
+    """Music without our metadata has but a title and a length; what is no music does no harm."""
     kept = tmp_path / "spool" / "kept"
-    sf.write(kept / "mine.flac", tone(3.0), SAMPLE_RATE_HZ)
+    with sf.SoundFile(kept / "mine.flac", "w", SAMPLE_RATE_HZ, 2) as file:
+        file.artist, file.title = "Björk \x1b[2J", "雨の曲"
+        file.write(tone(3.0))
     streamed = bytearray((kept / "mine.flac").read_bytes())
     streamed[21] &= 0xF0
     streamed[22:26] = bytes(4)  # of unknown length
@@ -159,6 +161,7 @@ def test_a_listeners_own_file_is_listed_with_its_length(spool: Spool, tmp_path: 
     code, said = library(tmp_path / "spool")
     assert code == 0
     assert "mine.flac" in said
+    assert "Björk  [2J – 雨の曲" in said
     assert "3.0 s" in said
     assert "broken.mp3" in said
     assert "notes.txt" not in said

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from base.errors import CorruptSegment
 from doubles.fake_audio import chord
 from music import decoding
+from music.audio_files import FORMATS, Encoder, format_of
 from music.segment import SAMPLE_RATE_HZ, Samples
 
 KINDS = [
@@ -256,3 +257,30 @@ def test_damage_is_sound_or_a_reason(
         assert str(error)
     else:
         assert np.isfinite(found.samples).all()
+
+
+@pytest.mark.parametrize("suffix", list(FORMATS))
+@pytest.mark.parametrize(
+    ("tags", "title"),
+    [
+        ({"title": "雨の曲", "artist": "Björk"}, "Björk – 雨の曲"),
+        ({"title": " a song "}, "a song"),
+        ({"artist": "nobody"}, "01 – file"),
+        ({}, "01 – file"),
+    ],
+)
+def test_a_file_is_called_what_its_tags_say_or_as_it_is_named(
+    tmp_path: Path, suffix: str, tags: dict[str, str], title: str
+) -> None:
+    """In all that can hold tags."""
+    path = tmp_path / f"01 – file{suffix}"
+    with Encoder(path, format_of(path), **tags) as file:
+        file.write(chord(1.0))
+    assert decoding.title_of(path) == title
+
+
+def test_what_cannot_be_read_is_called_as_it_is_named(tmp_path: Path) -> None:
+    """No music, and no file."""
+    (tmp_path / "no music.mp3").write_bytes(b"x" * 999)
+    assert decoding.title_of(tmp_path / "no music.mp3") == "no music"
+    assert decoding.title_of(tmp_path / "gone.flac") == "gone"

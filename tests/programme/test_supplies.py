@@ -22,7 +22,7 @@ from music.continuing import continues
 from music.segment import Continuation, SegmentInfo, Source
 from music.stations import Mood, Station, custom
 from programme.following import Following
-from programme.supplies import Fresh, Library
+from programme.supplies import Decoded, Filed, Fresh, Levels, Library
 from spool.folders import KEPT, PLAYED, Files, FolderLock, Listed
 from spool.spool import READ_AT_ONCE, Entry, Spool
 
@@ -248,3 +248,15 @@ def test_a_large_library_is_read_behind_the_music(tmp_path: Path, monkeypatch: p
     assert seen[-1] == (len(stations) + len(waiting), len(waiting), 5, True)
     assert len(seen) == len(stations) // READ_AT_ONCE + 1
     assert len(again.library()) == len(stations)
+
+
+@pytest.mark.parametrize("which", ["mixer", "list"])
+def test_a_listeners_own_file_keeps_its_title(tmp_path: Path, which: str) -> None:
+    """Whoever plays it; what is ours has a prompt."""
+    spool = Spool(tmp_path, 1024, Notices(FakeClock()), FakeClock())
+    preparer = Decoded(Levels(-23.0, -45.0)) if which == "mixer" else Filed(spool)
+    path = tmp_path / "my song.wav"
+    for about, title in ((None, "my song"), (info(2.0), "")):
+        path.write_bytes(audio_files.encode(tone(2.0), about))
+        offer = Entry(path.name, KEPT, path, about)
+        assert preparer.prepare(offer, Source.LIBRARY, str).title == title

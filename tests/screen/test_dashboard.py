@@ -20,6 +20,7 @@ import pytest
 
 from doubles.simulated_time import FakeClock
 from music.segment import Source
+from programme.history import Heard
 from programme.programme import PlayingView
 from screen.dashboard import FRAME_S, WHOLE_S, Dashboard
 from screen.terminal import LARGEST, terminal_size
@@ -331,6 +332,25 @@ def test_the_windows_title_says_what_plays(show: Show) -> None:
     assert still == ""
     assert "\x1b]2;‖ rain on tin – Lo-fi beats\a" in changed
     assert "\x1b]2;\a\x1b[23;2t" in show.shown()
+
+
+def test_a_listeners_own_music_is_called_what_it_is(show: Show) -> None:
+    """One after the other, in the window's title, on the screen and among what was heard; harmless."""
+    show.set_size(100, 50)
+    one, own = afternoon(), "Björk \x1b]2;x\x07 – {}"
+    snapshots = [
+        replace(
+            one,
+            mixer=replace(one.mixer, playing=PlayingView(Source.LIBRARY, title, None, 1.0, 2.0, title=title)),
+            history=(Heard("14:03", Source.LIBRARY, title=own.format("雨")), Heard("14:04", Source.LIBRARY)),
+        )
+        for title in (own.format("雨"), own.format("風"))
+    ]
+    rain, wind = show.watch(snapshots)
+    assert "\x1b]2;♪ Björk – 雨 – Lo-fi beats\a" in rain
+    assert "\x1b]2;♪ Björk – 風 – Lo-fi beats\a" in wind
+    assert wind.count("Björk – 風") == 2
+    assert (rain + wind).count("Björk – 雨") == 3
 
 
 def test_a_console_has_no_title(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
