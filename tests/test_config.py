@@ -817,6 +817,8 @@ def test_help_is_grouped_and_complete(language: str, capsys: pytest.CaptureFixtu
         assert all(f"{flag}" in shown for flag in option.flags or (option.env or "",)), option.name
         assert not option.flags or "".join(option.help(language).split()) in joined
     assert max(map(cell_len, shown.splitlines())) <= 114
+    modes = texts.text(language, "help.group.modes")
+    assert shown.count(modes) == 3, "the notes speak of it"
 
 
 def test_help_is_given_whatever_else_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,8 +146,8 @@ def show_help(options: Iterable[Option], language: str) -> NoReturn:
 
 
 def _epilog(language: str) -> str:
-    names = ", ".join(sorted(PREFIXED))
-    notes = [text(language, key, names=names) for key in texts(language) if key.startswith("help.note.")]
+    named = {"names": ", ".join(sorted(PREFIXED)), "modes": text(language, "help.group.modes")}
+    notes = [text(language, key, **named) for key in texts(language) if key.startswith("help.note.")]
     examples = [
         f"  {command:49}{text(language, f'help.example.{word}')}" if word else f"  {command}"
         for command, word in EXAMPLES.items()

@@ -35,6 +35,7 @@ def test_a_result_that_was_cut_off_is_used_and_said(tmp_path: Path) -> None:
         assert len(fetched.entries) == used
         assert len(fetched.rejected) == 1 - used
     assert "too short: 2.0 s of the 6 s asked for (truncated: -4.0 s)" in str(fetched.rejected[0])
+    assert "2.0 秒だけです）。途中で切れています（-4.0 s）" in fetched.rejected[0].words("ja")
     said = [dict(notice.args) for notice in notices.recent() if notice.key == "segment.cut_off"]
     assert said == [{"name": "a-0", "missing": "-2.0 s"}]
     spool.close()
