@@ -48,7 +48,7 @@ STATES: Final = {
     JobState.RUNNING: r"[a-z]+ing(?![a-z])|.*pend",  # what is finishing has not ended
     JobState.SUCCEEDED: r"1$|succe|complete|done|finish",
     JobState.FAILED: r"2$|fail|error|crash|cancel|abort|stopp|kill|terminat|revoke|reject|expire|time[d_ -]*out",
-    JobState.LOST: r"lost|not[_ -]?found",
+    JobState.LOST: r"lost|unknown|missing|no[_ -]such|not[_ -]?found",
 }
 """How its words begin, in this order. Unknown ones count as RUNNING: the deadline of the job decides."""
 
@@ -178,11 +178,12 @@ def models(data: object, clean: Clean) -> tuple[str, ...]:
 
 
 def _report(task_id: str, row: Mapping[str, Any], clean: Clean) -> JobReport:
-    entries = _entries(row.get("result"))
+    entries = _entries(row if row.get("result") is None else row["result"])
     first = entries[0] if entries else {}
-    state = _state(row.get("status", first.get("status")))
+    status = row.get("status", first.get("status", 0))
+    state = _state(status)
     stage = clean(first.get("stage"), MAX_STAGE_CHARS)
-    if state is JobState.RUNNING and entries == []:
+    if state is JobState.RUNNING and entries == [] and _number(status) is not None:
         # Status 0 with an empty list is how the server answers for an id it has never seen: it was restarted.
         return JobReport(task_id, JobState.LOST)
     if state is JobState.RUNNING and stage.lower() in ("queued", "pending"):

@@ -239,13 +239,21 @@ def test_the_state_of_a_job_may_be_any_word_for_it(fake: FakeAcestep, word: str,
         {"data": [ROW]}, {"tasks": [ROW], "total": 1}, json.dumps([ROW]), {"data": json.dumps([ROW])}, ROW,
         {"result": ROW},
         {"a": {"status": 1, "result": [{"file": LINK}]}}, [{**ROW, "task_id": None, "job_id": "a"}],
-        [{"id": "a", "status": "1", "result": [LINK]}],
+        [{"id": "a", "status": "1", "result": [LINK]}], [{"task_id": "a", "status": "done", "audio_url": LINK}],
+        [{"task_id": "a", "status": "done", "result": None, "files": [{"url": LINK}]}],
     ],
 )  # fmt: skip
 def test_the_row_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, data: object) -> None:
     """One more, as text, alone, or by its id; and by any of the names that a submit's answer gives it."""
     fake.answer_next(wrapped(data))
     assert [file.url for file in AceClient(fake.url).poll(["a"])["a"].files] == [LINK]
+
+
+@pytest.mark.parametrize(("status", "state"), [(0, "LOST"), ("0", "LOST"), ("running", "RUNNING"), ("unknown", "LOST")])
+def test_a_job_that_a_word_says_to_be_at_work_is_not_lost(fake: FakeAcestep, status: object, state: str) -> None:
+    """Nothing in the result means that it is not known only where acestep-api's own 0 stands."""
+    fake.answer_next(wrapped([{"task_id": "a", "status": status, "result": []}]))
+    assert AceClient(fake.url).poll(["a"])["a"].state.name == state
 
 
 @pytest.mark.parametrize("data", [[], {"results": []}, {"data": {"tasks": []}}, {"tasks": [{"id": "b", "status": 1}]}])
