@@ -22,6 +22,7 @@ FORMAT: Final = struct.pack("<HHI", 1, CHANNELS, SAMPLE_RATE_HZ)  # how the fmt 
 FORMAT_END: Final = struct.pack("<HH", 2 * CHANNELS, 16)  # … and ends: bytes a frame, bits a sample
 FRAME_BYTES: Final = 2 * CHANNELS
 LONGEST_LIST: Final = 1 << 20
+MOST_CHUNKS: Final = 256  # behind the sound there may be hundreds of megabytes of what is none: of zeros, each 8 bytes
 
 
 def read_info(path: Path) -> SegmentInfo | None:
@@ -54,9 +55,11 @@ def read_frames(path: Path, first: int, count: int) -> array[int]:
 
 
 def _chunks(raw: BinaryIO, at: int) -> Iterator[tuple[bytes, int]]:
-    """Yield name and length of each chunk from `at` on, with `raw` at the chunk's content."""
+    """Yield name and length of the chunks from `at` on, with `raw` at the chunk's content."""
     raw.seek(at)
-    while len(header := raw.read(8)) == 8:
+    for _ in range(MOST_CHUNKS):
+        if len(header := raw.read(8)) < 8:
+            return
         name, length = struct.unpack("<4sI", header)
         content = raw.tell()
         yield name, length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tracemalloc
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from music import audio_files, decoding
 from music.audio_files import Packed
 from music.features import measured_beat, measured_key
 from music.segment import SAMPLE_RATE_HZ
+from music.wav_header import own_header
 
 
 def test_samples_and_info_come_back(tmp_path: Path) -> None:
@@ -128,6 +130,27 @@ def test_a_shortened_file_is_corrupt(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(data[:-1])
     with pytest.raises(CorruptSegment, match="truncated: 1 bytes"):
         audio_files.read(tmp_path / "a.wav")
+
+
+class Counting(io.BytesIO):
+    """Bytes that count how often they are read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize("of_the_data", [0, 4])
+def test_what_stands_behind_the_sound_is_not_read_through(of_the_data: int, tmp_path: Path) -> None:
+    """A recorder that was killed leaves megabytes of zeros there, which would be a chunk in every 8 bytes."""
+    path, size = tmp_path / "a.wav", of_the_data.to_bytes(4, "little")
+    sf.write(path, np.zeros((1, 2), np.int16), 44_100, subtype="PCM_16")
+    raw = Counting(path.read_bytes()[:-8] + size + bytes(of_the_data + 4_000_000))
+    with pytest.raises(CorruptSegment):
+        own_header(raw)
+    assert raw.reads < 1000
 
 
 def test_another_rate_is_not_ours(tmp_path: Path) -> None:
