@@ -337,6 +337,28 @@ def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
     assert len(tried) == 1
 
 
+@pytest.mark.parametrize(("hearing", "lost"), [(Hearing.PLAYS, False), (Hearing.UNKNOWN, True)])
+def test_where_the_server_is_heard_it_alone_tells_of_a_suspended_device(hearing: Hearing, lost: bool) -> None:
+    """An idle device is suspended in a pause, and resumed after it; VLC says "suspended" both times."""
+    player, clock, told = watched(hearing)
+    vars(player)["_probe"] = lambda: None
+    for paused in (True, False):
+        player.pause(paused)
+        player._note_device_error("suspended")
+        watch_for(player, clock, 1)
+    assert (told, player.state) == ((["_play_unheard"], "suspended") if lost else ([], "starting"))
+
+
+def test_a_device_that_wakes_is_waited_for() -> None:
+    """After a pause it takes a while; the stream goes on by then."""
+    player, clock, told = watched(Hearing.SUSPENDED)
+    vars(player)["_probe"] = lambda: None
+    watch_for(player, clock, 0.5)
+    player.hearing = lambda: Hearing.PLAYS
+    watch_for(player, clock, 5)
+    assert told == []
+
+
 @pytest.mark.parametrize(
     ("flushed_at", "anew"), [((), False), ((1.0,), False), ((1.0, 9.0), False), ((1.0, 9.0, 9.4), True)]
 )

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0
+WAKE_S: Final = 1.0  # of an idle device that was suspended, when a stream on it goes on
 RAMP_STEP: Final = 0.03  # of the volume: one that jumps is heard as a click
 RAMP_TICK_S: Final = 0.002
 TAKEN_S: Final = 1.0  # from our telling a volume to the server's, at most
@@ -83,6 +84,7 @@ class VlcPlayer:
         self._device_error = ""
         self._flushed_at: deque[float] = deque(maxlen=2)
         self._probe_at: float | None = None
+        self._awake_at = clock.now()
         self._on_real = False
         self._settled = threading.Event()
         self._settled.set()
@@ -262,12 +264,13 @@ class VlcPlayer:
         if self._closing:
             return
         suspended = self._real_device and self.hearing() is Hearing.SUSPENDED
+        self._awake_at = self._awake_at if suspended else now
         if self._probe_at is not None:
             if now >= self._probe_at and not suspended:
                 self._probe()
         elif self._rests(now):
             return
-        elif self._device_error or suspended:
+        elif self._device_error or now - self._awake_at >= WAKE_S:
             self._lose_device(now, "suspended" if suspended else self._device_error)
         elif self._needs_playing(now):
             self._play()
@@ -346,7 +349,8 @@ class VlcPlayer:
         return bool(known) and stats.played_abuffers > 0
 
     def _note_device_error(self, words: str) -> None:
-        if self._real_device:  # else it is about one that VLC tried by itself
+        """Note it, but for one that VLC tried by itself, and for "suspended", as it calls a resumed device too."""
+        if self._real_device and (words != "suspended" or self.hearing() is Hearing.UNKNOWN):
             self._device_error = self._device_error or words
 
     def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
