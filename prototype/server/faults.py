@@ -41,6 +41,7 @@ PROXY_REFUSES: Final = frozenset({401, 403})
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 INTERNAL_ERROR: Final = 500
 QUEUE_FULL: Final = 429
+REASON_FIELDS: Final = ("detail", "error", "message", "msg")
 NO_ADDRESS: Final = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from base.errors import ServerNonsense, ServerTrouble
 from base.texts import Said, said
-from server.faults import AUDIO_ROUTE, plain_text
+from server.faults import AUDIO_ROUTE, REASON_FIELDS, plain_text
 
 MAX_ID_CHARS: Final = 200
 MAX_STAGE_CHARS: Final = 40
@@ -182,7 +182,7 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Clean) -> JobReport:
     first = entries[0] if entries else {}
     status = row.get("status", first.get("status", 0))
     state = _state(status)
-    stage = clean(first.get("stage"), MAX_STAGE_CHARS)
+    stage = clean(first.get("stage", row.get("stage")), MAX_STAGE_CHARS)
     if state is JobState.RUNNING and entries == [] and _number(status) is not None:
         # Status 0 with an empty list is how the server answers for an id it has never seen: it was restarted.
         return JobReport(task_id, JobState.LOST)
@@ -196,7 +196,7 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Clean) -> JobReport:
     return JobReport(
         task_id,
         state,
-        progress=_progress(first.get("progress")),
+        progress=_progress(first.get("progress", row.get("progress"))),
         stage=stage,
         files=_files(entries or []) if state is JobState.SUCCEEDED else (),
         detail=(_reason(first, clean) or _reason(row, clean)) if state is JobState.FAILED else "",
@@ -272,9 +272,10 @@ def _state(status: object) -> JobState:
 
 
 def _progress(value: object) -> float | None:
-    """Return a progress from 0 to 1; what is far more than that is in percent."""
+    """Return a progress from 0 to 1; what is far more than that, or says so, is in percent."""
+    percent = isinstance(value, str) and "%" in value
     number = _number(value.strip(" %") if isinstance(value, str) else value)
-    return None if number is None else min(max(number / 100 if number > 2 else number, 0.0), 1.0)
+    return None if number is None else min(max(number / 100 if percent or number > 2 else number, 0.0), 1.0)
 
 
 def _files(entries: list[dict[str, Any]]) -> tuple[AudioFile, ...]:
@@ -317,7 +318,7 @@ def _seed(entries: list[dict[str, Any]], index: int) -> str:
 
 def _reason(fields: Mapping[str, Any], clean: Clean) -> str:
     """Return why a job failed, as far as the server says."""
-    return clean(_last_line(fields.get("error")), 200)
+    return clean(next(filter(None, (_last_line(fields.get(name)) for name in REASON_FIELDS)), ""), 200)
 
 
 def _mapping(data: object, what: Said) -> Mapping[str, Any]:

@@ -37,7 +37,6 @@ MAX_REPLY_BYTES: Final = 4 * 2**20
 MAX_DETAIL_BYTES: Final = 64 * 2**10
 MAX_DETAIL_S: Final = 5.0
 CHUNK_BYTES: Final = 64 * 2**10
-REASON_FIELDS: Final = ("detail", "error", "message", "msg")
 SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
 """Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
 
@@ -247,7 +246,9 @@ class HttpChannel:
     def _words(self, reply: object) -> str:
         """Return what a reply says of an error, "" for nothing."""
         if isinstance(reply, dict):
-            reply = next((reply[name] for name in REASON_FIELDS if reply.get(name) and reply[name] is not True), "")
+            reply = next(
+                (reply[name] for name in faults.REASON_FIELDS if reply.get(name) and reply[name] is not True), ""
+            )
         return self.clean(reply if isinstance(reply, str) else json.dumps(reply))
 
     def _unwrap(self, reply: object, call: Call) -> Any:

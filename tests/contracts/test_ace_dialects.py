@@ -249,6 +249,25 @@ def test_the_row_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, data
     assert [file.url for file in AceClient(fake.url).poll(["a"])["a"].files] == [LINK]
 
 
+@pytest.mark.parametrize(
+    ("row", "stage", "progress", "detail"),
+    [
+        ({"status": "running", "progress": 0.4, "stage": "diffusion"}, "diffusion", 0.4, ""),
+        ({"status": "running", "progress": 40, "result": []}, "", 0.4, ""),
+        ({"status": 0, "result": '[{"progress": 0.4}]', "progress": 0.9}, "", 0.4, ""),
+        ({"status": "failed", "message": "no VRAM"}, "", None, "no VRAM"),
+        ({"status": 2, "result": [{"msg": "no VRAM"}]}, "", None, "no VRAM"),
+    ],
+)
+def test_what_is_told_of_a_job_may_stand_in_its_row(
+    fake: FakeAcestep, row: dict[str, object], stage: str, progress: float | None, detail: str
+) -> None:
+    """Or in the first of its result, which goes first."""
+    fake.answer_next(wrapped([{"task_id": "a"} | row]))
+    report = AceClient(fake.url).poll(["a"])["a"]
+    assert (report.stage, report.progress, report.detail) == (stage, progress, detail)
+
+
 @pytest.mark.parametrize(("status", "state"), [(0, "LOST"), ("0", "LOST"), ("running", "RUNNING"), ("unknown", "LOST")])
 def test_a_job_that_a_word_says_to_be_at_work_is_not_lost(fake: FakeAcestep, status: object, state: str) -> None:
     """Nothing in the result means that it is not known only where acestep-api's own 0 stands."""
