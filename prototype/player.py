@@ -184,8 +184,7 @@ class PlaylistPlayer(VlcPlayer):
         elif self._current and self._total_s and self._total_s - self._elapsed_s < APPEND_S:
             self._append()
         state = self._list_player.get_state()
-        if self._halted and self._player.get_state() == self._vlc.State.Playing:
-            self._halted = False  # another file began meanwhile
+        self._note_state()
         names = self._vlc.State
         if self._stands or state not in (names.NothingSpecial, names.Ended, names.Error, names.Stopped):
             self._still_since = None

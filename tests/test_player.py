@@ -240,6 +240,9 @@ def test_the_playlist_stays_paused_when_skipped(tmp_path: Path) -> None:
         assert player.snapshot().playing.key == "c"
 
 
+STATE = SimpleNamespace(Opening=1, Playing=3, Paused=4, Ended=6, Error=7)
+
+
 class ListPlayer:
     """Notes what it is told, as its own media player too, whose output is there when it is `open`."""
 
@@ -280,7 +283,7 @@ def watched(hearing: Hearing = Hearing.PLAYS) -> tuple[StreamPlayer, FakeClock, 
     clock, list_player = FakeClock(), ListPlayer()
     player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
     player._list_player = player._player = list_player
-    player._vlc = SimpleNamespace(MediaStats=object, State=SimpleNamespace(Ended=6, Error=7))
+    player._vlc = SimpleNamespace(MediaStats=object, State=STATE)
     for name in ("_play", "_play_unheard"):
         setattr(player, name, lambda name=name: list_player.told.append(name))
     vars(player)["_needs_playing"] = lambda _now: False
@@ -366,8 +369,7 @@ def test_a_stream_that_has_lost_its_pace_is_made_anew(flushed_at: tuple[float, .
     """VLC throws away what is late, and again soon after (whenever we hear of it): a server that hung goes on."""
     clock = FakeClock()
     player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
-    state = SimpleNamespace(Playing=3, Ended=6, Error=7)
-    player._vlc, player._player = SimpleNamespace(State=state), SimpleNamespace(get_state=lambda: state.Playing)
+    player._vlc, player._player = SimpleNamespace(State=STATE), SimpleNamespace(get_state=lambda: STATE.Playing)
     for clock.time_s in flushed_at:
         player._on_log(None, 3, None, b"playback way too late (%ld): flushing buffers", None)
     clock.time_s = 20.0
@@ -533,6 +535,20 @@ def test_a_pause_is_no_stall() -> None:
     player.pause(False)
     follow(player)
     assert [needs(now) for now in (61.0, 62.0, 64.0)] == [False, False, True]
+
+
+@pytest.mark.parametrize("wished", [True, False])
+def test_a_pause_is_asked_for_until_vlc_tells_of_it(wished: bool) -> None:
+    """It takes none while it opens a media, and may obey the one before after that."""
+    player, vlc, _ = served()
+    vars(vlc)["get_state"] = lambda: STATE.Playing if wished else STATE.Paused
+    player.pause(wished)
+    follow(player)
+    vlc.paused = not wished
+    player._needs_playing = functools.partial(StreamPlayer._needs_playing, player)  # type: ignore[method-assign]
+    player._watch()
+    follow(player)
+    assert vlc.paused == wished
 
 
 def test_paused_time_is_added_up() -> None:

@@ -143,9 +143,9 @@ class StreamPlayer(VlcPlayer):
         When a sound server goes on that has hung, VLC by turns throws away what is late and fills in silence, for
         seconds; a stream that begins anew is in time at once.
         """
-        if self._seen_at is None or self._halted or self.pulled_frames != self._seen_frames:
+        state = self._note_state()
+        if self._seen_at is None or self._halts or self.pulled_frames != self._seen_frames:
             self._seen_frames, self._seen_at = self.pulled_frames, now
-        state = self._player.get_state()
         pulls = state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S
         steady = len(self._flushed_at) < 2 or self._flushed_at[1] - self._flushed_at[0] > UNSTEADY_S
         if pulls and steady:

@@ -238,6 +238,8 @@ class VlcPlayer:
         if self._untold or (gain != level and not self._halted):
             self._turn(level if abs(level - gain) <= RAMP_STEP else gain + math.copysign(RAMP_STEP, level - gain))
         else:
+            if gain:
+                self._turn(0.0)  # it stood without our will
             self._halted = self._halts
             self._list_player.set_pause(int(self._halted))
 
@@ -246,6 +248,13 @@ class VlcPlayer:
         taken = self._player.audio_set_volume(percent_of(gain)) == 0
         self._untold = not taken and not self._played_buffers()
         self._gain, self._told_at = gain, self._clock.now()
+
+    def _note_state(self) -> Any:
+        """Return what VLC does, and note whether it stands: it takes no pause while it opens, and may obey one late."""
+        state = self._player.get_state()
+        if state in (self._vlc.State.Playing, self._vlc.State.Paused):
+            self._halted = state == self._vlc.State.Paused
+        return state
 
     def _heed(self, now: float) -> None:
         """Adopt a volume that our stream was given in the system's sound settings: a key begins with what is heard."""

@@ -206,6 +206,23 @@ def test_the_list_lowers_its_volume_to_the_end(files: Stage) -> None:
     assert (heard[0], heard[-1]) == (100, 0)
 
 
+def test_a_pause_that_vlc_obeys_late_does_not_outlast_its_end(files: Stage) -> None:
+    """Two quick keys: VLC says that it plays, and stops after that."""
+    files.offer("a")
+    files.listen(1)
+    obey, asked = files.vlc.set_pause, list[int]()
+    vars(files.vlc)["set_pause"] = asked.append
+    files.programme.pause(True)
+    while not asked:
+        files.list.step()
+    files.programme.pause(False)
+    files.list.step()
+    obey(1)
+    vars(files.vlc)["set_pause"] = obey
+    files.listen(5)
+    assert (files.vlc.state.name, files.vlc.volume) == ("Playing", 100)
+
+
 def test_temporary_files_are_deleted_and_others_are_not(files: Stage) -> None:
     """Whether they were heard, dropped, or never came to be heard; a piece that is liked has a file of its own."""
     for key in "abcd":
