@@ -70,13 +70,15 @@ def settle(ended: threading.Event, tell: Callable[[bool], None]) -> None:
     address = simple.pa_simple_new(
         None, name, _PLAYBACK, None, name, ctypes.byref(form), None, ctypes.byref(buffer), None
     )
+    by_server = False
     if address:
         stream, before_us = ctypes.c_void_p(address), 2**63
         simple.pa_simple_write(stream, bytes(PROBE_BYTES), ctypes.c_size_t(PROBE_BYTES), None)
+        by_server = has_volumes()  # the device comes nearer meanwhile
         while NEAR_US < (ahead_us := simple.pa_simple_get_latency(stream, None)) < before_us:
             before_us = ahead_us
             ended.wait(LOOK_S)
-    tell(bool(address) and has_volumes())
+    tell(by_server)
     if address:
         threading.Event().wait(HOLD_S)
         simple.pa_simple_free(stream)

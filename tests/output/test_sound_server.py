@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
-from output.sound_server import Hearing, SoundServer, has_volumes, look, look_once
+from output import sound_server
+from output.sound_server import Hearing, SoundServer, has_volumes, look, look_once, settle
 
 
 @dataclass
@@ -158,6 +160,27 @@ def test_where_volumes_are_flat_a_stream_has_none_of_its_own(
     monkeypatch.setattr("output.sound_server._connected", connected)
     monkeypatch.setitem(sys.modules, "pulsectl", object())
     assert has_volumes() is by_server
+
+
+def test_volumes_are_asked_for_while_the_device_comes_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VLC's first block waits for both: for the longer of the two, not for one after the other."""
+    steps, latencies = list[object](), [400_000, 200_000, 100_000]
+
+    def latency(*_: object) -> int:
+        steps.append(latencies[0])
+        return latencies.pop(0)
+
+    def has_volumes() -> bool:
+        steps.append("volumes")
+        return True
+
+    simple = {"new": lambda *_: 1, "write": lambda *_: 0, "get_latency": latency, "free": lambda *_: None}
+    library = SimpleNamespace(**{f"pa_simple_{name}": function for name, function in simple.items()})
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: library)
+    monkeypatch.setattr(sound_server, "has_volumes", has_volumes)
+    monkeypatch.setattr(sound_server, "HOLD_S", 0.0)
+    settle(threading.Event(), steps.append)
+    assert steps == ["volumes", 400_000, 200_000, 100_000, True]
 
 
 def test_a_machine_without_the_library_of_the_server_is_asked_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
