@@ -204,6 +204,7 @@ class PlaylistPlayer(VlcPlayer):
             self._delete(self._current)
             self._current, self._asked, self._following = self._following, self._following_asked, None
             self._events.append(Started(self._current))
+            self._untold = True  # its stream is another
 
     def _append(self) -> None:
         """Put the next file behind the current one."""

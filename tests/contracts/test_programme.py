@@ -206,6 +206,16 @@ def test_the_list_lowers_its_volume_to_the_end(files: Stage) -> None:
     assert (heard[0], heard[-1]) == (100, 0)
 
 
+def test_each_file_is_as_loud_as_is_wished(files: Stage) -> None:
+    """A stream of its own may begin at 100 %, which is no wish of the listener's."""
+    files.vlc.forgets = True
+    files.programme.set_volume(0.125)
+    files.offer("a", "b")
+    files.listen(25)
+    assert files.started() == ["a", "b"]
+    assert (files.vlc.volume, files.programme.snapshot().volume) == (50, 0.125)
+
+
 def test_a_pause_that_vlc_obeys_late_does_not_outlast_its_end(files: Stage) -> None:
     """Two quick keys: VLC says that it plays, and stops after that."""
     files.offer("a")

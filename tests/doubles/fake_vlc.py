@@ -46,6 +46,7 @@ class FakeVlc:
         self.media: list[Media] = []
         self.made: list[Media] = []
         self.volume = 100
+        self.forgets = False  # the volume of the file before, as where a sound server keeps none
         self.played: list[str] = []
         self.state = State.NothingSpecial
         self._place = -1
@@ -153,6 +154,7 @@ class FakeVlc:
             return
         self._place, self._current, self._at_s = index, self.media[index], 0.0
         self.played.append(self._current.path)
+        self.volume = 100 if self.forgets else self.volume
         self.state = State.Playing
         if self._current.path in self.broken:
             self._play(index + 1)
