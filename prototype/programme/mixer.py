@@ -140,8 +140,8 @@ class Mixer:
         self._inbox.append(lambda: self._underlay.lay(sound, gain))
 
     def fade_out(self, seconds: float) -> None:
-        """Fade the whole programme to nothing, for the end of a session."""
-        self._inbox.append(lambda: self._end.move(0.0, self._frames(max(seconds, GATE_S))))
+        """Fade the whole programme from where it is to nothing, for the end of a session."""
+        self._inbox.append(lambda: self._end.move(0.0, self._frames(max(seconds, GATE_S) / (self._end.value or 1.0))))
 
     def fade_in(self) -> None:
         """Take `fade_out` back: the end was put off."""

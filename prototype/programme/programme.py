@@ -134,7 +134,7 @@ class Programme(Protocol):
         ...
 
     def fade_out(self, seconds: float) -> None:
-        """Fade the whole programme to nothing, for the end of a session."""
+        """Fade the whole programme from where it is to nothing, for the end of a session."""
         ...
 
     def fade_in(self) -> None:

@@ -445,6 +445,21 @@ def test_fade_out_ends_in_silence_and_counts_none() -> None:
     assert target.snapshot().silent_frames == 0
 
 
+def test_a_fade_out_that_is_asked_for_again_takes_its_whole_time() -> None:
+    """From where it is by then: no jump, and no silence before the end."""
+    target = mixer()
+    for frames in (500, 400):
+        target.fade_out(1.0)
+        target.read(frames)
+    out = target.read(200)
+    assert out[0, 0] == pytest.approx(QuietBed.LEVEL / 2 * 0.6, rel=0.02)
+    target.fade_out(1.0)
+    out = target.read(1000)
+    assert out[900, 0] > 0
+    target.fade_out(1.0)
+    assert not target.read(100).any()
+
+
 def test_a_broken_piece_does_not_stop_the_programme() -> None:
     """`read` never raises: a piece of the wrong shape is replaced by the bed."""
     target = mixer(Piece(np.zeros((5000, 7), np.float32), Source.FRESH, "wrong"))
