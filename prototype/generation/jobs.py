@@ -384,13 +384,13 @@ class Board:
     def _interval_s(self, now: float) -> float:
         """Seconds to the next poll: the last of equal steps falls just behind the end that a job is due to have.
 
-        The steps take once to twice as long as usual, rather twice where nothing is told meanwhile: that makes up for
-        those that follow, ever longer ones, where the end is late. No longer, as the end may be early as well.
+        The steps take longer than usual, about twice as long where nothing is told meanwhile: that makes up for those
+        that follow, ever longer ones, where the end is late. Three times is the most, as the end may be early as well.
         """
         for job in self._jobs:
             if job.at_server and (due_at := self._due_at(job)) is not None:
                 left_s = due_at + self._poll_s / 10 - now
                 if left_s > -self._poll_s:
-                    steps = left_s // self._poll_s if job.talks else math.ceil(left_s / (2 * self._poll_s))
+                    steps = left_s // self._poll_s if job.talks else round(left_s / (2 * self._poll_s))
                     return max(self._poll_s / 5, -left_s, left_s / max(1, steps))
         return self._poll_s
