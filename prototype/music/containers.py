@@ -34,24 +34,6 @@ MP3_KBPS: Final = {
 }
 
 
-# What people have that libsndfile does not read: where it is told, by which bytes, and its name.
-FOREIGN: Final = (
-    (4, b"ftyp", "M4A/MP4"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"\xff\xf9", "AAC"),
-    (0, b"\x30\x26\xb2\x75", "WMA"),
-    (0, b"\x1a\x45\xdf\xa3", "Matroska/WebM"),
-    (0, b"wvpk", "WavPack"),
-    (0, b"MAC ", "Monkey's Audio"),
-    (0, b"TTA", "True Audio"),
-    (0, b"DSD ", "DSD"),
-    (0, b"\x0b\x77", "AC-3"),
-    (0, b"MThd", "MIDI"),
-    (28, b"\x7fFLAC", "FLAC in Ogg"),
-    (28, b"Speex", "Speex"),
-)
-
-
 @dataclass(frozen=True)
 class Promise:
     """What a header says of the length; nothing where it does not know.
@@ -123,12 +105,6 @@ def views(raw: BinaryIO) -> list[tuple[View, Promise]]:
     if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and len(magic) > 1 and magic[1] & 0xE0 == 0xE0):
         return [_mp3(raw)]
     return [(View(raw), Promise())]
-
-
-def foreign_kind(raw: BinaryIO) -> str:
-    """Return what a file is that cannot be decoded, "" when that is not known."""
-    head = os.pread(raw.fileno(), 36, 0)
-    return next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
 
 
 # -- files of chunks ---------------------------------------------------------------------------------------------------

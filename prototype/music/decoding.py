@@ -19,7 +19,7 @@ import soxr
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.containers import Promise, foreign_kind, views
+from music.containers import Promise, views
 from music.metering import loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
@@ -36,6 +36,23 @@ READ_BYTES: Final = 1 << 16
 BLOCK_FRAMES: Final = 1 << 16
 TOLERANCE_S: Final = 0.1  # an MP3 decoder gives a frame or two more or less than the length says; a cut file lacks more
 LARGEST_OFFSET: Final = 1e-3  # a constant below is none that could be heard as a click, or cost headroom
+
+# What people have that libsndfile does not read: where it is told, by which bytes, and its name.
+FOREIGN: Final = (
+    (4, b"ftyp", "M4A/MP4"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"\x30\x26\xb2\x75", "WMA"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska/WebM"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"TTA", "True Audio"),
+    (0, b"DSD ", "DSD"),
+    (0, b"\x0b\x77", "AC-3"),
+    (0, b"MThd", "MIDI"),
+    (28, b"\x7fFLAC", "FLAC in Ogg"),
+    (28, b"Speex", "Speex"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +130,12 @@ def _joined(raw: BinaryIO) -> Decoded:
     missing = [part.missing_s for part in parts if part.missing_s is not None]
     samples = parts[0].samples if len(parts) == 1 else np.concatenate([part.samples for part in parts])
     return Decoded(samples, sum(missing) if missing else None)
+
+
+def foreign_kind(raw: BinaryIO) -> str:
+    """Return what a file is that cannot be decoded, "" when that is not known."""
+    head = os.pread(raw.fileno(), 36, 0)
+    return next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
 
 
 class Stream(sf.SoundFile):  # type: ignore[misc]
