@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,12 +22,15 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 UNKNOWN_BYTES: Final = 0x7F00_0000  # from here on a length is what is written where it is not known
+LONGEST_CHUNK: Final = 1 << 20  # of what a decoder needs to know; a larger one is a picture
 STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
 MANY: Final = 1 << 40  # frames
 OGG_HEADER: Final = 27
 MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 XING_AT: Final = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13, (0, False): 21, (0, True): 13}
 XING_FRAMES: Final = 0x00FF_FFFF
+UNSOUND_BYTES: Final = 1 << 17  # so far the first frame of an MP3 is looked for behind its tags
+MP3_SYNC: Final = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 MP3_RATES_HZ: Final = (44_100, 48_000, 32_000)
 MP3_KBPS: Final = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -101,10 +105,8 @@ def views(raw: BinaryIO) -> list[tuple[View, Promise]]:
         return [_au(raw)]
     layout = next((layout for layout in LAYOUTS if layout.begins(magic)), None)
     if layout is not None:
-        return [_chunked(raw, layout)]
-    if magic[:3] == b"ID3" or (magic[:1] == b"\xff" and len(magic) > 1 and magic[1] & 0xE0 == 0xE0):
-        return [_mp3(raw)]
-    return [(View(raw), Promise())]
+        return list(_chunked(raw, layout)) or [(View(raw), Promise())]
+    return [_mp3(raw)]
 
 
 # -- files of chunks ---------------------------------------------------------------------------------------------------
@@ -133,6 +135,10 @@ class Layout:
         """How much of that a chunk's size counts."""
         return self.header_bytes if self.counts_header else 0
 
+    def header(self, name: bytes, size: int) -> bytes:
+        """Return what stands before the contents of a chunk."""
+        return name + struct.pack(self.size_format, size + self.counted_bytes)
+
     def begins(self, magic: bytes) -> bool:
         """Tell whether a file that begins so is of this kind."""
         return magic[:4] in self.magics and magic[8 : 8 + len(self.kind)] == self.kind
@@ -146,15 +152,22 @@ LAYOUTS: Final = (
 )
 
 
-def _chunked(raw: BinaryIO, layout: Layout) -> tuple[View, Promise]:
-    """Give the chunk of sound the size that it has in the file; RF64 becomes RIFF, as its large sizes fall away."""
+def _chunked(raw: BinaryIO, layout: Layout) -> Iterator[tuple[View, Promise]]:
+    """Yield each chunk of sound, with the size that it has in the file, behind the first of each other kind before it.
+
+    RF64 becomes RIFF, as its large sizes fall away.
+    """
     file_end = os.fstat(raw.fileno()).st_size
     wide_bytes, block_bytes = 0, 1
+    before: dict[bytes, bytes] = {}
     for name, at, size in _chunks(raw, layout, layout.first_at, file_end):
         if name == b"ds64":
             wide_bytes = struct.unpack("<Q", os.pread(raw.fileno(), 8, at + 8).ljust(8, b"\0"))[0]
-        if name[:4] == b"fmt ":
-            block_bytes = max(1, *struct.unpack("<H", os.pread(raw.fileno(), 2, at + 12).ljust(2, b"\0")))
+        elif name != layout.data and name not in before:
+            content = os.pread(raw.fileno(), max(0, size), at) if size <= LONGEST_CHUNK else b""
+            before[name] = layout.header(name, len(content)) + content + bytes(-len(content) % layout.align)
+            if name[:4] == b"fmt ":
+                block_bytes = max(1, *struct.unpack("<H", content[12:14].ljust(2, b"\0")))
         if name != layout.data:
             continue
         if size == 0xFFFF_FFFF and wide_bytes:
@@ -162,50 +175,69 @@ def _chunked(raw: BinaryIO, layout: Layout) -> tuple[View, Promise]:
         found = file_end - at
         known = 0 <= size < UNKNOWN_BYTES
         there = min(size, found) if known else found
-        if there < found and _runs_on(raw, layout, at + size, file_end):
+        runs_on = there < found and _runs_on(raw, layout, at + size, file_end)
+        if runs_on:
             there = found
         there -= there % block_bytes  # half a block of ADPCM is decoded as a burst of noise
         promise = Promise(missing_part=max(0, size - found) / max(1, found) if known else 0.0)
-        return View(raw, _with_size(raw, layout, at, there), at, at + there), promise
-    return View(raw), Promise()
+        head = os.pread(raw.fileno(), layout.first_at, 0) + b"".join(before.values())
+        yield View(raw, _with_size(layout, head, there), at, at + there), promise
+        if runs_on:
+            return
 
 
 def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, position and size of the contents of each chunk, as long as they bear names."""
-    while len(header := os.pread(raw.fileno(), layout.header_bytes, at)) == layout.header_bytes and at < end:
-        name = header[: layout.name_bytes]
-        if not all(32 <= letter < 127 for letter in name[:4]):
-            return
-        size = struct.unpack(layout.size_format, header[layout.name_bytes :])[0] - layout.counted_bytes
-        at += layout.header_bytes
-        yield name, at, size
-        at += max(0, size) + -max(0, size) % layout.align
+    """Yield name, position and size of the contents of each chunk, as long as they bear names.
+
+    Some writers leave out what should fill up an odd size.
+    """
+    chunk = _chunk(raw, layout, at)
+    while chunk is not None:
+        yield chunk
+        size = max(0, chunk[2])
+        at = min(chunk[1] + size, end)
+        chunk = _chunk(raw, layout, at)
+        if chunk is None or not _fits(chunk, layout, end):
+            chunk = _chunk(raw, layout, at + -size % layout.align)
+
+
+def _chunk(raw: BinaryIO, layout: Layout, at: int) -> tuple[bytes, int, int] | None:
+    """Return name, position and size of the contents of the chunk at `at`, None where there is none."""
+    header = os.pread(raw.fileno(), layout.header_bytes, at)
+    name = header[: layout.name_bytes]
+    if len(header) < layout.header_bytes or not all(32 <= letter < 127 for letter in name[:4]):
+        return None
+    size = struct.unpack(layout.size_format, header[layout.name_bytes :])[0] - layout.counted_bytes
+    return name, at + layout.header_bytes, size
+
+
+def _fits(chunk: tuple[bytes, int, int], layout: Layout, end: int) -> bool:
+    """Tell whether a chunk ends in the file; that of sound may have been cut off."""
+    name, at, size = chunk
+    return name == layout.data or 0 <= size <= end - at + layout.align
 
 
 def _runs_on(raw: BinaryIO, layout: Layout, at: int, end: int) -> bool:
     """Tell whether the data go on behind their stated end `at`: no chunks stand there, nor just a few bytes."""
     for begin in {at, at + -at % layout.align}:
-        chunks = _chunks(raw, layout, begin, end)
-        follows = list(itertools.takewhile(lambda chunk: 0 <= chunk[2] <= end - chunk[1] + layout.align, chunks))
+        follows = list(itertools.takewhile(lambda chunk: _fits(chunk, layout, end), _chunks(raw, layout, begin, end)))
+        if any(name == layout.data for name, _, _ in follows):
+            return False
         if follows and abs(follows[-1][1] + follows[-1][2] - end) <= layout.align + layout.header_bytes:
             return False
     return end - at > STRAY_BYTES
 
 
-def _with_size(raw: BinaryIO, layout: Layout, at: int, there: int) -> bytes:
-    """Return all bytes before the sound at `at`, with `there` for the size of its chunk."""
-    head = bytearray(os.pread(raw.fileno(), at, 0))
-    size_at = at - struct.calcsize(layout.size_format)
-    struct.pack_into(layout.size_format, head, size_at, there + layout.counted_bytes)
-    if bytes(head[:4]) in (b"RF64", b"BW64"):
-        head[:4] = b"RIFF"
-        head = head.replace(b"ds64", b"JUNK", 1)
-    if head[:4] == b"RIFF":
-        struct.pack_into("<I", head, 4, at + there - 8)
+def _with_size(layout: Layout, before: bytes, there: int) -> bytes:
+    """Return the head of a file with so much sound, of its own one and of the chunks `before` the sound."""
+    head = bytearray(before + layout.header(layout.data, there))
+    whole = len(head) + there
+    if bytes(head[:4]) in (b"RIFF", b"RF64", b"BW64"):
+        head[:8] = struct.pack("<4sI", b"RIFF", whole - 8)
     if head[:4] == b"FORM":
-        struct.pack_into(">I", head, 4, at + there - 8)
+        struct.pack_into(">I", head, 4, whole - 8)
     if head[:4] == b"riff":
-        struct.pack_into("<Q", head, 16, at + there)
+        struct.pack_into("<Q", head, 16, whole)
     return bytes(head)
 
 
@@ -293,13 +325,10 @@ def _is_damaged(raw: BinaryIO, pages: Sequence[tuple[int, bytes]]) -> bool:
 
 def _mp3(raw: BinaryIO) -> tuple[View, Promise]:
     """Replace the Xing tag by one whose length is beyond all that can come; where there is none, put one first."""
-    tag = os.pread(raw.fileno(), 10, 0).ljust(10, b"\0")
-    at = 0
-    if tag[:3] == b"ID3":
-        at = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+    at = _first_frame(raw)
     frame = os.pread(raw.fileno(), 4096, at)
     shape = _mp3_shape(frame)
-    if shape is None:
+    if shape is None:  # it is something else, and libsndfile may know
         return View(raw), Promise()
     xing_at, length, samples = shape
     if frame[xing_at : xing_at + 4] not in (b"Xing", b"Info"):
@@ -315,6 +344,26 @@ def _mp3(raw: BinaryIO) -> tuple[View, Promise]:
     lame_at = xing_at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
     trimmed = int.from_bytes(told[lame_at + 21 : lame_at + 24], "big")
     return View(raw, bytes(told), at + length), Promise(frames * samples - (trimmed >> 12) - (trimmed & 0xFFF))
+
+
+def _first_frame(raw: BinaryIO) -> int:
+    """Return where the frames begin: behind the tags, and whatever else stands there."""
+    at = 0
+    while (tag := os.pread(raw.fileno(), 10, at).ljust(10, b"\0"))[:3] == b"ID3":
+        at += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+    begin = os.pread(raw.fileno(), at + UNSOUND_BYTES, 0)
+    places = itertools.chain([at], (sync.start() for sync in MP3_SYNC.finditer(begin)))
+    return next((place for place in places if _has_frames(begin, place)), at)
+
+
+def _has_frames(data: bytes, at: int) -> bool:
+    """Tell whether a frame stands there, and two more behind it: one may be met by chance."""
+    for _ in range(3):
+        shape = _mp3_shape(data[at : at + 64])
+        if shape is None:
+            return False
+        at += shape[1]
+    return True
 
 
 def _mp3_shape(frame: bytes) -> tuple[int, int, int] | None:

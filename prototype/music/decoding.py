@@ -34,6 +34,7 @@ MAX_SAMPLE: Final = 1e5  # a float file beyond is garbage, and its square no flo
 FIRST_FRAMES: Final = 1 << 19  # 4 MiB: numpy asks for huge pages from here on, each of which takes one fault, not 512
 READ_BYTES: Final = 1 << 16
 BLOCK_FRAMES: Final = 1 << 16
+DECODED_FRAMES: Final = 1 << 12  # at a time: as much is lost where a file is damaged
 TOLERANCE_S: Final = 0.1  # an MP3 decoder gives a frame or two more or less than the length says; a cut file lacks more
 LARGEST_OFFSET: Final = 1e-3  # a constant below is none that could be heard as a click, or cost headroom
 
@@ -155,15 +156,17 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
         raise CorruptSegment(said("corrupt.channels", channels=channels, most=MAX_SOURCE_CHANNELS))
     limit = min(int(longest_s * rate), MAX_SOURCE_FRAMES)
     told = max(FIRST_FRAMES, file.frames + BLOCK_FRAMES) if file.frames <= limit else FIRST_FRAMES
-    samples, block = np.empty((told, CHANNELS), np.float32), np.empty((BLOCK_FRAMES, channels), np.float32)
-    frames, count, broken = 0, BLOCK_FRAMES, False
-    while count == BLOCK_FRAMES:
+    samples, block = np.empty((told, CHANNELS), np.float32), np.empty((DECODED_FRAMES, channels), np.float32)
+    frames, count, broken_at = 0, DECODED_FRAMES, -1
+    while count == DECODED_FRAMES:
         try:
             count = len(file.read(out=block))
         except sf.LibsndfileError:
+            if broken_at < frames:
+                broken_at = frames
+                continue  # what comes behind may be good
             if not frames:
                 raise
-            broken = True  # in the middle of a frame: what came before it is good
             break
         if frames + count > limit:
             raise CorruptSegment(said("corrupt.too_long", minutes=round(limit / rate / 60), rate=rate))
@@ -173,7 +176,7 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
         samples[frames : frames + count] = _stereo(block[:count])
         frames += count
     samples = samples[:frames]
-    missing_s = _missing_s(promise, frames, rate, broken, exact=file.format == "FLAC")
+    missing_s = _missing_s(promise, frames, rate, broken_at >= 0, exact=file.format == "FLAC")
     if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:
         samples = samples[: promise.frames]  # what fills the last frame of a lossy format
     return Decoded(soxr.resample(samples, rate, SAMPLE_RATE_HZ) if rate != SAMPLE_RATE_HZ else samples, missing_s)

@@ -126,6 +126,54 @@ def test_data_that_go_on_behind_their_stated_end_are_played(tmp_path: Path, size
     assert len(read(tmp_path, odd).samples) == 2 * SAMPLE_RATE_HZ - 1
 
 
+def chunk(name: bytes, content: bytes, filled_by: bytes = b"\0") -> bytes:
+    """Return a chunk of a WAV file; `filled_by`: what brings it to an even length."""
+    return name + struct.pack("<I", len(content)) + content + filled_by * (len(content) % 2)
+
+
+MUSIC = encoded(chord(4.0), "WAV", "PCM_16")
+FORM, SOUND = MUSIC[12:36], MUSIC[44:]
+ODD = b"x" * 27
+HALF = len(SOUND) // 2
+LESSER = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8000, 16_000, 2, 16))
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [FORM, chunk(b"bext", ODD, b""), chunk(b"data", SOUND)],
+        [chunk(b"junk", ODD, b""), FORM, chunk(b"LIST", ODD, b""), chunk(b"data", SOUND)],
+        [FORM, chunk(b"bext", ODD, b"P"), chunk(b"data", SOUND)],
+        [chunk(b"fmt ", FORM[8:] + b"\0", b""), chunk(b"data", SOUND)],
+        [FORM, chunk(b"bext", ODD, b""), struct.pack("<4sI", b"data", 0xFFFF_FFFF), SOUND],
+        [FORM, FORM, chunk(b"data", SOUND)],
+        [FORM, LESSER, chunk(b"data", SOUND)],
+        [FORM, chunk(b"data", SOUND[:HALF]), chunk(b"data", SOUND[HALF:])],
+        [FORM, chunk(b"data", SOUND[:HALF]), chunk(b"LIST", ODD, b""), FORM, chunk(b"data", SOUND[HALF:])],
+        [FORM, chunk(b"data", b""), chunk(b"data", SOUND)],
+        [FORM, chunk(b"junk", bytes(2 << 20)), chunk(b"data", SOUND)],
+    ],
+)
+def test_a_wav_of_a_careless_device_is_played(tmp_path: Path, chunks: list[bytes]) -> None:
+    """An odd chunk that nothing fills up, a form twice (the first counts), sound in several chunks, or a large picture.
+
+    libsndfile refuses most of them.
+    """
+    body = b"WAVE" + b"".join(chunks)
+    found = read(tmp_path, chunk(b"RIFF", body))
+    np.testing.assert_array_equal(found.samples, read(tmp_path, MUSIC).samples)
+    assert found.missing == ""
+
+
+@pytest.mark.parametrize("lacking", [1000, 100_000])
+def test_what_lacks_of_a_second_chunk_is_told(tmp_path: Path, lacking: int) -> None:
+    """The first is no part of it, and the head of the second is no sound."""
+    body = b"WAVE" + FORM + chunk(b"data", SOUND[:HALF]) + chunk(b"data", SOUND[HALF:])
+    found = read(tmp_path, chunk(b"RIFF", body)[:-lacking])
+    np.testing.assert_array_equal(found.samples, read(tmp_path, MUSIC).samples[: -lacking // 4])
+    assert found.missing_s == pytest.approx(lacking / 4 / SAMPLE_RATE_HZ)
+
+
 @pytest.mark.parametrize("frames", [0, 1000, 60 * SAMPLE_RATE_HZ])
 def test_a_flac_plays_what_it_holds(tmp_path: Path, frames: int) -> None:
     """Of unknown length, or of one that is not true."""
@@ -219,6 +267,37 @@ def test_an_mp3_that_is_longer_than_its_header_says_is_played_to_its_end(tmp_pat
     """Files that were joined byte by byte keep the header of the first."""
     one = encoded(chord(3.0), "MP3", "MPEG_LAYER_III")
     assert seconds(read(tmp_path, one + without_xing(one))) == pytest.approx(6.0, abs=0.15)
+
+
+@pytest.mark.parametrize("length", [1, 400, 1000, 5000, 100_000])
+@pytest.mark.parametrize(
+    "tags", [b"", b"ID3\4\0\0\0\0\1\0" + bytes(128), b"ID3\4\0\x10\0\0\0\x05hello3DI\4\0\x10\0\0\0\x05"]
+)
+@pytest.mark.parametrize("kind", ["zeros", "noise", "sync words"])
+def test_an_mp3_is_found_behind_what_is_no_sound(tmp_path: Path, kind: str, tags: bytes, length: int) -> None:
+    """Whatever a download, a tagger or a cut has left before its first frame."""
+    noise = np.random.default_rng(length).integers(0, 256, length, np.uint8).tobytes()
+    before = {"zeros": bytes(length), "noise": noise, "sync words": (b"\xff\xfb\x90\x64" * length)[:length]}[kind]
+    whole = encoded(chord(3.0), "MP3", "MPEG_LAYER_III")
+    found = read(tmp_path, tags + before + whole)
+    np.testing.assert_array_equal(found.samples, read(tmp_path, whole).samples)
+    assert found.missing == ""
+
+
+@pytest.mark.parametrize("begin", [2, 100, 1000])
+def test_an_mp3_that_lacks_its_beginning_is_played_from_its_next_frame(tmp_path: Path, begin: int) -> None:
+    """As that of a stream that was joined late."""
+    assert seconds(read(tmp_path, encoded(chord(5.0), "MP3", "MPEG_LAYER_III")[begin:])) == pytest.approx(5, abs=0.1)
+
+
+@pytest.mark.parametrize("at_s", [0.2, 0.5, 1.2, 5.0])
+def test_a_flac_that_is_damaged_is_played_and_said(tmp_path: Path, at_s: float) -> None:
+    """Up to the damage at least, and behind it where libFLAC finds its way again."""
+    data = bytearray(encoded(chord(10.0), "FLAC", "PCM_16"))
+    data[round(len(data) * at_s / 10)] ^= 0x55
+    found = read(tmp_path, bytes(data))
+    assert max(0.05, at_s - 0.3) < seconds(found) < 10.0
+    assert found.missing_s == pytest.approx(10.0 - seconds(found))
 
 
 def test_the_limit_that_bites_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
