@@ -352,14 +352,20 @@ def test_where_the_server_is_heard_it_alone_tells_of_a_suspended_device(hearing:
     assert (told, player.state) == ((["_play_unheard"], "suspended") if lost else ([], "starting"))
 
 
-def test_a_device_that_wakes_is_waited_for() -> None:
-    """After a pause it takes a while; the stream goes on by then."""
-    player, clock, told = watched(Hearing.SUSPENDED)
+@pytest.mark.parametrize(("paused", "slept_s", "lost"), [(True, 0.5, False), (True, 2.0, True), (False, 0.5, True)])
+def test_a_device_that_wakes_after_a_pause_is_waited_for(paused: bool, slept_s: float, lost: bool) -> None:
+    """The stream goes on by then; one that is suspended while it plays, or does not wake, is none."""
+    player, _, _ = served()
+    clock = cast("FakeClock", player._clock)
     vars(player)["_probe"] = lambda: None
-    watch_for(player, clock, 0.5)
+    for wish in (paused, False):
+        player.pause(wish)
+        follow(player)
+    player.hearing = lambda: Hearing.SUSPENDED
+    watch_for(player, clock, slept_s)
     player.hearing = lambda: Hearing.PLAYS
-    watch_for(player, clock, 5)
-    assert told == []
+    watch_for(player, clock, 2)
+    assert (player.state == "suspended") == lost
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class VlcPlayer:
         self._device_error = ""
         self._flushed_at: deque[float] = deque(maxlen=2)
         self._probe_at: float | None = None
-        self._awake_at = clock.now()
+        self._resumed_at = -math.inf
         self._on_real = False
         self._settled = threading.Event()
         self._settled.set()
@@ -240,7 +240,7 @@ class VlcPlayer:
         else:
             if gain:
                 self._turn(0.0)  # it stood without our will
-            self._halted = self._halts
+            self._halted, self._resumed_at = self._halts, self._clock.now()
             self._list_player.set_pause(int(self._halted))
 
     def _turn(self, gain: float) -> None:
@@ -272,14 +272,13 @@ class VlcPlayer:
         now = self._clock.now()
         if self._closing:
             return
-        suspended = self._real_device and self.hearing() is Hearing.SUSPENDED
-        self._awake_at = self._awake_at if suspended else now
+        suspended = self._real_device and self.hearing() is Hearing.SUSPENDED and now - self._resumed_at >= WAKE_S
         if self._probe_at is not None:
             if now >= self._probe_at and not suspended:
                 self._probe()
         elif self._rests(now):
             return
-        elif self._device_error or now - self._awake_at >= WAKE_S:
+        elif self._device_error or suspended:
             self._lose_device(now, "suspended" if suspended else self._device_error)
         elif self._needs_playing(now):
             self._play()
