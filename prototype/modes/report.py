@@ -59,6 +59,8 @@ def report(findings: Findings, lines: Lines) -> int:
             lines.tell(said("check.done.warnings", count=counts[WARNING]))
         else:
             lines.tell(said("check.done.well"))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
     finally:
         lines.close()
     return Exit.PROBLEM if counts[PROBLEM] else Exit.WELL

@@ -505,17 +505,18 @@ def test_colour_is_for_terminals_that_want_it(
     assert "waiting for music: 2.0 s\r\x1b[K" in said
 
 
+@pytest.mark.parametrize("volume", ["9", "999"])
 def test_ctrl_c_ends_it_quietly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    volume: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Interrupted, the program ends with 130 and without a traceback."""
+    """Interrupted, with faulty settings too, the program ends with 130 and without a traceback."""
 
     def interrupted(*_: object, **__: object) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(config, "DOTENV_PATH", tmp_path / ".env")
     monkeypatch.setattr(check_mode, "play_silence", interrupted)
-    assert app.main(["--check", "--engine", "builtin", "--spool-dir", str(tmp_path)]) == 130
+    assert app.main(["--check", "--engine", "builtin", "--spool-dir", str(tmp_path), "--volume", volume]) == 130
     assert capsys.readouterr().err == ""
 
 
