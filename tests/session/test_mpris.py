@@ -98,7 +98,7 @@ def test_what_can_be_set_is_obeyed() -> None:
 
 
 def test_metadata_says_what_plays() -> None:
-    """Title, station, length in microseconds, heart; for noise there is no track."""
+    """Title, station, length in microseconds, heart; a listener's own file has its own; for noise there is no track."""
     desk = Desk()
     found = call(desk, PROPERTIES, "Get", PLAYER, "Metadata")[1]
     assert found["mpris:length"] == ("x", 30_000_000)
@@ -106,6 +106,8 @@ def test_metadata_says_what_plays() -> None:
     assert found["xesam:userRating"] == ("d", 1.0)
     assert found["xesam:title"][1]
     assert call(desk, PROPERTIES, "Get", PLAYER, "Position") == ("x", 12_500_000)
+    desk.snapshot = replace(PLAYING, mixer=MixerSnapshot(PlayingView(Source.LIBRARY, "a.flac", title="Björk\n – 雨")))
+    assert call(desk, PROPERTIES, "Get", PLAYER, "Metadata")[1]["xesam:title"] == ("s", "Björk – 雨")
     desk.snapshot = replace(PLAYING, mixer=MixerSnapshot())
     found = call(desk, PROPERTIES, "Get", PLAYER, "Metadata")[1]
     assert found["mpris:trackid"] == ("o", "/org/mpris/MediaPlayer2/TrackList/NoTrack")

@@ -248,6 +248,16 @@ def test_a_first_piece_that_is_harmed_while_it_is_heard_gives_way_to_the_next(
     assert [notice.key for notice in sound.notices.recent() if not notice.key.startswith("source.")] == said
 
 
+def test_a_listeners_own_music_is_heard_under_its_own_name(tmp_path: Path) -> None:
+    """By its tags, from the file to what is shown."""
+    (tmp_path / KEPT).mkdir()
+    with audio_files.Encoder(tmp_path / KEPT / "x.flac", ("FLAC", "PCM_16"), title="雨", artist="Björk") as file:
+        file.write(tone(30.0))
+    _, sound = listen(tmp_path, 15, "--play-library")
+    assert sound.programme.snapshot().playing.title == "Björk – 雨"
+    assert [heard.title for heard in sound.loader.history.heard] == ["Björk – 雨"]
+
+
 def test_a_piece_that_goes_on_with_another_is_as_loud_as_the_programme_has_it(tmp_path: Path) -> None:
     """One gain for a whole chain, also where its middle comes first."""
     before = Continuation("gone", 1000, 0, "gone", 30.0, -17.0, -6.0, 1.5)
