@@ -126,6 +126,12 @@ class SoundRoom:
         """Tell the server something: `pactl` with these words. Raises CalledProcessError when it is refused."""
         subprocess.run(["pactl", *words], env=self.environment, check=True, capture_output=True, timeout=_PULSE_WAIT_S)
 
+    def is_suspended(self) -> bool:
+        """Return whether the server has suspended its device."""
+        command = ["pactl", "list", "short", "sinks"]
+        listed = subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=_PULSE_WAIT_S)
+        return b"SUSPENDED" in listed.stdout
+
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.terminate()

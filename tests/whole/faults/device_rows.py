@@ -157,6 +157,27 @@ def lost_while_paused(stage: Stage) -> None:
         stage.ends(program)
 
 
+def asleep_in_a_pause(stage: Stage) -> None:
+    """The server suspends a device that nobody uses, as desktops do, in each pause: no word of it, heard at once."""
+    stage.control("load-module", "module-suspend-on-idle", "timeout=1")
+    stage.fill()
+    with stage.play(size=(80, 24)) as program:
+        with stage.hear() as ear:
+            stage.begin(ear, program)
+        for _ in range(2):
+            program.type(" ")
+            pause(AWAY_S)
+            stage.expect(stage.is_suspended(), "the device was in use in a pause")
+            resumed_at = time.monotonic()
+            program.type(" ")
+            with stage.hear() as ear:  # before, it would keep the device awake
+                heard_at = stage.expect_sound(ear, max(resumed_at, ear.heard_at(0)), 1.0)
+                stage.recovery_s = heard_at - resumed_at
+                stage.play_on(ear, 2.0, heard_at)
+        stage.expect(not program.said("player.suspended"), "a device that slept was taken for one that is lost")
+        stage.ends(program)
+
+
 def lost_again_and_again(stage: Stage) -> None:
     """The sound server dies three times."""
     stage.fill()
@@ -186,6 +207,7 @@ ROWS = (
     ),
     ProcessRow(AREA, "the sound server dies three times", lost_again_and_again, "player.device_back"),
     ProcessRow(AREA, "the sound server dies while we are paused", lost_while_paused),
+    ProcessRow(AREA, "the idle device is suspended in each pause", asleep_in_a_pause),
     ProcessRow(AREA, "kill -9 while muted, or paused", killed_while_silent),
     ProcessRow(
         AREA,
