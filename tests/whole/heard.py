@@ -48,6 +48,7 @@ class Heard:
         self._elapsed_s = 0.0
         self._run = 0
         self._excused = 0
+        self._excused_key = ""  # of what was there as silence was excused last
 
     @property
     def now_s(self) -> float:
@@ -63,6 +64,7 @@ class Heard:
         self._excused = 2 if excused else max(0, self._excused - 1)  # the fade that follows belongs to it
         if self._excused:
             self._run = 0
+            self._note_piece(playing.source, playing.key, excused=True)
             return
         self._listen_for_silence(block)
         self.frames[playing.source] += len(block)
@@ -74,16 +76,21 @@ class Heard:
             self.spans.append(Span(playing.source, playing.key, begins_s, self.now_s))
             self._note_piece(playing.source, playing.key)
         self._elapsed_s = playing.elapsed_s
+        self._excused_key = ""
 
     def since(self, begins_s: float, source: Source) -> list[Span]:
         """Return the spans of a source that began at or after `begins_s`."""
         return [span for span in self.spans if span.source is source and span.begins_s >= begins_s]
 
-    def _note_piece(self, source: Source, key: str) -> None:
-        if source in (Source.FRESH, Source.LIBRARY):
-            if key in self._last_keys:
-                self.repeats.append(key)
+    def _note_piece(self, source: Source, key: str, *, excused: bool = False) -> None:
+        """Note what begins, or goes on as silence is excused no more; while it is, nobody may have heard it."""
+        if source not in (Source.FRESH, Source.LIBRARY):
+            return
+        if key in self._last_keys and not excused and key != self._excused_key:
+            self.repeats.append(key)
+        if not self._last_keys or self._last_keys[-1] != key:
             self._last_keys.append(key)
+        self._excused_key = key
 
     def _listen_for_silence(self, block: Samples) -> None:
         left, right = np.abs(block).T
