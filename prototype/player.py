@@ -69,7 +69,6 @@ class PlaylistPlayer(VlcPlayer):
         self._elapsed_s, self._total_s = 0.0, 0.0
         self._still_since: float | None = None
         self._frames = dict.fromkeys(Source, 0)
-        self._paused_frames = 0
         self._counted_at = clock.now()
         self._resting = False
         self._ending: tuple[float, float, float] | None = None  # of the fade-out: its begin, length, and gain then
@@ -142,7 +141,7 @@ class PlaylistPlayer(VlcPlayer):
             volume=self.volume,
             stock=self._stock.counts(),
             frames=dict(self._frames),
-            paused_frames=self._paused_frames,
+            paused_frames=round(self.paused_s * SAMPLE_RATE_HZ),
         )
 
     # -- the owner thread ----------------------------------------------------------------------------------
@@ -234,9 +233,7 @@ class PlaylistPlayer(VlcPlayer):
 
     def _count(self, now: float) -> None:
         frames, self._counted_at = round((now - self._counted_at) * SAMPLE_RATE_HZ), now
-        if self._stands:
-            self._paused_frames += frames
-        elif self._current:
+        if self._current and not self._stands:
             self._frames[self._current.source] += frames
 
     def _want(self, pieces: int) -> None:
