@@ -112,13 +112,15 @@ class StreamPlayer(VlcPlayer):
             self._media_list.remove_index(0)
         self._media_list.add_media(media)
         media.release()  # the list has its own hold on it
-        self._settled = threading.Event()
-        begin = functools.partial(self._begin_stream, self._settled)
+        settled = self._settled = threading.Event()
+
+        def tell(by_server: bool) -> None:
+            self._do(functools.partial(self._begin_stream, settled, by_server))
+
         if self._on_real:
-            tell = lambda by_server: self._do(lambda: begin(by_server))  # noqa: E731
-            threading.Thread(target=settle, args=(self._settled, tell), name="settle", daemon=True).start()
+            threading.Thread(target=settle, args=(settled, tell), name="settle", daemon=True).start()
         else:
-            begin(False)
+            self._begin_stream(settled, False)
         self._list_player.play_item_at_index(0)
         self._seen_at = None
         self._flushed_at.clear()

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 from base.errors import LibVlcMissing
 from base.texts import Said, said
+from output.sound_server import NAME
 
 log = logging.getLogger(__name__)
 
 SONAME: Final = "libvlc.so.5"
 # A volume or a mute of ours that a sound server keeps is not for all players of music: PulseAudio keeps it under our
 # name then, and PipeWire's WirePlumber not at all.
-STREAM_PROPERTIES: Final = "module-stream-restore.id=sink-input-by-application-id:sagyo-on state.restore-props=false"
+STREAM_PROPERTIES: Final = f"module-stream-restore.id=sink-input-by-application-id:{NAME} state.restore-props=false"
 # Of VLC's resamplers soxr alone costs nothing at equal rates; the default runs every sample through its filter.
 ARGUMENTS: Final = (
     "--quiet",

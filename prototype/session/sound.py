@@ -117,14 +117,14 @@ class Sound:
         if opening.prelude:
             mixer.begin_with(opening.prelude)
 
-        volume = Ramp(player.level, round(GATE_S * self.around.rate_hz))
+        gain = Ramp(player.level, round(GATE_S * self.around.rate_hz))
 
         def as_heard(block: Samples) -> Samples:
             """Return a block as VLC has it heard."""
-            if volume.target != (level := player.level):
-                volume.move(level)
+            if gain.target != (level := player.level):
+                gain.move(level)
             block = block.copy()
-            volume.apply(block)
+            gain.apply(block)
             return block
 
         def feed(n_frames: int) -> bytes:
