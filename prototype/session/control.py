@@ -11,7 +11,6 @@ import logging
 import selectors
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -175,9 +174,7 @@ class ControlServer:
         self._folder = folder
         self._answer = answer
         self._clock = clock
-        self._clients: dict[Any, _Client] = {}
-        self._waiting: deque[_Client] = deque()  # their line is complete
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.DefaultSelector()  # the listener, and the connections with their clients
 
     def run(self, stop: threading.Event) -> None:
         """Listen and answer until `stop`; where no socket can be had, or it is taken away, begin anew."""
@@ -191,35 +188,36 @@ class ControlServer:
             try:
                 self._listen(stop, listener, path)
             finally:
-                for client in list(self._clients.values()):
+                for client in self._clients():
                     self._leave(client)
                 self._selector.unregister(listener)
                 listener.close()
+
+    def _clients(self) -> list[_Client]:
+        return [key.data for key in self._selector.get_map().values() if key.data is not None]
 
     def _listen(self, stop: threading.Event, listener: socket.socket, path: Path) -> None:
         """Serve until `stop`, or until the socket has gone from its place."""
         inode, renew_at = path.lstat().st_ino, self._clock.now() + RENEW_S
         self._selector.register(listener, selectors.EVENT_READ)
         while not stop.is_set():
-            events = self._selector.select(0.0 if self._waiting else LOOK_S)
-            for selected, mask in events:
-                client = self._clients.get(selected.fileobj)
-                if client is None:
+            events = self._selector.select(LOOK_S)
+            for key, _ in events[:SERVED_AT_ONCE]:  # the others' turn comes next
+                if key.data is None:
                     self._accept(listener)
-                elif mask & selectors.EVENT_WRITE:
-                    self._write(client)
+                elif key.data.reply:
+                    self._write(key.data)
                 else:
-                    self._read(client)
-            for _ in range(min(SERVED_AT_ONCE, len(self._waiting))):
-                self._serve(self._waiting.popleft())
+                    self._read(key.data)
             now = self._clock.now()
-            for client in [client for client in self._clients.values() if now >= client.late_at]:
-                self._give_up(client)
+            for client in self._clients():
+                if now >= client.late_at:
+                    self._give_up(client)
             if now >= renew_at:
                 renew_at = now + RENEW_S
                 if not _is_there(path, inode):
                     return
-            if events or self._waiting:
+            if events:
                 self._clock.wait(stop, PACE_S)
         if _is_there(path, inode):
             with suppress(OSError):  # a folder that is read-only by now keeps it: the next player replaces it
@@ -230,11 +228,11 @@ class ControlServer:
             while True:
                 connection = listener.accept()[0]
                 connection.setblocking(False)
-                client = self._clients[connection] = _Client(connection, self._clock.now() + PATIENCE_S)
-                self._selector.register(connection, selectors.EVENT_READ)
+                client = _Client(connection, self._clock.now() + PATIENCE_S)
+                self._selector.register(connection, selectors.EVENT_READ, client)
                 if not is_ours(connection):
                     self._leave(client)
-                elif len(self._clients) > MOST_CLIENTS:
+                elif len(self._clients()) > MOST_CLIENTS:
                     self._reply(client, self._answer.say(NOT_NOW, said("ctl.busy")))
 
     def _read(self, client: _Client) -> None:
@@ -244,21 +242,16 @@ class ControlServer:
             self._leave(client)
             return
         client.line += data
-        if b"\n" in client.line[:LONGEST_LINE]:
-            self._selector.unregister(client.connection)
-            self._waiting.append(client)
+        line, ended, _ = client.line[:LONGEST_LINE].partition(b"\n")
+        if ended:
+            self._reply(client, self._answer(line.decode("utf-8", "replace")))
         elif not data or len(client.line) >= LONGEST_LINE:
             self._reply(client, self._answer.say(UNKNOWN, said("ctl.broken_line")))
-
-    def _serve(self, client: _Client) -> None:
-        self._selector.register(client.connection, selectors.EVENT_READ)
-        line, _, _ = client.line.partition(b"\n")
-        self._reply(client, self._answer(line.decode("utf-8", "replace")))
 
     def _reply(self, client: _Client, reply: Reply) -> None:
         client.reply = json.dumps(reply, default=lambda state: state.value).encode() + b"\n"
         client.late_at = self._clock.now() + PATIENCE_S
-        self._selector.modify(client.connection, selectors.EVENT_WRITE)
+        self._selector.modify(client.connection, selectors.EVENT_WRITE, client)
         self._write(client)
 
     def _write(self, client: _Client) -> None:
@@ -273,17 +266,13 @@ class ControlServer:
 
     def _give_up(self, client: _Client) -> None:
         """Tell who has not ended the line in time, once; leave who has not taken the reply."""
-        if client.reply or client in self._waiting:
+        if client.reply:
             self._leave(client)
         else:
             self._reply(client, self._answer.say(UNKNOWN, said("ctl.broken_line")))
 
     def _leave(self, client: _Client) -> None:
-        with suppress(KeyError):
-            self._selector.unregister(client.connection)
-        if client in self._waiting:
-            self._waiting.remove(client)
-        self._clients.pop(client.connection, None)
+        self._selector.unregister(client.connection)
         client.connection.close()
 
 
