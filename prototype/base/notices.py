@@ -23,7 +23,7 @@ LOGGED: Final[dict[Level, int]] = {
 
 
 class Notice(NamedTuple):
-    """One calm line for a person. `key` and `args` name a text in `messages`; `wall` is the time of day."""
+    """One calm line for a person. `key` and `args` name a text of `texts`; `wall` is the time of day."""
 
     level: Level
     key: str
@@ -35,25 +35,23 @@ class Notice(NamedTuple):
 class Notices:
     """The latest notices, newest last; each is logged (in English) as it is said.
 
-    A notice equal to the one said last under the same key is not repeated.
+    A notice equal to the one before it is not repeated.
 
-    Threads: any; `_lock` guards `_recent` and `_last`.
+    Threads: any; `_lock` guards `_recent`.
     """
 
     def __init__(self, clock: Clock, limit: int = 50) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._recent: deque[Notice] = deque(maxlen=limit)
-        self._last: dict[str, tuple[tuple[str, object], ...]] = {}
 
     def say(self, key: str, level: Level = "info", **fields: object) -> None:
         """Add a notice."""
         words = said(key, **fields)
         args = tuple(sorted(words.fields))
         with self._lock:
-            if self._last.get(key) == args and self._recent and self._recent[-1].key == key:
+            if self._recent and self._recent[-1][1:3] == (key, args):
                 return
-            self._last[key] = args
             self._recent.append(Notice(level, key, args, self._clock.now(), time.strftime("%H:%M")))
         log.log(LOGGED[level], "%s", words)
 

@@ -237,58 +237,47 @@ class Storage:
 
     def save(self, data: bytes | memoryview, shelf: str, name: str) -> Path:
         """Write a file and return its path: it appears on the shelf complete, under a name not taken before."""
-        try:
-            return self._save(data, shelf, name)
-        except OSError as error:
-            if error.errno not in GONE:
-                raise
-        self._remake()
-        return self._save(data, shelf, name)
+        return self._again_if_gone(lambda: self._written(data, shelf, name))
 
     def move(self, path: Path, shelf: str) -> Path | None:
         """Move a file to a shelf and return its new path; None when the file is gone."""
-        if path.parent.name == shelf:
-            return path if self.files.exists(path) else None
+        if not self.files.exists(path):
+            return None
+        return path if path.parent.name == shelf else self._again_if_gone(lambda: self._placed(path, shelf, path.name))
+
+    def _again_if_gone(self, work: Callable[[], Path]) -> Path:
+        """Do it; once more with folders made anew where they are gone."""
         try:
-            return self._move(path, shelf)
+            return work()
         except OSError as error:
             if error.errno not in GONE:
                 raise
-        if not self.files.exists(path):
-            return None
         self._remake()
-        return self._move(path, shelf)
+        return work()
 
-    def _save(self, data: bytes | memoryview, shelf: str, name: str) -> Path:
+    def _written(self, data: bytes | memoryview, shelf: str, name: str) -> Path:
         part = self.root / INCOMING / self._part_name(".wav")
         try:
             self.files.write(part, data)
-            target = self._free_path(self.root / shelf, name)
-            self.files.rename(part, target)
+            return self._placed(part, shelf, name)
         except OSError:
             with suppress(OSError):
                 self.files.remove(part)
             raise
-        self._sync(target.parent)
-        return target
 
-    def _move(self, path: Path, shelf: str) -> Path:
-        target = self._free_path(self.root / shelf, path.name)
+    def _placed(self, path: Path, shelf: str, name: str) -> Path:
+        target = self._free_path(self.root / shelf, name)
         self.files.rename(path, target)
-        self._sync(target.parent)
+        try:
+            self.files.sync_folder(target.parent)
+        except OSError as error:  # the file is in its place all the same
+            log.warning("cannot sync %s: %s", target.parent, error)
         return target
 
     def _free_path(self, folder: Path, name: str) -> Path:
         """Return the first free name: a rename would silently replace a file of the listener's."""
         names = (folder / numbered(name, number) for number in itertools.count(1))
         return next(path for path in names if not self.files.exists(path))
-
-    def _sync(self, folder: Path) -> None:
-        """Make a rename last; the file is in its place even where that is refused."""
-        try:
-            self.files.sync_folder(folder)
-        except OSError as error:
-            log.warning("cannot sync %s: %s", folder, error)
 
     def _make_folders(self) -> None:
         for name in (INCOMING, *SHELVES, DISLIKED):
