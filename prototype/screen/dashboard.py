@@ -16,7 +16,6 @@ from typing import Final, TextIO, cast
 
 from rich.console import Console
 from rich.control import Control
-from rich.live import Live
 from rich.segment import Segment
 
 from base.workers import Clock
@@ -37,10 +36,10 @@ POP_TITLE: Final = "\x1b]2;\a\x1b[23;2t"  # where titles cannot be kept, an empt
 
 
 class Dashboard:
-    """Shows `get_snapshot()` until it is stopped; a Live screen on a terminal, calm lines elsewhere.
+    """Shows `get_snapshot()` until it is stopped; pictures on a terminal, calm lines elsewhere.
 
     Threads: `run` is the body of the user-interface thread; `close`, `suspend`, `resume` and `refresh` may be called by
-    any thread and by a signal handler. `_lock`, re-entrant for that reason, guards `_live` and what is written to the
+    any thread and by a signal handler. `_lock`, re-entrant for that reason, guards `_taken` and what is written to the
     terminal, so that nothing is drawn once the terminal has been given back.
     """
 
@@ -67,7 +66,7 @@ class Dashboard:
             file=file, force_terminal=known, force_interactive=True, highlight=False, markup=False, emoji=False
         )
         self._lock = threading.RLock()
-        self._live: Live | None = None
+        self._taken = False
         self._seen: Frame | None = None  # what is on the screen; None: nobody knows
         self._whole_at = 0.0
         self._closed = False
@@ -152,30 +151,25 @@ class Dashboard:
 
     def _draw(self, frame: Frame) -> None:
         """Draw over the last picture, on the alternate screen, in one write: what changed, or all that may have."""
-        if self._live is None:
-            self._live = Live(
-                console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
+        if not self._taken:
+            self._taken = True
+            self._console.set_alt_screen()
             self._seen = None
             self._command(PUSH_TITLE)
         seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
-        changed = frame.changed_since(seen) if seen else None
+        changed = frame.changed_since(seen)
         with self._console:
-            if seen is None or changed is None:
-                self._live.update(frame, refresh=True)
+            self._draw_lines(frame, changed)
+            if seen is None or len(changed) == len(frame.rows):
                 self._whole_at = self._clock.now() + WHOLE_S
-                self._place_cursor(frame.cursor, switch=True)
-            else:
-                self._draw_lines(frame, changed)
-                if changed or frame.cursor != seen.cursor:
-                    self._place_cursor(frame.cursor, switch=(frame.cursor is None) != (seen.cursor is None))
+            if seen is None or changed or frame.cursor != seen.cursor:
+                self._place_cursor(frame.cursor, switch=seen is None or (frame.cursor is None) != (seen.cursor is None))
             if seen is None or frame.title != seen.title:
                 self._command(f"\x1b]2;{frame.title}\a")
         self._seen = frame
 
     def _draw_lines(self, frame: Frame, indices: Sequence[int]) -> None:
-        """Draw over some lines. Not by Live, which knows whole pictures only: one costs many times as much."""
+        """Draw over some lines. rich's Live knows whole pictures only, and one costs many times as much."""
         parts: list[Segment] = []
         for index in indices:
             line = frame.line(index)
@@ -199,11 +193,12 @@ class Dashboard:
     def _leave(self) -> None:
         """Leave the alternate screen and show the cursor; a terminal that is gone does not matter."""
         with self._lock:
-            live, self._live = self._live, None
-            if live is not None:
-                with contextlib.suppress(OSError, ValueError):
+            taken, self._taken = self._taken, False
+            if taken:
+                with contextlib.suppress(OSError, ValueError), self._console:
                     self._command(POP_TITLE)
-                    live.stop()
+                    self._console.show_cursor(True)
+                    self._console.set_alt_screen(False)
 
 
 class _ScreenGone(Exception):

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.segment import Segment
 from rich.text import Text
 
 from base.texts import text as say
@@ -35,20 +33,17 @@ class Frame:
     cursor: tuple[int, int] | None = None
     title: str = ""
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for index in range(len(self.rows)):
-            if index:
-                yield Segment.line()
-            yield from self.line(index).render(console)
+    def __rich__(self) -> Text:
+        return Text("\n").join(map(self.line, range(len(self.rows))))
 
     def line(self, index: int) -> Text:
         """Return a row as it is seen, its style as a span: `Text.render` leaves out that of a text without spans."""
         return Text.assemble(" " * self.margin, self.rows[index])
 
-    def changed_since(self, before: Frame) -> list[int] | None:
-        """Return the indices of the rows that look different from those of `before`; None: it has another size."""
-        if (self.width, len(self.rows)) != (before.width, len(before.rows)):
-            return None
+    def changed_since(self, before: Frame | None) -> Sequence[int]:
+        """Return the indices of the rows that look different from those of `before`: all where its size does."""
+        if before is None or (self.width, len(self.rows)) != (before.width, len(before.rows)):
+            return range(len(self.rows))
         return [
             index
             for index, (one, other) in enumerate(zip(self.rows, before.rows, strict=True))
