@@ -9,14 +9,16 @@ of the disk stays an OSError with its errno.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import cffi
 import numpy as np
 import soundfile as sf
 
@@ -38,6 +40,7 @@ FULL_SCALE: Final = 32767.0
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
 ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
+SYSTEM_ERROR: Final = 2  # of libsndfile
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
 
@@ -113,75 +116,41 @@ def _synchsafe(number: int) -> bytes:
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
-class Behind:
-    """What stands in a file behind its first bytes, as libsndfile sees it; `error` is what the disk refused.
-
-    An exception would get lost in libsndfile.
-    """
-
-    def __init__(self, target: Path | int, head: bytes) -> None:
-        self.file = open(target, "w+b", buffering=0, closefd=isinstance(target, Path))  # noqa: SIM115
-        self._begin = len(head)
-        self.error: OSError | None = None
-        self.file.write(head)
-
-    def write(self, data: bytes) -> int:
-        """Write at the present place."""
-        try:
-            self.file.write(data)
-        except OSError as error:
-            self.error = self.error or error
-        return len(data)
-
-    def read(self, size: int) -> bytes:
-        """Read at the present place."""
-        return self.file.read(size)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
-        return self.file.seek(offset + (self._begin if whence == os.SEEK_SET else 0), whence) - self._begin
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self.file.tell() - self._begin
-
-
 class Encoder:
     """A file that is being written; leave it as a context, or `close` it.
 
     `target` is its path or a descriptor that stays open. `kind` is what `format_of` returned, as the file may still
     have another name. `tags` are title, artist, comment and date.
-    Raises OSError and SoundFileError, in every method.
+    Raises OSError for what the disk refuses and SoundFileError, in every method.
     Threads: one.
     """
 
     def __init__(self, target: Path | int, kind: tuple[str, str], **tags: str) -> None:
         container, coding = kind
-        self._behind = Behind(target, id3(tags)) if container == "MP3" else None
-        self._file: Any = sf.SoundFile(
-            self._behind or target, "w", SAMPLE_RATE_HZ, CHANNELS, subtype=coding, format=container, closefd=False
-        )
-        for name, words in tags.items() if self._behind is None else ():
+        self._raw = open(target, "w+b", buffering=0, closefd=isinstance(target, Path))  # noqa: SIM115
+        try:
+            if container == "MP3":  # libsndfile writes behind what stands there
+                self._raw.write(id3(tags))
+            with _disk_errors():
+                self._file: Any = sf.SoundFile(
+                    self._raw.fileno(), "w", SAMPLE_RATE_HZ, CHANNELS, coding, format=container, closefd=False
+                )
+        except (OSError, sf.SoundFileError):
+            self._raw.close()
+            raise
+        for name, words in tags.items() if container != "MP3" else ():
             setattr(self._file, name, words)
 
     def write(self, block: Samples) -> None:
         """Append a block: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ."""
-        for begin in range(0, len(block), BLOCK_FRAMES):
-            self._file.write(block[begin : begin + BLOCK_FRAMES])
-        self._check()
+        with _disk_errors():
+            for begin in range(0, len(block), BLOCK_FRAMES):
+                self._file.write(block[begin : begin + BLOCK_FRAMES])
 
     def close(self) -> None:
         """Complete the file."""
-        try:
+        with self._raw, _disk_errors():
             self._file.close()
-            self._check()
-        finally:
-            if self._behind is not None:
-                self._behind.file.close()
-
-    def _check(self) -> None:
-        if self._behind is not None and self._behind.error is not None:
-            raise self._behind.error
 
     def __enter__(self) -> Self:
         return self
@@ -190,6 +159,18 @@ class Encoder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Raise what the disk refuses as OSError: libsndfile only tells that it was the system."""
+    try:
+        yield
+    except sf.LibsndfileError as error:
+        if error.code != SYSTEM_ERROR:
+            raise
+        number = cffi.FFI().errno
+        raise OSError(number, os.strerror(number)) from error
 
 
 def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:

@@ -15,6 +15,7 @@ import pytest
 import soundfile as sf
 
 from base.notices import Notices
+from base.texts import said
 from doubles.simulated_time import FakeClock
 from doubles.sounds import tone
 from music.audio_files import FORMATS, format_of
@@ -119,9 +120,9 @@ def test_no_recording_takes_the_name_of_another(tmp_path: Path) -> None:
     assert sf.info(path).frames == 14_400
 
 
-@pytest.mark.parametrize("kind", ["mp3", "flac"])
+@pytest.mark.parametrize("kind", ["mp3", "flac", "wav", "ogg"])
 def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: str) -> None:
-    """Said once, not called recorded."""
+    """Said once and why, not called recorded."""
     notices = Notices(FakeClock())
     recorder = Recorder(notices)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -136,7 +137,9 @@ def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
-    assert [notice.key for notice in notices.recent()] == ["recorder.failed"]
+    assert [(notice.key, *notice.args) for notice in notices.recent()] == [
+        ("recorder.failed", ("reason", said("os.EFBIG")))
+    ]
 
 
 def test_recorded_is_said_of_what_is_on_the_disk(tmp_path: Path) -> None:
