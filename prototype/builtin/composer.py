@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from builtin import harmony, styles, writers
-from builtin.score import Chord, Part, Role, Room, Score, Section
+from builtin.score import Chord, Part, Role, Score, Section
 from builtin.styles import LEVELS_DB, PROGRESSIONS, Style
 from builtin.writers import PHRASE_BARS, Sheet
 from music.keys import parse_key
@@ -58,12 +58,10 @@ def compose(recipe: Recipe, seed: int, tail_s: float = 4.0) -> Score:
     sections = form(bars, rng)
     score = Score(
         recipe.station, seed, bpm, pulse_bpm, beats, bars, max(0.0, tail_s), tonic, mode, _parts(style, text, rng),
-        sections, chords=(), notes=(), room=Room(style.room_s, style.wet, style.echo_beats * 60 / pulse_bpm),
-        tape_db=style.tape_db, air_db=style.air_db, texture=styles.named_texture(text) or style.texture,
-        texture_db=style.texture_dbfs,
+        sections, chords=(), notes=(), style=style, texture=styles.named_texture(text) or style.texture,
     )  # fmt: skip
-    chords, shifts = _harmonise(score, style, rng)
-    sheet = Sheet(replace(score, chords=chords), style, rng, shifts)
+    chords, shifts = _harmonise(score, rng)
+    sheet = Sheet(replace(score, chords=chords), rng, shifts)
     for bar in range(score.written_bars):
         writers.write(sheet, bar)
     notes = (note for note in sheet.notes if note.start_s < score.duration_s - 0.01)
@@ -116,8 +114,9 @@ def _parts(style: Style, text: str, rng: np.random.Generator) -> tuple[Part, ...
     return tuple(parts)
 
 
-def _harmonise(score: Score, style: Style, rng: np.random.Generator) -> tuple[tuple[Chord, ...], tuple[int, ...]]:
+def _harmonise(score: Score, rng: np.random.Generator) -> tuple[tuple[Chord, ...], tuple[int, ...]]:
     """Return the chords, each voiced from the one before, and by how much the key of each bar is moved."""
+    style = score.style
     bank = PROGRESSIONS[f"{style.harmony} {score.mode}"]
     chosen = {letter: [str(line) for line in rng.permutation(bank[letter])[:2]] for letter in "ABT"}
     letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}

@@ -79,8 +79,10 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     Nothing is worked out ahead of the bar that is asked for but the room: the first is there after some 50 ms.
     """
     players = list(zip(score.parts, cast(score), strict=True))
-    room = Convolver(response(score.room, np.random.default_rng(score.seed % 2**128)))
-    pressed, bus = Convolver(tape(score.tape_db, score.air_db)), Bus(PEAK_MAX)
+    style = score.style
+    echo_s = style.echo_beats * 60 / score.pulse_bpm
+    room = Convolver(response(style.room_s, echo_s, np.random.default_rng(score.seed % 2**128)))
+    pressed, bus = Convolver(tape(style.tape_db, style.air_db)), Bus(PEAK_MAX)
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [note.frame for note in score.notes]
     for first, end in itertools.pairwise(edges):
@@ -88,7 +90,7 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
         dry, sent = _parts(score, players, begun, first, end - first)
         dry += room.process(sent)
         if score.texture:
-            dry += np.float32(10 ** (score.texture_db / 20)) * around(kit.texture(score.texture), first, end - first)
+            dry += np.float32(10 ** (style.texture_dbfs / 20)) * around(kit.texture(score.texture), first, end - first)
         mixed = bus.process(pressed.process(dry))
         if first == 0:
             fade(mixed, EDGE_S, 0.0)
@@ -107,5 +109,5 @@ def _parts(
         gain = 10 ** (part.gain_db / 20)
         sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
         dry += sound
-        sent += np.float32(score.room.wet * part.send) * sound
+        sent += np.float32(score.style.wet * part.send) * sound
     return dry, sent

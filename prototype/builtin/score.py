@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from builtin.styles import Style
 from music.segment import SAMPLE_RATE_HZ
 
 Floats = npt.NDArray[np.float32]
@@ -109,21 +110,12 @@ class Chord:
 
 
 @dataclass(frozen=True)
-class Room:
-    """The one room of a piece: its decay time to -60 dB, how much of it is heard, and an echo (0: none)."""
-
-    decay_s: float
-    wet: float
-    echo_s: float = 0.0
-
-
-@dataclass(frozen=True)
 class Score:
     """A composed piece of `bars` whole bars and, behind them, `tail_s` to be faded over the next piece's beginning.
 
     `bpm` is the tempo asked for, `pulse_bpm` the same halved or doubled to where a player feels the beat; a bar has
-    `beats` of these. `tonic` is a pitch class, `mode` "major" or "minor". `notes` are sorted by their start.
-    `tape_db` is what the tape takes from the highs, `air_db` what the console gives to those above 5 kHz.
+    `beats` of these. `tonic` is a pitch class, `mode` "major" or "minor". `notes` are sorted by their start. `texture`
+    is what lies under it ("": nothing), at the level of its `style`.
     """
 
     station: str
@@ -139,11 +131,8 @@ class Score:
     sections: tuple[Section, ...]
     chords: tuple[Chord, ...]
     notes: tuple[Note, ...]
-    room: Room
-    tape_db: float = 0.0
-    air_db: float = 0.0
-    texture: str = ""
-    texture_db: float = -30.0
+    style: Style
+    texture: str
 
     @property
     def bar_s(self) -> float:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from builtin.score import Floats, Room
+from builtin.score import Floats
 from builtin.signals import Ringing, band, fade, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
 
@@ -24,18 +24,21 @@ _REFLECTIONS: Final = (
 )  # fmt: skip
 
 
-def response(room: Room, rng: np.random.Generator) -> Floats:
-    """Return the impulse response of a room: first reflections, then a tail whose highs die sooner, and an echo."""
-    n_frames = round((0.03 + 1.1 * room.decay_s) * SAMPLE_RATE_HZ)
+def response(decay_s: float, echo_s: float, rng: np.random.Generator) -> Floats:
+    """Return the impulse response of a room: first reflections, then a tail whose highs die sooner, and an echo.
+
+    `decay_s` is the time to -60 dB, `echo_s` that of the echo (0: none).
+    """
+    n_frames = round((0.03 + 1.1 * decay_s) * SAMPLE_RATE_HZ)
     time_s = seconds(n_frames)
     tail = np.zeros((2, n_frames), np.float32)
     for low_hz, high_hz, level, share in (
         (ROOM_LOW_HZ, 600, 1.0, 1.0), (500, 2000, 0.8, 0.8), (1800, 6000, 0.35, 0.5), (5000, 11_000, 0.12, 0.25),
     ):  # fmt: skip
-        decay = np.float32(level) * np.exp(-6.9 * time_s / np.float32(room.decay_s * share))
-        middle, side = (shaped_noise(rng, n_frames, band(low_hz, high_hz, 3)) * decay for _ in range(2))
+        dying = np.float32(level) * np.exp(-6.9 * time_s / np.float32(decay_s * share))
+        middle, side = (shaped_noise(rng, n_frames, band(low_hz, high_hz, 3)) * dying for _ in range(2))
         tail += np.stack([middle + 0.6 * side, middle - 0.6 * side])
-    tail = fade(tail, 0.03, 0.2 * room.decay_s)
+    tail = fade(tail, 0.03, 0.2 * decay_s)
     tail /= np.sqrt(np.sum(tail**2) / 2)
     length = round(0.004 * SAMPLE_RATE_HZ)
     puff = shaped_noise(rng, length, band(250, 6000)) * np.exp(-seconds(length) / np.float32(0.0008))
@@ -44,12 +47,12 @@ def response(room: Room, rng: np.random.Generator) -> Floats:
         at = round(delay_ms * SAMPLE_RATE_HZ / 1000)
         gains = np.float32(0.9 * level) * np.array([[1 - side / 2], [1 + side / 2]], np.float32)
         tail[:, at : at + length] += gains * puff.astype(np.float32)
-    if not room.echo_s:
+    if not echo_s:
         return tail
-    grown = np.zeros((2, n_frames + round(4 * room.echo_s * SAMPLE_RATE_HZ)), np.float32)
+    grown = np.zeros((2, n_frames + round(4 * echo_s * SAMPLE_RATE_HZ)), np.float32)
     grown[:, :n_frames] = 0.6 * tail
     for turn in range(1, 5):
-        at = round(turn * room.echo_s * SAMPLE_RATE_HZ)
+        at = round(turn * echo_s * SAMPLE_RATE_HZ)
         sides = np.array([[1.0], [0.45]] if turn % 2 else [[0.45], [1.0]], np.float32)
         grown[:, at : at + n_frames // 2] += np.float32(0.62**turn) * sides * tail[:, : n_frames // 2]
     return grown

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Articulation, Chord, Drum, Note, Part, Role, Score, velocity_of
-from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Hits, Style
+from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Hits
 
 PHRASE_BARS: Final = 4
 DRIFT: Final = 0.85
@@ -57,13 +57,15 @@ class Sheet:
     """
 
     score: Score
-    style: Style
     rng: np.random.Generator
     shifts: tuple[int, ...]
     notes: list[Note] = field(default_factory=list)
     motifs: dict[str, Motif] = field(default_factory=dict)
     _chosen: dict[tuple[str, str], int] = field(default_factory=dict)
     _drifts: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.style = self.score.style
 
     def play(
         self, part: Part, bar: int, beat: float, beats: float, pitch: int, level_db: float,
@@ -133,23 +135,8 @@ class Sheet:
         return next((part for part in self.score.parts if part.name == name), None)
 
 
-def write(sheet: Sheet, bar: int) -> None:
-    """Write all parts of one bar."""
-    _pad(sheet, bar)
-    _chords(sheet, bar)
-    _bass(sheet, bar)
-    _drums(sheet, bar)
-    if bar < sheet.score.bars or not sheet.part("chords"):
-        _arpeggio(sheet, bar)
-    if bar < sheet.score.bars and bar % 2 == 0:  # behind the last bar another piece has begun to sing
-        _tune(sheet, bar)
-
-
-def _pad(sheet: Sheet, bar: int) -> None:
+def _pad(sheet: Sheet, part: Part, bar: int) -> None:
     """Hold the chord, its tones one after the other where chords are long; in calm music they come again within it."""
-    part = sheet.part("pad")
-    if part is None:
-        return
     chord, slow = sheet.chord(bar), sheet.style.bars > 1
     left = sheet.style.bars - bar % sheet.style.bars
     alone = not sheet.style.chords and not sheet.style.arpeggio
@@ -165,11 +152,9 @@ def _pad(sheet: Sheet, bar: int) -> None:
         sheet.play(part, bar, late, length, pitch, sheet.level_db(bar, late) - 2.0 * (i % 2))
 
 
-def _chords(sheet: Sheet, bar: int) -> None:
+def _chords(sheet: Sheet, part: Part, bar: int) -> None:
     """Comp: a rhythm for each section, another one now and then; the strings of a chord one after the other."""
-    part, section = sheet.part("chords"), sheet.score.section(bar)
-    if part is None:
-        return
+    section = sheet.score.section(bar)
     comps = [name for name in sheet.style.comps if section.first_bar or _is_full(COMPS[name])] or sheet.style.comps
     which = sheet.pick("comps", bar, len(comps))
     if sheet.rng.random() < (0.15 if sheet.style.loops else 0.4):
@@ -191,12 +176,11 @@ def _is_full(hits: Hits) -> bool:
     return positions[0] == 0 and all(b - a < 3 for a, b in itertools.pairwise(positions))
 
 
-def _arpeggio(sheet: Sheet, bar: int) -> None:
+def _arpeggio(sheet: Sheet, part: Part, bar: int) -> None:
     """Break the chord: an order for each section, turned from bar to bar; it rests where there is little energy."""
-    part, section = sheet.part("arpeggio"), sheet.score.section(bar)
-    if part is None:
+    if bar >= sheet.score.bars and sheet.part("chords"):
         return
-    voicing = sheet.chord(bar).voicing
+    section, voicing = sheet.score.section(bar), sheet.chord(bar).voicing
     tones = [*voicing, *(pitch + 12 for pitch in voicing)]
     order = _ARPEGGIOS[sheet.pick("arpeggio", bar, len(_ARPEGGIOS))]
     step = sheet.style.arpeggio_beats
@@ -212,11 +196,9 @@ def _arpeggio(sheet: Sheet, bar: int) -> None:
         sheet.play(part, bar, i * step, max(1.6, 2 * step), pitch, level)
 
 
-def _bass(sheet: Sheet, bar: int) -> None:
+def _bass(sheet: Sheet, part: Part, bar: int) -> None:
     """Play the section's pattern under the chord; where there is little energy, and in the last bar, hold the root."""
-    part, section, chord = sheet.part("bass"), sheet.score.section(bar), sheet.chord(bar)
-    if part is None:
-        return
+    section, chord = sheet.score.section(bar), sheet.chord(bar)
     if (sub := sheet.part("sub")) and sheet.begins(bar):
         left = sheet.style.bars * sheet.score.beats
         sheet.play(sub, bar, 0, left, chord.bass + 12 * (chord.bass < 36), sheet.level_db(bar, 0))
@@ -243,11 +225,9 @@ def _bass(sheet: Sheet, bar: int) -> None:
         )  # fmt: skip
 
 
-def _drums(sheet: Sheet, bar: int) -> None:
+def _drums(sheet: Sheet, part: Part, bar: int) -> None:
     """Play the section's groove, as many of its drums as its energy lets in, and a fill into the next section."""
-    part, section = sheet.part("drums"), sheet.score.section(bar)
-    if part is None:
-        return
+    section = sheet.score.section(bar)
     grooves = sheet.style.drums
     groove = dict(DRUMS[grooves[sheet.pick("drums", bar, len(grooves))]])
     last = bar - section.first_bar + 1
@@ -269,12 +249,13 @@ def _drums(sheet: Sheet, bar: int) -> None:
             sheet.play(part, bar, step / 4, 0.25, drum, level, place=name)
 
 
-def _tune(sheet: Sheet, bar: int) -> None:
+def _tune(sheet: Sheet, part: Part, bar: int) -> None:
     """Write two bars of tune: a motif, then itself varied, then an answer, then a close; or a rest."""
-    section = sheet.score.section(bar)
-    part = sheet.part("answer") if section.name == "B" and sheet.part("answer") else sheet.part("lead")
-    if part is None:
+    if bar >= sheet.score.bars or bar % 2:  # behind the last bar another piece has begun to sing
         return
+    section = sheet.score.section(bar)
+    if section.name == "B":
+        part = sheet.part("answer") or part
     place = (bar - section.first_bar) // 2 % 4
     share = sheet.style.melody * (0.5 if section.energy < 0.4 else 1.0) * (1.3, 1.0, 1.0, 0.7)[place]
     if sheet.rng.random() > share:
@@ -347,3 +328,15 @@ def _ladder(sheet: Sheet, bar: int) -> tuple[list[int], set[int]]:
     rubbing = {(tone + side) % 12 for tone, side in itertools.product(tones, (1, -1))} - tones
     usable = (scale - rubbing) or tones
     return [pitch for pitch in range(62, 89) if pitch % 12 in usable], tones
+
+
+WRITERS: Final = {
+    "pad": _pad, "chords": _chords, "bass": _bass, "drums": _drums, "arpeggio": _arpeggio, "lead": _tune,
+}  # fmt: skip
+
+
+def write(sheet: Sheet, bar: int) -> None:
+    """Write all parts of one bar."""
+    for name, writer in WRITERS.items():
+        if part := sheet.part(name):
+            writer(sheet, part, bar)
