@@ -128,11 +128,13 @@ def test_an_overridden_fault_is_none() -> None:
 
 
 def test_the_environment_is_left_alone(tmp_path: Path) -> None:
-    """Reading .env puts nothing into the process's environment, and expands nothing from it."""
-    before = dict(os.environ)
-    settings = load(dotenv="PROMPT='rain ${HOME} $HOME'\nFOREIGN=1\n", folder=tmp_path)
-    assert settings.prompt == "rain ${HOME} $HOME"
-    assert dict(os.environ) == before
+    """Reading .env puts nothing into the process's environment, expands nothing from it, and leaves the file alone."""
+    text, path = "PROMPT='rain ${HOME} $HOME'\nFOREIGN=1\n", tmp_path / ".env"
+    path.write_text(text)
+    before = dict(os.environ), stat.S_IMODE(path.stat().st_mode)
+    assert load(folder=tmp_path).prompt == "rain ${HOME} $HOME"
+    assert (dict(os.environ), stat.S_IMODE(path.stat().st_mode)) == before
+    assert path.read_text() == text
 
 
 def test_a_line_copied_from_the_example_is_no_choice(tmp_path: Path) -> None:
@@ -271,6 +273,7 @@ def test_bad_texts_are_refused(name: str, text: str) -> None:
     variable = next(option.variable for option in OPTIONS if option.env == name)
     (fault,) = faults(**{variable: text})
     assert fault.startswith(f"{variable}=")
+    assert " (environment): " in fault
     assert "; give " in fault
     assert fault.isprintable()
 
@@ -336,18 +339,22 @@ def test_words_are_accepted_in_any_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("50m", 3000.0), ("1h30m", 5400.0), ("90s", 90.0), ("45", 2700.0), ("1.5H", 5400.0), ("1h 5s", 3605.0)],
+    ("option", "text", "name", "read"),
+    [
+        ("--target-lufs", "-20", "target_lufs", -20.0),
+        ("--for", "50m", "play_for", 3000.0),
+        ("--for", "1h30m", "play_for", 5400.0),
+        ("--for", "90s", "play_for", 90.0),
+        ("--for", "45", "play_for", 2700.0),
+        ("--for", "1.5H", "play_for", 5400.0),
+        ("--for", "1h 5s", "play_for", 3605.0),
+        ("--pomodoro", "25/5", "pomodoro", (1500.0, 300.0)),
+        ("--pomodoro", "30s / 10s", "pomodoro", (30.0, 10.0)),
+    ],
 )
-def test_durations(text: str, seconds: float) -> None:
-    """A duration has units; a plain number is minutes."""
-    assert load("--for", text).play_for == seconds
-
-
-def test_pomodoro() -> None:
-    """A pomodoro is work and break, in minutes unless they have units."""
-    assert load("--pomodoro", "25/5").pomodoro == (1500.0, 300.0)
-    assert load(SAGYO_POMODORO="30s / 10s").pomodoro == (30.0, 10.0)
+def test_what_is_read(option: str, text: str, name: str, read: object) -> None:
+    """A negative number is no option; durations have units, and a plain number is minutes."""
+    assert getattr(load(option, text), name) == read
 
 
 def test_a_prompt_is_one_line() -> None:
@@ -428,11 +435,6 @@ def test_a_dotenv_may_be_one_for_docker(tmp_path: Path) -> None:
     """`docker --env-file .env` hands the lines on as variables: the names with the prefix are understood there too."""
     settings = load(dotenv="SAGYO_VOLUME=7\n", folder=tmp_path)
     assert (settings.volume, settings.warnings) == (7, ())
-
-
-def test_a_fault_names_the_variable_that_was_set() -> None:
-    """The name that a person finds in the environment."""
-    assert faults(SAGYO_ENGINE="cloud")[0].startswith('SAGYO_ENGINE="cloud" (environment): unknown')
 
 
 # ---- folders ----
@@ -618,11 +620,6 @@ def test_a_spool_behind_a_broken_link_is_refused(tmp_path: Path) -> None:
 # ---- .env ----
 
 
-def test_no_dotenv_is_fine(tmp_path: Path) -> None:
-    """A missing .env means defaults."""
-    assert load(folder=tmp_path) == Settings()
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -647,28 +644,19 @@ def test_a_broken_dotenv_is_refused(content: bytes, reason: str, tmp_path: Path)
     assert reason in fault
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a pipe"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a pipe", "link in a circle"])
 def test_a_dotenv_that_is_no_file_is_refused(kind: str, tmp_path: Path) -> None:
     """It is a fault at once: neither silently an empty one, nor something to wait for."""
-    path = tmp_path / ".env"
+    path, pipe = tmp_path / ".env", tmp_path / "pipe"
+    os.mkfifo(pipe)
     if kind == "folder":
         path.mkdir()
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        pipe.rename(path)
     else:
-        pipe = tmp_path / "pipe" if kind == "link to a pipe" else path
-        os.mkfifo(pipe)
-        if pipe != path:
-            path.symlink_to(pipe)
+        path.symlink_to({"device": Path("/dev/zero"), "link to a pipe": pipe, "link in a circle": path}[kind])
     (fault,) = faults(folder=tmp_path)
-    assert fault.startswith(".env: is not a file")
-
-
-def test_a_dotenv_that_links_in_a_circle_is_refused(tmp_path: Path) -> None:
-    """A .env that cannot be opened is a fault, not silently an empty one."""
-    (tmp_path / ".env").symlink_to(tmp_path / ".env")
-    (fault,) = faults(folder=tmp_path)
-    assert "cannot be read" in fault
+    assert fault.startswith(".env: cannot be read" if kind == "link in a circle" else ".env: is not a file")
 
 
 @pytest.mark.parametrize(
@@ -688,32 +676,45 @@ def test_dotenv_grammar(tmp_path: Path) -> None:
     assert settings.warnings == ()
 
 
+MISSPELLED = {
+    "PREFETCH_TARGET": ("PREFETCH",),
+    "PROMPT": ("PROMPT_TEXT",),
+    "LM_BACKEND": ("LM_BACKEDN",),
+    "SPOOL_DIR": ("SPOOL_FOLDER_DIR",),
+    "ACESTEP_API_URL": ("ACESTEP_SERVER_URL", "ACE_STEP_URL", "ACE_STEP_API_URL", "ACESTEP_API_BASE_URL", "API_URL"),
+    "ACESTEP_API_KEY": ("API_KEY",),
+    "SEGMENT_SECONDS": ("segment_seconds",),
+}
+MISSPELLED_AS_OURS = {
+    "ACESTEP_API_URL": ("ACESTEP_URL", "ACESTEP_BASE_URL"),
+    "ACESTEP_API_KEY": ("ACESTEP_KEY",),
+    "SEGMENT_SECONDS": ("SEGMENT_SECOND", "SAGYO_SEGMENT_SECONDS"),
+    "SAGYO_PROMPT": ("SAGYO_PROMT",),
+}
+"""These cannot be anybody else's, in the environment either."""
+
+
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "meant", "ours"),
     [
-        ("SEGMENT_SECOND", "SEGMENT_SECONDS"),
-        ("segment_seconds", "SEGMENT_SECONDS"),
-        ("PREFETCH", "PREFETCH_TARGET"),
-        ("PROMPT_TEXT", "PROMPT"),
-        ("LM_BACKEDN", "LM_BACKEND"),
-        ("ACESTEP_URL", "ACESTEP_API_URL"),
-        ("ACESTEP_BASE_URL", "ACESTEP_API_URL"),
-        ("ACESTEP_SERVER_URL", "ACESTEP_API_URL"),
-        ("ACE_STEP_URL", "ACESTEP_API_URL"),
-        ("ACE_STEP_API_URL", "ACESTEP_API_URL"),
-        ("ACESTEP_API_BASE_URL", "ACESTEP_API_URL"),
-        ("API_URL", "ACESTEP_API_URL"),
-        ("ACESTEP_KEY", "ACESTEP_API_KEY"),
-        ("API_KEY", "ACESTEP_API_KEY"),
-        ("SAGYO_PROMT", "SAGYO_PROMPT"),
-        ("SAGYO_SEGMENT_SECONDS", "SEGMENT_SECONDS"),
-        ("SPOOL_FOLDER_DIR", "SPOOL_DIR"),
+        (name, meant, table is MISSPELLED_AS_OURS)
+        for table in (MISSPELLED, MISSPELLED_AS_OURS)
+        for meant, names in table.items()
+        for name in names
     ],
 )
-def test_misspelled_names_are_pointed_out(name: str, meant: str, tmp_path: Path) -> None:
-    """A name in .env that looks like a setting but is none is warned of, with the likely one."""
-    (warning,) = warnings(dotenv=f"{name}=20\n", folder=tmp_path)
-    assert warning == f'.env: "{name}" is no setting and was ignored; did you mean {meant}?'
+def test_misspelled_names_are_pointed_out(name: str, meant: str, ours: bool, tmp_path: Path) -> None:
+    """A name that looks like a setting but is none is warned of, with the likely one; its value is not repeated."""
+    told = f'"{name}" is no setting and was ignored; did you mean {meant}?'
+    assert warnings(dotenv=f"{name}=20\n", folder=tmp_path) == (f".env: {told}",)
+    if ours:
+        assert warnings(**{name: KEY}) == (f"environment: {told}",)
+
+
+def test_a_name_with_our_prefix_is_meant_for_us() -> None:
+    """Even where it resembles nothing."""
+    (warning,) = warnings(SAGYO_WHATEVER=KEY)
+    assert warning == 'environment: "SAGYO_WHATEVER" is no setting and was ignored; see .env.example'
 
 
 SERVERS = (
@@ -730,39 +731,10 @@ def test_foreign_names_are_no_typos(name: str, tmp_path: Path) -> None:
     assert load(**{name: "x"}).warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("ACESTEP_URL", "did you mean ACESTEP_API_URL?"),
-        ("ACESTEP_BASE_URL", "did you mean ACESTEP_API_URL?"),
-        ("ACESTEP_KEY", "did you mean ACESTEP_API_KEY?"),
-        ("SEGMENT_SECOND", "did you mean SEGMENT_SECONDS?"),
-        ("SAGYO_PROMT", "did you mean SAGYO_PROMPT?"),
-        ("SAGYO_SEGMENT_SECONDS", "did you mean SEGMENT_SECONDS?"),
-        ("SAGYO_WHATEVER", "see .env.example"),
-    ],
-)
-def test_variables_that_must_be_meant_for_us_are_pointed_out(name: str, hint: str) -> None:
-    """In the environment too, where it cannot be anybody else's."""
-    (warning,) = warnings(**{name: KEY})
-    assert warning == f'environment: "{name}" is no setting and was ignored; {hint}'
-
-
 def test_variables_of_others_are_left_in_peace() -> None:
     """An environment is full of names that look a little like ours."""
-    others = (
-        "PROMPT_COMMAND",
-        "PROMPTS",
-        "VOLUMES",
-        "LOGFILE",
-        "SPOOL",
-        "OUTPUT",
-        "TARGET",
-        "BATCH",
-        "API_URL",
-        "STATIONS",
-    )
-    assert load(**dict.fromkeys((*others, *SHARED), "x")).warnings == ()
+    others = ("PROMPT_COMMAND", "PROMPTS", "VOLUMES", "LOGFILE", "SPOOL", "OUTPUT", "TARGET", "BATCH", "API_URL")
+    assert load(**dict.fromkeys((*others, "STATIONS", *SHARED), "x")).warnings == ()
 
 
 # ---- the command line ----
@@ -783,24 +755,16 @@ def test_variables_of_others_are_left_in_peace() -> None:
         (["\N{MINUS SIGN}\N{MINUS SIGN}plain"], "did you mean --plain?"),
         (["\uff0d\uff0d\uff43\uff48\uff45\uff43\uff4b"], "did you mean --check?"),
         (["\N{EN DASH}key", KEY], "unknown option"),
+        (["--api-key", KEY], "put ACESTEP_API_KEY into .env or the environment"),
         (["jazz"], '"jazz": a word that belongs to no option'),
         (["--prompt", "x" * 512], "--prompt"),
+        (["--for", "x"], '--for "x": not a duration; give a duration from 1s'),
     ],
 )
 def test_bad_command_lines_are_one_line_with_a_hint(argv: list[str], hint: str) -> None:
-    """The parser's own errors and unknown options come as faults like all others."""
+    """The parser's own errors and unknown options come as faults like all others, and name what was typed."""
     (fault,) = faults(*argv)
     assert hint in fault
-
-
-def test_a_fault_of_the_command_line_names_the_option() -> None:
-    """A person is told of the option they typed, not of a variable they did not set."""
-    assert faults("--for", "x")[0].startswith('--for "x": not a duration; give a duration from 1s')
-
-
-def test_negative_numbers_are_values_not_options() -> None:
-    """Loudness is negative and needs no equals sign."""
-    assert load("--target-lufs", "-20").target_lufs == -20.0
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
@@ -1022,12 +986,6 @@ def test_a_key_in_a_broken_line_is_not_repeated(tmp_path: Path) -> None:
     assert KEY not in fault
 
 
-def test_the_key_is_refused_on_the_command_line() -> None:
-    """Others can read a command line; the fault says where the key belongs."""
-    (fault,) = faults("--api-key", KEY)
-    assert "put ACESTEP_API_KEY into .env or the environment" in fault
-
-
 # ---- one table ----
 
 
@@ -1067,15 +1025,6 @@ def test_any_text_is_a_value_or_one_fault(option: Option, text: str) -> None:
         assert all(fault.isprintable() for fault in str(error).split("\n"))
     else:
         assert value is not None or option.unset is None
-
-
-def test_dotenv_of_others_is_not_touched(tmp_path: Path) -> None:
-    """Reading leaves the file as it is, its mode too."""
-    path = tmp_path / ".env"
-    load(dotenv="VOLUME=5\n", folder=tmp_path)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    load(folder=tmp_path)
-    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("VOLUME=5\n", mode)
 
 
 def test_several_servers_have_their_keys_by_position() -> None:

@@ -28,13 +28,33 @@ from spool.state_files import JobsFile
 from whole.generator_session import DEFAULTS, Session, session
 
 
+Make = Callable[..., Session]
+
+
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Session]:
+def make(tmp_path: Path) -> Make:
     """Make a session in line."""
     return lambda **levers: session(tmp_path, **levers)
 
 
-Make = Callable[..., Session]
+@pytest.fixture
+def remembering(tmp_path: Path) -> Make:
+    """Make a session in line that remembers its jobs for the next run."""
+    return lambda **levers: session(tmp_path, jobs_file=tmp_path / "jobs.json", **levers)
+
+
+def soon(run: Session, at_s: float, act: Callable[[], object]) -> None:
+    """Have something happen at a moment of a session in line."""
+    assert isinstance(run.clock, FakeClock)
+    run.clock.at(at_s, act)
+
+
+def stopped_at(run: Session, at_s: float) -> None:
+    """Ask for music until the program is stopped; what follows is the next run's."""
+    soon(run, at_s, run.stop.set)
+    with pytest.raises(Stopped):
+        run.produce()
+    run.stop.clear()
 
 
 @pytest.fixture
