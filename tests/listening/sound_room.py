@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import shutil
 import signal
 import struct
@@ -22,7 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import IO, Any, Final, Self
 
 from listening.listening import CHANNELS, RATE_HZ, Samples, open_raw
 
@@ -32,6 +33,7 @@ NEEDED: Final = ("pulseaudio", "parec", "pactl")
 FRAME_BYTES: Final = 4 * CHANNELS
 NOBODY: Final = 65534
 SINK: Final = ("module-null-sink", "sink_name=out", "format=float32le", f"rate={RATE_HZ}", f"channels={CHANNELS}")
+LOOK_S: Final = 0.05
 _PULSE_WAIT_S: Final = 10.0
 
 
@@ -227,10 +229,14 @@ def usage(pid: int) -> Usage:
 
 
 class Child:
-    """A program that is run in the room: in a terminal of its own (`size` is columns, lines) or with plain pipes.
+    """A program that is run in the room: in a terminal of `size` (columns, lines) of its own, or with plain pipes.
 
+    `stdout` may be given another file, which is not in `output` then.
     Threads: one, but for the reader of its output.
     """
+
+    KEPT_BYTES = 1 << 16
+    """So much of the end of its output is kept."""
 
     def __init__(
         self,
@@ -238,32 +244,33 @@ class Child:
         environment: Mapping[str, str],
         *,
         size: tuple[int, int] | None = None,
+        stdout: IO[Any] | int | None = None,
         as_nobody: bool = False,
     ) -> None:
         self._output = bytearray()
-        self._fd = -1
+        self._is_terminal = size is not None
+        self._reading, self._stalled = True, False
         user = NOBODY if as_nobody and os.geteuid() == 0 else None
         if size is not None:
             self._fd, inner = pty.openpty()
-            fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            streams: tuple[int, int, int] = (inner, inner, inner)
+            self.resize(*size)
+            command = ["setsid", "--ctty", *command]
         else:
             self._fd, inner = os.pipe()
-            streams = (subprocess.PIPE, inner, inner)
+        self._attributes_before = self._attributes()
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             [str(word) for word in command],
             env=dict(environment),
-            stdin=streams[0],
-            stdout=streams[1],
-            stderr=streams[2],
-            start_new_session=True,
+            stdin=inner if size else subprocess.PIPE,
+            stdout=inner if stdout is None else stdout,
+            stderr=inner,
+            start_new_session=size is None,
             user=user,
             group=user,
             extra_groups=[] if user else None,
         )
         os.close(inner)
-        self._is_terminal = size is not None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -280,18 +287,30 @@ class Child:
 
     @property
     def output(self) -> str:
-        """What it has printed; of a terminal the last 64 kB."""
+        """What it has printed."""
         return self._output.decode("utf-8", "replace")
-
-    def type(self, keys: str) -> float:
-        """Press keys; return when."""
-        if self._is_terminal:
-            os.write(self._fd, keys.encode())
-        return time.monotonic()
 
     def usage(self) -> Usage:
         """Return its figures now."""
         return usage(self.pid)
+
+    def type(self, keys: str) -> float:
+        """Press keys, where there is a terminal; return when."""
+        if self._is_terminal:
+            os.write(self._fd, keys.encode())
+        return time.monotonic()
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Change the size of the terminal's window."""
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def stall(self, stalled: bool) -> None:
+        """Let the terminal, or who reads the pipe, take nothing, or go on."""
+        self._stalled = stalled
+
+    def restored_terminal(self) -> bool:
+        """Return whether the settings of its terminal are those before it was started."""
+        return self._attributes() == self._attributes_before
 
     def end(self, wait_s: float = 5.0) -> int:
         """Ask it to end, kill it when it does not; return its exit code."""
@@ -302,17 +321,33 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
         self._reader.join(1.0)
+        self.hang_up()
         return self.process.returncode
 
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):  # a terminal ends with an error
-            while data := os.read(self._fd, 1 << 16):
-                self._output += data
-                del self._output[: -(1 << 16)]
+    def hang_up(self) -> None:
+        """Close the terminal's window, or the pipes."""
+        if not self._reading:
+            return
+        self._reading = False
+        self._reader.join()
         os.close(self._fd)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+    def _attributes(self) -> list[Any]:
+        return termios.tcgetattr(self._fd) if self._is_terminal else []
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # a terminal that nobody has open any more
+            while self._reading:
+                if self._stalled:
+                    pause(LOOK_S)
+                elif select.select([self._fd], [], [], LOOK_S)[0]:
+                    if not (data := os.read(self._fd, 1 << 16)):
+                        return
+                    self._output += data
+                    del self._output[: -self.KEPT_BYTES]
 
 
 def app_command(*arguments: str | Path) -> list[str | Path]:

@@ -90,9 +90,9 @@ def stopped(stage: Stage) -> None:
     stage.fill()
     with stage.play("--plain") as program, stage.hear() as ear:
         stage.begin(ear, program)
-        program.signal(signal.SIGSTOP)
+        program.process.send_signal(signal.SIGSTOP)
         pause(4.0)
-        program.signal(signal.SIGCONT)
+        program.process.send_signal(signal.SIGCONT)
         continued_at = time.monotonic()
         heard_at = stage.expect_sound(ear, continued_at, 3.0)
         stage.recovery_s = heard_at - continued_at

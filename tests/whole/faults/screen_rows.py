@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from listening.sound_room import app_command, pause
-from whole.faults.program import LOOK_S, within
+from listening.sound_room import LOOK_S, app_command, pause
+from whole.faults.program import within
 from whole.faults.stage import ProcessRow, Stage
 
 AREA: Final = "real terminal"
