@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +17,8 @@ from base.errors import KeyRefused, ServerBusy, ServerError, ServerRefused, Serv
 from base.notices import Notices
 from doubles.fake_acestep import FakeAcestep
 from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS, ScriptedServer
-from doubles.simulated_time import FakeClock, SimClock
+from doubles.simulated_time import FakeClock
+from doubles.sounds import there
 from generation.calls import Run, Stopped
 from generator_loop import GeneratorLoop
 from music.segment import Recipe
@@ -26,7 +26,6 @@ from music.stations import Mood, builtin_stations
 from spool.spool import Spool
 from spool.state_files import JobsFile
 from whole.generator_session import DEFAULTS, Session, session
-
 
 Make = Callable[..., Session]
 
@@ -41,37 +40,6 @@ def make(tmp_path: Path) -> Make:
 def remembering(tmp_path: Path) -> Make:
     """Make a session in line that remembers its jobs for the next run."""
     return lambda **levers: session(tmp_path, jobs_file=tmp_path / "jobs.json", **levers)
-
-
-def soon(run: Session, at_s: float, act: Callable[[], object]) -> None:
-    """Have something happen at a moment of a session in line."""
-    assert isinstance(run.clock, FakeClock)
-    run.clock.at(at_s, act)
-
-
-def stopped_at(run: Session, at_s: float) -> None:
-    """Ask for music until the program is stopped; what follows is the next run's."""
-    soon(run, at_s, run.stop.set)
-    with pytest.raises(Stopped):
-        run.produce()
-    run.stop.clear()
-
-
-@pytest.fixture
-def in_threads(tmp_path: Path) -> Iterator[Make]:
-    """Start sessions with their workers on virtual time, which end in time at the end of the test."""
-    runs: list[Session] = []
-
-    def start(seed: int = 0, folder: Path = tmp_path, **levers: Any) -> Session:
-        runs.append(session(folder, clock=SimClock(seed), seed=seed, **levers))
-        runs[-1].start()
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        assert isinstance(run.clock, SimClock)
-        with contextlib.closing(run.clock):
-            assert run.end()
 
 
 POLL_S = DEFAULTS.poll_interval_sec
@@ -215,15 +183,15 @@ def test_a_limit_as_long_as_the_segment_asks_for_nothing_else(in_threads: Make) 
 
 
 def test_a_failed_job_is_asked_for_again_under_the_same_conditions(make: Make) -> None:
-    """MAX_RETRY more tries with the same recipe, but for the seed: what it spoiled, it would spoil again."""
+    """MAX_RETRY more tries with the same recipe, but for the seed; a success without a file is a failure too."""
     run = make(max_retry=2)
-    run.server.next_fates(FAILS, FAILS, GOOD)
+    run.server.next_fates(FAILS, EMPTY, GOOD)
     assert run.produce() == 1
     first = run.server.asked[0].recipe
     assert {(replace(job.recipe, seed=first.seed), job.thinking) for job in run.server.asked} == {(first, True)}
     assert len({job.recipe.seed for job in run.server.asked}) == 3
     assert run.recipes == 1
-    assert run.loop.snapshot().failures == 2
+    assert run.loop.snapshot().failures == run.said("job.failed") == 2
 
 
 def test_repeated_failures_go_down_the_ladder_and_success_climbs_back(make: Make) -> None:
@@ -260,15 +228,16 @@ def test_chance_proves_nothing(make: Make, max_retry: int) -> None:
     assert sum(job.thinking and job.recipe.duration_s == 30.0 for job in run.server.asked) > 150
 
 
-@pytest.mark.parametrize("segment_s", [20.0, 25.0, 60.0])
-def test_the_ladder_only_gets_shorter(make: Make, segment_s: float) -> None:
-    """Rungs that are no shorter than SEGMENT_SECONDS are left out."""
+@pytest.mark.parametrize(
+    ("segment_s", "rungs"), [(20.0, [20.0, 10.0]), (25.0, [25.0, 20.0, 10.0]), (30.0, [30.0, 20.0, 10.0])]
+)
+def test_the_ladder_only_gets_shorter(make: Make, segment_s: float, rungs: list[float]) -> None:
+    """Rungs that are no shorter than SEGMENT_SECONDS are left out; THINKING=false never asks for thinking."""
     run = make(segment_seconds=segment_s, max_retry=0, thinking=False)
-    run.server.next_fates(*[FAILS] * 2)
+    run.server.next_fates(*[FAILS] * (len(rungs) - 1))
     run.produce()
-    asked = durations(run)
-    assert asked[0] == segment_s
-    assert list(dict.fromkeys(asked)) == sorted(set(asked), reverse=True)
+    assert durations(run) == rungs
+    assert not any(job.thinking for job in run.server.asked)
 
 
 def test_a_climb_that_fails_again_and_again_is_tried_less_often(make: Make) -> None:
@@ -284,7 +253,7 @@ def test_a_climb_that_fails_again_and_again_is_tried_less_often(make: Make) -> N
 def test_after_the_ladders_end_one_try_a_minute_for_ever(make: Make) -> None:
     """An out-of-memory loop is tried at most once a minute, said once, and ends with the first success."""
     run = make(max_retry=1, fails_above_s=5.0)
-    run.clock.at(7200.0, run.stop.set)  # type: ignore[union-attr]
+    run.at(7200.0, run.stop.set)
     with pytest.raises(Stopped):
         run.produce()
     rare = [job.at for job in run.server.asked if job.at > 120.0]
@@ -327,14 +296,6 @@ def test_a_restarted_server_may_think_again(make: Make) -> None:
     assert run.said("job.thinking") == 1
 
 
-def test_a_success_without_a_file_is_a_failure(make: Make) -> None:
-    """Status 1 with no file is asked for again."""
-    run = make()
-    run.server.next_fates(EMPTY, GOOD)
-    assert run.produce() == 1
-    assert run.said("job.failed") == 1
-
-
 # Files
 
 
@@ -356,7 +317,7 @@ def test_files_that_are_lost_again_and_again_are_said_once_and_blamed_on_nobody(
     run.server.trouble = lambda name: (
         ServerRefused(f"no file /tmp/{len(calls)}.wav", status=404) if name == "download" else None
     )
-    run.clock.at(120.0, lambda: setattr(run.server, "trouble", lambda name: None))  # type: ignore[union-attr]
+    run.at(120.0, lambda: setattr(run.server, "trouble", lambda name: None))
     assert run.produce() == 1
     assert run.notices.keys == ["server.up", "segment.rejected"]
     assert set(durations(run)) == {30.0}
@@ -463,7 +424,7 @@ def test_a_strangers_jobs_do_not_hold_us_up_for_ever(make: Make) -> None:
     run = make(speed=1.0)
     run.server.lose_answers = 1
     for number in range(60):
-        run.clock.at(25.0 * number, lambda: run.server.foreign_job(30.0))  # type: ignore[union-attr]
+        run.at(25.0 * number, lambda: run.server.foreign_job(30.0))
     assert run.produce() == 1
     first, second = run.server.asked
     assert 30.0 <= second.at - first.at <= 100.0
@@ -483,7 +444,7 @@ def test_a_deaf_server_costs_at_most_one_job(in_threads: Make) -> None:
 def test_a_submit_that_surely_did_not_arrive_is_repeated(make: Make) -> None:
     """429 backs off, more and more, and is no failure of the job."""
     run = make(busy=True)
-    run.clock.at(300.0, lambda: setattr(run.server, "busy", False))  # type: ignore[union-attr]
+    run.at(300.0, lambda: setattr(run.server, "busy", False))
     assert run.produce() == 1
     times = run.server.times_of("submit")
     gaps = [later - earlier for earlier, later in pairwise(times)]
@@ -560,7 +521,7 @@ def test_a_job_survives_an_outage_of_the_network(make: Make) -> None:
     run.server.away.append((began + 75.0, began + 500.0))
     run.server.no_stats = True
     run.server.next_fates(HANGS)
-    run.clock.at(began + 550.0, run.server.stop_hanging)  # type: ignore[union-attr]
+    run.at(began + 550.0, run.server.stop_hanging)
     assert run.produce() == 1
     assert len(run.server.asked) == 2
     assert run.loop.snapshot().lost == 0
@@ -570,7 +531,7 @@ def test_a_job_survives_an_outage_of_the_network(make: Make) -> None:
 def test_jobs_of_a_killed_server_are_asked_for_again(make: Make, newer: bool) -> None:
     """A lost job is said once and asked for again under the same conditions, and does not count as a failure."""
     run = make(max_retry=0, newer=newer, speed=0.5)
-    run.clock.at(6.0, lambda: run.server.restart(30.0))  # type: ignore[union-attr]
+    run.at(6.0, lambda: run.server.restart(30.0))
     assert run.produce() == 1
     first, second = run.server.asked
     assert (first.recipe, first.thinking) == (second.recipe, second.thinking)
@@ -583,7 +544,7 @@ def test_jobs_of_a_killed_server_are_asked_for_again(make: Make, newer: bool) ->
 def test_a_restart_between_two_polls_is_seen_in_the_counts(make: Make) -> None:
     """A server with nothing to do has lost the jobs that it shows as running."""
     run = make(speed=1.0)
-    run.clock.at(10.2, lambda: run.server.restart(0.0))  # type: ignore[union-attr]
+    run.at(10.2, lambda: run.server.restart(0.0))
     assert run.produce() == 1
     assert run.server.asked[1].at < 45.0
 
@@ -598,7 +559,7 @@ def test_a_server_without_counts_is_waited_for(make: Make) -> None:
 def test_a_server_that_forgets_at_once_is_not_flooded(make: Make) -> None:
     """Jobs lost again and again are asked for at growing intervals."""
     run = make(forgets_at_once=True)
-    run.clock.at(600.0, run.stop.set)  # type: ignore[union-attr]
+    run.at(600.0, run.stop.set)
     with pytest.raises(Stopped):
         run.produce()
     assert len(run.server.asked) < 50
@@ -608,7 +569,7 @@ def test_a_server_that_forgets_at_once_is_not_flooded(make: Make) -> None:
 def test_a_refused_key_is_said_once_and_tried_again_calmly(make: Make, status: int) -> None:
     """One message with the remedy, then a look every 30 s, and on it goes when the key is accepted."""
     run = make(refuses=status)
-    run.clock.at(900.0, lambda: setattr(run.server, "refuses", None))  # type: ignore[union-attr]
+    run.at(900.0, lambda: setattr(run.server, "refuses", None))
     assert run.produce() == 1
     assert run.warnings() == ["server.key_refused"]
     assert 25 <= len(run.server.times_of("stats")) <= 35
@@ -634,7 +595,7 @@ def test_a_job_that_stands_still_is_given_up_after_stall_sec(make: Make) -> None
     run.produce()
     run.server.next_fates(HANGS)
     began = run.clock.now()
-    run.clock.at(began + 300.0, run.server.stop_hanging)  # type: ignore[union-attr]
+    run.at(began + 300.0, run.server.stop_hanging)
     assert run.produce() == 1
     assert run.said("job.hung") == 1
     assert 60.0 <= run.server.asked[2].at - began <= 70.0
@@ -644,7 +605,7 @@ def test_a_job_that_stands_still_is_given_up_after_stall_sec(make: Make) -> None
 def test_the_first_job_may_stand_still_while_models_load(make: Make) -> None:
     """A first job of 15 minutes is waited for, and said once."""
     run = make(first_job_extra_s=900.0, newer=False)
-    run.clock.at(100.0, lambda: states.append(run.loop.snapshot().server))  # type: ignore[union-attr]
+    run.at(100.0, lambda: states.append(run.loop.snapshot().server))
     states: list[str] = []
     assert run.produce() == 1
     assert len(run.server.asked) == 1
@@ -657,7 +618,7 @@ def test_the_first_job_has_a_deadline_too(make: Make) -> None:
     """FIRST_JOB_TIMEOUT_SEC ends the wait for a first job that never ends."""
     run = make(first_job_timeout_sec=600.0)
     run.server.next_fates(HANGS)
-    run.clock.at(700.0, run.server.stop_hanging)  # type: ignore[union-attr]
+    run.at(700.0, run.server.stop_hanging)
     run.produce()
     assert 600.0 <= run.server.asked[1].at <= 615.0
 
@@ -668,7 +629,7 @@ def test_without_progress_the_learned_speed_sets_the_deadline(make: Make) -> Non
     run.produce(3)
     run.server.next_fates(HANGS)
     began = run.clock.now()
-    run.clock.at(began + 150.0, run.server.stop_hanging)  # type: ignore[union-attr]
+    run.at(began + 150.0, run.server.stop_hanging)
     run.produce()
     assert 60.0 <= run.server.asked[4].at - began <= 110.0
 
@@ -678,7 +639,7 @@ def test_a_job_that_moves_slowly_ends_at_the_deadline(make: Make) -> None:
     run = make(job_timeout_sec=200.0, prefetch_target=2)
     run.produce()
     run.server.speed = 10.0
-    run.clock.at(run.clock.now() + 250.0, lambda: setattr(run.server, "speed", 0.3))  # type: ignore[union-attr]
+    run.at(run.clock.now() + 250.0, lambda: setattr(run.server, "speed", 0.3))
     run.produce()
     assert len(run.server.asked) >= 3
     assert run.server.asked[1].downloads == 1
@@ -690,7 +651,7 @@ def test_a_job_that_moves_slowly_ends_at_the_deadline(make: Make) -> None:
 def test_what_was_asked_for_in_an_older_mood_goes_to_the_library(make: Make) -> None:
     """Music of the mood before is kept, but not played next."""
     run = make()
-    run.clock.at(4.0, lambda: setattr(run, "mood", 1))  # type: ignore[union-attr]
+    run.at(4.0, lambda: setattr(run, "mood", 1))
     assert run.produce() == 1
     assert [entry.shelf for entry in run.store.added] == ["played"]
     run.produce()
@@ -701,7 +662,7 @@ def test_a_failed_job_of_an_older_mood_is_not_asked_for_again(make: Make) -> Non
     """The next try would be for music that is no longer wanted."""
     run = make()
     run.server.next_fates(FAILS)
-    run.clock.at(4.0, lambda: setattr(run, "mood", 1))  # type: ignore[union-attr]
+    run.at(4.0, lambda: setattr(run, "mood", 1))
     assert run.produce() == 0
     run.produce()
     assert run.server.asked[-1].recipe.prompt.endswith("mood 1")
@@ -764,30 +725,26 @@ def test_the_real_client_spool_and_ingest_work_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ended_meanwhile", [True, False])
-def test_jobs_left_at_the_server_are_taken_over(make: Make, ended_meanwhile: bool) -> None:
+def test_jobs_left_at_the_server_are_taken_over(remembering: Make, ended_meanwhile: bool) -> None:
     """A run that was killed leaves a job; the next one uses it instead of queueing behind it."""
-    run = make(jobs_file=make().folder / "jobs.json", prefetch_target=1, speed=0.5)
-    run.clock.at(3.0, run.stop.set)  # type: ignore[union-attr]
-    with pytest.raises(Stopped):
-        run.produce()
-    run.stop.clear()
+    run = remembering(prefetch_target=1, speed=0.5)
+    run.stop_at(3.0)
     if ended_meanwhile:
         run.clock.wait(run.stop, 60.0)
-    run.loop = run.new_loop()
     while not run.store.added:
         run.produce()
         run.clock.wait(run.stop, 1.0)
     run.produce(3)
     assert len(run.server.asked) == 1
     assert run.server.asked[0].downloads == 1
-    run.loop = run.new_loop()
+    run.next_run()
     run.produce(3)
     assert len(run.store.added) == 1, "used twice"
 
 
-def test_a_job_that_is_done_as_the_program_stops_is_left_for_the_next_run(make: Make) -> None:
+def test_a_job_that_is_done_as_the_program_stops_is_left_for_the_next_run(remembering: Make) -> None:
     """A download that the stop breaks off is made up for at the next start."""
-    run = make(jobs_file=make().folder / "jobs.json", prefetch_target=1, speed=0.0)
+    run = remembering(prefetch_target=1, speed=0.0)
 
     def stop_now() -> ServerError:
         run.stop.set()
@@ -797,62 +754,53 @@ def test_a_job_that_is_done_as_the_program_stops_is_left_for_the_next_run(make: 
     with pytest.raises(Stopped):
         run.produce()
     assert run.server.calls[3][1] == "download"
-    run.stop.clear()
-    run.loop = run.new_loop()
+    run.next_run()
     run.produce(2)
     assert len(run.server.asked) == 1
     assert len(run.store.added) == 1
 
 
-def test_jobs_that_the_server_lost_meanwhile_are_forgotten_silently(make: Make) -> None:
+def test_jobs_that_the_server_lost_meanwhile_are_forgotten_silently(remembering: Make) -> None:
     """Nothing is said of jobs of an earlier run that are gone."""
-    run = make(jobs_file=make().folder / "jobs.json")
-    run.clock.at(3.0, run.stop.set)  # type: ignore[union-attr]
-    with pytest.raises(Stopped):
-        run.produce()
-    run.stop.clear()
+    run = remembering()
+    run.stop_at(3.0)
     run.server.newer = False
     run.server.restart(1.0)
     run.clock.wait(run.stop, 2.0)
-    run.loop = run.new_loop()
     assert run.produce() == 1
     assert run.said("job.lost") == 0
     assert run.loop.snapshot().lost == 0
 
 
-def test_a_segment_stored_just_before_a_kill_is_not_stored_twice(make: Make) -> None:
+def test_a_segment_stored_just_before_a_kill_is_not_stored_twice(remembering: Make) -> None:
     """The id of a segment follows from its job, and one that is there is not taken in again."""
-    run = make(jobs_file=make().folder / "jobs.json", prefetch_target=1)
-    remembered: list[str] = []
-    original = run.store.add
+    run = remembering(prefetch_target=1)
+    file, remembered, original = there(run.jobs_file), list[str](), run.store.add
 
     def add(*args: Any, **more: Any) -> Any:
-        assert run.jobs_file is not None
-        remembered.append(run.jobs_file.read_text("utf-8"))
+        remembered.append(file.read_text("utf-8"))
         return original(*args, **more)
 
     run.store.add = add  # type: ignore[method-assign]
     run.produce()
-    assert run.jobs_file is not None
-    run.jobs_file.write_text(remembered[0], "utf-8")
-    run.loop = run.new_loop()
+    file.write_text(remembered[0], "utf-8")
+    run.next_run()
     run.produce(2)
     assert len(run.store.added) == 1
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"url": 3}', '{"url": "http://127.0.0.1:8001", "jobs": [{}]}'])
-def test_a_jobs_file_that_makes_no_sense_is_ignored(make: Make, content: str) -> None:
+def test_a_jobs_file_that_makes_no_sense_is_ignored(remembering: Make, content: str) -> None:
     """Whatever stands in it, the program starts."""
-    run = make(jobs_file=make().folder / "jobs.json")
-    assert run.jobs_file is not None
-    run.jobs_file.write_text(content, "utf-8")
-    run.loop = run.new_loop()
+    run = remembering()
+    there(run.jobs_file).write_text(content, "utf-8")
+    run.next_run()
     assert run.produce() == 1
 
 
-def test_a_jobs_file_that_cannot_be_written_changes_nothing(make: Make) -> None:
+def test_a_jobs_file_that_cannot_be_written_changes_nothing(make: Make, tmp_path: Path) -> None:
     """It is a comfort, not a need."""
-    run = make(jobs_file=make().folder / "no" / "such" / "folder" / "jobs.json")
+    run = make(jobs_file=tmp_path / "no" / "such" / "folder" / "jobs.json")
     assert run.produce() == 1
 
 
@@ -1113,16 +1061,6 @@ def test_moods_change_while_jobs_are_under_way(in_threads: Make) -> None:
     assert all(prompt.endswith("mood 0") for prompt in library)
     assert library
     assert ready[-1].endswith("mood 1")
-
-
-def test_settings_reach_the_policy(make: Make) -> None:
-    """THINKING=false never asks for thinking."""
-    run = make(thinking=False, max_retry=0)
-    run.server.next_fates(FAILS)
-    run.produce()
-    assert not any(job.thinking for job in run.server.asked)
-    assert durations(run) == [30.0, 20.0]
-    assert replace(run.settings, thinking=True) != run.settings
 
 
 # Several servers

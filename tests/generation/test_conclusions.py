@@ -6,9 +6,8 @@ import ast
 import inspect
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +29,10 @@ from base.errors import (
 from base.texts import texts
 from config import Settings
 from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS
-from doubles.simulated_time import SimClock
 from generation import conclusions, connection, jobs, policy
 from generation.conclusions import Conclusion
 from generation.policy import Conditions, Policy, Tries
-from whole.generator_session import Session, session
+from whole.generator_session import Session
 
 Act = Callable[[Session], object]
 CONCLUSIONS = [row for row in vars(conclusions).values() if isinstance(row, Conclusion)]
@@ -161,44 +159,14 @@ SCENES = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Session]]:
-    """Start a session with its two workers on virtual time; it is ended by itself."""
-    runs: list[Session] = []
-
-    def begin(seed: int, **levers: Any) -> Session:
-        clock = SimClock(seed)
-        run = session(tmp_path, clock=clock, seed=seed, **{"stall_sec": 60.0, **levers})
-        runs.append(run)
-        return run
-
-    yield begin
-    for run in runs:
-        assert isinstance(run.clock, SimClock)
-        try:
-            assert run.end()
-        finally:
-            run.clock.close()
-
-
-def go(run: Session) -> None:
-    """Start the workers."""
-    assert isinstance(run.clock, SimClock)
-    run.start()
-
-
 @pytest.mark.parametrize("seed", (0, *(pytest.param(seed, marks=pytest.mark.virtual) for seed in range(1, 6))))
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-def test_each_fault_is_told_from_its_neighbours(start: Callable[..., Session], scene: Scene, seed: int) -> None:
+def test_each_fault_is_told_from_its_neighbours(in_threads: Callable[..., Session], scene: Scene, seed: int) -> None:
     """What is concluded is said, nothing else is; it is taken back, and what was made is used."""
-    run = start(seed, **scene.levers)
-    if scene.from_start:
-        scene.begins(run)
-        go(run)
-    else:
-        go(run)
+    run = in_threads(seed, stall_sec=60.0, **scene.levers)
+    if not scene.from_start:
         run.listen(HEALTHY_S)
-        scene.begins(run)
+    scene.begins(run)
     run.listen(scene.lasts_s)
     said = set(run.notices.keys) & LINES
     assert scene.draws is None or scene.draws.line in said

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from base.notices import Level, Notices
 from config import Settings
 from doubles.scripted_server import NO_SOUND, MemoryStore, ScriptedServer, scripted_ingest
 from doubles.simulated_time import FakeClock, SimClock
-from generation.calls import Run
+from generation.calls import Run, Stopped
 from generation.continuing import Ear
 from generator_loop import SPARE, WORKERS, GeneratorLoop
 from music.continuing import Continuing
@@ -99,6 +101,23 @@ class Session:
     def produce(self, times: int = 1) -> int:
         """Call `produce_one` in line; return how many segments it gave."""
         return sum(len(self.loop.produce_one()) for _ in range(times))
+
+    def at(self, time_s: float, act: Callable[[], object]) -> None:
+        """Have something happen at a moment, on a FakeClock."""
+        assert isinstance(self.clock, FakeClock)
+        self.clock.at(time_s, act)
+
+    def stop_at(self, time_s: float) -> None:
+        """Ask for music until the program is stopped; nothing of it is left but what it has written."""
+        self.at(time_s, self.stop.set)
+        with pytest.raises(Stopped):
+            self.produce()
+        self.next_run()
+
+    def next_run(self) -> None:
+        """Let the next run of the program begin."""
+        self.stop.clear()
+        self.loop = self.new_loop()
 
     def said(self, key: str) -> int:
         """How often a notice was said."""
