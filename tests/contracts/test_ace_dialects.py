@@ -37,14 +37,6 @@ from whole.generator_session import Session
 STATION = builtin_stations()[0]
 RECIPE = Recipe("lofi", "slow lo-fi beats", 10.0, seed=7)
 KEY = "s3cret"
-NO_VRAM = said("quote", words="no VRAM")
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeAcestep]:
-    """A server that does every job at once."""
-    with FakeAcestep() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

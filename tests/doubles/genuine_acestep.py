@@ -205,7 +205,7 @@ class GenuineAcestep:
         gradio: bool = False,
         **levers: Any,
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.api_key = api_key
         self.process: subprocess.Popen[bytes] | None = None
         self._root = root
@@ -313,7 +313,8 @@ class GenuineAcestep:
             connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -155,11 +155,6 @@ class ScriptedServer:
             self._advance()
             return len(self._queue) + (self._running is not None)
 
-    @property
-    def lost_ids(self) -> set[str]:
-        """Ids of jobs that were lost."""
-        return {job.task_id for job in self.asked if job.task_id not in self._known or job.stale}
-
     def files_of(self, job: Asked) -> int:
         """How many files a job brings: what continues a segment, one."""
         return 1 if job.recipe.continues else self.files_per_job

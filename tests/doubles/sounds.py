@@ -10,9 +10,13 @@ import numpy as np
 
 from music.analysis import analyse
 from music.segment import SAMPLE_RATE_HZ, Analysis, Performance, Piece, Recipe, Samples, SegmentInfo, Source
+from music.stations import Station
 from programme.mixer import Mixer
 
 T = TypeVar("T")
+
+LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
+PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
 
 
 def there(one: T | None) -> T:

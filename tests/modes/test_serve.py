@@ -26,6 +26,7 @@ from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
 from doubles import genuine_acestep
+from doubles.genuine_acestep import free_port
 from doubles.simulated_time import FakeClock
 from modes import serve, server_plan
 from modes.serve import Keeper, Patience, end_group, in_the_way, rotate
@@ -40,13 +41,6 @@ FIRST_S, JOB_S = 1200.0, 300.0
 def settings_of(tmp_path: Path, **environ: str) -> Settings:
     """Return settings as they are read from an environment."""
     return config.load([], {"SPOOL_DIR": str(tmp_path / "spool"), **environ}, tmp_path / ".env")
-
-
-def free_port() -> int:
-    """Return a port that nothing listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- the plan -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from programme.mixer import Mixer
 from programme.programme import Dropped, Left, Started
 
 RATE_HZ = 1000
-SCALE = SAMPLE_RATE_HZ // RATE_HZ
 HEARD_S, ENDING_S = 3.0, 1.0  # of each segment before it is joined, and what it has beyond
 PARTS = 6
 

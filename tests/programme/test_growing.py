@@ -11,18 +11,16 @@ import numpy as np
 import pytest
 
 from doubles.simulated_time import FakeClock
-from doubles.sounds import QuietBed, performed, there, tone
+from doubles.sounds import LOFI, PIANO, QuietBed, performed, there, tone
 from music import audio_files
 from music.metering import step_powers
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
-from music.stations import Mood, Station, builtin_stations
+from music.stations import Mood, builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
 from programme.performances import BuiltinSupply, Openings
 from programme.supplies import Levels
 
-LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
-PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
 LEVELS = Levels(-23.0, -45.0)
 SECOND = SAMPLE_RATE_HZ
 STRETCH = 2 * SECOND

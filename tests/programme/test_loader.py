@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
-from doubles.sounds import QuietBed, info, performed, there, tone
+from doubles.sounds import LOFI, PIANO, QuietBed, info, performed, there, tone
 from music.segment import SAMPLE_RATE_HZ, Continuation, Performance, Piece, Recipe, Source
-from music.stations import Mood, Station
+from music.stations import Mood
 from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
 from programme.mixer import Mixer
 from programme.performances import BuiltinSupply
@@ -24,8 +25,6 @@ from spool.spool import HANGING_S, Spool
 
 LEVELS = Levels(-23.0, -45.0)
 ACESTEP = (Source.FRESH, Source.LIBRARY)
-LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
-PIANO = Station("piano", "Piano", "ピアノ", ("another prompt",), 66, ("A minor",), "4")
 SECONDS = 3.0
 
 
@@ -334,7 +333,7 @@ def test_waiting_time_and_queue_depth_are_logged(room: Room, caplog: pytest.LogC
     room.add("a")
     room.add("b")
     room.loader.step()
-    room.clock.wait(__import__("threading").Event(), 4.0)
+    room.clock.wait(threading.Event(), 4.0)
     room.play(0.2)
     assert "on the shelf 4.0 s, queue depth 1" in caplog.text
     assert room.loader.last_wait_s == pytest.approx(4.0)
@@ -362,8 +361,6 @@ def test_a_full_queue_ends_the_spreading() -> None:
 
 def test_a_listeners_cut_file_is_played_and_said_once(room: Room, tmp_path: Path) -> None:
     """What is there is music; each time it comes again nothing is said."""
-    import soundfile as sf
-
     sf.write(tmp_path / "kept" / "mine.aiff", tone(SECONDS, amplitude=0.8), SAMPLE_RATE_HZ)
     whole = (tmp_path / "kept" / "mine.aiff").read_bytes()
     (tmp_path / "kept" / "mine.aiff").write_bytes(whole[: len(whole) // 2])
@@ -380,8 +377,6 @@ def test_a_listeners_cut_file_is_played_and_said_once(room: Room, tmp_path: Path
 
 def test_a_listeners_own_file_is_measured_and_played(room: Room, tmp_path: Path) -> None:
     """A file without our metadata in kept/ is levelled like everything else."""
-    import soundfile as sf
-
     sf.write(tmp_path / "kept" / "mine.flac", tone(SECONDS, amplitude=0.8), SAMPLE_RATE_HZ)
     room.spool.close()
     again = Room(tmp_path)

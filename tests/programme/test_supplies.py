@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
-from doubles.sounds import info, piece, tone
+from doubles.sounds import LOFI, info, piece, tone
 from music import audio_files
 from music.continuing import continues
 from music.segment import Continuation, SegmentInfo, Source
@@ -26,7 +26,6 @@ from programme.supplies import Decoded, Filed, Fresh, Levels, Library
 from spool.folders import KEPT, PLAYED, Files, FolderLock, Listed
 from spool.spool import READ_AT_ONCE, Entry, Spool
 
-LOFI = Station("lofi", "Lo-fi", "ローファイ", ("a prompt",), 78, ("C major",), "4")
 SOUND = tone(0.02)
 
 
