@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -51,17 +51,20 @@ class Player:
         self.obeyed.append(command)
         return self.answer
 
-    def begin(self) -> None:
-        """Serve, and return when the socket is there."""
+    def __enter__(self) -> Self:
         self.thread.start()
+        self.wait_for_its_socket()
+        return self
+
+    def wait_for_its_socket(self) -> None:
+        """Return when the socket is there."""
         for _ in range(500):
             if any(place.exists() for place in control_socket.places(self.folder)):
                 return
             self.stop.wait(0.01)
         raise AssertionError("no socket")
 
-    def end(self) -> None:
-        """End, as the program does."""
+    def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.thread.join(10)
         assert not self.thread.is_alive()
@@ -77,10 +80,8 @@ class Player:
 @pytest.fixture
 def player(tmp_path: Path) -> Iterator[Player]:
     """A player that runs."""
-    made = Player(tmp_path)
-    made.begin()
-    yield made
-    made.end()
+    with Player(tmp_path) as made:
+        yield made
 
 
 def reply_on(connection: socket.socket) -> dict[str, Any]:
@@ -188,10 +189,8 @@ def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixtur
 
 def test_the_socket_is_for_its_owner_alone_and_goes_with_the_player(tmp_path: Path) -> None:
     """Mode 0600; nothing is left behind."""
-    player = Player(tmp_path)
-    player.begin()
-    status = (tmp_path / "control.sock").lstat()
-    player.end()
+    with Player(tmp_path):
+        status = (tmp_path / "control.sock").lstat()
     assert stat.S_ISSOCK(status.st_mode)
     assert stat.S_IMODE(status.st_mode) == 0o600
     assert list(tmp_path.iterdir()) == []
@@ -226,49 +225,38 @@ def test_nothing_that_runs_is_told_from_what_stands_there(tmp_path: Path, left: 
     with pytest.raises(NotReached) as reason:
         ask(tmp_path, "next")
     assert reason_of(reason.value).key == ("ctl.nobody" if left in ("nothing", "stale") else "ctl.no_socket")
-    player = Player(tmp_path)
-    player.begin()
-    try:
+    with Player(tmp_path):
         if left == "file":
             assert path.read_text() == "mine"
         else:
             assert ask_until_there(tmp_path)["code"] == 0
         assert not (tmp_path / "victim").exists()
-    finally:
-        player.end()
 
 
 def test_a_spool_with_a_long_name_is_reached_all_the_same(tmp_path: Path) -> None:
     """108 bytes is all a socket's path may have."""
     folder = tmp_path / ("long" * 20) / ("name" * 20)
     folder.mkdir(parents=True)
-    player = Player(folder)
-    player.begin()
-    try:
+    with Player(folder):
         assert ask(folder, "next")["code"] == 0
         place = control_socket.places(folder)[1]
         assert stat.S_IMODE(place.lstat().st_mode) == 0o600
         assert stat.S_IMODE(place.parent.lstat().st_mode) == 0o700
-    finally:
-        player.end()
     assert not place.exists()
 
 
-def test_another_users_socket_is_not_spoken_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_users_socket_is_not_spoken_to(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does the server answer another user."""
-    player = Player(tmp_path)
-    player.begin()
     mine = os.geteuid()
     monkeypatch.setattr("base.control_socket.os.geteuid", lambda: mine + 1)
     with pytest.raises(NotReached) as reason:
-        ask(tmp_path, "next")
+        ask(player.folder, "next")
     assert reason_of(reason.value).key == "ctl.foreign"
     if mine:
         with player.connect() as connection:
             connection.sendall(b"next\n")
             assert connection.recv(100) == b""
     monkeypatch.undo()
-    player.end()
 
 
 def test_a_hundred_clients_at_once_are_all_obeyed(player: Player) -> None:
@@ -318,15 +306,10 @@ def test_a_line_without_an_end_is_cut_off(player: Player) -> None:
 def test_the_socket_comes_back_when_it_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody tidied the spool while it played."""
     monkeypatch.setattr("session.control.RENEW_S", 0.05)
-    player = Player(tmp_path)
-    player.begin()
-    (tmp_path / "control.sock").unlink()
-    for _ in range(500):
-        if (tmp_path / "control.sock").exists():
-            break
-        player.stop.wait(0.01)
-    assert ask(tmp_path, "next")["code"] == 0
-    player.end()
+    with Player(tmp_path) as player:
+        (tmp_path / "control.sock").unlink()
+        player.wait_for_its_socket()
+        assert ask(tmp_path, "next")["code"] == 0
 
 
 def test_a_read_only_folder_keeps_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,9 +324,8 @@ def test_a_read_only_folder_keeps_the_socket(tmp_path: Path, monkeypatch: pytest
     failed: list[BaseException] = []
     monkeypatch.setattr(threading, "excepthook", lambda told: failed.append(told.exc_value))
     monkeypatch.setattr(Path, "unlink", refused)
-    player = Player(tmp_path)
-    player.begin()
-    player.end()
+    with Player(tmp_path):
+        pass
     assert failed == []
     assert [path.name for path in tmp_path.iterdir()] == ["control.sock"]
 
