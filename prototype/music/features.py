@@ -60,12 +60,12 @@ def mono(samples: Samples) -> npt.NDArray[np.float32]:
 
 def spectra(sound: npt.NDArray[np.float32], window_frames: int, step_frames: int) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the magnitudes of some windows after the other, shape (n_windows, window_frames // 2 + 1)."""
-    window = np.hanning(window_frames).astype(np.float32)
+    window = (window_frames * np.hanning(window_frames)).astype(np.float32)
     some = max(1, (1 << 17) // window_frames) * step_frames  # half a MB, which stays in the cache
     for begin in range(0, len(sound) - window_frames + 1, some):
         part = mono(sound[begin : begin + some - step_frames + window_frames])
         windows = np.lib.stride_tricks.sliding_window_view(part, window_frames)[::step_frames]
-        yield np.abs(np.fft.rfft(windows * window, axis=1))
+        yield np.abs(np.fft.rfft(windows * window, axis=1, norm="forward"))  # else numpy takes float32 for double
 
 
 def key_spectra(samples: Samples) -> Iterator[npt.NDArray[np.float32]]:

@@ -25,7 +25,9 @@ STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
 BLOCK_STEPS: Final = 4
 FINE_FRAMES: Final = STEP_FRAMES // 10
 LEAD_IN_FRAMES: Final = STEP_FRAMES  # the slower filter, a high-pass at 38 Hz, has forgotten all but 1e-10 by then
-PART_FRAMES: Final = 10 * STEP_FRAMES  # with the lead-in: small enough to stay in the processor's cache
+ROW_FRAMES: Final = 4 * STEP_FRAMES
+ROWS: Final = 4  # numpy transforms as many at once as it has float32 in a register, in less than half the time
+PART_FRAMES: Final = LEAD_IN_FRAMES + ROWS * ROW_FRAMES  # small enough to stay in the processor's cache
 OFFSET_LU: Final = -0.691
 ABSOLUTE_GATE: Final = 10 ** ((-70.0 - OFFSET_LU) / 10)
 RELATIVE_GATE: Final = 0.1  # -10 LU
@@ -141,7 +143,7 @@ def step_powers(samples: Samples) -> npt.NDArray[np.float64]:
     both = np.ascontiguousarray(samples[: steps * STEP_FRAMES]).view(np.complex64).reshape(steps, STEP_FRAMES)
     powers = np.empty(steps)
     for first in range(0, steps, 10):
-        spectra = np.fft.fft(both[first : first + 10], axis=1)
+        spectra = np.fft.fft(both[first : first + 10], axis=1, norm="forward")
         powers[first : first + 10] = (spectra.real**2 + spectra.imag**2) @ _step_weights()
     return powers
 
@@ -214,14 +216,17 @@ class LoudnessMeter:
         return np.concatenate([np.zeros(0, np.float32), *self._powers])
 
     def _measure(self, samples: Samples) -> None:
-        """Note the powers of `samples` behind their lead-in."""
-        spectra = np.fft.rfft(samples.T, PART_FRAMES)
-        spectra *= _k_weighting(PART_FRAMES)
-        weighted = np.fft.irfft(spectra, PART_FRAMES)
-        weighted[:, len(samples) :] = 0
-        fine = weighted[:, LEAD_IN_FRAMES:].reshape(CHANNELS, -1, FINE_FRAMES)
-        powers = np.einsum("cbs,cbs->b", fine, fine) / np.float32(FINE_FRAMES)
-        self._powers.append(powers[: -(-(len(samples) - LEAD_IN_FRAMES) // FINE_FRAMES)])
+        """Note the powers of `samples` behind their lead-in. One complex transform takes both channels."""
+        both, new_frames = np.zeros(PART_FRAMES, np.complex64), len(samples) - LEAD_IN_FRAMES
+        both[: len(samples)] = samples.view(np.complex64).ravel()
+        rows = np.lib.stride_tricks.sliding_window_view(both, LEAD_IN_FRAMES + ROW_FRAMES)[::ROW_FRAMES]
+        spectra = np.fft.fft(rows, norm="forward")  # in any other norm numpy takes float32 for double
+        spectra *= _k_weighting(rows.shape[1]) * np.float32(rows.shape[1])
+        weighted = np.fft.ifft(spectra)[:, LEAD_IN_FRAMES:].ravel()
+        weighted[new_frames:] = 0
+        fine = weighted.view(np.float32).reshape(-1, CHANNELS * FINE_FRAMES)
+        powers = np.einsum("bs,bs->b", fine, fine) / np.float32(FINE_FRAMES)
+        self._powers.append(powers[: -(-new_frames // FINE_FRAMES)])
 
 
 def by_steps(fine: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -235,8 +240,8 @@ def by_steps(fine: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 @functools.cache
 def _k_weighting(size: int) -> npt.NDArray[np.complex64]:
-    """Return the response of the two filters, from 0 to half the sample rate, for a transform of `size`."""
-    back = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)  # a delay of one frame
+    """Return the response of the two filters at the frequencies of a transform of `size`, the negative ones too."""
+    back = np.exp(-2j * np.pi * np.fft.fftfreq(size))  # a delay of one frame
     response = np.ones_like(back)
     for numerator, denominator in K_WEIGHTING:
         response *= np.polyval(numerator[::-1], back) / np.polyval(denominator[::-1], back)
@@ -246,6 +251,5 @@ def _k_weighting(size: int) -> npt.NDArray[np.complex64]:
 
 @functools.cache
 def _step_weights() -> npt.NDArray[np.float32]:
-    """Return by what the power spectrum of a step, of positive and negative frequencies, is to be multiplied."""
-    half = np.abs(_k_weighting(STEP_FRAMES)) ** 2 / STEP_FRAMES**2
-    return np.concatenate((half, half[-2:0:-1]))
+    """Return by what the power spectrum of a step is to be multiplied."""
+    return np.square(np.abs(_k_weighting(STEP_FRAMES)))
