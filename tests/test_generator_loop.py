@@ -789,7 +789,9 @@ def test_a_segment_stored_just_before_a_kill_is_not_stored_twice(remembering: Ma
     assert len(run.store.added) == 1
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"url": 3}', '{"url": "http://127.0.0.1:8001", "jobs": [{}]}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", "[" * 100_000, '{"url": 3}', '{"url": "http://127.0.0.1:8001", "jobs": [{}]}']
+)
 def test_a_jobs_file_that_makes_no_sense_is_ignored(remembering: Make, content: str) -> None:
     """Whatever stands in it, the program starts."""
     run = remembering()

@@ -28,6 +28,7 @@ from base.notices import Notices
 from base.workers import SystemClock, at_once
 from doubles.simulated_time import FakeClock
 from doubles.sounds import tone
+from listening.sound_room import wait_until
 from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output.sound_server import Hearing
 from output.stream_player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
@@ -36,14 +37,6 @@ from output.vlc_player import RAMP_STEP
 from player import PlaylistPlayer
 
 realtime = pytest.mark.realtime
-
-
-def wait_until(true: Callable[[], bool], timeout_s: float = 10.0) -> bool:
-    """Wait for something that other threads do."""
-    never, deadline = threading.Event(), time.monotonic() + timeout_s
-    while not true() and time.monotonic() < deadline:
-        never.wait(0.02)
-    return true()
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from doubles.fake_acestep import FakeAcestep
 from doubles.fake_http import Reply, Request, answering, text, wrapped
 from doubles.genuine_acestep import GenuineAcestep
 from doubles.simulated_time import FakeClock
+from listening.sound_room import wait_until
 from music.segment import Recipe
 
 KEY = "s3cret-Key_42"
@@ -84,19 +85,10 @@ def client_of(server: Rig, **settings: Any) -> AceClient:
     return AceClient(server.url, **settings)
 
 
-def until(condition: Callable[[], bool], wait_s: float = 10.0) -> None:
-    """Wait for another process."""
-    for _ in range(int(wait_s / 0.02)):
-        if condition():
-            return
-        threading.Event().wait(0.02)
-    pytest.fail("it never came")
-
-
 def finished(client: AceClient, task_id: str) -> JobReport:
     """Poll until a job has ended."""
     ends = (JobState.SUCCEEDED, JobState.FAILED)
-    until(lambda: client.poll([task_id])[task_id].state in ends)
+    assert wait_until(lambda: client.poll([task_id])[task_id].state in ends)
     return client.poll([task_id])[task_id]
 
 
@@ -175,7 +167,7 @@ def test_jobs_wait_behind_a_hung_one_and_stats_show_it(server: Rig) -> None:
     server.plan("hang")
     client = client_of(server)
     hung = client.submit(RECIPE).task_id
-    until(lambda: client.stats().running == 1)
+    assert wait_until(lambda: client.stats().running == 1)
     waiting = client.submit(RECIPE)
     assert waiting.queue_position == 1
     reports = client.poll([hung, waiting.task_id])
@@ -250,7 +242,7 @@ def test_a_server_with_a_key_takes_it_and_a_full_queue_is_said_to_be_full(locked
 
     locked.plan("hang")
     client.submit(RECIPE)
-    until(lambda: client.stats().running == 1)
+    assert wait_until(lambda: client.stats().running == 1)
     client.submit(RECIPE)
     with pytest.raises(ServerTrouble, match="queue full") as full:
         client.submit(RECIPE)
@@ -706,7 +698,7 @@ def test_close_ends_a_call_that_waits_and_refuses_new_ones(fake: FakeAcestep) ->
     fake.stall_next()
     client = client_of(fake)
     with in_trouble(client.stats):
-        until(lambda: len(fake.requests) == 1)
+        assert wait_until(lambda: len(fake.requests) == 1)
         client.close()
     with pytest.raises(ServerTrouble, match="closed"):
         client.health()
@@ -813,7 +805,7 @@ def test_a_download_stops_when_the_program_does(fake: FakeAcestep, tmp_path: Pat
     file = a_file(fake, client)
     fake.download_pause_s = 30.0
     with in_trouble(lambda: client.download(file, part)):
-        until(part.exists)
+        assert wait_until(part.exists)
         client.close()
     assert not part.exists()
 

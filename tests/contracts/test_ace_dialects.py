@@ -28,6 +28,7 @@ from doubles.simulated_time import FakeClock, SimClock
 from generation.calls import Run
 from generation.jobs import Board, Job
 from generator_loop import GeneratorLoop
+from listening.sound_room import wait_until
 from modes.server_check import ServerCheck
 from music.segment import Recipe
 from music.stations import Mood, builtin_stations
@@ -110,10 +111,7 @@ def test_the_generator_uses_all_that_the_gradio_app_makes(gradio: GenuineAcestep
     clock = SystemClock()
     loop = GeneratorLoop(settings, [client], store, Mood(STATION), Run(clock, Notices(clock), stop))
     loop.start()
-    for _ in range(200):
-        if len(store.ready()) >= 3:
-            break
-        threading.Event().wait(0.05)
+    assert wait_until(lambda: len(store.ready()) >= 3)
     stop.set()
     client.close()
     assert loop.join(5.0)

@@ -20,7 +20,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -40,6 +40,14 @@ _PULSE_WAIT_S: Final = 10.0
 def pause(seconds: float) -> None:
     """Let real time pass."""
     threading.Event().wait(seconds)
+
+
+def wait_until(holds: Callable[[], object], limit_s: float = 10.0) -> bool:
+    """Wait for what other threads or programs do; return whether it came within the limit."""
+    ends_at = time.monotonic() + limit_s
+    while not (came := holds()) and time.monotonic() < ends_at:
+        pause(0.02)
+    return bool(came)
 
 
 def let_signals_through() -> None:

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from config import Settings
 from doubles import genuine_acestep
 from doubles.genuine_acestep import free_port
 from doubles.simulated_time import FakeClock
+from listening.sound_room import wait_until
 from modes import serve, server_plan
 from modes.serve import Keeper, Patience, end_group, in_the_way, rotate
 from modes.server_plan import SMALL_CARD, Card, Plan, cards, chosen_card, find_folder, planned
@@ -470,15 +470,6 @@ class Served:
             self.command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
 
-    def wait(self, wanted: Callable[[], bool], wait_s: float) -> bool:
-        """Return whether something comes true within a time."""
-        ends_at = time.monotonic() + wait_s
-        while time.monotonic() < ends_at:
-            if wanted():
-                return True
-            threading.Event().wait(0.05)
-        return wanted()
-
     def answers(self) -> bool:
         """Whether the server answers."""
         try:
@@ -505,7 +496,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         pytest.skip(genuine_acestep.MISSING)
     run = Served(tmp_path)
     try:
-        assert run.wait(run.answers, 30.0)
+        assert wait_until(run.answers, 30.0)
         yield run
     finally:
         run.process.kill()
@@ -549,9 +540,9 @@ def test_killed_and_hung_at_random_it_comes_back(served: Served, seed: int) -> N
     chance = random.Random(seed)
     recipe = Recipe("lofi", "soft piano", 20.0)
     for round_ in range(1, 4):
-        assert served.wait(served.answers, 30.0)
+        assert wait_until(served.answers, 30.0)
         served.client.submit(recipe)
-        assert served.wait(lambda: bool(served.client.stats().succeeded), 20.0)
+        assert wait_until(lambda: bool(served.client.stats().succeeded), 20.0)
         if chance.random() < 0.5:
             os.kill(chance.choice(served.living()), signal.SIGKILL)
         else:
@@ -559,8 +550,8 @@ def test_killed_and_hung_at_random_it_comes_back(served: Served, seed: int) -> N
             for _ in range(2):
                 served.client.submit(recipe)
         started = 2 * (round_ + 1)  # processes: a starter and a server each
-        assert served.wait(lambda: len(served.pids.read_text().split()) >= started, 60.0)  # noqa: B023 (called now)
-    assert served.wait(served.answers, 30.0)
+        assert wait_until(lambda: len(served.pids.read_text().split()) >= started, 60.0)  # noqa: B023 (called now)
+    assert wait_until(served.answers, 30.0)
     said = stop_and_read(served)
     assert said.count("it is started again") == 3
     assert served.living() == []

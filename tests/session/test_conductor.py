@@ -100,16 +100,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.sound.spool.close()
 
 
-def test_pause_toggles(desk: Desk) -> None:
-    """Space pauses, space again resumes."""
-    desk.conductor.obey(controls.Act.PAUSE)
-    desk.listen(0.2)
-    assert desk.mixer.snapshot().paused
-    desk.conductor.obey(controls.Act.PAUSE)
-    desk.listen(0.2)
-    assert not desk.mixer.snapshot().paused
-
-
 COMMANDS = st.sampled_from(
     [controls.Act.PAUSE, controls.Act.MUTE, controls.Volume(5), controls.Volume(-5), controls.Volume(30), None]
 )
@@ -182,6 +172,7 @@ def test_a_dislike_costs_one_piece(desk: Desk, commands: list[controls.Command],
     desk.listen(3)
     assert desk.playing() == "b"
     assert desk.sound.spool.get(key) is None
+    assert desk.said() == ["like.never_again"]
 
 
 def test_a_piece_that_is_fading_in_can_be_disliked(desk: Desk) -> None:
@@ -237,15 +228,12 @@ def test_a_volume_that_was_changed_elsewhere_is_shown_and_remembered(desk: Desk,
     assert load_remembered(tmp_path)["volume"] == 25
 
 
-def test_mute_toggles(desk: Desk) -> None:
-    """The key m mutes and unmutes; the programme goes on."""
+def test_muted_is_not_paused(desk: Desk) -> None:
+    """The programme goes on meanwhile."""
     desk.conductor.obey(controls.Act.MUTE)
     desk.listen(0.3)
     assert desk.mixer.snapshot().muted
     assert desk.mixer.snapshot().paused_frames == 0
-    desk.conductor.obey(controls.Act.MUTE)
-    desk.listen(0.3)
-    assert not desk.mixer.snapshot().muted
 
 
 def test_a_recording_is_as_loud_as_it_is_heard(desk: Desk, tmp_path: Path) -> None:
@@ -295,17 +283,6 @@ def test_the_bed_can_be_neither_liked_nor_disliked(desk: Desk) -> None:
     desk.conductor.obey(controls.Act.LIKE)
     desk.conductor.obey(controls.Act.DISLIKE)
     assert desk.said() == ["like.nothing"]
-
-
-def test_dislike_deletes_and_skips(desk: Desk) -> None:
-    """The key d: never again, and on to the next piece."""
-    key = desk.play_segment("bad")
-    desk.mixer.offer(piece(20, key="next"))
-    desk.conductor.obey(controls.Act.DISLIKE)
-    desk.listen(1.1)
-    assert desk.mixer.snapshot().playing.key == "next"
-    assert desk.sound.spool.get(key) is None
-    assert desk.said() == ["like.never_again"]
 
 
 def test_station_and_prompt_change_the_mood(desk: Desk) -> None:

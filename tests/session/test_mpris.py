@@ -15,6 +15,7 @@ import pytest
 
 from base.workers import SystemClock
 from doubles.sounds import info
+from listening.sound_room import wait_until
 from music.segment import Source
 from music.stations import builtin_stations
 from programme.history import Heard
@@ -171,15 +172,6 @@ def playerctl(*words: str) -> str:
     return done.stdout.strip()
 
 
-def until(said: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    for _ in range(200):
-        if said():
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("it never came")
-
-
 @pytest.mark.realtime
 def test_playerctl_sees_and_steers_the_player(bus: Callable[[], subprocess.Popen[bytes]]) -> None:
     """On a bus of its own: status, metadata, position, volume, all commands, changes, and a second player beside it."""
@@ -187,7 +179,7 @@ def test_playerctl_sees_and_steers_the_player(bus: Callable[[], subprocess.Popen
     desk, other = Desk(), Desk()
     threads = [threading.Thread(target=desk.mpris.run, args=(desk.stop,))]
     threads[0].start()
-    until(lambda: playerctl("-l") == "sagyo_on")
+    assert wait_until(lambda: playerctl("-l") == "sagyo_on")
     assert playerctl("status") == "Playing"
     assert playerctl("metadata", "xesam:artist") == "Lo-fi beats"
     assert playerctl("metadata", "mpris:length") == "30000000"
@@ -196,7 +188,7 @@ def test_playerctl_sees_and_steers_the_player(bus: Callable[[], subprocess.Popen
     for words in (["next"], ["previous"], ["play-pause"], ["pause"], ["stop"], ["volume", "0.3"]):
         playerctl(*words)
     commands = [Act.SKIP, Act.BACK, Act.PAUSE, Set(Act.PAUSE, on=True), Set(Act.PAUSE, on=True), VolumeTo(30)]
-    until(lambda: desk.obeyed == commands)
+    assert wait_until(lambda: desk.obeyed == commands)
     follower = subprocess.Popen(["playerctl", "-F", "status"], stdout=subprocess.PIPE, text=True)
     assert follower.stdout is not None
     assert follower.stdout.readline().strip() == "Playing"
@@ -206,7 +198,7 @@ def test_playerctl_sees_and_steers_the_player(bus: Callable[[], subprocess.Popen
     follower.communicate()
     threads.append(threading.Thread(target=other.mpris.run, args=(other.stop,)))
     threads[1].start()
-    until(lambda: set(playerctl("-l").split()) == {"sagyo_on", f"sagyo_on.instance{os.getpid()}"})
+    assert wait_until(lambda: set(playerctl("-l").split()) == {"sagyo_on", f"sagyo_on.instance{os.getpid()}"})
     for one in (desk, other):
         one.stop.set()
     for thread in threads:
@@ -222,13 +214,13 @@ def test_a_bus_that_dies_is_found_again(bus: Callable[[], subprocess.Popen[bytes
     thread = threading.Thread(target=desk.mpris.run, args=(desk.stop,))
     thread.start()
     daemon = bus()
-    until(lambda: playerctl("-l") == "sagyo_on")
+    assert wait_until(lambda: playerctl("-l") == "sagyo_on")
     assert session_bus() == os.environ["DBUS_SESSION_BUS_ADDRESS"]
     assert NAME.endswith("sagyo_on")
     daemon.kill()
     daemon.wait()
     daemon = bus()
-    until(lambda: playerctl("-l") == "sagyo_on")
+    assert wait_until(lambda: playerctl("-l") == "sagyo_on")
     daemon.send_signal(19)
     desk.stop.set()
     thread.join(10)
@@ -244,7 +236,7 @@ def test_a_notification_reaches_the_desktop(bus: Callable[[], subprocess.Popen[b
     from jeepney.io.blocking import open_dbus_connection
 
     bus()
-    until(lambda: Path(session_bus().removeprefix("unix:path=")).exists())
+    assert wait_until(lambda: Path(session_bus().removeprefix("unix:path=")).exists())
     desk = Desk()
     with open_dbus_connection(session_bus()) as desktop:
         assert desktop.send_and_get_reply(message_bus.RequestName("org.freedesktop.Notifications"), timeout=5).body == (

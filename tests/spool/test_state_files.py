@@ -17,7 +17,6 @@ from spool.state_files import (
     FILE,
     TASTE_ASIDE,
     TASTE_FILE,
-    JobsFile,
     TasteFile,
     forget_taste,
     load_remembered,
@@ -184,9 +183,3 @@ def test_a_disk_that_hangs_at_the_start_loses_no_opinion(tmp_path: Path, monkeyp
     answers.set()
     todo.pop()()
     assert read_taste(tmp_path) == [LIKED, DISLIKED]
-
-
-def test_jobs_nested_too_deeply_are_forgotten(tmp_path: Path) -> None:
-    """As any other file that is none of ours."""
-    (tmp_path / "jobs.json").write_text(DEEP)
-    assert JobsFile(tmp_path / "jobs.json").load("http://127.0.0.1:8001") == []
