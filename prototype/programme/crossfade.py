@@ -62,7 +62,7 @@ def gains(at_angles: Curve, peaks: tuple[float, float], swell_db: float = 0.0) -
 
     Halfway both are `swell_db` above the power law: at 3 dB the two are as loud as by themselves.
     """
-    swell = 10 ** (swell_db / 20 * np.sin(2 * at_angles))
+    swell = 10 ** (swell_db / 20 * np.sin(2 * at_angles)) if swell_db else 1.0
     falling, rising = swell * np.cos(at_angles), swell * np.sin(at_angles)
     limit = PEAK_LIMIT / np.maximum(peaks[0] * falling + peaks[1] * rising, PEAK_LIMIT)
     return falling * limit, rising * limit
@@ -92,15 +92,22 @@ class Crossfade:
         self.position_frames = 0
         self.peaks = peaks
         self.law = law
-        self._angles = angles(np.arange(length_frames + 1.0), length_frames, law.moving_frames, angle)
-        falling, rising = gains(self._angles[:-1, None], peaks, law.swell_db)
-        self.gain_out = falling.astype(np.float32)
-        self.gain_in = rising.astype(np.float32)
+        self._begin = angle
 
     @property
     def angle(self) -> float:
         """How far the fade has come, 0 to pi/2."""
-        return float(self._angles[self.position_frames])
+        return float(self._angles(1)[0])
+
+    def advance(self, n_frames: int) -> tuple[Samples, Samples]:
+        """Return the next gains of what goes and of what comes, shape (n_frames, 1): a table of all takes longer."""
+        falling, rising = gains(self._angles(n_frames)[:, None], self.peaks, self.law.swell_db)
+        self.position_frames += n_frames
+        return falling.astype(np.float32), rising.astype(np.float32)
+
+    def _angles(self, n_frames: int) -> Curve:
+        at_frames = np.arange(self.position_frames, self.position_frames + n_frames, dtype=np.float64)
+        return angles(at_frames, self.length_frames, self.law.moving_frames, self._begin)
 
     def hastened(self, length_frames: int) -> Crossfade:
         """Return the rest of the fade, so short."""
@@ -113,8 +120,13 @@ class Handover:
     def __init__(self, length_frames: int) -> None:
         self.length_frames = length_frames
         self.position_frames = 0
-        rising = (np.arange(length_frames, dtype=np.float32)[:, None] + 0.5) / length_frames
-        self.gain_in, self.gain_out = rising, 1 - rising
+
+    def advance(self, n_frames: int) -> tuple[Samples, Samples]:
+        """As of `Crossfade`."""
+        at_frames = np.arange(self.position_frames, self.position_frames + n_frames, dtype=np.float32)
+        self.position_frames += n_frames
+        rising = (at_frames[:, None] + np.float32(0.5)) / np.float32(self.length_frames)
+        return 1 - rising, rising
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,9 +242,11 @@ def law_for(overlap: Overlap, rate_hz: int) -> tuple[Law, Curve | None]:
     going, own, near = going[begin:end], own[begin:end], new[:LOOKED_AT_STEPS]
     laws = [Law(*one) for one in itertools.product(least, SWELLS_DB, LEVELS_DB)]
     at_frames = (np.arange(steps) + 0.5) * overlap.length_frames / steps
-    courses = {moving: angles(at_frames, overlap.length_frames, moving) for moving in least}
-    curves = [gains(courses[law.moving_frames], overlap.peaks, law.swell_db) for law in laws]
-    falling, rising = (np.stack(curve) ** 2 for curve in zip(*curves, strict=True))
+    courses = [
+        gains(angles(at_frames, overlap.length_frames, moving), overlap.peaks, swell_db)
+        for moving, swell_db in itertools.product(least, SWELLS_DB)
+    ]
+    falling, rising = (np.repeat(curves, len(LEVELS_DB), axis=0) ** 2 for curves in zip(*courses, strict=True))
     lower = near * 10 ** (np.array([[law.level_db] for law in laws]) / 10)
     mixed = falling * going[-steps:] + rising * lower[:, :steps]  # hardly ever correlated
     before = np.broadcast_to(going[:-steps], (len(laws), len(going) - steps))

@@ -240,11 +240,10 @@ class Mixer:
         n_frames = len(block)
         self._sure_frames = max(0, self._sure_frames - n_frames)
         if fade := self._fade:
-            span = slice(fade.position_frames, fade.position_frames + n_frames)
-            np.multiply(self._voice.take(n_frames), fade.gain_out[span], out=block)
-            block += self._incoming.take(n_frames) * fade.gain_in[span]
+            falling, rising = fade.advance(n_frames)
+            np.multiply(self._voice.take(n_frames), falling, out=block)
+            block += self._incoming.take(n_frames) * rising
             self._heard_frames[self._incoming.source] += n_frames
-            fade.position_frames += n_frames
             if fade.position_frames >= fade.length_frames:
                 self._voice, self._fade = self._incoming, None
         else:

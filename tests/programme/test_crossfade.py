@@ -130,13 +130,14 @@ def test_a_swell_clips_nothing_and_a_hastened_fade_goes_on_where_it_is(
 ) -> None:
     """The peaks stay below the limit, the ends are those of any fade, and no gain steps when it is to be quicker."""
     fade = Crossfade(length, (one, other), Law(max(1, round(moving * length)), swell_db))
-    assert (one * fade.gain_out + other * fade.gain_in).max() <= max(PEAK_LIMIT, one, other) * (1 + 1e-6)
-    assert fade.gain_out[0] == pytest.approx(min(1.0, PEAK_LIMIT / max(one, 1e-9)), abs=1e-6)
+    going, coming = fade.advance(length)
+    assert (one * going + other * coming).max() <= max(PEAK_LIMIT, one, other) * (1 + 1e-6)
+    assert going[0] == pytest.approx(min(1.0, PEAK_LIMIT / max(one, 1e-9)), abs=1e-6)
     fade.position_frames = min(length - 1, round(part * length))
     rest = fade.hastened(100)
-    assert rest.gain_out[0] == pytest.approx(fade.gain_out[fade.position_frames], abs=1e-6)
-    assert rest.gain_in[0] == pytest.approx(fade.gain_in[fade.position_frames], abs=1e-6)
     assert rest.angle == pytest.approx(fade.angle)
+    for hastened, table in zip(rest.advance(1), (going, coming), strict=True):
+        assert hastened[0] == pytest.approx(table[fade.position_frames], abs=1e-6)
 
 
 def swelling(seed: int, levels_db: tuple[float, ...]) -> Samples:
