@@ -30,8 +30,9 @@ from doubles.simulated_time import FakeClock
 from doubles.sounds import tone
 from listening.sound_room import wait_until
 from music.segment import SAMPLE_RATE_HZ, Piece, Source
+from output import stream_player
 from output.sound_server import Hearing
-from output.stream_player import BLOCK_FRAMES, FRAME_BYTES, StreamPlayer
+from output.stream_player import BLOCK_FRAMES, EARLY_US, FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
 from output.vlc_player import RAMP_STEP
 from player import PlaylistPlayer
@@ -89,6 +90,22 @@ def test_the_stream_is_pulled_at_real_pace() -> None:
         assert wait_until(lambda: player.pulled_frames > 0)
         threading.Event().wait(2.0)
         assert 1.5 * SAMPLE_RATE_HZ < player.pulled_frames < 3.2 * SAMPLE_RATE_HZ
+
+
+@realtime
+def test_a_thread_of_vlcs_is_known_from_call_to_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python keeps what belongs to it, instead of making it for every block."""
+    monkeypatch.setattr(stream_player, "HELD_FRAMES", 1)
+    kept, seen = threading.local(), list[int]()
+
+    def feed(n_frames: int) -> bytes:
+        seen.append(getattr(kept, "calls", 0))
+        kept.calls = seen[-1] + 1
+        return silence(n_frames)
+
+    with playing(stream(feed)):
+        assert wait_until(lambda: len(seen) >= 4)
+    assert seen == [*range(len(seen))]
 
 
 @realtime
@@ -170,9 +187,19 @@ def test_vlc_gets_block_after_block_with_their_times() -> None:
     player = stream(feed)
     block_us = BLOCK_FRAMES * 1_000_000 // SAMPLE_RATE_HZ
     for index in range(8):
-        assert asked(player) == (0, index * block_us, index * block_us, blocks[index])
+        code, _, presented_us, block = asked(player)
+        assert (code, presented_us, block) == (0, index * block_us, blocks[index])
     assert player.pulled_frames == 8 * BLOCK_FRAMES
     assert player.primed.is_set()
+
+
+def test_vlc_is_held_back_by_as_much_as_it_takes_ahead_and_no_faster() -> None:
+    """Decoding times run ahead of what is heard, little by little, up to EARLY_US: the beginning waits for nothing."""
+    player = stream()
+    early_us = [decoded - presented for _, decoded, presented, _ in (asked(player) for _ in range(100))]
+    assert (early_us[0], early_us[-1]) == (0, EARLY_US)
+    block_us = BLOCK_FRAMES * 1_000_000 // SAMPLE_RATE_HZ
+    assert all(0 <= later - before <= block_us / 48 + 1 for before, later in itertools.pairwise(early_us))
 
 
 def test_a_programme_that_fails_ends_the_media_and_no_memory_is_read() -> None:

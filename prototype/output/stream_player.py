@@ -21,11 +21,17 @@ from output.vlc_player import VlcPlayer
 
 log = logging.getLogger(__name__)
 
-BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 10  # what VLC takes at once: few calls, little latency
+BLOCK_FRAMES: Final = SAMPLE_RATE_HZ * 12 // 100  # what VLC takes at once: few calls, little latency
 FRAME_BYTES: Final = 4 * CHANNELS
 LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
 STALLED_S: Final = 3.0
 UNSTEADY_S: Final = 1.0
+# Playing on, VLC takes more and more ahead, up to 0.1 s within 5 s (its CR_BUFFERING_RATE and _TARGET), by which every
+# skip would be heard later. It goes by the decoding times: where they run ahead as slowly, and a little further, it is
+# as far ahead as it is in the beginning, when all else that the program does at once has it wait the longest.
+EARLY_US: Final = 120_000
+EARLY_RATE: Final = 48
+HELD_FRAMES: Final = 10 * SAMPLE_RATE_HZ
 PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
 # VLC's `imem` input takes blocks with their times, and has none of the threads and buffers that bytes go through: half
 # the CPU of a stream of bytes (measured).
@@ -167,8 +173,13 @@ class StreamPlayer(VlcPlayer):
             log.exception("the programme failed")
             self._block = b""
         frames = len(self._block) // FRAME_BYTES
-        decoded[0] = presented[0] = self._media_frames * 1_000_000 // SAMPLE_RATE_HZ
+        presented[0] = at_us = self._media_frames * 1_000_000 // SAMPLE_RATE_HZ
+        decoded[0] = at_us + min(EARLY_US, at_us // EARLY_RATE)
         size[0], at[0] = len(self._block), ctypes.cast(ctypes.c_char_p(self._block), ctypes.c_void_p)
+        if self._media_frames < HELD_FRAMES <= self._media_frames + frames:
+            # ctypes makes a thread state for every call from a thread of VLC's, an eighth of what the call takes, unless
+            # one is held. It is lost with the thread: so not for a media that is soon made anew, again and again.
+            ctypes.pythonapi.PyGILState_Ensure()
         self._media_frames += frames
         self.pulled_frames += frames
         if self.pulled_frames > PRIMED_FRAMES:
