@@ -31,7 +31,8 @@ from settings.kinds import DURATION, whole, words
 
 log = logging.getLogger(__name__)
 
-LOOK_S: Final = 0.2  # a stop is seen
+LOOK_S: Final = 0.2  # a stop is seen, and who is late
+QUIET_S: Final = 1.0  # the same while nobody is connected: `close` is seen at once
 PACE_S: Final = 0.02
 SERVED_AT_ONCE: Final = 16
 MOST_CLIENTS: Final = 128
@@ -167,7 +168,7 @@ class _Client:
 class ControlServer:
     """Answers one line of each connection.
 
-    Threads: `run` belongs to one thread, which owns every field.
+    Threads: `run` belongs to one thread, which owns every field; `close` may be called by any.
     """
 
     def __init__(self, folder: Path, answer: Answering, clock: Clock) -> None:
@@ -175,6 +176,13 @@ class ControlServer:
         self._answer = answer
         self._clock = clock
         self._selector = selectors.DefaultSelector()  # the listener, and the connections with their clients
+        self._listener: socket.socket | None = None
+
+    def close(self) -> None:
+        """Let `run` see at once that it is to stop."""
+        if self._listener is not None:
+            with suppress(OSError):  # it is closed already, or of a system that shuts down connections only
+                self._listener.shutdown(socket.SHUT_RDWR)
 
     def run(self, stop: threading.Event) -> None:
         """Listen and answer until `stop`; where no socket can be had, or it is taken away, begin anew."""
@@ -185,6 +193,7 @@ class ControlServer:
                 log.warning("no commands can be taken from elsewhere: %s", error)
                 self._clock.wait(stop, RENEW_S)
                 continue
+            self._listener = listener
             try:
                 self._listen(stop, listener, path)
             finally:
@@ -201,7 +210,7 @@ class ControlServer:
         inode, renew_at = path.lstat().st_ino, self._clock.now() + RENEW_S
         self._selector.register(listener, selectors.EVENT_READ)
         while not stop.is_set():
-            events = self._selector.select(LOOK_S)
+            events = self._selector.select(LOOK_S if self._clients() else QUIET_S)
             for key, _ in events[:SERVED_AT_ONCE]:  # the others' turn comes next
                 if key.data is None:
                     self._accept(listener)

@@ -108,6 +108,7 @@ class Session:
     def stop(self) -> None:
         """Let calls that wait fail, and end."""
         self.sound.stop_event.set()
+        self._control.close()
         for client in self._clients:
             client.close()
         self.generator.join(JOIN_S)

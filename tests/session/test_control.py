@@ -66,6 +66,7 @@ class Player:
 
     def __exit__(self, *_: object) -> None:
         self.stop.set()
+        self.server.close()
         self.thread.join(10)
         assert not self.thread.is_alive()
 
