@@ -255,11 +255,12 @@ class Loader:
 
     def _note_source(self) -> None:
         """Say when what plays comes from another source than before, and why; not when it is wanted so."""
-        now = self._programme.snapshot()
-        source, before = now.playing.source, self._last_source
+        piece, before = self._programme.playing_piece(), self._last_source
+        source = piece.source if piece else Source.BED
         if source is before:
             return
         self._last_source = source
+        now = self._programme.snapshot()
         alone = [supply.source for supply in self._supplies] == [source]
         if not (now.resting or now.playing.asked or alone or (before is None and source is Source.BED)):
             self._notices.say(f"source.{source.name.lower()}", "good" if source is Source.FRESH else "info")
