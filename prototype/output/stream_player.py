@@ -177,8 +177,8 @@ class StreamPlayer(VlcPlayer):
         decoded[0] = at_us + min(EARLY_US, at_us // EARLY_RATE)
         size[0], at[0] = len(self._block), ctypes.cast(ctypes.c_char_p(self._block), ctypes.c_void_p)
         if self._media_frames < HELD_FRAMES <= self._media_frames + frames:
-            # ctypes makes a thread state for every call from a thread of VLC's, an eighth of what the call takes, unless
-            # one is held. It is lost with the thread: so not for a media that is soon made anew, again and again.
+            # ctypes makes a thread state for every call from a thread of VLC's, an eighth of what the call takes,
+            # unless one is held. It is lost with the thread: so not for a media that is made anew again and again.
             ctypes.pythonapi.PyGILState_Ensure()
         self._media_frames += frames
         self.pulled_frames += frames

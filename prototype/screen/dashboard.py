@@ -27,7 +27,7 @@ from screen.view import Snapshot
 
 log = logging.getLogger(__name__)
 
-FRAME_S: Final = 0.5  # a second picture a second is for the meter; keys are shown at once
+FRAME_S: Final = 1.0  # as the clock goes; keys are shown at once
 ECHO_S: Final = 0.1  # after a key: by then the sound has followed it
 WHOLE_S: Final = 10.0  # what another program wrote over the screen stays no longer
 PLAIN_LOOK_S: Final = 1.0
