@@ -48,17 +48,12 @@ def voice(root: int, tones: tuple[int, ...], before: tuple[int, ...], centre: in
     low = max(LOWEST, centre - 12)
     choices = [[p for p in range(low, low + 27) if (p - root - tone) % 12 == 0] for tone in classes]
     voicings = {tuple(sorted(pitches)) for pitches in itertools.product(*choices)}
-    # Where the centre leaves no room (it does in no style) anything without a rub will do.
-    open_ones = [v for v in voicings if _is_open(v)] or [v for v in voicings if not _rubs(v)]
-    return min(open_ones, key=lambda voicing: (_cost(voicing, before, centre), voicing))
-
-
-def _rubs(voicing: tuple[int, ...]) -> bool:
-    return any(b - a in _RUBS for a, b in itertools.combinations(voicing, 2))
+    return min(filter(_is_open, voicings), key=lambda voicing: (_cost(voicing, before, centre), voicing))
 
 
 def _is_open(voicing: tuple[int, ...]) -> bool:
-    return not _rubs(voicing) and all(b - a >= (3 if a < 60 else 2) for a, b in itertools.pairwise(voicing))
+    rubs = any(b - a in _RUBS for a, b in itertools.combinations(voicing, 2))
+    return not rubs and all(b - a >= (3 if a < 60 else 2) for a, b in itertools.pairwise(voicing))
 
 
 def _cost(voicing: tuple[int, ...], before: tuple[int, ...], centre: int) -> float:

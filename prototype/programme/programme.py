@@ -82,6 +82,7 @@ Event = Started | Dropped | Left
 class Programme(Protocol):
     """Pieces in, one endless programme out. Nothing here waits; a command takes effect soon, and none is lost.
 
+    Pause, mute and volume are the player's, who may leave them to the programme.
     Threads: any.
     """
 
@@ -117,20 +118,8 @@ class Programme(Protocol):
         """Go to `piece` now, and come back to what is heard when it has ended."""
         ...
 
-    def pause(self, paused: bool) -> None:
-        """Stop, or go on where it stands; while paused nothing is used up."""
-        ...
-
     def rest(self, resting: bool) -> None:
-        """Let the music rest (a break), or go on; apart from `pause`: the two add up."""
-        ...
-
-    def set_volume(self, volume: float) -> None:
-        """Set the volume (0..1, linear gain)."""
-        ...
-
-    def mute(self, muted: bool) -> None:
-        """Mute or unmute; the programme goes on."""
+        """Let the music rest (a break), or go on; apart from the player's pause: the two add up."""
         ...
 
     def fade_out(self, seconds: float) -> None:

@@ -16,7 +16,7 @@ from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output.vlc_library import LibVlc
 from player import LONGEST_LIST, PlaylistPlayer
 from programme.mixer import Mixer
-from programme.programme import Dropped, Programme, Started
+from programme.programme import Dropped, Started
 
 LENGTH_S = 20.0
 
@@ -30,7 +30,7 @@ class Stage:
         self.vlc = FakeVlc(self.clock)
         self.mixer = Mixer(QuietBed(), crossfade_s=1.0)
         self.list = PlaylistPlayer(cast("LibVlc", self.vlc), Notices(self.clock), self.clock, at_once)
-        self.programme: Programme = self.mixer if which == "mixer" else self.list
+        self.programme: Mixer | PlaylistPlayer = self.mixer if which == "mixer" else self.list
         self.list.begin()
         self.events: list[tuple[str, str]] = []
 
