@@ -25,6 +25,7 @@ UNKNOWN_BYTES: Final = 0x7F00_0000  # from here on a length is what is written w
 LONGEST_CHUNK: Final = 1 << 20  # of what a decoder needs to know; a larger one is a picture
 STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
 MANY: Final = 1 << 40  # frames
+FORMS: Final = (b"fmt ", b"COMM")
 OGG_HEADER: Final = 27
 MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 XING_AT: Final = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13, (0, False): 21, (0, True): 13}
@@ -155,12 +156,13 @@ LAYOUTS: Final = (
 def _chunked(raw: BinaryIO, layout: Layout) -> Iterator[tuple[View, Promise]]:
     """Yield each chunk of sound, with the size that it has in the file, behind the first of each other kind before it.
 
-    RF64 becomes RIFF, as its large sizes fall away.
+    What tells the format may stand behind the sound. RF64 becomes RIFF, as its large sizes fall away.
     """
     file_end = os.fstat(raw.fileno()).st_size
     wide_bytes, block_bytes = 0, 1
     before: dict[bytes, bytes] = {}
-    for name, at, size in _chunks(raw, layout, layout.first_at, file_end):
+    chunks = _chunks(raw, layout, layout.first_at, file_end)
+    for name, at, size in sorted(chunks, key=lambda chunk: chunk[0][:4] not in FORMS):
         if name == b"ds64":
             wide_bytes = struct.unpack("<Q", os.pread(raw.fileno(), 8, at + 8).ljust(8, b"\0"))[0]
         elif name != layout.data and name not in before:

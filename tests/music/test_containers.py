@@ -165,6 +165,21 @@ def test_a_wav_of_a_careless_device_is_played(tmp_path: Path, chunks: list[bytes
     assert found.missing == ""
 
 
+@pytest.mark.parametrize(("container", "subtype"), CHUNKED)
+def test_what_tells_the_format_may_stand_behind_the_sound(tmp_path: Path, container: str, subtype: str) -> None:
+    whole = encoded(chord(2.0), container, subtype)
+    name, size_format = SIZE_OF[container]
+    at = whole.index(name)
+    size = struct.unpack(size_format, whole[at + 4 : at + 8])[0]
+    if container == "RF64":
+        size = len(whole) - at - 8
+        whole = whole[: at + 4] + struct.pack(size_format, size) + whole[at + 8 :]
+    sound = whole[at : at + 8 + size]
+    found = read(tmp_path, whole[:12] + sound + bytes(size % 2) + whole[12:at])
+    np.testing.assert_array_equal(found.samples, read(tmp_path, whole).samples)
+    assert not found.missing
+
+
 @pytest.mark.parametrize("lacking", [1000, 100_000])
 def test_what_lacks_of_a_second_chunk_is_told(tmp_path: Path, lacking: int) -> None:
     """The first is no part of it, and the head of the second is no sound."""
