@@ -122,6 +122,11 @@ def tell(settings: Settings, lines: Lines) -> int:
     try:
         reply = ask(settings.spool_dir, " ".join(settings.ctl))
     except NotReached as reason:
+        if settings.ctl == ("help",):
+            from session.control import USAGE
+
+            lines.say(USAGE)
+            return Exit.WELL
         refusing.tell(reason_of(reason))
         return Exit.NOT_REACHED
     code = reply.get("code")

@@ -30,7 +30,7 @@ from screen.controls import Act, Command, Set
 from screen.printing import Lines
 from screen.view import Snapshot
 from session.conductor import Answer
-from session.control import MOST_CLIENTS, PLAIN, Answering, ControlServer, Refused, parse
+from session.control import MOST_CLIENTS, PLAIN, USAGE, Answering, ControlServer, Refused, parse
 
 STATIONS = builtin_stations()
 
@@ -170,6 +170,13 @@ def test_the_client_tells_what_happened(player: Player, done: bool, capsys: pyte
     out, error = capsys.readouterr()
     assert (out, error) == (("volume 55 %\n", "") if done else ("", "there is nothing to take back\n"))
     assert player.obeyed == [controls.Volume(-5)]
+
+
+def test_help_needs_no_player(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who binds a key wants to know the words first."""
+    settings = config.load(["--spool-dir", str(tmp_path), "--ctl", "help"], {}, tmp_path / "no.env")
+    assert tell(settings, Lines(sys.stdout, "en")) == 0
+    assert capsys.readouterr() == (f"{USAGE}\n", "")
 
 
 def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
