@@ -88,15 +88,16 @@ class HttpChannel:
     def resolve(self, link: str) -> str:
         """Return the full address of a link in a result, which is already percent-encoded.
 
-        It may be relative, or absolute at the configured server, which may call itself by any name of its machine.
+        It may be relative, or absolute at the configured server, which may call itself by any name of its machine, and
+        may not know of a path that something in front of it goes by.
         Raises ServerUnsupported for any other.
         """
         ours, theirs = urlsplit(self.url), _split(link)
-        if theirs is not None and not theirs.scheme and not theirs.netloc:
-            return f"{self.url}/{link.removeprefix('/')}"
-        if theirs is None or not _is_same_server(theirs, ours):
+        absolute = theirs is not None and bool(theirs.scheme or theirs.netloc)
+        if theirs is None or (absolute and not _is_same_server(theirs, ours)):
             raise ServerUnsupported(said("call.foreign_link", link=self.clean(link, 80), url=self.url))
-        return f"{ours.scheme}://{ours.netloc}/{theirs._replace(scheme='', netloc='').geturl().lstrip('/')}"
+        place = "/" + (theirs._replace(scheme="", netloc="").geturl() if absolute else link).lstrip("/")
+        return f"{ours.scheme}://{ours.netloc}{place}" if place.startswith(f"{ours.path}/") else self.url + place
 
     def json(
         self,

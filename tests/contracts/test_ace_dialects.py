@@ -390,6 +390,16 @@ def test_a_link_by_another_name_of_the_same_machine_is_fetched_at_ours(ours: str
     assert AceClient(ours)._http.resolve(link) == f"{ours}/v1/a?b"
 
 
+@pytest.mark.parametrize("origin", ["", "http://gpubox", "http://GPUBOX:80", "http://localhost"])
+@pytest.mark.parametrize("path", ["", "/music", "/music/ace"])
+def test_a_link_is_found_behind_a_proxys_path_whether_or_not_the_server_knows_of_it(path: str, origin: str) -> None:
+    """Some proxies take their path away and tell nobody, others tell the server, which puts it before its links."""
+    channel = AceClient(f"http://gpubox{path}/")._http
+    for link in ("/v1/audio?path=%2Fa", f"{path}/v1/audio?path=%2Fa"):
+        assert channel.resolve(origin + link) == f"http://gpubox{path}/v1/audio?path=%2Fa"
+    assert channel.resolve(f"{origin}/musical/a") == f"http://gpubox{path}/musical/a"
+
+
 @pytest.mark.parametrize("link", ["http://other:8001/a", "http://localhost:8002/a", "https://localhost:8001/a"])
 def test_a_link_to_another_server_can_never_be_fetched(link: str, tmp_path: Path) -> None:
     """It is final, and no request is made."""
