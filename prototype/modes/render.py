@@ -62,7 +62,7 @@ def render(settings: Settings, lines: Lines) -> int:
     Raises StartupError when the output may not be written to.
     """
     target = _checked(cast("Path", settings.output), settings.render)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial = target.with_name(f".{os.getpid()}.part")
     began_at, meter, report = time.monotonic(), LoudnessMeter(), Report()
     try:
         frames = _at_most_s(settings.render) * SAMPLE_RATE_HZ if target.suffix.lower() in ("", ".wav") else 0.0

@@ -146,6 +146,14 @@ def test_nothing_usable_writes_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.wav", "out.wav"]
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path, suffix: str) -> None:
+    """What is written before it has its name has a short one."""
+    code, _, samples = rendered(files(tmp_path, 1, 3.0), tmp_path / ("n" * (255 - len(suffix)) + suffix))
+    assert code == 0
+    assert len(samples)
+
+
 def test_an_older_file_is_replaced_whole(tmp_path: Path) -> None:
     """The output takes the place of an older one."""
     output = tmp_path / "out.wav"
