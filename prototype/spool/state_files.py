@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from base.notices import Notices
 from base.workers import Later, at_once, within
 from music.segment import Recipe, checked
 from music.taste import Opinion, Taste
+from spool.folders import numbered
 
 log = logging.getLogger(__name__)
 
@@ -149,11 +151,13 @@ class TasteFile:
 
     def _load(self) -> None:
         with self._lock:
-            path, aside = self._folder / TASTE_FILE, self._folder / TASTE_ASIDE
+            path = self._folder / TASTE_FILE
             try:
                 self._taste.fill(read_taste(self._folder))
             except (OSError, ValueError) as error:
                 log.info("%s cannot be read: %s", path, error)
+                asides = (self._folder / numbered(TASTE_ASIDE, number) for number in itertools.count(1))
+                aside = next(one for one in asides if not os.path.lexists(one))
                 with contextlib.suppress(OSError):
                     path.replace(aside)
                 self._notices.say("taste.unreadable", "warning", path=str(aside))
@@ -186,8 +190,10 @@ def read_taste(folder: Path) -> list[Opinion]:
 
 def forget_taste(folder: Path) -> None:
     """Delete the opinions that were kept, and what was put aside; the spool is locked by the caller. Raises OSError."""
-    for name in (TASTE_FILE, TASTE_ASIDE):
-        (folder / name).unlink(missing_ok=True)
+    (folder / TASTE_FILE).unlink(missing_ok=True)
+    for aside in folder.glob(TASTE_ASIDE.replace(".json", "*.json")):
+        if not aside.is_dir():
+            aside.unlink()
 
 
 class KeeperFile:

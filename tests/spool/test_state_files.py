@@ -142,6 +142,24 @@ def test_bytes_links_and_folders_in_the_place_of_a_taste(tmp_path: Path) -> None
     assert "harp" not in other.read_text()
 
 
+def test_what_was_put_aside_is_not_written_over(tmp_path: Path) -> None:
+    """Whatever is in the place of a taste, time after time, it gives way and nothing is lost."""
+    makers: list[Callable[[Path], object]] = [
+        lambda path: path.write_text("first"), lambda path: path.mkdir(), lambda path: path.write_text("third"),
+    ]  # fmt: skip
+    for make in makers:
+        (tmp_path / TASTE_FILE).unlink(missing_ok=True)
+        make(tmp_path / TASTE_FILE)
+        taste, notices = session(tmp_path)
+        assert (tmp_path / TASTE_ASIDE).read_text() == "first"
+        assert Path(str(dict(notices.recent()[0].args)["path"])).exists()
+        taste.note("b", DISLIKED)
+        assert session(tmp_path)[0].opinions == (DISLIKED,)
+    assert "third" in [path.read_text() for path in tmp_path.iterdir() if path.is_file()]
+    forget_taste(tmp_path)
+    assert [path.is_dir() for path in tmp_path.iterdir()] == [True]
+
+
 def test_words_and_stations_that_are_gone_do_no_harm(tmp_path: Path) -> None:
     """They are as opinions of nothing."""
     kept(tmp_path, opinions=[asdict(LIKED), asdict(DISLIKED), asdict(replace(LIKED, piece="c", station="gone"))])
