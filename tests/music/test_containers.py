@@ -167,6 +167,7 @@ def test_a_wav_of_a_careless_device_is_played(tmp_path: Path, chunks: list[bytes
 
 @pytest.mark.parametrize(("container", "subtype"), CHUNKED)
 def test_what_tells_the_format_may_stand_behind_the_sound(tmp_path: Path, container: str, subtype: str) -> None:
+    """Chunks may come in any order; with a decoder that reads on, what it needs comes first."""
     whole = encoded(chord(2.0), container, subtype)
     name, size_format = SIZE_OF[container]
     at = whole.index(name)
