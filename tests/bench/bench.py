@@ -62,8 +62,8 @@ class Size:
     server_s: float
 
 
-QUICK: Final = Size(files=5, busy=False, starts=3, work_s=20.0, rounds=1, keys=3, server_s=30.0)
-FULL: Final = Size(files=50, busy=True, starts=9, work_s=60.0, rounds=2, keys=10, server_s=90.0)
+QUICK: Final = Size(files=5, busy=False, starts=3, work_s=2 * work.TURN_S, rounds=1, keys=3, server_s=30.0)
+FULL: Final = Size(files=50, busy=True, starts=9, work_s=3 * work.TURN_S, rounds=2, keys=10, server_s=90.0)
 
 
 def boundary_rows(size: Size) -> Iterator[Row]:

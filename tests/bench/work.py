@@ -16,6 +16,8 @@ from doubles.genuine_acestep import GenuineAcestep, is_installed
 from listening.listening import blocks, first_sound
 from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 
+PIECE_S: Final = 30.0
+TURN_S: Final = PIECE_S - 4.0  # from one crossfade to the next: as many are measured in any so many seconds
 WARM_UP_S: Final = 8.0
 FRESH_WARM_UP_S: Final = 75.0  # until the queue is full, and what filled the time before is made
 FRESH_S: Final = 180.0  # several pieces, each of which is taken in within half a second
@@ -54,7 +56,7 @@ def measure(seconds: float, rounds: int) -> dict[str, Work]:
 
 
 def _programs(room: SoundRoom, stack: ExitStack) -> dict[str, _Program]:
-    pieces = [marker(30.0, seed) for seed in range(4)]
+    pieces = [marker(PIECE_S, seed) for seed in range(4)]
     root = fill_spool(room.folder / "spool", pieces)
     folder = room.folder / "files"
     folder.mkdir()
