@@ -69,7 +69,6 @@ class GeneratorSnapshot:
     lost: int = 0
     last_generation_s: float | None = None
     median_generation_s: float | None = None
-    last_wait_s: float | None = None
     factor: float | None = None
     duration_s: float = 30.0
     generation_history_s: tuple[float, ...] = ()

@@ -157,7 +157,6 @@ class Loader:
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
         self.history = History()
-        self.last_wait_s: float | None = None
         self.depth_history: deque[int] = deque(maxlen=120)
 
     def change_mood(self) -> None:
@@ -238,8 +237,6 @@ class Loader:
         self.depth_history.append(depth)
         now = self._clock.now()
         waited_s = now - self._ready_since.get(piece.key, now)
-        if piece.source is Source.FRESH:
-            self.last_wait_s = waited_s
         self._pacing.heard(piece.source, depth)
         self._programme.prefer_library(self._pacing.library_first)
         info = piece.info

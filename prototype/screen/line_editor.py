@@ -99,16 +99,7 @@ def _word_right(text: str, at: int) -> int:
 
 
 def _blank_left(text: str, at: int) -> int:
-    found = _UP_TO_BLANK.search(text[:at])
-    return found.start() if found else 0
-
-
-def _start(_text: str, _at: int) -> int:
-    return 0
-
-
-def _end(text: str, _at: int) -> int:
-    return len(text)
+    return len(_UP_TO_BLANK.sub("", text[:at]))
 
 
 _MOVES: Final[dict[str, _Way]] = {
@@ -116,8 +107,8 @@ _MOVES: Final[dict[str, _Way]] = {
     **dict.fromkeys(("right", "ctrl-f"), _right),
     **dict.fromkeys(("alt-b", "alt-left", "ctrl-left"), _word_left),
     **dict.fromkeys(("alt-f", "alt-right", "ctrl-right"), _word_right),
-    **dict.fromkeys(("home", "ctrl-a"), _start),
-    **dict.fromkeys(("end", "ctrl-e"), _end),
+    **dict.fromkeys(("home", "ctrl-a"), lambda _text, _at: 0),
+    **dict.fromkeys(("end", "ctrl-e"), lambda text, _at: len(text)),
 }
 _CUTS: Final[dict[str, _Way]] = {
     "backspace": _left,
@@ -125,6 +116,6 @@ _CUTS: Final[dict[str, _Way]] = {
     "ctrl-w": _blank_left,
     "alt-backspace": _word_left,
     "alt-d": _word_right,
-    "ctrl-u": _start,
-    "ctrl-k": _end,
+    "ctrl-u": _MOVES["home"],
+    "ctrl-k": _MOVES["end"],
 }

@@ -64,7 +64,6 @@ class Conductor:
         stations: Sequence[Station],
         timer: SessionTimer,
         *,
-        quit_: Callable[[], None],
         set_resting: Callable[[bool], None],
         announce: Callable[[str], None] = lambda key: None,
     ) -> None:
@@ -88,7 +87,6 @@ class Conductor:
         self._target_lufs = sound.settings.target_lufs
         self._stations = {station.key: station for station in stations}
         self._timer = timer
-        self._quit = quit_
         self._set_resting = set_resting
         self._announce = announce
 
@@ -99,12 +97,8 @@ class Conductor:
 
     def _act(self, act: Act) -> Answer:
         match act:
-            case Act.PAUSE:
-                return self._set(act, not self.wished.paused)
-            case Act.MUTE:
-                return self._set(act, not self.wished.muted)
-            case Act.RECORD:
-                return self._set(act, self._recorder.path is None)
+            case Act.PAUSE | Act.MUTE | Act.RECORD | Act.CONTINUE:
+                return self._set(act, None)
             case Act.AMBIENCE:
                 return self._set_ambience(self._sound.ambience.next_name())
             case Act.SKIP:
@@ -112,8 +106,6 @@ class Conductor:
                 return Answer(said("ctl.next"))
             case Act.BACK:
                 return self._back()
-            case Act.CONTINUE:
-                return self._continue()
             case Act.LIKE | Act.DISLIKE:
                 return self._judge(self._like if act is Act.LIKE else self._dislike)
             case Act.UNDO:
@@ -121,7 +113,7 @@ class Conductor:
             case Act.BREAK | Act.SKIP_BREAK:
                 return self._break(begin=act is Act.BREAK)
             case Act.QUIT:
-                self._quit()
+                self._sound.stop_event.set()
                 return Answer(said("ctl.quit"))
 
     def _follow(self, command: controls.Command) -> Answer:
@@ -180,7 +172,7 @@ class Conductor:
                 self._fading_out = True
                 self._fade_out()
             elif phase is Phase.ENDED:
-                self._quit()
+                self._sound.stop_event.set()
 
     # -- one command each, with the lock -------------------------------------------------------------------
 
@@ -189,14 +181,17 @@ class Conductor:
         self._sound.notices.say(key, level, **fields)
         return Answer(said(key, **fields), done)
 
-    def _set(self, act: Act, on: bool) -> Answer:
+    def _set(self, act: Act, on: bool | None) -> Answer:
+        """Have on or off what an act toggles; the other of both where nobody says which."""
         if act is Act.PAUSE:
+            on = not self.wished.paused if on is None else on
             self.wished = replace(self.wished, paused=on)
             self._sound.player.pause(on)
             if self._fading_out and not on:
                 self._fade_out()  # it may have stood
             return Answer(said("ctl.paused" if on else "ctl.playing"))
         if act is Act.MUTE:
+            on = not self.wished.muted if on is None else on
             self.wished = replace(self.wished, muted=on)
             self._sound.player.mute(on)
             return Answer(said("ctl.muted" if on else "ctl.unmuted"))
@@ -337,8 +332,8 @@ class Conductor:
         self._to_keep.pop(key, None)
         return self._spool.unkeep(key)
 
-    def _continue(self, on: bool | None = None) -> Answer:
-        """Keep what is heard going, or let it end; the other of both where nobody says which."""
+    def _continue(self, on: bool | None) -> Answer:
+        """Keep what is heard going, or let it end."""
         piece, continuing = self._programme.playing_piece(), self._mood.continuing
         if piece is None or piece.info is None or piece.source is Source.BUILTIN:
             return self._say("chain.nothing", done=False)
@@ -372,9 +367,9 @@ class Conductor:
             self._to_keep[key] = liked
         return self._say("undo.dislike", "good")
 
-    def _record(self, on: bool) -> Answer:
+    def _record(self, on: bool | None) -> Answer:
         path = self._recorder.path
-        if on and path is None:
+        if path is None and on is not False:
             stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
             self._sound.record(self._folder / RECORDINGS / f"{stamp}.{self._sound.settings.record_format}", new=True)
             return self._say("recorder.started", "good", path=str(self._recorder.path))

@@ -73,7 +73,6 @@ class Session:
             sound,
             stations,
             self._timer,
-            quit_=sound.stop_event.set,
             set_resting=self.generator.set_resting,
             announce=self._announce,
         )
@@ -127,7 +126,7 @@ class Session:
         )
         return Snapshot(
             mixer=mixer,
-            generator=dataclasses.replace(self.generator.snapshot(), last_wait_s=sound.loader.last_wait_s),
+            generator=self.generator.snapshot(),
             spool=sound.spool.snapshot(),
             controls=self.controls.view,
             station=station,

@@ -25,7 +25,8 @@ QUOTES: Final = "\"'"
 LONGEST_LABEL: Final = 63  # RFC 1035
 SHORTEST_PLAY_S: Final = 1.0
 LONGEST_PLAY_S: Final = 7 * 24 * 3600.0
-UNIT_S: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 60.0}
+UNITS_S: Final = (3600.0, 60.0, 1.0)
+_FIGURE: Final = r"\d+(?:\.\d+)?"
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 SOUND_FORMATS: Final = ("flac", "opus", "ogg", "mp3", "wav")
 VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
@@ -217,16 +218,11 @@ URL: Final = Kind(said("accepts.url"), "URL", _urls)
 
 
 def _duration_s(text: str) -> float:
-    match = re.fullmatch(
-        r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.lower().replace(" ", "")
-    )
-    plain = re.fullmatch(r"\d+(?:\.\d+)?", text)
-    if plain:
-        seconds = float(text) * UNIT_S[""]
-    elif match and any(match.groups()):
-        seconds = sum(float(part) * UNIT_S[unit] for part, unit in zip(match.groups(), "hms", strict=True) if part)
-    else:
+    text = f"{text}m" if re.fullmatch(_FIGURE, text) else text.lower().replace(" ", "")
+    match = re.fullmatch(rf"(?:({_FIGURE})h)?(?:({_FIGURE})m)?(?:({_FIGURE})s)?", text)
+    if not text or not match:
         raise ValueError(said("value.not_duration"))
+    seconds = sum(float(part) * unit_s for part, unit_s in zip(match.groups("0"), UNITS_S, strict=True))
     return _within(seconds, SHORTEST_PLAY_S, LONGEST_PLAY_S)
 
 

@@ -171,7 +171,7 @@ ODD_SNAPSHOTS = st.builds(
             st.builds(JobView, ODD_TEXTS, FIGURES, ODD_TEXTS, FIGURES, st.none() | st.floats(0, 1), st.none() | COUNTS),
             max_size=9,
         ).map(tuple),
-        COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, FIGURES,
+        COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, UNKNOWN, UNKNOWN, UNKNOWN, FIGURES,
         st.lists(FIGURES).map(tuple),
     ),
     spool=st.builds(SpoolSnapshot, st.lists(ODD_INFOS, max_size=3).map(tuple), COUNTS, COUNTS, FIGURES, st.booleans()),

@@ -48,19 +48,13 @@ class Desk:
         self.sound.spool.open()
         self.programme = self.sound.programme
         self.mixer = self.programme if isinstance(self.programme, Mixer) else Mixer(Bed())
-        self.quits = 0
         self.rests: list[bool] = []
         self.conductor = Conductor(
             self.sound,
             self.stations,
             SessionTimer(self.clock.now(), settings.play_for, settings.pomodoro),
-            quit_=self.quit,
             set_resting=self.rests.append,
         )
-
-    def quit(self) -> None:
-        """Count that the end was asked for."""
-        self.quits += 1
 
     def listen(self, seconds: float) -> None:
         """Pull the programme, after the player has done what it is told."""
@@ -308,7 +302,7 @@ def test_record_toggles(desk: Desk) -> None:
 def test_quit_asks_for_the_end(desk: Desk) -> None:
     """The key q ends the session."""
     desk.conductor.obey(controls.Act.QUIT)
-    assert desk.quits == 1
+    assert desk.sound.stop_event.is_set()
 
 
 def test_for_fades_out_and_quits(tmp_path: Path) -> None:
@@ -318,10 +312,10 @@ def test_for_fades_out_and_quits(tmp_path: Path) -> None:
     desk.conductor.tick()
     desk.listen(13)
     assert not desk.mixer.read(1000).any()
-    assert desk.quits == 0
+    assert not desk.sound.stop_event.is_set()
     desk.clock.time_s = 60.0
     desk.conductor.tick()
-    assert desk.quits == 1
+    assert desk.sound.stop_event.is_set()
 
 
 def test_pomodoro_rests_in_the_breaks(tmp_path: Path) -> None:

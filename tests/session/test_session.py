@@ -136,7 +136,6 @@ def test_the_log_has_its_three_figures_in_the_list_too(files: Evening, caplog: p
     files.sound.spool.add(tone(20), info(key="b"))
     files.listen(1)
     assert "(fresh): generation - s, at the server - s, on the shelf 0.4 s, queue depth 1" in caplog.text
-    assert files.session.snapshot().generator.last_wait_s is not None
 
 
 def test_a_break_rests_in_the_list_too(tmp_path: Path) -> None:

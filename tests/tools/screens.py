@@ -69,7 +69,6 @@ def afternoon() -> Snapshot:
         failures=1,
         last_generation_s=9.84,
         median_generation_s=10.1,
-        last_wait_s=1.2,
         factor=0.36,
         generation_history_s=tuple(9 + rng.uniform(0, 4) for _ in range(24)),
     )
