@@ -78,14 +78,12 @@ def write_figures(path: Path, last: Snapshot, kept: Path) -> Said | None:
     """Write the figures for machines; return why that was not possible, None when it was."""
     from session.status import stats_dict
 
-    def write() -> Said | None:
-        try:
-            path.write_text(json.dumps(stats_dict(last, kept), indent=2) + "\n", "utf-8")
-        except OSError as error:
-            return said("stats.unwritten", path=path, reason=error)
-        return None
-
-    return within(FAREWELL_S, write, said("stats.no_answer", path=path))
+    figures = json.dumps(stats_dict(last, kept), indent=2) + "\n"
+    try:
+        written = within(FAREWELL_S, lambda: path.write_text(figures, "utf-8"), None)
+    except OSError as error:
+        return said("stats.unwritten", path=path, reason=error)
+    return None if written else said("stats.no_answer", path=path)
 
 
 def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:

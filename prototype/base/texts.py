@@ -86,8 +86,6 @@ def text(language: str, key: str, **fields: object) -> str:
 
 
 def _spoken(language: str, value: object) -> object:
-    if isinstance(value, BaseException):
-        value = reason_of(value)
     if isinstance(value, Said):
         return value.words(language)
     return _Count(value) if type(value) is int else value

@@ -1,7 +1,7 @@
 """The clock, and threads that survive their own mistakes.
 
 An exception that a `Worker`'s body lets through is a bug or an unforeseen fault: it is logged with its traceback,
-counted, and the body starts again after a back-off. A body that returns has finished.
+and the body starts again after a back-off. A body that returns has finished.
 """
 
 from __future__ import annotations
@@ -61,51 +61,45 @@ class Errands:
 
     Before it is `threaded`, that is before somebody is about to `run` it, everything is done at once.
 
-    Threads: `do` and `wait_idle` any, `run` one; `_todo` is guarded by `_lock`.
+    Threads: `do` and `wait_idle` any, `run` one; `_changed` guards `_todo` and `_idle`.
     """
 
     def __init__(self, *, threaded: bool = False) -> None:
         self.threaded = threaded
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._todo: dict[str, Callable[[], None]] = {}
-        self._wake = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
+        self._idle = True
 
     def do(self, name: str, errand: Callable[[], None]) -> None:
         """Have something done soon."""
         if not self.threaded:
             errand()
             return
-        with self._lock:
+        with self._changed:
             self._todo[name] = errand
-            self._idle.clear()
-        self._wake.set()
+            self._idle = False
+            self._changed.notify_all()
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Return True as soon as all is done, False when it is not within the time."""
-        return self._idle.wait(timeout_s)
+        with self._changed:
+            return self._changed.wait_for(lambda: self._idle, timeout_s)
 
     def run(self, stop: threading.Event) -> None:
         """Do one after the other; this never ends by itself, as what is asked for last should be done too."""
         while True:
-            while errand := self._next():
-                errand()
-            self._wake.wait()
-            self._wake.clear()
-
-    def _next(self) -> Callable[[], None] | None:
-        with self._lock:
-            if not self._todo:
-                self._idle.set()
-                return None
-            return self._todo.pop(next(iter(self._todo)))
+            with self._changed:
+                self._idle = not self._todo
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._todo)
+                errand = self._todo.pop(next(iter(self._todo)))
+            errand()
 
 
 class Worker:
     """One named thread around `body(stop)`, restarted when it fails.
 
-    Threads: `start` and `stop` belong to the composition root; `failures` is written by the worker only.
+    Threads: `start` and `join` belong to who made it.
     """
 
     def __init__(
@@ -117,7 +111,6 @@ class Worker:
         on_failure: Callable[[str, BaseException], None] | None = None,
     ) -> None:
         self.name = name
-        self.failures = 0
         self._body = body
         self._stop = stop
         self._clock = clock
@@ -157,8 +150,7 @@ class Worker:
             try:
                 self._body(self._stop)
                 return
-            except Exception as error:  # the sound outlives every thread: log, count, go on
-                self.failures += 1
+            except Exception as error:  # the sound outlives every thread: log, tell, go on
                 log.exception("thread %s failed, starts again in %.1f s", self.name, backoff_s)
                 self._tell(error)
                 if self._clock.now() - began_at > CALM_AFTER_S:

@@ -20,6 +20,9 @@ _PROMPT_INDENT: Final = 2
 _HINT_GAP: Final = 2
 _LEAST_DESCRIBED_CELLS: Final = 24
 
+_Titled = tuple[str, list[tuple[Text, str]], str]
+"""Of a list: its title, its rows with the words beside each, and what is said where there are none."""
+
 
 @unchanged(lambda now: (now.controls.mode, now.mixer.paused))
 def hints(snapshot: Snapshot, width: int, language: str) -> Text:
@@ -46,12 +49,16 @@ def _name(row: Key, language: str) -> str:
 
 def overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
     """Return the lines of the overlay that is open, not more than `height`, and where in them the cursor is."""
-    if snapshot.controls.mode is Mode.PROMPT:
+    mode, selected = snapshot.controls.mode, snapshot.controls.selected
+    if mode is Mode.PROMPT:
         return _prompt(snapshot, width, height, language)
-    lists = {Mode.STATIONS: _stations, Mode.HISTORY: _history, Mode.TIMER: _timers}
-    if make := lists.get(snapshot.controls.mode):
-        return make(snapshot, width, height, language), None
-    return _help(snapshot.controls.selected, width, height, language), None
+    if mode is Mode.HELP:
+        return _help(selected, width, height, language), None
+    make = {Mode.STATIONS: _stations, Mode.HISTORY: _history, Mode.TIMER: _timers}[mode]
+    title, rows, none = make(snapshot, width, language)
+    if not rows:
+        return [Text(title, "bold"), Text(none, "dim")][: max(0, height)], None
+    return _list(title, rows, selected, width, height), None
 
 
 def _help(page: int, width: int, height: int, language: str) -> list[Text]:
@@ -77,17 +84,8 @@ def _entries(rows: Sequence[tuple[str, str]], width: int) -> list[Text]:
     return [Text.assemble((pad(name, widest), "bold"), fit(words, width - widest)) for name, words in rows]
 
 
-def _list(
-    title: str,
-    rows: Sequence[tuple[Text, str]],
-    selected: int,
-    height: int,
-    width: int,
-    none: str,
-) -> list[Text]:
+def _list(title: str, rows: Sequence[tuple[Text, str]], selected: int, width: int, height: int) -> list[Text]:
     """Return the rows around the selected one, each with words beside it; without room, those of the selected below."""
-    if not rows:
-        return [Text(title, "bold"), Text(none, "dim")][: max(0, height)]
     selected = min(max(0, selected), len(rows) - 1)
     widest = max(name.cell_len for name, _ in rows)
     beside = width - widest - 6
@@ -110,7 +108,7 @@ def _list(
     return lines[:height]
 
 
-def _stations(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+def _stations(snapshot: Snapshot, _width: int, language: str) -> _Titled:
     rows = [
         (
             Text(clean(station.title(language)) + (" ♪" if station.key == snapshot.station.key else "")),
@@ -118,20 +116,17 @@ def _stations(snapshot: Snapshot, width: int, height: int, language: str) -> lis
         )
         for station in snapshot.stations
     ]
-    title, none = say(language, "ui.stations.title"), say(language, "ui.stations.none")
-    return _list(title, rows, snapshot.controls.selected, height, width, none)
+    return say(language, "ui.stations.title"), rows, say(language, "ui.stations.none")
 
 
-def _history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+def _history(snapshot: Snapshot, width: int, language: str) -> _Titled:
     rows = [(heard_line(snapshot, heard, width - 4, language), "") for heard in reversed(snapshot.history)]
-    title, none = say(language, "ui.history.title"), say(language, "ui.history.none")
-    return _list(title, rows, snapshot.controls.selected, height, width, none)
+    return say(language, "ui.history.title"), rows, say(language, "ui.history.none")
 
 
-def _timers(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+def _timers(snapshot: Snapshot, _width: int, language: str) -> _Titled:
     rows = [(Text(_timer_words(word, command, language)), "") for word, command in TIMERS]
-    title = " · ".join([say(language, "ui.timers.title"), *timer_words(snapshot.timer, language)])
-    return _list(title, rows, snapshot.controls.selected, height, width, "")
+    return " · ".join([say(language, "ui.timers.title"), *timer_words(snapshot.timer, language)]), rows, ""
 
 
 def _timer_words(word: str, command: Command, language: str) -> str:

@@ -80,11 +80,8 @@ class Conductor:
         self._writing = threading.Lock()
         self._spool = sound.spool
         self._mood = sound.mood
-        self._recorder = sound.recorder
         self._clock = sound.clock
-        self._later = sound.later
-        self._folder = sound.settings.spool_dir
-        self._target_lufs = sound.settings.target_lufs
+        self._settings = sound.settings
         self._stations = {station.key: station for station in stations}
         self._timer = timer
         self._set_resting = set_resting
@@ -212,7 +209,7 @@ class Conductor:
         """Show and remember the volume, which may have been changed in the system's sound settings too."""
         percent = self._sound.player.volume_percent
         self.wished = replace(self.wished, volume_percent=percent)
-        self._later("volume", lambda: remember(self._folder, volume=percent))
+        self._sound.later("volume", lambda: remember(self._settings.spool_dir, volume=percent))
 
     def _set_ambience(self, name: str | None, percent: int | None = None) -> Answer:
         ambience = self._sound.ambience
@@ -301,20 +298,20 @@ class Conductor:
         if samples is not None and self._spool.get(piece.key) is None:
             self._to_keep[piece.key] = piece
             self._keep_made()
-        elif not self._spool.keep(piece.key, samples, as_heard(piece, self._target_lufs)):
+        elif not self._spool.keep(piece.key, samples, as_heard(piece, self._settings.target_lufs)):
             return self._say("undo.gone", done=False)
         return self._say("like.kept", "good", seed=piece.info.seed if piece.info else "?")
 
     def _keep_made(self) -> None:
         for piece in list(self._to_keep.values()):
             if piece.growth is None or piece.growth.ended.is_set():
-                self._later(f"like {piece.key}", functools.partial(self._write_liked, piece))
+                self._sound.later(f"like {piece.key}", functools.partial(self._write_liked, piece))
 
     def _write_liked(self, piece: Piece) -> None:
         """Keep a piece as far as it is made, unless the like was taken back. Threads: one that may take its time."""
         with self._writing:  # at the end another may be at it
             if piece.key in self._to_keep:
-                heard = as_heard(piece, self._target_lufs)
+                heard = as_heard(piece, self._settings.target_lufs)
                 self._spool.keep(piece.key, piece.samples[: piece.ready_frames], heard)
                 if self._to_keep.pop(piece.key, None) is None:
                     self._spool.unkeep(piece.key)
@@ -368,14 +365,16 @@ class Conductor:
         return self._say("undo.dislike", "good")
 
     def _record(self, on: bool | None) -> Answer:
-        path = self._recorder.path
+        path = self._sound.recorder.path
         if path is None and on is not False:
             stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-            self._sound.record(self._folder / RECORDINGS / f"{stamp}.{self._sound.settings.record_format}", new=True)
-            return self._say("recorder.started", "good", path=str(self._recorder.path))
+            self._sound.record(
+                self._settings.spool_dir / RECORDINGS / f"{stamp}.{self._settings.record_format}", new=True
+            )
+            return self._say("recorder.started", "good", path=str(self._sound.recorder.path))
         if on:
             return Answer(said("recorder.started", path=str(path)))
         if path is None:
             return Answer(said("recorder.none"), done=False)
-        self._recorder.end()
+        self._sound.recorder.end()
         return Answer(said("recorder.ending", path=str(path)))

@@ -29,12 +29,9 @@ def read(path: Path, faults: list[Said]) -> dict[str, str]:
         text = _text_of(path)
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        reason = said("env.unreadable", reason=error, path=quoted(str(path)))
-        faults.append(said("env.fault", file=path.name, reason=reason))
-        return {}
-    except ValueError as error:
-        faults.append(said("env.fault", file=path.name, reason=error))
+    except (OSError, ValueError) as error:
+        unread = said("env.unreadable", reason=error, path=quoted(str(path)))
+        faults.append(said("env.fault", file=path.name, reason=unread if isinstance(error, OSError) else error))
         return {}
     from dotenv.parser import parse_stream  # slow to import, and most people have no such file
 

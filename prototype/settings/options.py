@@ -41,9 +41,9 @@ class Option(NamedTuple):
     """One setting: its names, how its text is read, and what a person is told about it (with the text `option.<name>`).
 
     `env` is "" for what only the command line may say, `flags` empty for what it must not.
-    `default` is text like any other, or None where the setting is normally not set.
-    `unset` is the value where there is no text. A setting of several words (`many`) is a tuple of what
-    its kind parses; one that goes on `to_end` takes all words that follow, whatever they look like.
+    `group` is the word of its heading, the text `help.group.<word>`. `default` is text like any other, or None where
+    the setting is normally not set. `unset` is the value where there is no text. A setting of several words (`many`) is
+    a tuple of what its kind parses; one that goes on `to_end` takes all words that follow, whatever they look like.
     """
 
     kind: Kind[Any]
@@ -127,7 +127,8 @@ def _make_parser(options: Iterable[Option], version: str = "", language: str = "
         if option.kind is YES_NO:
             how["action"] = argparse.BooleanOptionalAction if option.env else "store_true"
         else:
-            how |= {"metavar": option.kind.metavar, "nargs": _nargs(option)}
+            how["metavar"] = option.kind.metavar
+            how["nargs"] = argparse.REMAINDER if option.to_end else "+" if option.many else None
         groups[option.group].add_argument(*option.flags, help=_help_line(option, language) if language else None, **how)
     last = parser.add_argument_group(say("help.group.help"))
     last.add_argument(
@@ -153,10 +154,6 @@ def _epilog(language: str) -> str:
         for command, word in EXAMPLES.items()
     ]
     return "\n".join([*notes, "", text(language, "help.examples"), *examples])
-
-
-def _nargs(option: Option) -> str | None:
-    return argparse.REMAINDER if option.to_end else "+" if option.many else None
 
 
 def _help_line(option: Option, language: str) -> str:

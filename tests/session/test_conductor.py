@@ -693,7 +693,7 @@ def test_a_like_that_two_write_at_the_end_is_kept(desk: Desk, monkeypatch: pytes
         threads[0].join(0.2)
         return keep(*arguments)
 
-    monkeypatch.setattr(desk.conductor, "_later", lambda _name, errand: todo.append(errand))
+    monkeypatch.setattr(desk.sound, "later", lambda _name, errand: todo.append(errand))
     desk.conductor.obey(Act.LIKE)
     monkeypatch.setattr(desk.sound.spool, "keep", while_it_ends)
     todo.pop()()
@@ -727,7 +727,7 @@ def test_a_like_that_is_taken_back_while_it_is_written_is_none(
         return keep(*arguments)
 
     todo: list[Callable[[], object]] = []
-    monkeypatch.setattr(desk.conductor, "_later", lambda _name, errand: todo.append(errand))
+    monkeypatch.setattr(desk.sound, "later", lambda _name, errand: todo.append(errand))
     monkeypatch.setattr(desk.sound.spool, "keep", slow)
     desk.conductor.obey(Act.LIKE)
     todo.pop()()
