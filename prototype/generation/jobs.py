@@ -23,6 +23,7 @@ SLOW_TIMES: Final = 10.0  # this many times the learned duration is no longer sl
 LIMITED_S: Final = 60.0
 MOST_AT_SERVER: Final = 4  # a hung job blocks the server: what is asked for behind it only piles up
 FORGET_AFTER_S: Final = 7200.0  # newer servers end a stale job after one hour
+MOST_SPARED: Final = 4  # polls
 ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)
 
 
@@ -186,14 +187,17 @@ class Board:
         self._early_s = self._poll_s / 50
         self._expected_s = expected_s
         self._jobs: list[Job] = []
-        self._freed_at = self._looked_at = self._next_poll_at = 0.0
+        self._freed_at = self._looked_at = self._polled_at = self._next_poll_at = 0.0
+        self._spared_s = 0.0  # by intervals longer than usual, for shorter ones
         self._away_until = -math.inf
         self._polling = False
 
     def add(self, job: Job, now: float) -> Job:
         """Take in a job that the server has, or had until now; return it."""
         with self._lock:
-            due_at = self._next_poll_at if any(other.at_server for other in self._jobs) else math.inf
+            due_at = self._next_poll_at
+            if not any(other.at_server for other in self._jobs):
+                due_at, self._polled_at, self._spared_s = math.inf, now, self._poll_s
             self._jobs.append(job)
             self._mark_heads(now)
             self._next_poll_at = max(min(due_at, now + self._interval_s(now)), now + self._poll_s / 5)
@@ -255,7 +259,10 @@ class Board:
             if self._polling or now < self._next_poll_at:
                 return []
             ids = [job.task_id for job in self._jobs if job.at_server]
-            self._polling = bool(ids)
+            if ids:
+                spared_s = self._spared_s + now - self._polled_at - self._poll_s
+                self._spared_s = min(max(spared_s, 0.0), MOST_SPARED * self._poll_s)
+                self._polling, self._polled_at = True, now
             return ids
 
     def observe(self, reports: Mapping[str, JobReport], now: float) -> int:
@@ -383,13 +390,14 @@ class Board:
     def _interval_s(self, now: float) -> float:
         """Seconds to the next poll: the last of equal steps falls just behind the end that a job is due to have.
 
-        The steps take longer than usual, about twice as long where nothing is told meanwhile: that makes up for those
-        that follow, ever longer ones, where the end is late. Three times is the most, as the end may be early as well.
+        The steps take longer than usual, about twice as long where nothing is told meanwhile. What that spares is there
+        for those that follow, ever longer ones, where the end is late. Three times is the most, as the end may be early.
         """
+        shortest_s = max(self._poll_s / 5, self._poll_s - self._spared_s)
         for job in self._jobs:
             if job.at_server and (due_at := self._due_at(job)) is not None:
                 left_s = due_at + self._poll_s / 10 - now
                 if left_s > -self._poll_s:
                     steps = left_s // self._poll_s if job.talks else round(left_s / (2 * self._poll_s))
-                    return max(self._poll_s / 5, -left_s, left_s / max(1, steps))
+                    return max(shortest_s, -left_s, left_s / max(1, steps))
         return self._poll_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -221,14 +222,16 @@ def test_nobody_waits_for_the_expected_end_alone(talks: bool) -> None:
         assert 0.3 <= board.until_poll_s(0.0) <= (3.0 if talks else 4.5)
 
 
-def test_no_more_is_asked_than_at_a_steady_pace() -> None:
-    """Polls are dense around the expected end of a job that tells nothing, and rare while it has long to go."""
-    for job_s in (3.0, 8.0, 30.0):
-        board, now, polls = Board(SETTINGS, lambda _, job_s=job_s: job_s), 0.0, 0  # type: ignore[misc]
+@pytest.mark.parametrize("progress", [None, lambda _: 1.0, lambda now: 0.98, lambda now: 1.0 - 0.1 / (1.0 + now)])
+@pytest.mark.parametrize("job_s", [0.5, 3.0, 8.0, 30.0])
+def test_no_more_is_asked_than_at_a_steady_pace(job_s: float, progress: Callable[[float], float] | None) -> None:
+    """Dense around the expected end, rare while there is long to go; in all the same, and as much where it is late."""
+    for late_s in (0.1, 60.0):
+        board, now, polls = Board(SETTINGS, lambda _: job_s), 0.0, 0
         ask(board, "a")
-        while now < job_s + 0.1:
+        while now < job_s + late_s:
             now += board.until_poll_s(now)
             polls += bool(board.begin_poll(now))
-            board.observe(running("a"), now)
-        assert now < job_s + 0.5
-        assert polls <= job_s / 1.5 + 1
+            board.observe(running("a", progress and progress(now)), now)
+            assert polls <= now / 1.5 + 1
+        assert now < job_s + late_s + (0.5 if late_s < 1.0 and progress is None else 3.0)
