@@ -41,17 +41,16 @@ def export(settings: Settings, lines: Lines) -> int:
     written = there = failed = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        entries = sorted(liked(settings.spool_dir), key=lambda entry: entry.key)
-        for number, entry in enumerate(entries, 1):
-            name = entry.path.name if entry.path else entry.key
-            lines.passing(said("ui.export.progress", number=number, count=len(entries), name=name))
-            tags = tags_for(entry, stations, settings.language)
+        entries = sorted(liked(settings.spool_dir), key=lambda one: one[1].key)
+        for number, (path, entry) in enumerate(entries, 1):
+            lines.passing(said("ui.export.progress", number=number, count=len(entries), name=path.name))
+            tags = tags_for(path, entry, stations, settings.language)
             try:
-                new = write(entry, folder, settings.record_format, tags)
+                new = write(path, folder, settings.record_format, tags, is_ours=entry.info is not None)
                 written, there = written + new, there + (not new)
             except (CorruptSegment, OSError, sf.SoundFileError) as error:
                 failed += 1
-                lines.tell(said("export.failed", name=name, reason=error))
+                lines.tell(said("export.failed", name=path.name, reason=error))
     except OSError as error:
         lines.tell(said("export.unusable", path=error.filename, reason=error))
         return Exit.PROBLEM
@@ -62,25 +61,23 @@ def export(settings: Settings, lines: Lines) -> int:
     return Exit.PROBLEM if failed else Exit.WELL
 
 
-def tags_for(entry: Entry, stations: Sequence[Station], language: str) -> dict[str, str]:
+def tags_for(path: Path, entry: Entry, stations: Sequence[Station], language: str) -> dict[str, str]:
     """Return the tags of a piece: the station's title, and what repeats the piece; a listener's file has its name."""
-    info, file = entry.info, entry.path.name if entry.path else entry.key
+    info = entry.info
     if info is None:
         made_at = datetime.datetime.fromtimestamp(max(0.0, entry.stamped)).astimezone()
-        return tags_of(harmless(Path(file).stem), harmless(file), made_at)
+        return tags_of(harmless(path.stem), harmless(path.name), made_at)
     made_at = datetime.datetime.fromisoformat(info.created_at).astimezone()
     titles = {station.key: station.title(language) for station in stations}
     title = titles.get(info.recipe.station) or harmless(info.recipe.station)
     return tags_of(title, harmless(f"{info.recipe.prompt} (seed {info.seed})"), made_at)
 
 
-def write(entry: Entry, folder: Path, suffix: str, tags: Mapping[str, str]) -> bool:
+def write(path: Path, folder: Path, suffix: str, tags: Mapping[str, str], *, is_ours: bool) -> bool:
     """Write a piece into the folder; return False when it is there already. Raises as `read` and `Encoder` do."""
-    if entry.path is None:
-        return False
     time = datetime.datetime.fromisoformat(tags["date"])
     stem = NOT_IN_NAMES.sub("-", tags["title"])[:LONGEST_TITLE] or "-"
-    name = f"{stem} {time:%Y-%m-%d %H-%M-%S}.{suffix}" if entry.info else f"{stem}.{suffix}"
+    name = f"{stem} {time:%Y-%m-%d %H-%M-%S}.{suffix}" if is_ours else f"{stem}.{suffix}"
     for number in itertools.count(1):
         target = folder / numbered(name, number)
         if not os.path.lexists(target):
@@ -89,7 +86,7 @@ def write(entry: Entry, folder: Path, suffix: str, tags: Mapping[str, str]) -> b
             return False
     partial = folder / f".{os.getpid()}.part"
     try:
-        samples = read(entry.path).samples
+        samples = read(path).samples
         with Encoder(partial, format_of(target, len(samples)), **tags) as file:
             file.write(samples)
         partial.replace(target)

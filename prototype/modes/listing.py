@@ -61,13 +61,13 @@ def list_library(settings: Settings, lines: Lines) -> int:
     """
     folder = settings.spool_dir / KEPT
     try:
-        entries = sorted(liked(settings.spool_dir), key=_made_at, reverse=True)
+        entries = sorted(liked(settings.spool_dir), key=lambda one: _made_at(one[1]), reverse=True)
     except OSError as error:
         lines.tell(said("library.unreadable", folder=folder, reason=error))
         return Exit.PROBLEM
-    for entry in entries:
-        lines.say(Text(harmless(entry.path), "bold"))
-        facts = _facts(entry, lines.language)
+    for path, entry in entries:
+        lines.say(Text(harmless(path), "bold"))
+        facts = _facts(path, entry.info, lines.language)
         for label, (_, words) in zip(column([label for label, _ in facts]), facts, strict=True):
             lines.hang(Text.assemble("  ", (label, FAINT), "  "), harmless(words))
         lines.say()
@@ -148,23 +148,21 @@ def _forget(spool_dir: Path, lines: Lines) -> None:
     lines.tell(said("taste.forgotten", folder=spool_dir / KEPT, **told))
 
 
-def liked(spool_dir: Path) -> list[Entry]:
-    """Return what stands in `kept/`. Raises OSError when it is there but cannot be read."""
+def liked(spool_dir: Path) -> list[tuple[Path, Entry]]:
+    """Return what stands in `kept/`, each with its file. Raises OSError when it is there but cannot be read."""
     try:
         Files().listing(spool_dir / KEPT)  # `listed` passes over what cannot be read
     except FileNotFoundError:
         return []
     kept = filter(None, map(read, listed(Files(), spool_dir, [KEPT])))
-    return [entry for entry in kept if entry.path is not None and entry.path.exists()]  # it may go as we look
+    return [(entry.path, entry) for entry in kept if entry.path and entry.path.exists()]  # it may go as we look
 
 
-def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
+def _facts(path: Path, info: SegmentInfo | None, language: str) -> list[tuple[str, str]]:
     """Return labels and words; a listener's own file has but a title and a length."""
-    info = entry.info
     if info is None:
-        title = decoding.title_of(entry.path) if entry.path is not None else ""
         own = text(language, "library.own")
-        rows = [("title", title), ("engine", own), ("duration", _length(entry, language))]
+        rows = [("title", decoding.title_of(path)), ("engine", own), ("duration", _length(path, language))]
     else:
         recipe = info.recipe
         asked, audible = f"{recipe.duration_s:g}", f"{info.audible_s:.1f}"
@@ -182,10 +180,10 @@ def _facts(entry: Entry, language: str) -> list[tuple[str, str]]:
     return [(text(language, f"ui.library.{name}"), words or NONE) for name, words in rows]
 
 
-def _length(entry: Entry, language: str) -> str:
+def _length(path: Path, language: str) -> str:
     try:
         # By decoding: a header may not know it, or not tell the truth.
-        seconds = len(decoding.read(entry.path).samples) / SAMPLE_RATE_HZ if entry.path is not None else 0.0
+        seconds = len(decoding.read(path).samples) / SAMPLE_RATE_HZ
     except (OSError, CorruptSegment):
         return ""
     return text(language, "ui.library.length", seconds=f"{seconds:.1f}")

@@ -144,7 +144,7 @@ def in_the_way(
     except ServerError:
         taken = True
     if taken:
-        yield said("serve.port_taken", url=address, port=str(url.port or 80))
+        yield port_taken(settings)
         return
     if folder is None:
         yield said("serve.no_folder", folder=settings.acestep_dir or PLACES[0])
@@ -152,6 +152,12 @@ def in_the_way(
         yield said("serve.no_uv")
     if folder and uv and not file.take():
         yield said("serve.kept_already", url=address)
+
+
+def port_taken(settings: Settings) -> Said:
+    """Return what is said where something else listens at the server's address."""
+    url = settings.acestep_api_url
+    return said("serve.port_taken", url=url, port=str(urlsplit(url).port or 80))
 
 
 def bind_error(settings: Settings) -> int:
@@ -242,7 +248,7 @@ class Keeper:
     def _live(self, stop: threading.Event) -> bool:
         """Start a server and watch it until it has ended; return whether it made music."""
         if bind_error(self._settings) == errno.EADDRINUSE:
-            self._tell(said("serve.port_taken", url=self._settings.acestep_api_url, port=str(self._port)))
+            self._tell(port_taken(self._settings))
             return False
         limits_s = self._settings.first_job_timeout_sec, self._settings.job_timeout_sec
         patience = Patience(*limits_s, self._clock.now())
@@ -256,10 +262,6 @@ class Keeper:
         finally:
             end_group(process, self._hurry, self._clock)
         return patience.productive
-
-    @property
-    def _port(self) -> int:
-        return urlsplit(self._settings.acestep_api_url).port or 80
 
     def _start(self) -> subprocess.Popen[bytes]:
         sink = open_safely(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
