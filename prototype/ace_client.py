@@ -123,19 +123,13 @@ class AceClient:
         files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
         try:
             data = self._http.json(SUBMIT_ROUTE, body, read_s=self._submit_s, upload=files)
-        except KeyRefused:
-            raise
-        except ServerRefused as error:
-            if recipe.continues:
-                raise UploadRefused(reason_of(error), is_final=True) from error
-            raise
-        except InternalError as error:
-            if recipe.continues:
-                raise UploadRefused(reason_of(error), is_final=False) from error
-            if not self.one_at_a_time:
+        except (ServerRefused, InternalError) as error:
+            if recipe.continues and not isinstance(error, KeyRefused):
+                raise UploadRefused(reason_of(error), is_final=error.is_final) from error
+            if not isinstance(error, InternalError) or not self.one_at_a_time:
                 raise
             task_id = f"unnamed-{uuid.uuid4().hex}"
-            return Submitted(task_id, ended=True, report=replies.failed(task_id, error.detail))
+            return Submitted(task_id, ended=True, report=JobReport(task_id, JobState.FAILED, detail=error.detail))
         taken = replies.submitted(data, self._http.clean)
         self.one_at_a_time |= taken.ended
         return taken

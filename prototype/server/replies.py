@@ -128,13 +128,8 @@ def submitted(data: object, clean: Clean) -> Submitted:
         task_id,
         int(position) if position is not None and 1 <= position < 1e9 else None,
         ended=state in (JobState.SUCCEEDED, JobState.FAILED),
-        report=failed(task_id, _reason(fields, clean)) if state is JobState.FAILED else None,
+        report=JobReport(task_id, state, detail=_reason(fields, clean)) if state is JobState.FAILED else None,
     )
-
-
-def failed(task_id: str, detail: Said | str) -> JobReport:
-    """Return the report of a job that the server says has failed."""
-    return JobReport(task_id, JobState.FAILED, detail=detail)
 
 
 def job_reports(data: object, task_ids: Sequence[str], clean: Clean) -> dict[str, JobReport]:
@@ -192,7 +187,7 @@ def _report(task_id: str, row: Mapping[str, Any], clean: Clean) -> JobReport:
         return JobReport(task_id, JobState.FAILED, detail=said("unmade.unreadable"), doubtful=True)
     if state is JobState.SUCCEEDED and entries and not any(entry.keys() & set(LINK_FIELDS) for entry in entries):
         named = clean(", ".join(map(str, first)), 80)
-        return failed(task_id, said("unmade.names_no_file", words=named or "-"))
+        return JobReport(task_id, JobState.FAILED, detail=said("unmade.names_no_file", words=named or "-"))
     return JobReport(
         task_id,
         state,
