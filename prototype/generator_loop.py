@@ -31,7 +31,7 @@ from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
 from generation.calls import JOBS, Client, Run, Stopped
-from generation.conclusions import Line
+from generation.conclusions import FAILED, HUNG, Line
 from generation.connection import POLL
 from generation.continuing import Chain, Ear, Other
 from generation.fetching import Fetcher, Store
@@ -114,8 +114,7 @@ class GeneratorLoop:
 
     def set_resting(self, resting: bool) -> None:
         """While resting no new jobs are asked for; those at the server are still brought in."""
-        for producer in self._producers:
-            producer.resting = resting
+        self._prefetch.resting = resting
 
     def snapshot(self) -> GeneratorSnapshot:
         """Return how it goes; cheap."""
@@ -184,14 +183,13 @@ class GeneratorLoop:
 class Producer:
     """Makes music at one server, one job after the other.
 
-    Threads: its workers; `_held` is changed in single steps. `rivals` and `resting` are set by anybody.
+    Threads: its workers; `_held` is changed in single steps. `rivals` are given once, before it starts.
     """
 
     def __init__(
         self, settings: Settings, server: JobServer, prefetch: Prefetch, chain: Chain, mood: Moods, run: Run
     ) -> None:
         self.server = server
-        self.resting = False
         self.rivals: Sequence[Producer] = ()
         self._usual_s, self._poll_s = settings.segment_seconds, settings.poll_interval_sec
         self._prefetch = prefetch
@@ -266,7 +264,7 @@ class Producer:
 
     def _has_turn(self) -> bool:
         """Whether nobody faster is free."""
-        if self.resting or len(self._held) >= self._most:
+        if self._prefetch.resting or len(self._held) >= self._most:
             return False
         return not any(other.is_free and other.pace < self.pace for other in self.rivals)
 
@@ -318,7 +316,7 @@ class Producer:
         return self._run.rng.randrange(2**31)  # 0 is no seed to the Gradio app
 
     def _is_wanted(self, slot: Slot) -> bool:
-        return slot.mood == self._mood.token() and not self.resting
+        return slot.mood == self._mood.token() and not self._prefetch.resting
 
     def _reserve(self) -> Slot | None:
         """Take a slot if ready and in flight leave room for one."""
@@ -370,9 +368,9 @@ class Producer:
         self._run.counts.add(failures=1, retries=1)
         self.server.connection.note_loading(False)
         if isinstance(error, JobFailed):
-            self.server.complain("job.failed", "info", error)
+            self.server.complain(FAILED, error)
         elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
-            self._run.notices.say("job.hung", "warning", reason=error)
+            self._run.notices.say(*HUNG.drawn, reason=error)
 
     def _conclude(self, verdict: Callable[..., list[Line]], *of_try: object) -> None:
         """Have the policy learn of a try, and say what it concludes, with the length asked for until now and after."""

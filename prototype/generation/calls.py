@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,17 +36,16 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._numbers = dict.fromkeys(("produced", "retries", "failures", "rejected", "lost"), 0)
+        self._numbers: Counter[str] = Counter()
 
     def add(self, **numbers: int) -> None:
         """Count."""
         with self._lock:
-            for name, number in numbers.items():
-                self._numbers[name] += number
+            self._numbers.update(numbers)
 
     @property
     def numbers(self) -> dict[str, int]:
-        """All of them, by name."""
+        """Those that were counted, by name."""
         with self._lock:
             return dict(self._numbers)
 

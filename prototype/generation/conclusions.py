@@ -84,7 +84,7 @@ KEY: Final = Conclusion("server.key_refused", "server.up")
 REFUSING: Final = Conclusion("server.refused", "server.up")
 """Any other 3xx or 4xx to a submit or a poll: no call but a probe every REFUSED_PROBE_S, until a job is accepted."""
 
-LOADING: Final = Conclusion("server.loading")
+LOADING: Final = Conclusion("server.loading", level="info")
 """Polls are answered, no job was finished since the server started, and the first runs for LOADING_AFTER_S:
 FIRST_JOB_TIMEOUT_SEC holds instead of JOB_TIMEOUT_SEC and STALL_SEC, until it ends."""
 
@@ -92,11 +92,11 @@ HUNG: Final = Conclusion("job.hung")
 """Polls are answered, and by what they say the job stood still for STALL_SEC or ran for JOB_TIMEOUT_SEC: another is
 asked for, at most MOST_AT_SERVER in all, until a job ends. What hung is still used should it end."""
 
-LOST: Final = Conclusion("job.lost")
+LOST: Final = Conclusion("job.lost", level="info")
 """The server answers for the id as for one it never saw, or has nothing to do while it shows it as unfinished: the job
 is asked for again; what was learned of the server's process is tried anew."""
 
-FAILED: Final = Conclusion("job.failed")
+FAILED: Final = Conclusion("job.failed", level="info")
 """Status 2, or success without a file: the next try, by `policy`, until a job brings music."""
 
 UNUSABLE: Final = Conclusion("segment.rejected")

@@ -16,11 +16,18 @@ from typing import Final
 
 from tenacity import Retrying
 
-from base.errors import KeyRefused, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, ServerUnsupported
+from base.errors import (
+    KeyRefused,
+    ServerError,
+    ServerRefused,
+    ServerSilent,
+    ServerTrouble,
+    ServerUnreachable,
+    ServerUnsupported,
+)
 from base.texts import Said, reason_of
 from generation import conclusions
 from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped
-from generation.conclusions import Conclusion
 from generation.jobs import ServerState
 
 log = logging.getLogger(__name__)
@@ -38,12 +45,11 @@ BUSY_AFTER: Final = 3
 
 @dataclass(frozen=True)
 class Trouble:
-    """The calls to one route that failed one after the other: when the first began and the last ended."""
+    """The calls to one route that failed one after the other: when the first began and the last ended, with what."""
 
     since: float
     until: float
-    reason: Said
-    conclusion: Conclusion
+    error: ServerError
 
 
 class Connection:
@@ -94,7 +100,7 @@ class Connection:
                 return ServerState.RESTARTING, None
             if self._state not in (ServerState.UP, ServerState.UNSURE):
                 return self._state, self._reason
-            lasting = [trouble.reason for trouble in self._troubles.values() if self._lasts(trouble)]
+            lasting = [reason_of(trouble.error) for trouble in self._troubles.values() if self._lasts(trouble)]
             if lasting or self._state == ServerState.UNSURE:
                 return ServerState.UNWELL, lasting[-1] if lasting else self._reason
             return ServerState.LOADING if self._loading else ServerState.UP, None
@@ -114,19 +120,23 @@ class Connection:
         with self._lock:
             return route in self._troubles
 
-    def lost(self, error: ServerUnreachable) -> None:
-        """Note that a call did not get through."""
-        with self._lock:
-            if self._state in (ServerState.UP, ServerState.UNSURE):
-                self._enter(ServerState.DOWN, error)
+    def failed(self, route: str, error: ServerError, began_at: float) -> None:
+        """Note that a call failed. Where it did not arrive, or was refused, nobody calls before the server is well.
 
-    def refused(self, route: str, error: ServerRefused) -> None:
-        """Note that the server said no; nobody calls before it says yes."""
+        What fails otherwise is repeated, and said once that lasts.
+        """
+        if isinstance(error, ServerTrouble):
+            self.troubled(route, error, began_at)
+            return
+        refused = isinstance(error, ServerRefused)
         with self._lock:
-            if self._state != ServerState.REFUSED:
+            if refused and self._state != ServerState.REFUSED:
                 self._enter(ServerState.REFUSED, error)
                 self._rests_until = self._clock.now() + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
-        self._say(route, error)
+            elif not refused and self._state in (ServerState.UP, ServerState.UNSURE):
+                self._enter(ServerState.DOWN, error)
+        if refused:
+            self._say(route, error)
 
     def unsure(self, error: ServerError) -> None:
         """Note that a submit may have arrived: nobody calls before the server answers and its counts are known."""
@@ -138,8 +148,7 @@ class Connection:
         """Note that a call failed which is repeated, and say so once that lasts."""
         with self._lock:
             since = self._troubles[route].since if route in self._troubles else began_at
-            trouble = Trouble(since, self._clock.now(), reason_of(error), conclusions.of_call(error))
-            self._troubles[route] = trouble
+            self._troubles[route] = trouble = Trouble(since, self._clock.now(), error)
             lasts = self._lasts(trouble)
         if lasts:
             self._say(route, error)
@@ -180,7 +189,7 @@ class Connection:
             news = begins and not self._loading_said
             self._loading, self._loading_said = begins, self._loading_said or begins
         if news:
-            self._run.notices.say(conclusions.LOADING.line)
+            self._run.notices.say(*conclusions.LOADING.drawn)
 
     def wait_until_up(self) -> None:
         """Return when the server can be used. Raises Stopped."""
@@ -211,7 +220,7 @@ class Connection:
 
     def _lasts(self, trouble: Trouble) -> bool:
         """Whether a trouble is worth a line: many calls, or one that was waited for in vain."""
-        silent = trouble.conclusion is conclusions.SILENT
+        silent = isinstance(trouble.error, ServerSilent)
         patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if silent else PATIENCE_S
         return trouble.until - trouble.since >= patience_s
 
@@ -244,7 +253,7 @@ class Connection:
             if state != ServerState.UNSURE:
                 self._on_return(self._clock.now() - self._heard_at)
         except ServerRefused as error:
-            self.refused(WHOLE, error)
+            self.failed(WHOLE, error, self._clock.now())
         except ServerError as error:
             self._still_away(error)
         else:
@@ -276,7 +285,7 @@ class Connection:
             for route, trouble in list(self._troubles.items()):
                 if not was_unsure:
                     del self._troubles[route]
-                elif trouble.conclusion is conclusions.SILENT:
+                elif isinstance(trouble.error, ServerSilent):
                     del self._troubles[route]
                     news = self._take_back(route) or news
         if news:

@@ -11,18 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from base.errors import (
-    AppError,
-    CorruptSegment,
-    KeyRefused,
-    ServerError,
-    ServerUnreachable,
-    ServerUnsupported,
-    SpoolError,
-)
+from base.errors import AppError, CorruptSegment, ServerError, SpoolError
 from base.notices import Notices
-from generation.calls import Client
-from generation.connection import DOWNLOAD, Connection
 from generation.jobs import Job
 from music.analysis import Segment
 from music.segment import Analysis, Continuation, Recipe, Samples, SegmentInfo
@@ -54,23 +44,6 @@ class Store(Protocol):
     def find(self, segment_id: str) -> Entry | None:
         """Return a segment, whatever shelf it is on."""
         ...
-
-
-def download(client: Client, connection: Connection, file: AudioFile, path: Path) -> None:
-    """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped."""
-    while True:
-        connection.wait_until_up()
-        try:
-            connection.retrying(DOWNLOAD)(client.download, file, path)
-            connection.answered(DOWNLOAD)
-            return
-        except ServerUnreachable as error:
-            connection.lost(error)
-        except KeyRefused as error:
-            connection.refused(DOWNLOAD, error)
-        except ServerUnsupported as error:
-            connection.refused(DOWNLOAD, error)
-            raise
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -181,7 +181,7 @@ class Board:
     """
 
     def __init__(self, settings: Settings, expected_s: Callable[[float], float | None]) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # whoever judges all jobs judges each
         self._settings = settings
         self._poll_s = settings.poll_interval_sec
         self._early_s = self._poll_s / 50
@@ -295,10 +295,6 @@ class Board:
             missed = [job for job in ended if job.standing is not Standing.ABANDONED and not job.inherited]
             return sum(job.state is JobState.LOST for job in missed)
 
-    def lose(self, task_ids: Iterable[str], now: float) -> int:
-        """Declare jobs lost that a server with nothing to do still shows as unfinished; return how many."""
-        return self.observe({task_id: JobReport(task_id, JobState.LOST) for task_id in task_ids}, now)
-
     def end_poll(self, now: float, wait_s: float) -> None:
         """Let others poll again, after `wait_s` if this poll gave no answer."""
         with self._lock:
@@ -314,13 +310,14 @@ class Board:
     def overdue_reason(self, job: Job, now: float, *, cold: bool) -> Said | None:
         """Return why the job must be taken for dead, or None."""
         with self._lock:
-            return self._overdue_reason(job, now, cold=cold)
+            expected_s = self._expected_s(job.recipe.canvas_s)
+            return job.overdue_reason(now, self._settings, expected_s, cold=cold) if job.at_server else None
 
     def take_finished(self, now: float, *, cold: bool) -> Job | None:
         """Judge the jobs that nobody waits for; return one that has brought music, for the caller to bring in."""
         with self._lock:
             for job in self._jobs:
-                if job.standing is Standing.LEFT and self._overdue_reason(job, now, cold=cold):
+                if job.standing is Standing.LEFT and self.overdue_reason(job, now, cold=cold):
                     job.standing = Standing.ABANDONED
             self._drop(lambda job: job.standing is Standing.ABANDONED and now - job.asked_at > FORGET_AFTER_S)
             unawaited = [job for job in self._jobs if job.standing in (Standing.LEFT, Standing.ABANDONED)]
@@ -365,10 +362,6 @@ class Board:
         """Given up, and from before the server was unreachable: it is hardly in anybody's way any more."""
         return job.standing is Standing.ABANDONED and job.asked_at <= self._away_until
 
-    def _overdue_reason(self, job: Job, now: float, *, cold: bool) -> Said | None:
-        expected_s = self._expected_s(job.recipe.canvas_s)
-        return job.overdue_reason(now, self._settings, expected_s, cold=cold) if job.at_server else None
-
     def _mark_heads(self, now: float) -> None:
         """Start the time of the jobs whose turn it is, in the order in which they were asked for."""
         ahead = False
@@ -390,8 +383,8 @@ class Board:
     def _interval_s(self, now: float) -> float:
         """Seconds to the next poll: the last of equal steps falls just behind the end that a job is due to have.
 
-        The steps take longer than usual, about twice as long where nothing is told meanwhile. What that spares is there
-        for those that follow, ever longer ones, where the end is late. Three times is the most, as the end may be early.
+        The steps take longer than usual, about twice as long where nothing is told meanwhile. What that spares is for
+        those that follow, ever longer ones, where the end is late. Three times is the most, as the end may be early.
         """
         shortest_s = max(self._poll_s / 5, self._poll_s - self._spared_s)
         for job in self._jobs:

@@ -74,16 +74,12 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a try asks for; `rung` counts down the ladder from 0, the full duration. `tests` a conclusion, or none.
-
-    `is_longer`: than the full duration, as there is time for it.
-    """
+    """What a try asks for; `rung` counts down the ladder from 0, the full duration. `tests` a conclusion, or none."""
 
     rung: int
     duration_s: float
     thinking: bool
     tests: Doubt | None = None
-    is_longer: bool = False
 
 
 @dataclass
@@ -152,7 +148,7 @@ class Policy:
             growth = 1.0 if self._growth_in > 0 else GROWTH
             longer_s = min(longest_s, growth * self._longest_s) // STEP_S * STEP_S
             if tries == Tries() and longer_s > self.ladder_s[0]:
-                return Conditions(0, longer_s, thinking, is_longer=True)
+                return Conditions(0, longer_s, thinking)
             return Conditions(tries.rung, self.ladder_s[tries.rung], thinking)
 
     def _test(self) -> Conditions | None:
@@ -181,7 +177,7 @@ class Policy:
             if conditions.tests is not None:
                 conditions.tests.test_after = min(2 * conditions.tests.test_after, LONGEST_TEST_AFTER)
                 return []
-            if conditions.is_longer:
+            if conditions.duration_s > self.ladder_s[0]:
                 tries.longer_failed = True
                 self._longer_failed(conditions.duration_s)
                 return []

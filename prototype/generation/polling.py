@@ -14,29 +14,30 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from functools import partial
+from pathlib import Path
 from typing import Final, Protocol
 
 from base.errors import (
     AppError,
     CorruptSegment,
+    KeyRefused,
     ServerError,
     ServerRefused,
     ServerTrouble,
     ServerUnreachable,
     ServerUnsupported,
 )
-from base.notices import Level
 from config import Settings
 from generation.calls import JOBS, Backoff, Client, Run
-from generation.connection import HEALTH, POLL, SUBMIT, Connection
-from generation.fetching import Fetched, Fetcher, download
+from generation.conclusions import LOST, UNUSABLE, Conclusion
+from generation.connection import DOWNLOAD, HEALTH, POLL, SUBMIT, Connection
+from generation.fetching import Fetched, Fetcher
 from generation.jobs import Board, Job, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
 from music.continuing import Continuing
 from music.segment import Recipe
-from server.replies import JobReport, JobState, Submitted
+from server.replies import AudioFile, JobReport, JobState, Submitted
 from spool.state_files import JobsFile, is_kept
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,6 @@ class JobServer:
         self.board = Board(settings, self.speed.expected_s)
         engine = "builtin" if settings.play_library else settings.engine  # neither asks a server
         self.connection = Connection(client, run, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url))
-        self._download = partial(download, client, self.connection)
         self._poll_backoff = Backoff(poll_s, max(poll_s, LONGEST_POLL_BACKOFF_S))
         self._job_s = settings.job_timeout_sec
         self._client = client
@@ -130,16 +130,16 @@ class JobServer:
         since = self._submit_at
         return since is not None and self.connection.heard_at - since < SUBMIT_LOST_S
 
-    def complain(self, key: str, level: Level, reason: AppError) -> None:
+    def complain(self, conclusion: Conclusion, reason: AppError) -> None:
         """Say why there is no music; the same (but for names and numbers) once until a job brings some."""
-        complaint = key + re.sub(r"\S*\d\S*", "#", str(reason))
+        complaint = conclusion.line + re.sub(r"\S*\d\S*", "#", str(reason))
         with self._lock:
             known = complaint in self._complaints
             self._complaints.add(complaint)
         if known:
             log.info("again: %s", reason)
         else:
-            self._run.notices.say(key, level, reason=reason)
+            self._run.notices.say(*conclusion.drawn, reason=reason)
 
     # What either worker does for all jobs
 
@@ -173,10 +173,8 @@ class JobServer:
             self._submit_at = began_at
         try:
             submitted = self.connection.retrying(SUBMIT)(self._client.submit, recipe, thinking=thinking, upload=upload)
-        except ServerUnreachable as error:
-            self.connection.lost(error)
-        except ServerRefused as error:
-            self.connection.refused(SUBMIT, error)
+        except (ServerUnreachable, ServerRefused) as error:
+            self.connection.failed(SUBMIT, error, began_at)
         except ServerTrouble as error:
             if error.arrived:
                 self._find_out(error, began_at)
@@ -247,11 +245,26 @@ class JobServer:
             )
         for reason in fetched.rejected:
             if not isinstance(reason, ServerUnsupported):  # that one was said of the server
-                self.complain("segment.rejected", "warning", reason)
+                self.complain(UNUSABLE, reason)
         if fetched.rejected and not fetched.entries:
             corrupt = (reason for reason in fetched.rejected if isinstance(reason, CorruptSegment))
             raise next(corrupt, fetched.rejected[0])
         return fetched
+
+    def _download(self, file: AudioFile, path: Path) -> None:
+        """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped."""
+        while True:
+            self.connection.wait_until_up()
+            began_at = self._clock.now()
+            try:
+                self.connection.retrying(DOWNLOAD)(self._client.download, file, path)
+                self.connection.answered(DOWNLOAD)
+                return
+            except (ServerUnreachable, KeyRefused) as error:
+                self.connection.failed(DOWNLOAD, error, began_at)
+            except ServerUnsupported as error:
+                self.connection.failed(DOWNLOAD, error, began_at)
+                raise
 
     # The state of the jobs
 
@@ -263,12 +276,8 @@ class JobServer:
         wait_s, began_at = self._poll_backoff.first_s, self._clock.now()
         try:
             self._heard(self._client.poll(ids))
-        except ServerUnreachable as error:
-            self.connection.lost(error)
-        except ServerRefused as error:
-            self.connection.refused(POLL, error)
-        except ServerTrouble as error:
-            self.connection.troubled(POLL, error, began_at)
+        except ServerError as error:
+            self.connection.failed(POLL, error, began_at)
             with self._lock:
                 self._failed_polls += 1
                 number = self._failed_polls
@@ -288,7 +297,7 @@ class JobServer:
         if lost:
             self._restarted()
             self._run.counts.add(lost=lost)
-            self._run.notices.say("job.lost", count=lost)
+            self._run.notices.say(*LOST.drawn, count=lost)
 
     def _restarted(self) -> None:
         with self._lock:
@@ -317,7 +326,7 @@ class JobServer:
         try:
             self._client.health()
         except ServerUnreachable as error:
-            self.connection.lost(error)
+            self.connection.failed(HEALTH, error, began_at)
         except ServerError as error:
             self.connection.troubled(HEALTH, error, began_at)
         else:
@@ -337,7 +346,8 @@ class JobServer:
         self._heard(reports)
         stale = [task_id for task_id in ids if reports[task_id].state in UNFINISHED]
         gone = len(stale) - stats.running - stats.queued
-        self._lost(self.board.lose(stale[: max(gone, 0)], self._clock.now()))
+        lost = {task_id: JobReport(task_id, JobState.LOST) for task_id in stale[: max(gone, 0)]}
+        self._lost(self.board.observe(lost, self._clock.now()))
 
     def _returned(self, away_s: float) -> None:
         """Find out what the server still knows, before anybody asks it for more. Raises ServerError."""

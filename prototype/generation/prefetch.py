@@ -32,13 +32,14 @@ class Slot:
 class Prefetch:
     """Keeps what is ready or in flight at the target, and one more where that is too short to listen to.
 
-    Threads: any; `_lock` guards `_slots` and `_reserved`.
+    Threads: any; `_lock` guards `_slots` and `_reserved`. Anybody may set `resting`, while nothing is to be asked for.
     """
 
     def __init__(
         self, settings: Settings, ready: Callable[[], Sequence[Entry]], unawaited: Callable[[int], int]
     ) -> None:
         """`unawaited` counts the jobs of a mood that will bring music and have no slot."""
+        self.resting = False
         self._settings = settings
         self._ready = ready
         self._unawaited = unawaited
