@@ -1,6 +1,7 @@
-"""A room to listen in: a PulseAudio of its own with a null sink, whose monitor is recorded, and programs run in it.
+"""A room to listen in: a sound server of its own with a null sink, whose monitor is recorded, and programs run in it.
 
 Nothing of the machine's own sound is touched: the server has its own folder, socket and settings, and ends with us.
+It is PulseAudio, or PipeWire with what it takes to be one.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from listening.listening import CHANNELS, RATE_HZ, Samples, open_raw
 PROJECT: Final = Path(__file__).resolve().parents[2]
 APP: Final = PROJECT / "prototype" / "app.py"
 NEEDED: Final = ("pulseaudio", "parec", "pactl")
+PIPEWIRE: Final = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon")
 FRAME_BYTES: Final = 4 * CHANNELS
 NOBODY: Final = 65534
 SINK: Final = ("module-null-sink", "sink_name=out", "format=float32le", f"rate={RATE_HZ}", f"channels={CHANNELS}")
 LOOK_S: Final = 0.05
-_PULSE_WAIT_S: Final = 10.0
+_SERVER_WAIT_S: Final = 10.0
 
 
 def pause(seconds: float) -> None:
@@ -60,22 +62,23 @@ def let_signals_through() -> None:
             signal.signal(number, lambda *_: None)
 
 
-def is_usable() -> bool:
-    """Return whether what the room is made of is installed."""
-    return all(shutil.which(tool) for tool in NEEDED)
+def is_usable(*tools: str) -> bool:
+    """Return whether what the room is made of is installed, and `tools` too."""
+    return all(shutil.which(tool) for tool in (*NEEDED, *tools))
 
 
 class SoundRoom:
-    """A private PulseAudio server, as a context manager. `environment` is what a program needs to play in it.
+    """A private sound server, as a context manager. `environment` is what a program needs to play in it.
 
     Threads: one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pipewire: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="listening-"))
         self.folder.chmod(0o755)  # a program that refuses to run as root runs as nobody
-        self._socket = self.folder / "native"
-        self._server: subprocess.Popen[bytes] | None = None
+        self._pipewire = pipewire
+        self._socket = self.folder / ("run/pulse/native" if pipewire else "native")
+        self._servers: list[subprocess.Popen[bytes]] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -88,6 +91,7 @@ class SoundRoom:
             "HOME": str(self.folder / "home"),
             "PULSE_SERVER": f"unix:{self._socket}",
             "PULSE_COOKIE": str(self.folder / "cookie"),
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.folder / 'bus'}",
             "SDL_AUDIODRIVER": "pulseaudio",
             "TERM": "xterm-256color",
             "COLUMNS": "",
@@ -109,46 +113,60 @@ class SoundRoom:
 
     def start_server(self) -> None:
         """Start the server, for the first time or after `kill_server`. Raises RuntimeError when it does not."""
-        self._socket.unlink(missing_ok=True)
+        self._servers.clear()
+        if self._pipewire:
+            bus = self.folder / "bus"
+            self._begin(bus, "dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}")
+            self._begin(self.folder / "run" / "pipewire-0", "pipewire")
+            self._begin(None, "wireplumber")
+            self._begin(self._socket, "pipewire-pulse")
+            self.control("load-module", *SINK)
+            return
         protocol = f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}"
         command = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"]
         command += ["--realtime=no", "--high-priority=no", "-L", " ".join(SINK), "-L", protocol]
-        with (self.folder / "pulseaudio.log").open("wb") as log:
-            self._server = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + _PULSE_WAIT_S
-        while not self._socket.exists():
-            if self._server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the private PulseAudio did not start")
+        self._begin(self._socket, *command)
+
+    def _begin(self, socket: Path | None, *command: str) -> None:
+        if socket is not None:
+            socket.unlink(missing_ok=True)
+        with (self.folder / f"{command[0]}.log").open("wb") as log:
+            server = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        self._servers.append(server)
+        deadline = time.monotonic() + _SERVER_WAIT_S
+        while socket is not None and not socket.exists():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the private {command[0]} did not start")
             pause(0.05)
 
     def signal_server(self, number: signal.Signals) -> None:
         """Send the server a signal."""
-        assert self._server is not None
-        self._server.send_signal(number)
+        for server in self._servers:
+            server.send_signal(number)
 
     def kill_server(self) -> None:
         """Let the server die as by kill -9."""
         self.signal_server(signal.SIGKILL)
-        assert self._server is not None
-        self._server.wait()
+        for server in self._servers:
+            server.wait()
 
     def control(self, *words: str) -> None:
         """Tell the server something: `pactl` with these words. Raises CalledProcessError when it is refused."""
-        subprocess.run(["pactl", *words], env=self.environment, check=True, capture_output=True, timeout=_PULSE_WAIT_S)
+        subprocess.run(["pactl", *words], env=self.environment, check=True, capture_output=True, timeout=_SERVER_WAIT_S)
 
     def is_suspended(self) -> bool:
         """Return whether the server has suspended its device."""
         command = ["pactl", "list", "short", "sinks"]
-        listed = subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=_PULSE_WAIT_S)
+        listed = subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=_SERVER_WAIT_S)
         return b"SUSPENDED" in listed.stdout
 
     def __exit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.terminate()
+        for server in reversed(self._servers):
+            server.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._server.wait(3)
-            self._server.kill()
-            self._server.wait()
+                server.wait(3)
+            server.kill()
+            server.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -173,11 +191,11 @@ class Recorder:
             command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         self._thread.start()
-        deadline = time.monotonic() + _PULSE_WAIT_S
+        deadline = time.monotonic() + _SERVER_WAIT_S
         while not self.frames:
             if time.monotonic() > deadline:
                 self.__exit__()
-                raise RuntimeError("nothing can be recorded from the private PulseAudio")
+                raise RuntimeError("nothing can be recorded from the private sound server")
             pause(0.02)
         return self
 

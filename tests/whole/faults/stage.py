@@ -47,8 +47,8 @@ class Stage(SoundRoom):
     Threads: one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, *, pipewire: bool = False) -> None:
+        super().__init__(pipewire=pipewire)
         self.work = folder
         self.spool = folder / "spool"
         self.problems: list[str] = []
