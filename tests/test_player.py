@@ -31,13 +31,14 @@ from doubles.sounds import tone
 from listening.sound_room import wait_until
 from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from output import stream_player
-from output.sound_server import Hearing
+from output.sound_server import Hearing, Traits
 from output.stream_player import BLOCK_FRAMES, EARLY_US, FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
 from output.vlc_player import RAMP_STEP
 from player import PlaylistPlayer
 
 realtime = pytest.mark.realtime
+OWN_VOLUME = Traits(has_volumes=True)
 
 
 @contextmanager
@@ -272,6 +273,11 @@ class ListPlayer:
         self.percent = 100
         self.open = True
         self.paused = False
+        self.role: object = None
+
+    def set_role(self, role: object) -> None:
+        """Be of a role."""
+        self.role = role
 
     def stop(self) -> None:
         """Stop."""
@@ -303,7 +309,7 @@ def watched(hearing: Hearing = Hearing.PLAYS) -> tuple[StreamPlayer, FakeClock, 
     clock, list_player = FakeClock(), ListPlayer()
     player = StreamPlayer(silence, LibVlc(), Notices(clock), clock)
     player._list_player = player._player = list_player
-    player._vlc = SimpleNamespace(MediaStats=object, State=STATE)
+    player._vlc = SimpleNamespace(MediaStats=object, State=STATE, MediaPlayerRole=SimpleNamespace(Music="Music"))
     for name in ("_play", "_play_unheard"):
         setattr(player, name, lambda name=name: list_player.told.append(name))
     vars(player)["_needs_playing"] = lambda _now: False
@@ -416,13 +422,13 @@ def test_the_first_block_waits_for_the_sound_server_and_the_end_does_not() -> No
     assert given == [1]
 
 
-def served(*, by_server: bool = True, volume: float = 1.0) -> tuple[StreamPlayer, ListPlayer, list[Any]]:
+def served(traits: Traits = OWN_VOLUME, volume: float = 1.0) -> tuple[StreamPlayer, ListPlayer, list[Any]]:
     """Return a player at the moment when VLC opens its stream, and what the programme is told."""
     player, _, _ = watched()
     left: list[Any] = []
     player.set_volume(volume)
     player.leave_to(lambda *wishes: left.append(wishes))
-    player._begin_stream(player._settled, by_server)
+    player._begin_stream(player._settled, traits)
     return player, cast("ListPlayer", player._player), left
 
 
@@ -474,7 +480,7 @@ def test_however_fast_keys_come_the_last_ones_count(keys: list[tuple[str, float,
         assert (vlc.paused, vlc.percent) == (wished["pause"], percent)
         assert player.is_silent == (percent == 0)
         vlc.volumes, vlc.paused = [], False
-        player._begin_stream(player._settled, True)
+        player._begin_stream(player._settled, OWN_VOLUME)
         assert vlc.volumes == [percent], "what the server remembers would be heard"
 
 
@@ -483,7 +489,7 @@ def test_a_stream_whose_output_comes_late_gets_its_volume_then() -> None:
     player, vlc, _ = served(volume=0.0)
     vlc.volumes.clear()
     vlc.open = False
-    player._begin_stream(player._settled, True)
+    player._begin_stream(player._settled, OWN_VOLUME)
     player.set_volume(1.0)
     for _ in range(50):
         player._obey(0.0)
@@ -504,7 +510,7 @@ def test_a_device_that_comes_back_in_a_pause_is_found() -> None:
         return len(steps) > 9 and not any(steps)
 
     vars(player).update(_use_output=lambda **_: None, _played_buffers=played)
-    vars(player)["_play"] = lambda: player._begin_stream(player._settled, True)
+    vars(player)["_play"] = lambda: player._begin_stream(player._settled, OWN_VOLUME)
     player.pause(True)
     player._probe_at, vlc.percent = 0.0, 0
     player._watch()
@@ -513,18 +519,25 @@ def test_a_device_that_comes_back_in_a_pause_is_found() -> None:
     assert (vlc.paused, set(vlc.volumes)) == (True, {0})
 
 
+@pytest.mark.parametrize(("keeps_by_role", "role"), [(True, None), (False, "Music")])
+def test_a_role_is_told_where_its_volume_is_not_that_of_all_music(keeps_by_role: bool, role: object) -> None:
+    """Else a mute of another player of music were ours, and a pause of ours its volume."""
+    _, vlc, _ = served(Traits(has_volumes=True, keeps_by_role=keeps_by_role))
+    assert vlc.role == role
+
+
 def test_where_no_server_has_volumes_the_programme_obeys() -> None:
     """VLC is told nothing: it would obey as late, in jumps, and twice. When a server comes it has all, and back."""
-    player, vlc, left = served(by_server=False, volume=0.5)
+    player, vlc, left = served(Traits(), volume=0.5)
     player.pause(True)
     player.mute(True)
     follow(player)
     assert (vlc.volumes, left[-1], player.left_volume, player.level) == ([], (0.5, True, True), 0.5, 1.0)
-    player._begin_stream(player._settled, True)
+    player._begin_stream(player._settled, OWN_VOLUME)
     assert (left[-1], player.left_volume, player.level) == ((1.0, False, False), 1.0, 0.0)
-    player._begin_stream(threading.Event(), False)  # of a media that is gone
+    player._begin_stream(threading.Event(), Traits())  # of a media that is gone
     assert player.left_volume == 1.0
-    player._begin_stream(player._settled, False)
+    player._begin_stream(player._settled, Traits())
     assert left[-1] == (0.5, True, True)
 
 

@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from base.notices import Notices
@@ -44,6 +45,16 @@ class Hearing(enum.Enum):
     SUSPENDED = "suspended"
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What sort of server it is; as it stands here where there is none that tells."""
+
+    has_volumes: bool = False
+    """Each stream has a volume of its own: where volumes are flat it would be the device's."""
+    keeps_by_role: bool = True
+    """What is set for one stream it keeps for all of the same role, ours or not: WirePlumber before 0.5."""
+
+
 class _Form(ctypes.Structure):
     _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
 
@@ -52,16 +63,16 @@ class _Buffer(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint32) for name in ("maxlength", "tlength", "prebuf", "minreq", "fragsize"))
 
 
-def settle(ended: threading.Event, tell: Callable[[bool], None]) -> None:
+def settle(ended: threading.Event, tell: Callable[[Traits], None]) -> None:
     """Wait until the default device is near, or nothing can be done for that; then hold it near for HOLD_S.
 
-    `tell` is then told whether streams have volumes of their own. It may hang with a server that hangs: to be called
+    `tell` is then told what sort of server it is. It may hang with a server that hangs: to be called
     in a thread that nobody waits for; `ended` ends it.
     """
     try:
         simple = ctypes.CDLL("libpulse-simple.so.0")
     except OSError:
-        tell(False)
+        tell(Traits())
         return
     simple.pa_simple_new.restype = ctypes.c_void_p
     simple.pa_simple_get_latency.restype = ctypes.c_uint64
@@ -70,15 +81,15 @@ def settle(ended: threading.Event, tell: Callable[[bool], None]) -> None:
     address = simple.pa_simple_new(
         None, name, _PLAYBACK, None, name, ctypes.byref(form), None, ctypes.byref(buffer), None
     )
-    by_server = False
+    traits = Traits()
     if address:
         stream, before_us = ctypes.c_void_p(address), 2**63
         simple.pa_simple_write(stream, bytes(PROBE_BYTES), ctypes.c_size_t(PROBE_BYTES), None)
-        by_server = has_volumes()  # the device comes nearer meanwhile
+        traits = ask_traits()  # the device comes nearer meanwhile
         while NEAR_US < (ahead_us := simple.pa_simple_get_latency(stream, None)) < before_us:
             before_us = ahead_us
             ended.wait(LOOK_S)
-    tell(by_server)
+    tell(traits)
     if address:
         threading.Event().wait(HOLD_S)
         simple.pa_simple_free(stream)
@@ -95,7 +106,7 @@ def look(
     own = is_silent()
     sinks = {sink.index: sink for sink in pulse.sink_list()}
     ours = [one for one in pulse.sink_input_list() if one.proplist.get("application.process.id") == str(os.getpid())]
-    stream = next((one for one in ours if one.proplist.get("media.role") == "music"), None)
+    stream = next((one for one in ours if one.name != NAME), None)  # that one is `settle`'s
     sink = sinks.get(stream.sink if stream else suspended)
     if sink is not None and sink.state == "suspended" and not (stream and stream.corked):
         return Hearing.SUSPENDED, sink.index
@@ -117,15 +128,16 @@ def _connected(pulsectl: Any) -> Iterator[Any]:
         raise ConnectionError(str(error)) from error
 
 
-def has_volumes() -> bool:
-    """Whether each stream has a volume of its own: where volumes are flat it would be the device's."""
+def ask_traits() -> Traits:
+    """Ask a server that runs, if there is one."""
     try:
         import pulsectl
 
         with _connected(pulsectl) as pulse:
-            return not any(sink.flags & FLAT for sink in pulse.sink_list())
+            flat = any(sink.flags & FLAT for sink in pulse.sink_list())
+            return Traits(not flat, "PipeWire" in pulse.server_info().server_name)
     except (ImportError, OSError):
-        return False
+        return Traits()
 
 
 def look_once() -> Hearing:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from base.notices import Notices
 from base.workers import Clock
 from music.segment import CHANNELS, SAMPLE_RATE_HZ
-from output.sound_server import SETTLE_S, settle
+from output.sound_server import SETTLE_S, Traits, settle
 from output.vlc_library import LibVlc
 from output.vlc_player import VlcPlayer
 
@@ -120,22 +120,24 @@ class StreamPlayer(VlcPlayer):
         media.release()  # the list has its own hold on it
         settled = self._settled = threading.Event()
 
-        def tell(by_server: bool) -> None:
-            self._do(functools.partial(self._begin_stream, settled, by_server))
+        def tell(traits: Traits) -> None:
+            self._do(functools.partial(self._begin_stream, settled, traits))
 
         if self._on_real:
             threading.Thread(target=settle, args=(settled, tell), name="settle", daemon=True).start()
         else:
-            self._begin_stream(settled, False)
+            self._begin_stream(settled, Traits())
         self._list_player.play_item_at_index(0)
         self._seen_at = None
         self._flushed_at.clear()
 
-    def _begin_stream(self, settled: threading.Event, by_server: bool) -> None:
+    def _begin_stream(self, settled: threading.Event, traits: Traits) -> None:
         """Share out volume and pause, and let VLC open its stream; not for a media that is gone."""
         if settled is self._settled:
             self._gain, self._halted = None, False
-            if by_server:
+            if not traits.keeps_by_role:
+                self._player.set_role(self._vlc.MediaPlayerRole.Music)  # such a one may be silent during a call
+            if traits.has_volumes:
                 self._take_volume()
             self._follow()
         settled.set()

@@ -21,9 +21,11 @@ from output.sound_server import NAME
 log = logging.getLogger(__name__)
 
 SONAME: Final = "libvlc.so.5"
-# A volume or a mute of ours that a sound server keeps is not for all players of music: PulseAudio keeps it under our
-# name then, and PipeWire's WirePlumber not at all.
+# A volume or a mute of ours that a sound server keeps is not for all players of music, nor for VLC: it stands under our
+# name in PulseAudio and older WirePlumbers; newer ones do not keep it at all.
 STREAM_PROPERTIES: Final = f"module-stream-restore.id=sink-input-by-application-id:{NAME} state.restore-props=false"
+TITLE: Final = "sagyō-on".encode()  # in the system's sound settings
+APPLICATION: Final = (NAME.encode(), b"", b"audio-x-generic")  # the icon is one that every desktop has
 # Of VLC's resamplers soxr alone costs nothing at equal rates; the default runs every sample through its filter.
 ARGUMENTS: Final = (
     "--quiet",
@@ -79,6 +81,8 @@ class LibVlc:
         opened = vlc.Instance(address or list(ARGUMENTS))
         if opened is None:
             raise LibVlcMissing(said("vlc.no_plugins", install=_install()))
+        opened.set_user_agent(TITLE, TITLE)
+        opened.set_app_id(*APPLICATION)
         return opened
 
     def list_player(self, instance: Any) -> Any:
@@ -107,3 +111,7 @@ class LibVlc:
             self._library.libvlc_new.restype = ctypes.c_void_p
             words = [word.encode() for word in ARGUMENTS]
             self._instance = self._library.libvlc_new(len(words), (ctypes.c_char_p * len(words))(*words))
+            if self._instance is not None:
+                instance = ctypes.c_void_p(self._instance)
+                self._library.libvlc_set_user_agent(instance, TITLE, TITLE)
+                self._library.libvlc_set_app_id(instance, *APPLICATION)

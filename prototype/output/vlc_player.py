@@ -343,7 +343,7 @@ class VlcPlayer:
 
     def _adopt(self, player: Any, *, real: bool) -> None:
         self._player, self._gain, self._halted = player, None, False
-        player.set_role(self._vlc.MediaPlayerRole.Music)  # else the server takes us for a video, and mutes us as one
+        player.set_role(self._vlc.MediaPlayerRole._None)  # else we share with all videos what the server keeps of them
         self._on_real = real
         if not real:
             player.audio_output_set("adummy")

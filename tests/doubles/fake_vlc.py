@@ -63,7 +63,7 @@ class FakeVlc:
         if name in ("log_set", "log_unset", "set_media_list", "set_role", "audio_output_set", "release"):
             return lambda *_: None
         if name == "MediaPlayerRole":
-            return SimpleNamespace(Music=1)  # type: ignore[return-value]
+            return SimpleNamespace(Music=1, _None=0)  # type: ignore[return-value]
         raise AttributeError(name)
 
     # The list

@@ -76,7 +76,7 @@ class SoundRoom:
     def __init__(self, *, pipewire: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="listening-"))
         self.folder.chmod(0o755)  # a program that refuses to run as root runs as nobody
-        self._pipewire = pipewire
+        self.pipewire = pipewire
         self._socket = self.folder / ("run/pulse/native" if pipewire else "native")
         self._servers: list[subprocess.Popen[bytes]] = []
 
@@ -114,7 +114,7 @@ class SoundRoom:
     def start_server(self) -> None:
         """Start the server, for the first time or after `kill_server`. Raises RuntimeError when it does not."""
         self._servers.clear()
-        if self._pipewire:
+        if self.pipewire:
             bus = self.folder / "bus"
             self._begin(bus, "dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}")
             self._begin(self.folder / "run" / "pipewire-0", "pipewire")
@@ -150,15 +150,16 @@ class SoundRoom:
         for server in self._servers:
             server.wait()
 
-    def control(self, *words: str) -> None:
-        """Tell the server something: `pactl` with these words. Raises CalledProcessError when it is refused."""
-        subprocess.run(["pactl", *words], env=self.environment, check=True, capture_output=True, timeout=_SERVER_WAIT_S)
+    def control(self, *words: str) -> bytes:
+        """Tell or ask the server something: `pactl` with these words. Raises CalledProcessError when it is refused."""
+        command = ["pactl", *words]
+        return subprocess.run(
+            command, env=self.environment, check=True, capture_output=True, timeout=_SERVER_WAIT_S
+        ).stdout
 
     def is_suspended(self) -> bool:
         """Return whether the server has suspended its device."""
-        command = ["pactl", "list", "short", "sinks"]
-        listed = subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=_SERVER_WAIT_S)
-        return b"SUSPENDED" in listed.stdout
+        return b"SUSPENDED" in self.control("list", "short", "sinks")
 
     def __exit__(self, *_: object) -> None:
         for server in reversed(self._servers):

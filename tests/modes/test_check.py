@@ -42,7 +42,7 @@ from modes.report import SUBJECTS
 from modes.server_check import Bench
 from music.segment import Recipe
 from music.stations import builtin_stations
-from output.sound_server import SETTLE_S, Hearing
+from output.sound_server import SETTLE_S, Hearing, Traits
 from spool.folders import FolderLock
 
 PROTOTYPE = Path(check_mode.__file__).parent
@@ -572,7 +572,7 @@ def test_the_trial_begins_when_the_device_is_near_and_at_its_own_volume(monkeypa
 
     def play() -> None:
         trial._settled = threading.Event()
-        trial._do(functools.partial(trial._begin_stream, trial._settled, True))
+        trial._do(functools.partial(trial._begin_stream, trial._settled, Traits(has_volumes=True, keeps_by_role=True)))
 
     def looked() -> Hearing:
         told.append(("looked", clock.time_s))

@@ -15,7 +15,7 @@ import pytest
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from output import sound_server
-from output.sound_server import Hearing, SoundServer, has_volumes, look, look_once, settle
+from output.sound_server import NAME, Hearing, SoundServer, Traits, ask_traits, look, look_once, settle
 
 
 @dataclass
@@ -43,14 +43,14 @@ class Stream:
     sink: int = 0
     mute: int = 0
     corked: bool = False
-    role: str = "music"
+    name: str = "audio stream"  # as VLC calls its
     pid: int = field(default_factory=os.getpid)
     volume: Volume = field(default_factory=Volume)
 
     @property
     def proplist(self) -> dict[str, str]:
         """What is known of it."""
-        return {"application.process.id": str(self.pid), "media.role": self.role}
+        return {"application.process.id": str(self.pid)}
 
 
 @dataclass
@@ -59,6 +59,11 @@ class Server:
 
     sinks: list[Sink]
     streams: list[Stream]
+    name: str = "pulseaudio"
+
+    def server_info(self) -> SimpleNamespace:
+        """Return what it says of itself."""
+        return SimpleNamespace(server_name=self.name)
 
     def sink_list(self) -> list[Sink]:
         """Return the devices."""
@@ -88,12 +93,12 @@ class Server:
         (Sink(state="idle"), Stream(corked=True), Hearing.PLAYS),
         (Sink(mute=1), None, Hearing.UNKNOWN),
         (Sink(), Stream(mute=1, pid=1), Hearing.UNKNOWN),
-        (Sink(), Stream(mute=1, role="video"), Hearing.UNKNOWN),
+        (Sink(), Stream(mute=1, name=NAME), Hearing.UNKNOWN),
     ],
 )
 def test_it_is_told_what_becomes_of_our_stream(sink: Sink, stream: Stream | None, hearing: Hearing) -> None:
-    """Ours is the one of our process with the role music; other programs' mutes are theirs."""
-    others = [Stream(mute=1, pid=1), Stream(role="event")]
+    """Ours is the one that VLC opens in our process; other programs' mutes are theirs."""
+    others = [Stream(mute=1, pid=1), Stream(name=NAME)]
     assert look(Server([Sink(7, mute=1), sink], [*others, *([stream] if stream else [])]))[0] is hearing
 
 
@@ -147,47 +152,56 @@ def test_a_mute_of_the_system_stays_one_while_we_are_silent_too() -> None:
     assert said == [["sound.stream_muted"], ["sound.stream_muted"], ["sound.stream_muted", "sound.heard"]]
 
 
-@pytest.mark.parametrize(("flags", "by_server"), [((0x20, 0x23), True), ((0x20, 0x60), False), ((), True)])
-def test_where_volumes_are_flat_a_stream_has_none_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, flags: tuple[int, ...], by_server: bool
+@pytest.mark.parametrize(
+    ("flags", "name", "traits"),
+    [
+        ((0x20, 0x23), "pulseaudio", Traits(has_volumes=True, keeps_by_role=False)),
+        ((0x20, 0x60), "pulseaudio", Traits(has_volumes=False, keeps_by_role=False)),
+        ((), "pulseaudio", Traits(has_volumes=True, keeps_by_role=False)),
+        ((0x22,), "PulseAudio (on PipeWire 0.3.65)", Traits(has_volumes=True, keeps_by_role=True)),
+    ],
+)
+def test_a_server_tells_of_what_sort_it_is(
+    monkeypatch: pytest.MonkeyPatch, flags: tuple[int, ...], name: str, traits: Traits
 ) -> None:
-    """A pause would turn the device down for all."""
+    """Where volumes are flat a pause would turn the device down for all, where they are a role's all music."""
 
     @contextlib.contextmanager
     def connected(_library: object) -> Iterator[Server]:
-        yield Server([Sink(flags=one) for one in flags], [])
+        yield Server([Sink(flags=one) for one in flags], [], name)
 
     monkeypatch.setattr("output.sound_server._connected", connected)
     monkeypatch.setitem(sys.modules, "pulsectl", object())
-    assert has_volumes() is by_server
+    assert ask_traits() == traits
 
 
 def test_volumes_are_asked_for_while_the_device_comes_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
     """VLC's first block waits for both: for the longer of the two, not for one after the other."""
     steps, latencies = list[object](), [400_000, 200_000, 100_000]
+    traits = Traits(has_volumes=True)
 
     def latency(*_: object) -> int:
         steps.append(latencies[0])
         return latencies.pop(0)
 
-    def has_volumes() -> bool:
-        steps.append("volumes")
-        return True
+    def ask() -> Traits:
+        steps.append("traits")
+        return traits
 
     simple = {"new": lambda *_: 1, "write": lambda *_: 0, "get_latency": latency, "free": lambda *_: None}
     library = SimpleNamespace(**{f"pa_simple_{name}": function for name, function in simple.items()})
     monkeypatch.setattr("ctypes.CDLL", lambda _name: library)
-    monkeypatch.setattr(sound_server, "has_volumes", has_volumes)
+    monkeypatch.setattr(sound_server, "ask_traits", ask)
     monkeypatch.setattr(sound_server, "HOLD_S", 0.0)
     settle(threading.Event(), steps.append)
-    assert steps == ["volumes", 400_000, 200_000, 100_000, True]
+    assert steps == ["traits", 400_000, 200_000, 100_000, traits]
 
 
 def test_a_machine_without_the_library_of_the_server_is_asked_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is known then, and nothing fails."""
     monkeypatch.setitem(sys.modules, "pulsectl", None)
     assert look_once() is Hearing.UNKNOWN
-    assert not has_volumes()
+    assert ask_traits() == Traits()
 
 
 def test_a_server_that_goes_away_while_it_is_asked_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from listening.sound_room import SINK, pause
@@ -18,10 +20,11 @@ FOUND_S: Final = 5.0
 AWAY_S: Final = 5.0
 THAW_S: Final = 1.0  # VLC loses its pace, which is found, and begins anew
 RESUMED_S: Final = 4.0
+REMEMBERED_S: Final = 2.0  # WirePlumber waits for a second before it writes
 
 
 def away_and_back(
-    stage: Stage, program: Program, back: Callable[[], None], *, says: str = GONE, healed_s: float = FOUND_S
+    stage: Stage, program: Program, back: Callable[[], object], *, says: str = GONE, healed_s: float = FOUND_S
 ) -> None:
     """With the device gone: that is said, nothing is used up unheard, it heals as the device is back."""
     gone_at = time.monotonic()
@@ -42,7 +45,7 @@ def away_and_back(
 
 
 def lost(
-    lose: Callable[[Stage], None], back: Callable[[Stage], None], *, says: str = GONE, healed_s: float = FOUND_S
+    lose: Callable[[Stage], object], back: Callable[[Stage], object], *, says: str = GONE, healed_s: float = FOUND_S
 ) -> Callable[[Stage], None]:
     """Return a scene in which the device is lost while it plays, and comes back."""
 
@@ -116,7 +119,7 @@ def frozen_at_the_end(stage: Stage) -> None:
 
 def killed_while_silent(stage: Stage) -> None:
     """The program dies while it is muted, or paused, by a server that remembers volumes: the next start is heard."""
-    stage.control("load-module", "module-stream-restore")
+    stage.remember_volumes()
     stage.fill()
     for key in ("m", " "):
         with stage.play(size=(80, 24)) as program, stage.hear() as ear:
@@ -132,6 +135,36 @@ def killed_while_silent(stage: Stage) -> None:
     with stage.play(size=(80, 24)) as program, stage.hear() as ear:
         stage.begin(ear, program)
         stage.ends(program)
+
+
+def beside_other_music(stage: Stage) -> None:
+    """Another player of music is muted in the system's settings: we are heard, and our mute is not that player's."""
+    stage.remember_volumes()
+    stage.fill()
+    command = ["pacat", "--playback", "--raw", "--property=media.role=music", "--property=application.name=other"]
+
+    def other(*words: str) -> bytes:
+        with subprocess.Popen([*command, "/dev/zero"], env=stage.environment) as player:
+            pause(1.0)
+            listed = stage.control("list", "sink-inputs")
+            if words:
+                stage.control(words[0], listed.split(b"#")[1].split()[0].decode(), *words[1:])
+                pause(REMEMBERED_S)
+            player.kill()
+        return listed
+
+    other("set-sink-input-mute", "1")
+    with stage.play(size=(80, 24)) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        stage.expect(b'"sagy\xc5\x8d-on"' in stage.control("list", "sink-inputs"), "plays under another name")
+    other("set-sink-input-mute", "0")
+    with stage.play(size=(80, 24)) as program, stage.hear() as ear:
+        stage.begin(ear, program)
+        program.type("m")
+        pause(REMEMBERED_S)
+        stage.ends(program)
+    listed = other()
+    stage.expect(b"Mute: no" in listed and b" 0% " not in listed, "our mute is that of another player")
 
 
 def lost_while_paused(stage: Stage) -> None:
@@ -196,7 +229,7 @@ def lost_again_and_again(stage: Stage) -> None:
         stage.ends(program)
 
 
-ROWS = (
+_ROWS: Final = (
     ProcessRow(AREA, "no sound server at the start, then one", no_server_at_start, GONE),
     ProcessRow(AREA, "no sound server at all", no_server_at_all, GONE),
     ProcessRow(
@@ -232,4 +265,8 @@ ROWS = (
     ProcessRow(AREA, "the device is suspended at the start, then resumed", suspended_at_start, "player.device_back"),
     ProcessRow(AREA, "the sound server hangs for 6 s", frozen),
     ProcessRow(AREA, "the sound server hangs as we end", frozen_at_the_end),
+    ProcessRow(AREA, "another player of music is muted", beside_other_music),
 )
+# PipeWire wakes a suspended device by itself as soon as somebody plays.
+_ON_PIPEWIRE: Final = tuple(row for row in _ROWS if "suspended" not in row.name)
+ROWS: Final = (*_ROWS, *(replace(row, name=f"{row.name} (PipeWire)", pipewire=True) for row in _ON_PIPEWIRE))

@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 
 from bench.material import fill_spool, marker
 from listening.listening import blocks, first_sound, silences
-from listening.sound_room import Recorder, SoundRoom, app_command, is_usable, pause
+from listening.sound_room import PIPEWIRE, Recorder, SoundRoom, app_command, is_usable, pause
 from whole.faults.program import TERM, Program, within
 from whole.faults.table import Outcome
 
@@ -61,6 +61,11 @@ class Stage(SoundRoom):
         """Note a problem unless something holds."""
         if not holds:
             self.problems.append(problem)
+
+    def remember_volumes(self) -> None:
+        """Have the server remember what it was told of each stream, as on every desktop."""
+        if not self.pipewire:
+            self.control("load-module", "module-stream-restore")
 
     # Playing
 
@@ -166,14 +171,17 @@ class ProcessRow:
     says: str = ""
     """Key of the notice that tells a person; the scene expects it at its moment."""
     needs_sound: bool = True
+    pipewire: bool = False
 
     def run(self, folder: Path) -> Outcome:
         """Try it."""
         began_at = time.monotonic()
         if self.needs_sound and not is_usable():
             return Outcome(said="not tried: needs pulseaudio and pulseaudio-utils")
+        if self.pipewire and not is_usable(*PIPEWIRE):
+            return Outcome(said="not tried: needs pipewire, pipewire-pulse, wireplumber and dbus")
         try:
-            with Stage(folder) as stage:
+            with Stage(folder, pipewire=self.pipewire) as stage:
                 self.scene(stage)
         except NotTried as reason:
             return Outcome(said=f"not tried: {reason}", took_s=time.monotonic() - began_at)
