@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import signal
 import subprocess
 import time
@@ -267,6 +268,6 @@ _ROWS: Final = (
     ProcessRow(AREA, "the sound server hangs as we end", frozen_at_the_end),
     ProcessRow(AREA, "another player of music is muted", beside_other_music),
 )
-# PipeWire wakes a suspended device by itself as soon as somebody plays.
-_ON_PIPEWIRE: Final = tuple(row for row in _ROWS if "suspended" not in row.name)
+# PipeWire wakes a suspended device by itself as soon as somebody plays, and moves us to a dummy when it is pulled out.
+_ON_PIPEWIRE: Final = tuple(row for row in _ROWS if not re.search("suspended|pulled out", row.name))
 ROWS: Final = (*_ROWS, *(replace(row, name=f"{row.name} (PipeWire)", pipewire=True) for row in _ON_PIPEWIRE))
