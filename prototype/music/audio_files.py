@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ FULL_SCALE: Final = 32767.0
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
 ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
-SYSTEM_ERROR: Final = 2  # of libsndfile
+NO_REFUSALS: Final = (0, errno.EDOM, errno.ERANGE, errno.EINTR, errno.EINVAL)  # of arithmetic; a file without fsync
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
 
@@ -149,7 +150,7 @@ class Encoder:
 
     def close(self) -> None:
         """Complete the file."""
-        with self._raw, _disk_errors():
+        with self._raw, _disk_errors(untold=True):
             self._file.close()
 
     def __enter__(self) -> Self:
@@ -162,15 +163,18 @@ class Encoder:
 
 
 @contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Raise what the disk refuses as OSError: libsndfile only tells that it was the system."""
+def _disk_errors(*, untold: bool = False) -> Iterator[None]:
+    """Raise what the disk refuses as OSError: libsndfile has other words for it, and none (`untold`) as it closes."""
+    system = cffi.FFI()
+    system.errno = 0
     try:
         yield
-    except sf.LibsndfileError as error:
-        if error.code != SYSTEM_ERROR:
+    except sf.LibsndfileError:
+        if system.errno in NO_REFUSALS:
             raise
-        number = cffi.FFI().errno
-        raise OSError(number, os.strerror(number)) from error
+        untold = True
+    if untold and system.errno not in NO_REFUSALS:
+        raise OSError(system.errno, os.strerror(system.errno))
 
 
 def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:

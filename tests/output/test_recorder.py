@@ -120,20 +120,28 @@ def test_no_recording_takes_the_name_of_another(tmp_path: Path) -> None:
     assert sf.info(path).frames == 14_400
 
 
-@pytest.mark.parametrize("kind", ["mp3", "flac", "wav", "ogg"])
-def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: str) -> None:
-    """Said once and why, not called recorded."""
+@pytest.mark.parametrize("full_at", ["its beginning", "its middle", "its end"])
+@pytest.mark.parametrize("kind", ["mp3", "flac", "wav", "ogg", "opus"])
+def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: str, full_at: str) -> None:
+    """Said once and why, not called recorded; also where an encoder writes no more before the file is closed."""
     notices = Notices(FakeClock())
-    recorder = Recorder(notices)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     noise: Samples = (np.random.default_rng(1).standard_normal((48_000, 2)) / 8).astype(np.float32)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-        recorder.start(tmp_path / f"a.{kind}")
-        for _ in range(20):
+
+    def record(path: Path, notices: Notices) -> None:
+        recorder = Recorder(notices)
+        recorder.start(path)
+        for _ in range(6):
             recorder.take(noise)
         finish(recorder)
+
+    record(tmp_path / f"whole.{kind}", Notices(FakeClock()))
+    size = (tmp_path / f"whole.{kind}").stat().st_size
+    try:
+        limit = {"its beginning": 10, "its middle": size // 2, "its end": size - 1}[full_at]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        record(tmp_path / f"a.{kind}", notices)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
