@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ace_client import AceClient
+from base.process import heed
 from base.texts import text
 from generation.calls import Client, Run
 from generator_loop import GeneratorLoop
 from music.segment import SAMPLE_RATE_HZ, Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
-from screen.controls import Controls
+from screen.controls import Command, Controls
 from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
-from session.conductor import Conductor
+from session.conductor import Answer, Conductor
 from session.control import Answering, ControlServer
 from session.mpris import Mpris
 from session.sound import Sound
@@ -77,10 +79,12 @@ class Session:
             announce=self._announce,
         )
         sound.builtin.is_liked = self.conductor.is_liked
-        answering = Answering(self.conductor.obey, self.snapshot, stations, settings.language)
-        self._mpris = Mpris(self.conductor.obey, self.snapshot, settings.language, self._clock)
+        answering = Answering(self.obey, self.snapshot, stations, settings.language)
+        self._mpris = Mpris(self.obey, self.snapshot, settings.language, self._clock)
         self.ring: Callable[[], None] = lambda: None
         """Rings the terminal's bell."""
+        self.show: Callable[[], None] = lambda: None
+        """Has it shown at once how it is."""
         self._control = ControlServer(settings.spool_dir, answering, self._clock)
         self._began_at = self._silence_at = self._clock.now()
         self._silent_frames = 0
@@ -112,6 +116,12 @@ class Session:
             client.close()
         self.generator.join(JOIN_S)
         self.conductor.finish()
+
+    def obey(self, command: Command) -> Answer:
+        """Carry out a command, wherever it comes from, and show what became of it."""
+        answer = self.conductor.obey(command)
+        self.show()
+        return answer
 
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
@@ -179,7 +189,8 @@ class Terminal:
     def start(self) -> None:
         """Take the terminal."""
         begin = self._session.sound.begin
-        self._session.ring = self._dashboard.ring
+        self._session.ring, self._session.show = self._dashboard.ring, self._dashboard.refresh
+        heed((signal.SIGWINCH,), lambda *_: self._dashboard.refresh())
         handle_suspension(self._leave, self._take)
         begin("input", self._listen)
         begin("dashboard", self._dashboard.run)
@@ -203,6 +214,7 @@ class Terminal:
         session = self._session
         for key in self._keyboard.keys(stop):
             command = session.controls.key(key, session.sound.mood.station.key)
-            self._dashboard.refresh()
-            if command is not None:
-                session.conductor.obey(command)
+            if command is None:
+                session.show()
+            else:
+                session.obey(command)

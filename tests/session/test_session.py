@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -19,12 +22,16 @@ from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from player import PlaylistPlayer
 from screen import controls
+from screen.dashboard import Dashboard
+from screen.keyboard import Keyboard
+from session.conductor import Answer
 from session.opening import Opening, Surroundings
-from session.session import Session
+from session.session import Session, Terminal
 from session.sound import Sound
 from whole.harness import Programme
 
 STATIONS = builtin_stations()
+SUSPENSION = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Evening:
@@ -217,3 +224,29 @@ def test_the_screen_is_told_what_is_wished_at_once(tmp_path: Path) -> None:
     assert (told.player_state, told.liked, told.recording) == ("starting", False, "")
     evening.clock.time_s = 7.0
     assert (evening.session.snapshot().uptime_s, evening.session.snapshot().uninterrupted_s) == (7.0, 7.0)
+
+
+def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a key, by a command or a media key from elsewhere, after it was obeyed; and another size of the window."""
+    shown: list[bool] = []
+    obeying: list[Callable[[controls.Command], Answer]] = []
+    monkeypatch.setattr("session.session.Answering", lambda obey, *_: obeying.append(obey))
+    monkeypatch.setattr("session.session.Mpris", lambda obey, *_: obeying.append(obey))
+    session = Session(files.sound, STATIONS)
+    dashboard = SimpleNamespace(
+        refresh=lambda: shown.append(session.conductor.wished.paused), ring=lambda: None, run=lambda _stop: None
+    )
+    keyboard = SimpleNamespace(keys=lambda _stop: iter([" ", "?"]))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGWINCH, *SUSPENSION)}
+    monkeypatch.setattr(files.sound, "begin", lambda _name, body: body(files.sound.stop_event))
+    try:
+        Terminal(session, cast("Keyboard", keyboard), cast("Dashboard", dashboard)).start()
+        assert shown == [True, True]
+        for obey in obeying:
+            obey(controls.Act.PAUSE)
+        assert shown == [True, True, False, True]
+        signal.raise_signal(signal.SIGWINCH)
+        assert len(shown) == 5
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
