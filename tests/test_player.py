@@ -353,12 +353,15 @@ def test_the_stream_is_silent_by_our_own_will_until_the_device_is_given_away() -
     assert silent == [True]
 
 
-def test_a_suspended_device_is_no_device_until_it_is_resumed() -> None:
-    """It is said once; while it is suspended it is not tried, and 'back' is not said."""
-    player, clock, told = watched(Hearing.SUSPENDED)
+@pytest.mark.parametrize(
+    ("hearing", "notice"), [(Hearing.SUSPENDED, "player.suspended"), (Hearing.NO_DEVICE, "player.no_device")]
+)
+def test_a_device_that_nobody_hears_is_none_until_that_changes(hearing: Hearing, notice: str) -> None:
+    """It is said once; while it is suspended, or replaced by none, it is not tried, and 'back' is not said."""
+    player, clock, told = watched(hearing)
     watch_for(player, clock, 60)
-    assert (told, player.state) == (["_play_unheard"], "suspended")
-    assert [notice.key for notice in player._notices.recent()] == ["player.suspended"]
+    assert (told, player.state) == (["_play_unheard"], hearing.value)
+    assert [said.key for said in player._notices.recent()] == [notice]
     tried: list[float] = []
     vars(player)["_probe"] = lambda: tried.append(clock.time_s)
     player.hearing = lambda: Hearing.UNKNOWN

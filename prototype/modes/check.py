@@ -42,6 +42,7 @@ UNHEARD: Final = {
     Hearing.STREAM_MUTED.value: "check.sound.stream_muted",
     Hearing.DEVICE_MUTED.value: "check.sound.device_muted",
     Hearing.SUSPENDED.value: "check.sound.suspended",
+    Hearing.NO_DEVICE.value: "check.sound.none",
 }
 SILENCE_S: Final = 1.2  # 0.5 s of it are VLC's look-ahead
 LIMIT_S: Final = 10.0

@@ -31,6 +31,8 @@ PROBE_BYTES: Final = 4 * CHANNELS * SAMPLE_RATE_HZ // 25
 ANY: Final = 2**32 - 1
 RECONNECT_S: Final = 5.0
 LISTEN_S: Final = 10.0  # without news
+NO_DEVICE: Final = "auto_null"  # what PulseAudio and WirePlumber call the sink that they make where there is none
+METER: Final = "Peak detect"  # the stream of a level meter in the sound settings
 _PLAYBACK: Final = 1
 _FLOAT32LE: Final = 5
 
@@ -43,6 +45,12 @@ class Hearing(enum.Enum):
     STREAM_MUTED = "stream muted"
     DEVICE_MUTED = "device muted"
     SUSPENDED = "suspended"
+    NO_DEVICE = "no device"
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the music is to wait until that changes."""
+        return self in (Hearing.SUSPENDED, Hearing.NO_DEVICE)
 
 
 @dataclass(frozen=True)
@@ -100,13 +108,18 @@ def look(
 ) -> tuple[Hearing, int | None]:
     """Return what becomes of our stream, and the index of the suspended device, if it is that.
 
-    Without a stream it is still `suspended` while that device is. Where our own will `is_silent`, before or after we
-    look, a volume of 0 is none of the system's.
+    Without a stream it is still `suspended` while that device is. A sink that stands for no device is none, unless
+    somebody records what it is given. Where our own will `is_silent`, before or after we look, a volume of 0 is none
+    of the system's.
     """
     own = is_silent()
     sinks = {sink.index: sink for sink in pulse.sink_list()}
+    recorded = {one.source for one in pulse.source_output_list() if not str(one.name).startswith(METER)}
+    dummies = {one.index for one in sinks.values() if one.name == NO_DEVICE and one.monitor_source not in recorded}
     ours = [one for one in pulse.sink_input_list() if one.proplist.get("application.process.id") == str(os.getpid())]
     stream = next((one for one in ours if one.name != NAME), None)  # that one is `settle`'s
+    if stream.sink in dummies if stream else sinks and dummies == sinks.keys():
+        return Hearing.NO_DEVICE, None
     sink = sinks.get(stream.sink if stream else suspended)
     if sink is not None and sink.state == "suspended" and not (stream and stream.corked):
         return Hearing.SUSPENDED, sink.index
@@ -184,7 +197,7 @@ class SoundServer:
         def on_event(_event: object) -> None:
             raise news
 
-        pulse.event_mask_set("sink", "sink_input", "server")
+        pulse.event_mask_set("sink", "sink_input", "source_output", "server")
         pulse.event_callback_set(on_event)
         suspended = None
         while not stop.is_set():

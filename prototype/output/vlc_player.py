@@ -272,14 +272,16 @@ class VlcPlayer:
         now = self._clock.now()
         if self._closing:
             return
-        suspended = self._real_device and self.hearing() is Hearing.SUSPENDED and now - self._resumed_at >= WAKE_S
+        hearing = self.hearing()
+        waking = hearing is Hearing.SUSPENDED and now - self._resumed_at < WAKE_S
+        lost = self._real_device and hearing.is_lost and not waking
         if self._probe_at is not None:
-            if now >= self._probe_at and not suspended:
+            if now >= self._probe_at and not lost:
                 self._probe()
         elif self._rests(now):
             return
-        elif self._device_error or suspended:
-            self._lose_device(now, "suspended" if suspended else self._device_error)
+        elif self._device_error or lost:
+            self._lose_device(now, hearing.value if lost else self._device_error)
         elif self._needs_playing(now):
             self._play()
         else:
@@ -312,9 +314,9 @@ class VlcPlayer:
         self._play()
         self._try_output(
             PROBE_WAIT_S,
-            lambda: self.hearing() not in (Hearing.UNKNOWN, Hearing.SUSPENDED) and self._played_buffers(),
+            lambda: not (self.hearing().is_lost or self.hearing() is Hearing.UNKNOWN) and self._played_buffers(),
         )
-        if self._device_error or self.hearing() is Hearing.SUSPENDED or not self._played_buffers():
+        if self._device_error or self.hearing().is_lost or not self._played_buffers():
             self._play_unheard()
             self._probe_at = self._clock.now() + PROBE_S
         elif not self._closing:

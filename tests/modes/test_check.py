@@ -206,6 +206,7 @@ def test_a_libvlc_of_another_age_is_a_warning(check: Check, machine: Machine) ->
     [
         ("no suitable output", "there is none (no suitable output): connect one"),
         ("%s: %s", "there is none: connect one"),
+        (Hearing.NO_DEVICE.value, "there is none: connect one"),
         (None, "does not answer within 10 s: restart the sound server"),
     ],
 )

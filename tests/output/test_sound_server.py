@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +34,12 @@ class Sink:
     mute: int = 0
     volume: Volume = field(default_factory=Volume)
     flags: int = 0x20
+    name: str = "out"
+
+    @property
+    def monitor_source(self) -> int:
+        """What records it."""
+        return 100 + self.index
 
 
 @dataclass
@@ -60,6 +66,7 @@ class Server:
     sinks: list[Sink]
     streams: list[Stream]
     name: str = "pulseaudio"
+    recorders: list[SimpleNamespace] = field(default_factory=list)
 
     def server_info(self) -> SimpleNamespace:
         """Return what it says of itself."""
@@ -72,6 +79,10 @@ class Server:
     def sink_input_list(self) -> list[Stream]:
         """Return the streams."""
         return self.streams
+
+    def source_output_list(self) -> list[SimpleNamespace]:
+        """Return what is recorded."""
+        return self.recorders
 
     def event_mask_set(self, *_: str) -> None:
         """Be asked for news."""
@@ -111,6 +122,39 @@ def test_a_suspended_device_is_remembered_while_we_have_no_stream_on_it() -> Non
     server.sinks[0].state = "idle"
     assert look(server, index) == (Hearing.UNKNOWN, None)
     assert look(server, 99) == (Hearing.UNKNOWN, None)
+
+
+DUMMY = Sink(3, name="auto_null")
+
+
+@pytest.mark.parametrize(
+    ("sinks", "streams", "hearing"),
+    [
+        ([DUMMY], [Stream(sink=3)], Hearing.NO_DEVICE),
+        ([DUMMY], [Stream(sink=3, mute=1, corked=True)], Hearing.NO_DEVICE),
+        ([replace(DUMMY, state="suspended")], [Stream(sink=3)], Hearing.NO_DEVICE),
+        ([DUMMY], [], Hearing.NO_DEVICE),
+        ([DUMMY], [Stream(sink=3, pid=1)], Hearing.NO_DEVICE),
+        ([DUMMY, Sink()], [Stream(sink=3)], Hearing.NO_DEVICE),
+        ([DUMMY, Sink()], [Stream()], Hearing.PLAYS),
+        ([DUMMY, Sink()], [], Hearing.UNKNOWN),
+        ([replace(DUMMY, name="a null sink made on purpose")], [Stream(sink=3)], Hearing.PLAYS),
+        ([], [], Hearing.UNKNOWN),
+    ],
+)
+def test_a_sink_that_stands_for_no_device_is_none(sinks: list[Sink], streams: list[Stream], hearing: Hearing) -> None:
+    """A server makes one where there is no other, and moves us to it: nobody would hear what is played on."""
+    assert look(Server(sinks, streams)) == (hearing, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "hearing"),
+    [(103, "parec", Hearing.PLAYS), (103, "Peak detect", Hearing.NO_DEVICE), (7, "parec", Hearing.NO_DEVICE)],
+)
+def test_what_is_recorded_is_heard(source: int, name: str, hearing: Hearing) -> None:
+    """On a machine without a device too, whose sound is sent elsewhere; a level meter hears nothing."""
+    server = Server([DUMMY], [Stream(sink=3)], recorders=[SimpleNamespace(source=source, name=name)])
+    assert look(server)[0] is hearing
 
 
 def test_a_mute_is_said_when_it_comes_and_when_it_goes() -> None:

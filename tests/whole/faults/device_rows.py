@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from listening.sound_room import SINK, pause
+from listening.sound_room import pause
 from whole.faults.program import Program, within
 from whole.faults.stage import FIRST_SOUND_S, ProcessRow, Stage
 
@@ -21,6 +21,8 @@ FOUND_S: Final = 5.0
 AWAY_S: Final = 5.0
 THAW_S: Final = 1.0  # VLC loses its pace, which is found, and begins anew
 RESUMED_S: Final = 4.0
+DUMMY_S: Final = 2.0  # WirePlumber waits for a second before it makes one
+LOADED_S: Final = 2.0  # the first pieces, as the program starts
 REMEMBERED_S: Final = 2.0  # WirePlumber waits for a second before it writes
 
 
@@ -78,6 +80,24 @@ def suspended_at_start(stage: Stage) -> None:
         stage.expect_said(program, "player.suspended", FIRST_SOUND_S)
         resume = functools.partial(stage.control, "suspend-sink", "out", "0")
         away_and_back(stage, program, resume, says="player.suspended", healed_s=RESUMED_S)
+
+
+def unplugged(stage: Stage) -> None:
+    """The device is pulled out, and the server moves us to a sink that nobody hears: as if there were none."""
+    stage.stand_in()
+    lost(Stage.pull_out, Stage.put_in)(stage)
+
+
+def dummy_at_start(stage: Stage) -> None:
+    """There is but a sink that nobody hears, then a device."""
+    stage.stand_in()
+    stage.fill()
+    stage.pull_out()
+    pause(DUMMY_S)
+    with stage.play("--plain") as program:
+        stage.expect_said(program, GONE, FIRST_SOUND_S)
+        pause(LOADED_S)
+        away_and_back(stage, program, stage.put_in)
 
 
 def no_server_at_all(stage: Stage) -> None:
@@ -246,12 +266,11 @@ _ROWS: Final = (
     ProcessRow(
         AREA,
         "the device is pulled out, and put in again",
-        lost(
-            lambda stage: stage.control("unload-module", SINK[0]),
-            lambda stage: stage.control("load-module", *SINK),
-        ),
+        lost(Stage.pull_out, Stage.put_in),
         "player.device_back",
     ),
+    ProcessRow(AREA, "the device is replaced by one that nobody hears", unplugged, "player.device_back"),
+    ProcessRow(AREA, "only a device that nobody hears at the start", dummy_at_start, "player.device_back"),
     ProcessRow(
         AREA,
         "the device is suspended, and resumed",
@@ -268,6 +287,6 @@ _ROWS: Final = (
     ProcessRow(AREA, "the sound server hangs as we end", frozen_at_the_end),
     ProcessRow(AREA, "another player of music is muted", beside_other_music),
 )
-# PipeWire wakes a suspended device by itself as soon as somebody plays, and moves us to a dummy when it is pulled out.
+# PipeWire wakes a suspended device by itself as soon as somebody plays, and always replaces one that is pulled out.
 _ON_PIPEWIRE: Final = tuple(row for row in _ROWS if not re.search("suspended|pulled out", row.name))
 ROWS: Final = (*_ROWS, *(replace(row, name=f"{row.name} (PipeWire)", pipewire=True) for row in _ON_PIPEWIRE))

@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 
 from bench.material import fill_spool, marker
 from listening.listening import blocks, first_sound, silences
-from listening.sound_room import PIPEWIRE, Recorder, SoundRoom, app_command, is_usable, pause
+from listening.sound_room import PIPEWIRE, SINK, Recorder, SoundRoom, app_command, is_usable, pause
 from whole.faults.program import TERM, Program, within
 from whole.faults.table import Outcome
 
@@ -66,6 +66,20 @@ class Stage(SoundRoom):
         """Have the server remember what it was told of each stream, as on every desktop."""
         if not self.pipewire:
             self.control("load-module", "module-stream-restore")
+
+    def stand_in(self) -> None:
+        """Have the server make a sink of its own where there is none, and move us to it, as on every desktop."""
+        if not self.pipewire:
+            self.control("load-module", "module-always-sink")
+            self.control("load-module", "module-rescue-streams")
+
+    def pull_out(self) -> None:
+        """Take the sound device away."""
+        self.control("unload-module", SINK[0])
+
+    def put_in(self) -> None:
+        """Give the sound device back."""
+        self.control("load-module", *SINK)
 
     # Playing
 
