@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, ParamSpec
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from base.errors import SpoolBusy
 from base.files import locked, open_safely
@@ -48,6 +48,7 @@ RETRY_S: Final = 10.0
 ROOM_BYTES: Final = 32 * 2**20  # a download of a minute as float WAV takes 23 MB
 
 Params = ParamSpec("Params")
+Place = TypeVar("Place", Path, Path | None)
 
 
 def numbered(name: str, number: int) -> str:
@@ -241,11 +242,20 @@ class Storage:
 
     def move(self, path: Path, shelf: str) -> Path | None:
         """Move a file to a shelf and return its new path; None when the file is gone."""
-        if not self.files.exists(path):
-            return None
-        return path if path.parent.name == shelf else self._again_if_gone(lambda: self._placed(path, shelf, path.name))
+        if path.parent.name == shelf:
+            return path if self.files.exists(path) else None
 
-    def _again_if_gone(self, work: Callable[[], Path]) -> Path:
+        def moved() -> Path | None:
+            try:
+                return self._placed(path, shelf, path.name)
+            except OSError as error:
+                if error.errno in GONE and not self.files.exists(path):
+                    return None
+                raise
+
+        return self._again_if_gone(moved)
+
+    def _again_if_gone(self, work: Callable[[], Place]) -> Place:
         """Do it; once more with folders made anew where they are gone."""
         try:
             return work()

@@ -630,6 +630,32 @@ def test_a_refused_move_is_tried_again_at_the_end(bench: Bench) -> None:
     assert bench.restart().ready() == ()
 
 
+def test_a_piece_on_a_disk_that_tells_nothing_is_not_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder cannot be looked into, nothing is known of its files; they are there when it can be again."""
+    key = bench.add().key
+    bench.files.broken = dict.fromkeys(("rename", "stamp"), errno.EIO)
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "lexists", lambda _: False)  # as it says where it is refused
+        bench.heard(key)
+    assert keys(bench.spool.library()) == [key]
+    assert bench.said() == ["spool.refused"]
+
+
+def test_a_file_that_goes_as_it_is_moved_is_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of the disk, and no folder was gone."""
+    key = bench.add().key
+    path, rename = there(there(bench.spool.get(key)).path), bench.files.rename
+
+    def too_late(old: Path, new: Path) -> None:
+        path.unlink(missing_ok=True)
+        rename(old, new)
+
+    monkeypatch.setattr(bench.files, "rename", too_late)
+    bench.heard(key)
+    assert bench.spool.library() == ()
+    assert bench.said() == []
+
+
 def test_one_file_that_is_forbidden_says_nothing_of_the_disk(bench: Bench) -> None:
     """A file of another user's cannot be moved; others can: no "refused" and "writable" by turns."""
     key = bench.add().key
