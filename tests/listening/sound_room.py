@@ -44,7 +44,7 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def wait_until(holds: Callable[[], object], limit_s: float = 10.0) -> bool:
+def wait_until(holds: Callable[[], object], limit_s: float = 60.0) -> bool:
     """Wait for what other threads or programs do; return whether it came within the limit."""
     ends_at = time.monotonic() + limit_s
     while not (came := holds()) and time.monotonic() < ends_at:
