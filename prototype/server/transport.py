@@ -18,7 +18,7 @@ import socket
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import SplitResult, quote, quote_plus, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, unquote, urlsplit
 
 import requests
 import urllib3
@@ -97,7 +97,8 @@ class HttpChannel:
         if theirs is None or (absolute and not _is_same_server(theirs, ours)):
             raise ServerUnsupported(said("call.foreign_link", link=self.clean(link, 80), url=self.url))
         place = "/" + (theirs._replace(scheme="", netloc="").geturl() if absolute else link).lstrip("/")
-        return f"{ours.scheme}://{ours.netloc}{place}" if place.startswith(f"{ours.path}/") else self.url + place
+        known = unquote(place).startswith(f"{unquote(ours.path)}/") and not place.startswith(faults.AUDIO_ROUTE)
+        return f"{ours.scheme}://{ours.netloc}{place}" if known else self.url + place
 
     def json(
         self,

@@ -391,13 +391,17 @@ def test_a_link_by_another_name_of_the_same_machine_is_fetched_at_ours(ours: str
 
 
 @pytest.mark.parametrize("origin", ["", "http://gpubox", "http://GPUBOX:80", "http://localhost"])
-@pytest.mark.parametrize("path", ["", "/music", "/music/ace"])
+@pytest.mark.parametrize("path", ["", "/music", "/music/ace", "/v1", "/m%C3%BCsik"])
 def test_a_link_is_found_behind_a_proxys_path_whether_or_not_the_server_knows_of_it(path: str, origin: str) -> None:
     """Some proxies take their path away and tell nobody, others tell the server, which puts it before its links."""
     channel = AceClient(f"http://gpubox{path}/")._http
     for link in ("/v1/audio?path=%2Fa", f"{path}/v1/audio?path=%2Fa"):
         assert channel.resolve(origin + link) == f"http://gpubox{path}/v1/audio?path=%2Fa"
     assert channel.resolve(f"{origin}/musical/a") == f"http://gpubox{path}/musical/a"
+    spelt = AceClient("http://gpubox/m\N{LATIN SMALL LETTER U WITH DIAERESIS}sik")._http.resolve(
+        f"{origin}/m%c3%bcsik/a"
+    )
+    assert spelt == "http://gpubox/m%c3%bcsik/a"
 
 
 @pytest.mark.parametrize("link", ["http://other:8001/a", "http://localhost:8002/a", "https://localhost:8001/a"])
