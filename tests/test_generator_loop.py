@@ -229,7 +229,14 @@ def test_chance_proves_nothing(make: Make, max_retry: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("segment_s", "rungs"), [(20.0, [20.0, 10.0]), (25.0, [25.0, 20.0, 10.0]), (30.0, [30.0, 20.0, 10.0])]
+    ("segment_s", "rungs"),
+    [
+        (20.0, [20.0, 10.0]),
+        (25.0, [25.0, 20.0, 10.0]),
+        (30.0, [30.0, 20.0, 10.0]),
+        (60.0, [60.0, 20.0, 10.0]),
+        (90.0, [90.0, 60.0, 20.0, 10.0]),
+    ],
 )
 def test_the_ladder_only_gets_shorter(make: Make, segment_s: float, rungs: list[float]) -> None:
     """Rungs that are no shorter than SEGMENT_SECONDS are left out; THINKING=false never asks for thinking."""
