@@ -211,6 +211,7 @@ class ControlServer:
         self._selector.register(listener, selectors.EVENT_READ)
         while not stop.is_set():
             events = self._selector.select(LOOK_S if self._clients() else QUIET_S)
+            events.sort(key=lambda event: len(event[0].data.line) if event[0].data else 0)  # who trickles comes last
             for key, _ in events[:SERVED_AT_ONCE]:  # the others' turn comes next
                 if key.data is None:
                     self._accept(listener)

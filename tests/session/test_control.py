@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -30,7 +31,7 @@ from screen.controls import Act, Command, Set
 from screen.printing import Lines
 from screen.view import Snapshot
 from session.conductor import Answer
-from session.control import MOST_CLIENTS, PLAIN, USAGE, Answering, ControlServer, Refused, parse
+from session.control import MOST_CLIENTS, PLAIN, SERVED_AT_ONCE, USAGE, Answering, ControlServer, Refused, parse
 
 STATIONS = builtin_stations()
 
@@ -38,12 +39,12 @@ STATIONS = builtin_stations()
 class Player:
     """A control socket in a folder, served by a thread; `obeyed` is what came through."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: SystemClock | None = None) -> None:
         self.folder = folder
         self.obeyed: list[Command] = []
         self.answer = Answer(said("ctl.next"))
         self.stop = threading.Event()
-        self.server = ControlServer(folder, Answering(self.obey, Snapshot, STATIONS, "en"), SystemClock())
+        self.server = ControlServer(folder, Answering(self.obey, Snapshot, STATIONS, "en"), clock or SystemClock())
         self.thread = threading.Thread(target=self.server.run, args=(self.stop,))
 
     def obey(self, command: Command) -> Answer:
@@ -293,6 +294,38 @@ def test_who_is_slow_keeps_nobody_waiting(player: Player) -> None:
     for connection in held:
         connection.close()
     assert player.obeyed == [Set(Act.PAUSE, on=True)]
+
+
+class Trickling(SystemClock):
+    """Lets some clients send another byte of their lines whenever the server has served SERVED_AT_ONCE."""
+
+    def __init__(self) -> None:
+        self.clients: list[socket.socket] = []
+        self.turns = 0
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        """Wait as well."""
+        self.turns += 1
+        for client in self.clients:
+            with contextlib.suppress(OSError):
+                client.send(b"x")
+        return super().wait(event, timeout_s)
+
+
+def test_who_never_ends_a_line_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """However many send on and on, one that says at once what it wants has its turn among the next."""
+    clock = Trickling()
+    with Player(tmp_path, clock) as player:
+        clock.clients = [player.connect() for _ in range(2 * SERVED_AT_ONCE)]
+        first = player.connect()
+        first.sendall(b"next\n")
+        reply_on(first)  # the others have been let in, and send
+        begun, last = clock.turns, player.connect()
+        last.sendall(b"next\n")
+        assert reply_on(last)["code"] == 0
+        assert clock.turns - begun < 20
+    for client in clock.clients:
+        client.close()
 
 
 def test_more_clients_than_there_is_room_for_are_told(player: Player) -> None:
