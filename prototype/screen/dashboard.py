@@ -136,7 +136,8 @@ class Dashboard:
             asked = self._wake.is_set()
             self._wake.clear()
             width, height = self._console.size = terminal_size(self._stream)
-            frame = render(self._get_snapshot(), width, height, self._language)
+            snapshot = self._get_snapshot()
+            frame = render(snapshot, width, height, self._language)
             with self._lock, _writing():
                 if self._suspended or self._closed or not in_foreground(outlet.fileno()):
                     self._leave()
@@ -147,7 +148,7 @@ class Dashboard:
                     outlet.flush()
                     if not outlet.stuck:
                         self._draw(frame)
-            self._clock.wait(self._wake, ECHO_S if asked else FRAME_S)
+            self._clock.wait(self._wake, ECHO_S if asked else _until_next_s(snapshot.mixer.playing.elapsed_s))
 
     def _draw(self, frame: Frame) -> None:
         """Draw over the last picture, on the alternate screen, in one write: what changed, or all that may have."""
@@ -199,6 +200,12 @@ class Dashboard:
                     self._command(POP_TITLE)
                     self._console.show_cursor(True)
                     self._console.set_alt_screen(False)
+
+
+def _until_next_s(elapsed_s: float) -> float:
+    """Return how long a picture stands: each falls amid a second of what plays, so that its clock leaves none out."""
+    turn = elapsed_s % 1
+    return FRAME_S + (0.25 if turn < 0.25 else -0.25 if turn > 0.75 else 0.0)
 
 
 class _ScreenGone(Exception):

@@ -126,6 +126,24 @@ def test_the_screen_comes_and_goes(show: Show) -> None:
     assert show.shown() == ""
 
 
+def test_no_second_of_what_plays_is_left_out(show: Show) -> None:
+    """Though its time goes on by whole blocks, and drawing takes some as well."""
+    seconds = []
+
+    def snapshot() -> Snapshot:
+        show.shown()
+        show.clock.time_s += 0.006
+        elapsed_s = 0.12 * (show.clock.time_s // 0.12)
+        seconds.append(int(elapsed_s))
+        return replace(
+            afternoon(), mixer=replace(afternoon().mixer, playing=PlayingView(Source.LIBRARY, elapsed_s=elapsed_s))
+        )
+
+    show.run(show.dashboard(snapshot), 200.0)
+    assert list(dict.fromkeys(seconds)) == list(range(seconds[0], seconds[-1] + 1))
+    assert len(seconds) < 1.1 * 200.0 / FRAME_S
+
+
 @pytest.mark.parametrize(("name", "value"), [("TTY_COMPATIBLE", "0"), ("FORCE_COLOR", ""), ("TTY_INTERACTIVE", "0")])
 def test_variables_of_other_programs_do_not_take_the_screen_away(
     show: Show, monkeypatch: pytest.MonkeyPatch, name: str, value: str
