@@ -11,6 +11,7 @@ import datetime
 import itertools
 import os
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -84,7 +85,7 @@ def write(path: Path, folder: Path, suffix: str, tags: Mapping[str, str], *, is_
             break
         if _holds(target, tags):
             return False
-    partial = folder / f".{os.getpid()}.part"
+    partial = folder / f".{uuid.uuid4().hex}.part"
     try:
         samples = read(path).samples
         with Encoder(partial, format_of(target, len(samples)), **tags) as file:

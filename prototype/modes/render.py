@@ -8,8 +8,8 @@ the programme ends. Two pieces stand ready while one is mixed, so that memory do
 from __future__ import annotations
 
 import contextlib
-import os
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def render(settings: Settings, lines: Lines) -> int:
     Raises StartupError when the output may not be written to.
     """
     target = _checked(cast("Path", settings.output), settings.render)
-    partial = target.with_name(f".{os.getpid()}.part")
+    partial = target.with_name(f".{uuid.uuid4().hex}.part")
     began_at, meter, report = time.monotonic(), LoudnessMeter(), Report()
     try:
         frames = _at_most_s(settings.render) * SAMPLE_RATE_HZ if target.suffix.lower() in ("", ".wav") else 0.0

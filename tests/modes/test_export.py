@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def test_pieces_are_exported_once_with_their_tags(tmp_path: Path, kind: str) -> 
         assert (file.comment, file.date[:4]) == ("soft piano (seed 42)", "2026")
         assert first.startswith(f"{file.title} 2026-11-2")
     assert abs(len(read(tmp_path / "out" / "deep" / first).samples) - 48_000) <= 2 * 1152
+
+
+def test_what_another_program_writes_there_is_left_alone(tmp_path: Path) -> None:
+    """One of another machine, or in another container, may have our process id."""
+    keep(tmp_path, "mine.flac")
+    partial = tmp_path / "out" / "deep" / f".{os.getpid()}.part"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"theirs")
+    assert run(tmp_path)[0] == 0
+    assert partial.read_bytes() == b"theirs"
 
 
 def test_nothing_is_written_over_and_a_bad_piece_is_named(tmp_path: Path) -> None:

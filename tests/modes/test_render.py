@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import itertools
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -152,6 +153,14 @@ def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path, suffix: str) ->
     code, _, samples = rendered(files(tmp_path, 1, 3.0), tmp_path / ("n" * (255 - len(suffix)) + suffix))
     assert code == 0
     assert len(samples)
+
+
+def test_what_another_program_writes_there_is_left_alone(tmp_path: Path) -> None:
+    """One of another machine, or in another container, may have our process id."""
+    partial = tmp_path / f".{os.getpid()}.part"
+    partial.write_bytes(b"theirs")
+    assert rendered(files(tmp_path, 1, 3.0), tmp_path / "out.wav")[0] == 0
+    assert partial.read_bytes() == b"theirs"
 
 
 def test_an_older_file_is_replaced_whole(tmp_path: Path) -> None:
