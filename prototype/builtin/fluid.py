@@ -105,7 +105,7 @@ class RealPlayer:
         meant = [note for note in notes if not self._patch.bank or note.pitch != Drum.BRUSH]
         real = [note for note in meant if self._font.can_play(self._patch, note)]
         sound = self._stroke if self._patch.bank else self._tone
-        sounds = [(max(0, note.frame - first_frame), sound(note)) for note in real]
+        sounds = ((max(0, note.frame - first_frame), sound(note)) for note in real)
         heard: Floats = self._own * self._ringing.add(sounds, n_frames)
         if self._colour:
             heard = self._colour.process(heard)

@@ -87,7 +87,7 @@ class KitPlayer:
 
     def play(self, notes: Sequence[Note], first_frame: int, n_frames: int) -> Floats:
         """Return the next `n_frames` with what is struck in them, and keep what rings on."""
-        return self._ringing.add([(max(0, note.frame - first_frame), self._sound(note)) for note in notes], n_frames)
+        return self._ringing.add(((max(0, note.frame - first_frame), self._sound(note)) for note in notes), n_frames)
 
     def _sound(self, note: Note) -> Floats:
         self._strokes += 1

@@ -74,12 +74,19 @@ class Ringing:
         self._left = np.zeros((2, 0), np.float32)
 
     def add(self, sounds: Iterable[tuple[int, Floats]], n_frames: int) -> Floats:
-        """Return the next `n_frames`, with `sounds` that each begin at a frame of them; a new array."""
-        sounds = list(sounds)
-        size = max([n_frames, self._left.shape[1], *(at + sound.shape[1] for at, sound in sounds)])
-        bus = np.zeros((2, size), np.float32)
-        bus[:, : self._left.shape[1]] = self._left
+        """Return the next `n_frames`, with `sounds` that each begin at a frame of them; a new array.
+
+        They are made one by one, as they are put in: notes of nine seconds are 4 MB each.
+        """
+        bus = _longer(self._left, n_frames)
         for at, sound in sounds:
+            bus = _longer(bus, at + sound.shape[1])
             bus[:, at : at + sound.shape[1]] += sound
         self._left = bus[:, n_frames:].copy()
         return bus[:, :n_frames]
+
+
+def _longer(bus: Floats, n_frames: int) -> Floats:
+    """Return `bus`, with silence behind it up to `n_frames`."""
+    silence = n_frames - bus.shape[1]
+    return np.pad(bus, ((0, 0), (0, silence))) if silence > 0 else bus

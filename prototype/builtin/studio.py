@@ -79,7 +79,9 @@ class Convolver:
         hop = size - length + 1
         blocks = np.zeros((2, -(-n_frames // hop), hop), np.float32)
         blocks.reshape(2, -1)[:, :n_frames] = sound
-        answers = np.asarray(np.fft.irfft(np.fft.rfft(blocks, size) * self._spectra[size], size), np.float32)
+        spectra = np.fft.rfft(blocks, size)
+        spectra *= self._spectra[size]
+        answers = np.asarray(np.fft.irfft(spectra, size), np.float32)
         return self._ringing.add(((hop * i, answers[:, i]) for i in range(blocks.shape[1])), n_frames)
 
 

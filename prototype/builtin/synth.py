@@ -191,7 +191,7 @@ class NumpyPlayer:
 
     def play(self, notes: Sequence[Note], first_frame: int, n_frames: int) -> Floats:
         """Return the next `n_frames` with what begins in them, and keep what rings on."""
-        sounds = [(max(0, note.frame - first_frame), self._sound(note)) for note in notes]
+        sounds = ((max(0, note.frame - first_frame), self._sound(note)) for note in notes)
         bus = self._ringing.add(sounds, n_frames)
         hz = self._voice.tremolo_hz if isinstance(self._voice, Struck) else 0.0
         if hz:

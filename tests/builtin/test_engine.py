@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import tracemalloc
 from collections import defaultdict
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
 from builtin.engine import LOUDNESS_LUFS, forget, perform, render
-from builtin.score import Drum, Role, Score, amplitude, velocity_of
+from builtin.score import Drum, Note, Part, Role, Score, amplitude, velocity_of
 from builtin.studio import Convolver, tape
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
 from builtin.voices import VOICES, Choir, Solo, Struck
@@ -456,6 +457,21 @@ def test_a_held_tone_does_not_wobble(name: str) -> None:
     sound = synth.solo(voice, 67, 0.7, 3 * SAMPLE_RATE_HZ, np.random.default_rng(0))
     levels = musical.level_curve(sound.T, SAMPLE_RATE_HZ // 10)
     assert levels.max() - levels.min() < 3
+
+
+@pytest.mark.parametrize("name", ["piano", "pad", "cello"])
+def test_a_chord_takes_no_more_memory_than_two_of_its_notes(name: str) -> None:
+    """Notes are put into their places one by one: twelve that ring for eight seconds would be 40 MB."""
+    most = []
+    for count in (2, 12):
+        player = synth.NumpyPlayer(Part("chords", Role.CHORDS, name), 1)
+        notes = [Note("chords", 48 + step, 0.0, 8.0, 0.7) for step in range(count)]
+        player.play(notes, 0, SAMPLE_RATE_HZ)  # what they have in common is kept
+        tracemalloc.start()
+        player.play(notes, SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert most[1] < 1.3 * most[0]
 
 
 def test_drums_and_textures_can_be_made() -> None:
