@@ -115,7 +115,7 @@ class BuiltinSupply:
         self._openings = openings
         self._growing = growing
         self._begun_mood: int | None = None
-        self._heard, self._rests = "", False
+        self._heard, self._rests, self._spared = "", False, False
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
@@ -141,11 +141,18 @@ class BuiltinSupply:
 
         Not before it is asked for: the mixer has one in stock, and a third would only fill the memory.
         """
+        self._spared = False
         with self._lock:
             taken, self._piece = self._piece, None
         if taken is None or taken[0] != self._mood.token():
             self._wanted.set()
         return taken[1] if taken and taken[0] == self._mood.token() else None
+
+    def let_go(self) -> None:
+        """Keep no piece ready, and make none whole, until one is asked for: it is up to 40 MB."""
+        self._spared = True
+        with self._lock:
+            self._piece = None
 
     def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
         """Play a piece once more, and `give` it as soon as its opening is there; return whether it can be made."""
@@ -212,7 +219,7 @@ class BuiltinSupply:
         """
         samples, meter, peaks, made = Packed(performance.frames), LoudnessMeter(), [], 0
         for stretch in performance.stretches:
-            if self._is_over(token) or self._again:
+            if self._is_over(token) or self._again or self._spared:
                 return
             samples[made : made + len(stretch)] = stretch
             made += len(stretch)

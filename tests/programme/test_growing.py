@@ -272,6 +272,26 @@ def test_a_piece_of_a_mood_that_has_passed_is_not_made_to_its_end() -> None:
     assert piece.growth is not None
 
 
+def test_a_piece_that_nobody_needs_any_more_is_not_made_to_its_end() -> None:
+    """It is made when it is asked for again."""
+    engine = Engine()
+    target = supply(engine, Mood(LOFI))
+    target.step()
+    assert target.next() is not None
+    assert target.next() is None  # which asks for it
+    made = engine.made
+    engine.on_stretch = lambda number: target.let_go() if number == 3 else None
+    target.step()
+    assert engine.made == made + 4
+    assert target.next() is None
+    engine.on_stretch = lambda _number: None
+    target.step()
+    assert target.next() is not None
+    target.step()
+    target.let_go()
+    assert target.next() is None
+
+
 @pytest.mark.parametrize("stalls_at_s", [0.5, 3.0, 4.0, 5.9])
 def test_a_piece_that_stops_growing_is_left_in_time(stalls_at_s: float) -> None:
     """However far it is made: what has not been made is never heard, the bed or the next piece is."""
