@@ -41,7 +41,8 @@ FULL_SCALE: Final = 32767.0
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
 ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
-NO_REFUSALS: Final = (0, errno.EDOM, errno.ERANGE, errno.EINTR, errno.EINVAL)  # of arithmetic; a file without fsync
+# Of arithmetic, of what is tried again, and of a file system without fsync.
+NO_REFUSALS: Final = (0, errno.EDOM, errno.ERANGE, errno.EINTR, errno.EINVAL, errno.ENOTSUP)
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
 

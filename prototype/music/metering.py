@@ -174,7 +174,7 @@ def _mean(blocks: npt.NDArray[np.float64], which: npt.NDArray[np.bool_]) -> npt.
 class LoudnessMeter:
     """Measures what it is fed.
 
-    Threads: one. A second of samples is held, and one float for each 0.1 s.
+    Threads: one. PART_FRAMES of samples are held, and one float for each 10 ms.
     """
 
     def __init__(self) -> None:
