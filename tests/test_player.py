@@ -381,6 +381,19 @@ def test_where_the_server_is_heard_it_alone_tells_of_a_suspended_device(hearing:
     assert (told, player.state) == ((["_play_unheard"], "suspended") if lost else ([], "starting"))
 
 
+@pytest.mark.parametrize(("missing_s", "lost"), [(0.5, False), (2.0, True)])
+def test_a_stream_that_is_moved_may_be_without_a_device_for_a_moment(missing_s: float, lost: bool) -> None:
+    """As when the sound goes from the loudspeakers to a headset: nothing is said, nothing begins anew."""
+    player, clock, told = watched()
+    vars(player)["_probe"] = lambda: None
+    watch_for(player, clock, 5.0)
+    player.hearing = lambda: Hearing.NO_DEVICE
+    watch_for(player, clock, missing_s)
+    player.hearing = lambda: Hearing.PLAYS
+    watch_for(player, clock, 5.0)
+    assert told == (["_play_unheard"] if lost else [])
+
+
 @pytest.mark.parametrize(("paused", "slept_s", "lost"), [(True, 0.5, False), (True, 2.0, True), (False, 0.5, True)])
 def test_a_device_that_wakes_after_a_pause_is_waited_for(paused: bool, slept_s: float, lost: bool) -> None:
     """The stream goes on by then; one that is suspended while it plays, or does not wake, is none."""

@@ -115,12 +115,12 @@ def look(
     own = is_silent()
     sinks = {sink.index: sink for sink in pulse.sink_list()}
     recorded = {one.source for one in pulse.source_output_list() if not str(one.name).startswith(METER)}
-    dummies = {one.index for one in sinks.values() if one.name == NO_DEVICE and one.monitor_source not in recorded}
+    devices = {at: one for at, one in sinks.items() if one.name != NO_DEVICE or one.monitor_source in recorded}
     ours = [one for one in pulse.sink_input_list() if one.proplist.get("application.process.id") == str(os.getpid())]
     stream = next((one for one in ours if one.name != NAME), None)  # that one is `settle`'s
-    if stream.sink in dummies if stream else sinks and dummies == sinks.keys():
-        return Hearing.NO_DEVICE, None
-    sink = sinks.get(stream.sink if stream else suspended)
+    if stream.sink not in devices if stream else sinks and not devices:
+        return Hearing.NO_DEVICE, None  # PipeWire has streams without any sink too, and takes what they play
+    sink = devices.get(stream.sink if stream else suspended)
     if sink is not None and sink.state == "suspended" and not (stream and stream.corked):
         return Hearing.SUSPENDED, sink.index
     if stream is None or sink is None:

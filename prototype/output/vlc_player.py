@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 PROBE_S: Final = 1.5
 PROBE_WAIT_S: Final = 1.0
-WAKE_S: Final = 1.0  # of an idle device that was suspended, when a stream on it goes on
+WAKE_S: Final = 1.0  # of an idle device that was suspended, as a stream on it goes on; of one that we are moved to
 RAMP_STEP: Final = 0.03  # of the volume: one that jumps is heard as a click
 RAMP_TICK_S: Final = 0.002
 TAKEN_S: Final = 1.0  # from our telling a volume to the server's, at most
@@ -84,7 +84,7 @@ class VlcPlayer:
         self._device_error = ""
         self._flushed_at: deque[float] = deque(maxlen=2)
         self._probe_at: float | None = None
-        self._resumed_at = -math.inf
+        self._resumed_at = self._device_at = -math.inf
         self._on_real = False
         self._settled = threading.Event()
         self._settled.set()
@@ -272,9 +272,10 @@ class VlcPlayer:
         now = self._clock.now()
         if self._closing:
             return
-        hearing = self.hearing()
-        waking = hearing is Hearing.SUSPENDED and now - self._resumed_at < WAKE_S
-        lost = self._real_device and hearing.is_lost and not waking
+        if (hearing := self.hearing()) is not Hearing.NO_DEVICE:
+            self._device_at = now
+        since = self._resumed_at if hearing is Hearing.SUSPENDED else self._device_at
+        lost = self._real_device and hearing.is_lost and now - since >= WAKE_S
         if self._probe_at is not None:
             if now >= self._probe_at and not lost:
                 self._probe()

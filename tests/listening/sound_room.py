@@ -78,7 +78,7 @@ class SoundRoom:
         self.folder.chmod(0o755)  # a program that refuses to run as root runs as nobody
         self.pipewire = pipewire
         self._socket = self.folder / ("run/pulse/native" if pipewire else "native")
-        self._servers: list[subprocess.Popen[bytes]] = []
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -116,23 +116,24 @@ class SoundRoom:
         self._servers.clear()
         if self.pipewire:
             bus = self.folder / "bus"
-            self._begin(bus, "dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}")
-            self._begin(self.folder / "run" / "pipewire-0", "pipewire")
-            self._begin(None, "wireplumber")
-            self._begin(self._socket, "pipewire-pulse")
+            self.start_part(bus, "dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}")
+            self.start_part(self.folder / "run" / "pipewire-0", "pipewire")
+            self.start_part(None, "wireplumber")
+            self.start_part(self._socket, "pipewire-pulse")
             self.control("load-module", *SINK)
             return
         protocol = f"module-native-protocol-unix auth-anonymous=1 socket={self._socket}"
         command = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"]
         command += ["--realtime=no", "--high-priority=no", "-L", " ".join(SINK), "-L", protocol]
-        self._begin(self._socket, *command)
+        self.start_part(self._socket, *command)
 
-    def _begin(self, socket: Path | None, *command: str) -> None:
+    def start_part(self, socket: Path | None, *command: str) -> None:
+        """Start a part of the server, and wait for its socket, if it has one."""
         if socket is not None:
             socket.unlink(missing_ok=True)
         with (self.folder / f"{command[0]}.log").open("wb") as log:
             server = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        self._servers.append(server)
+        self._servers[command[0]] = server
         deadline = time.monotonic() + _SERVER_WAIT_S
         while socket is not None and not socket.exists():
             if server.poll() is not None or time.monotonic() > deadline:
@@ -141,14 +142,15 @@ class SoundRoom:
 
     def signal_server(self, number: signal.Signals) -> None:
         """Send the server a signal."""
-        for server in self._servers:
+        for server in self._servers.values():
             server.send_signal(number)
 
-    def kill_server(self) -> None:
-        """Let the server die as by kill -9."""
-        self.signal_server(signal.SIGKILL)
-        for server in self._servers:
-            server.wait()
+    def kill_server(self, name: str = "") -> None:
+        """Let the server die as by kill -9, or the part of it of that name."""
+        for part, server in self._servers.items():
+            if name in (part, ""):
+                server.kill()
+                server.wait()
 
     def control(self, *words: str) -> bytes:
         """Tell or ask the server something: `pactl` with these words. Raises CalledProcessError when it is refused."""
@@ -162,7 +164,7 @@ class SoundRoom:
         return b"SUSPENDED" in self.control("list", "short", "sinks")
 
     def __exit__(self, *_: object) -> None:
-        for server in reversed(self._servers):
+        for server in reversed(self._servers.values()):
             server.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(3)

@@ -138,6 +138,8 @@ DUMMY = Sink(3, name="auto_null")
         ([DUMMY, Sink()], [Stream(sink=3)], Hearing.NO_DEVICE),
         ([DUMMY, Sink()], [Stream()], Hearing.PLAYS),
         ([DUMMY, Sink()], [], Hearing.UNKNOWN),
+        ([Sink()], [Stream(sink=2**32 - 1)], Hearing.NO_DEVICE),
+        ([], [Stream(sink=2**32 - 1)], Hearing.NO_DEVICE),
         ([replace(DUMMY, name="a null sink made on purpose")], [Stream(sink=3)], Hearing.PLAYS),
         ([], [], Hearing.UNKNOWN),
     ],

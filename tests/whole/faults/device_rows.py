@@ -21,6 +21,7 @@ FOUND_S: Final = 5.0
 AWAY_S: Final = 5.0
 THAW_S: Final = 1.0  # VLC loses its pace, which is found, and begins anew
 RESUMED_S: Final = 4.0
+IDLE_S: Final = 6.5  # WirePlumber suspends after 5 s
 DUMMY_S: Final = 2.0  # WirePlumber waits for a second before it makes one
 LOADED_S: Final = 2.0  # the first pieces, as the program starts
 REMEMBERED_S: Final = 2.0  # WirePlumber waits for a second before it writes
@@ -98,6 +99,17 @@ def dummy_at_start(stage: Stage) -> None:
         stage.expect_said(program, GONE, FIRST_SOUND_S)
         pause(LOADED_S)
         away_and_back(stage, program, stage.put_in)
+
+
+def unmanaged(stage: Stage) -> None:
+    """What links streams to devices dies, and starts anew with the device: PipeWire goes on to take what we play."""
+
+    def back(stage: Stage) -> None:
+        stage.start_part(None, "wireplumber")
+        stage.pull_out()
+        stage.put_in()
+
+    lost(lambda stage: stage.kill_server("wireplumber"), back)(stage)
 
 
 def no_server_at_all(stage: Stage) -> None:
@@ -213,14 +225,15 @@ def lost_while_paused(stage: Stage) -> None:
 
 def asleep_in_a_pause(stage: Stage) -> None:
     """The server suspends a device that nobody uses, as desktops do, in each pause: no word of it, heard at once."""
-    stage.control("load-module", "module-suspend-on-idle", "timeout=1")
+    if not stage.pipewire:
+        stage.control("load-module", "module-suspend-on-idle", "timeout=1")
     stage.fill()
     with stage.play(size=(80, 24)) as program:
         with stage.hear() as ear:
             stage.begin(ear, program)
         for _ in range(2):
             program.type(" ")
-            pause(AWAY_S)
+            pause(IDLE_S)
             stage.expect(stage.is_suspended(), "the device was in use in a pause")
             resumed_at = time.monotonic()
             program.type(" ")
@@ -288,5 +301,9 @@ _ROWS: Final = (
     ProcessRow(AREA, "another player of music is muted", beside_other_music),
 )
 # PipeWire wakes a suspended device by itself as soon as somebody plays, and always replaces one that is pulled out.
-_ON_PIPEWIRE: Final = tuple(row for row in _ROWS if not re.search("suspended|pulled out", row.name))
-ROWS: Final = (*_ROWS, *(replace(row, name=f"{row.name} (PipeWire)", pipewire=True) for row in _ON_PIPEWIRE))
+_ON_PIPEWIRE: Final = tuple(row for row in _ROWS if not re.search("suspended(,| at)|pulled out", row.name))
+ROWS: Final = (
+    *_ROWS,
+    *(replace(row, name=f"{row.name} (PipeWire)", pipewire=True) for row in _ON_PIPEWIRE),
+    ProcessRow(AREA, "WirePlumber is killed, and comes back", unmanaged, "player.device_back", pipewire=True),
+)
