@@ -579,6 +579,34 @@ def test_a_volume_of_the_systems_sound_settings_is_adopted() -> None:
     assert player.volume == 0.2
 
 
+@pytest.mark.parametrize("keep_silent", [StreamPlayer.pause, StreamPlayer.mute])
+def test_a_volume_of_the_system_while_we_are_silent_is_heard_after_that(
+    keep_silent: Callable[[StreamPlayer, bool], None],
+) -> None:
+    """The pause, or the mute, stays one till then; what was told last is the volume, here or there."""
+    player, vlc, _ = served()
+    clock = cast("FakeClock", player._clock)
+    keep_silent(player, True)
+    follow(player)
+    watch_for(player, clock, 2.0)
+    vlc.percent = 50
+    watch_for(player, clock, 1.0)
+    follow(player)
+    assert (vlc.percent, player.volume) == (0, 0.125)
+    keep_silent(player, False)
+    follow(player)
+    assert vlc.percent == 50
+
+
+def test_a_volume_of_0_ends_in_the_systems_sound_settings_too() -> None:
+    """It is shown as it is heard."""
+    player, vlc, _ = served(volume=0.0)
+    follow(player)
+    vlc.percent = 50
+    watch_for(player, cast("FakeClock", player._clock), 2.0)
+    assert (vlc.percent, player.volume_percent, player.is_silent) == (50, 12, False)
+
+
 def test_a_pause_is_no_stall() -> None:
     """VLC pulls nothing while it is paused; when it does not go on then, it is one."""
     player, _, _ = served()

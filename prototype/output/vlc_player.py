@@ -257,8 +257,8 @@ class VlcPlayer:
         return state
 
     def _heed(self, now: float) -> None:
-        """Adopt a volume that our stream was given in the system's sound settings: a key begins with what is heard."""
-        if self._gain and not self._is_behind and now - self._told_at >= TAKEN_S:
+        """Adopt a volume that our stream was given in the system's sound settings: keys and resumes begin there."""
+        if self._gain is not None and not self._is_behind and now - self._told_at >= TAKEN_S:
             percent = self._player.audio_get_volume()
             if percent > 0 and abs(percent - percent_of(self._gain)) > 1:  # a server may round
                 self._gain = self.volume = min(1.0, (percent / 100) ** 3)
