@@ -168,6 +168,7 @@ class BuiltinSupply:
 
     def change_mood(self) -> None:
         """Begin the new mood's first piece."""
+        self._spared = False
         self._wanted.set()
 
     def run(self, stop: threading.Event) -> None:

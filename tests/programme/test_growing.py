@@ -292,6 +292,17 @@ def test_a_piece_that_nobody_needs_any_more_is_not_made_to_its_end() -> None:
     assert target.next() is None
 
 
+def test_a_new_mood_has_its_first_piece_however_much_there_was_before() -> None:
+    """What was plenty was so for the mood before."""
+    mood = Mood(LOFI)
+    target = supply(Engine(), mood, growing=False)
+    target.let_go()
+    mood.change(PIANO)
+    target.change_mood()
+    target.step()
+    assert target.next() is not None
+
+
 @pytest.mark.parametrize("stalls_at_s", [0.5, 3.0, 4.0, 5.9])
 def test_a_piece_that_stops_growing_is_left_in_time(stalls_at_s: float) -> None:
     """However far it is made: what has not been made is never heard, the bed or the next piece is."""
