@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -404,6 +406,29 @@ def test_a_download_that_the_disk_refuses_is_tried_once_more(make: Make) -> None
 
 
 # Calls that fail
+
+
+def test_of_an_error_only_its_words_are_held(make: Make) -> None:
+    """By its traceback hang the connection, and the music that was uploaded."""
+    run, errors, held = make(), list["weakref.ref[ServerError]"](), list[ServerError | None]()
+
+    def trouble(name: str) -> ServerError | None:
+        if name != "poll" or run.clock.now() > 60.0:
+            return None
+        error = ServerTrouble("HTTP 500")
+        errors.append(weakref.ref(error))
+        return error
+
+    def look() -> None:
+        gc.collect()
+        assert run.loop.snapshot().server_reason
+        held.extend(error() for error in errors)
+
+    run.server.trouble = trouble
+    run.at(55.0, look)
+    assert run.produce() == 1
+    assert held
+    assert not any(held)
 
 
 def test_a_submit_that_may_have_arrived_is_not_repeated_before_the_counts_are_known(make: Make) -> None:

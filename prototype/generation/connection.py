@@ -45,11 +45,15 @@ BUSY_AFTER: Final = 3
 
 @dataclass(frozen=True)
 class Trouble:
-    """The calls to one route that failed one after the other: when the first began and the last ended, with what."""
+    """The calls to one route that failed one after the other: when the first began, when and how the last ended.
+
+    Of the error itself nothing is held: by its traceback hang the connection, and the music that was uploaded.
+    """
 
     since: float
     until: float
-    error: ServerError
+    reason: Said
+    silent: bool
 
 
 class Connection:
@@ -100,7 +104,7 @@ class Connection:
                 return ServerState.RESTARTING, None
             if self._state not in (ServerState.UP, ServerState.UNSURE):
                 return self._state, self._reason
-            lasting = [reason_of(trouble.error) for trouble in self._troubles.values() if self._lasts(trouble)]
+            lasting = [trouble.reason for trouble in self._troubles.values() if self._lasts(trouble)]
             if lasting or self._state == ServerState.UNSURE:
                 return ServerState.UNWELL, lasting[-1] if lasting else self._reason
             return ServerState.LOADING if self._loading else ServerState.UP, None
@@ -148,7 +152,8 @@ class Connection:
         """Note that a call failed which is repeated, and say so once that lasts."""
         with self._lock:
             since = self._troubles[route].since if route in self._troubles else began_at
-            self._troubles[route] = trouble = Trouble(since, self._clock.now(), error)
+            trouble = Trouble(since, self._clock.now(), reason_of(error), isinstance(error, ServerSilent))
+            self._troubles[route] = trouble
             lasts = self._lasts(trouble)
         if lasts:
             self._say(route, error)
@@ -220,8 +225,7 @@ class Connection:
 
     def _lasts(self, trouble: Trouble) -> bool:
         """Whether a trouble is worth a line: many calls, or one that was waited for in vain."""
-        silent = isinstance(trouble.error, ServerSilent)
-        patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if silent else PATIENCE_S
+        patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if trouble.silent else PATIENCE_S
         return trouble.until - trouble.since >= patience_s
 
     def _enter(self, state: ServerState, error: ServerError) -> None:
@@ -285,7 +289,7 @@ class Connection:
             for route, trouble in list(self._troubles.items()):
                 if not was_unsure:
                     del self._troubles[route]
-                elif isinstance(trouble.error, ServerSilent):
+                elif trouble.silent:
                     del self._troubles[route]
                     news = self._take_back(route) or news
         if news:
