@@ -425,6 +425,35 @@ def test_a_stream_that_has_lost_its_pace_is_made_anew(flushed_at: tuple[float, .
     assert player._needs_playing(10.0) is anew
 
 
+SOUGHT = (0, b'looking for %s module matching "%s": %zd candidates')
+USED = (0, b'using %s module "%s"')
+NONE_FITS = (0, b"no %s modules matched")
+REFUSED = (4, b"%s: %s")
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ((SOUGHT, REFUSED, USED), ""),
+        ((SOUGHT, REFUSED, USED, REFUSED), "%s: %s"),
+        ((SOUGHT, REFUSED, NONE_FITS, (4, b"no suitable audio output module")), "no suitable audio output module"),
+        ((REFUSED,), "%s: %s"),
+    ],
+)
+def test_an_output_that_vlc_leaves_is_no_lost_device(told: tuple[tuple[int, bytes], ...], error: str) -> None:
+    """On a machine without a sound server it tries that first, then finds the sound card."""
+    player, _, _ = watched()
+
+    def log_get_object(_context: object, name: Any, *_: object) -> None:
+        ctypes.cast(name, ctypes.POINTER(ctypes.c_char_p))[0] = b"audio output"
+
+    player._vlc.dll = SimpleNamespace(libvlc_log_get_object=log_get_object)
+    for level, words in told:
+        player._on_log(None, level, None, words, None)
+    player._serve(0.0)
+    assert player._device_error == error
+
+
 def test_the_first_block_waits_for_the_sound_server_and_the_end_does_not() -> None:
     """VLC opens its stream with the first block; closing wakes whoever waits."""
     player = stream()

@@ -35,11 +35,32 @@ ARGUMENTS: Final = (
     "--no-audio-time-stretch",
     "--audio-resampler=soxr",
 )
+LOG_ERROR: Final = 4
+FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
 INSTALL: Final = {"linux": "vlc.install_linux", "darwin": "vlc.install_macos"}
 
 
 def _install() -> Said:
     return said(INSTALL.get(sys.platform, "vlc.install"))
+
+
+class Searches:
+    """Which of VLC's threads look for a module: what it has against those that it tries and leaves is no fault.
+
+    Threads: each notes its own words.
+    """
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()
+
+    def note(self, words: str) -> bool:
+        """Note the template of a sentence of VLC's; return whether this thread looks for a module."""
+        thread = threading.get_ident()
+        if words.startswith("looking for %s module"):
+            self._threads.add(thread)
+        elif words.startswith(("using %s module", "no %s modules")):
+            self._threads.discard(thread)
+        return thread in self._threads
 
 
 class LibVlc:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from base.notices import Notices
 from base.workers import Clock
 from output.sound_server import SETTLE_S, Hearing
-from output.vlc_library import LibVlc
+from output.vlc_library import FLUSHED, LOG_ERROR, LibVlc, Searches
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,6 @@ RAMP_STEP: Final = 0.03  # of the volume: one that jumps is heard as a click
 RAMP_TICK_S: Final = 0.002
 TAKEN_S: Final = 1.0  # from our telling a volume to the server's, at most
 RELEASED_TICK_S: Final = 0.1  # then a resume is heard as soon as any other key
-LOG_ERROR: Final = 4
-FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
 
 
 def percent_of(gain: float) -> int:
@@ -81,6 +79,7 @@ class VlcPlayer:
         self._player: Any = None
         self._media_list: Any = None
         self._callbacks: list[Any] = []  # libVLC keeps no reference
+        self._searches = Searches()
         self._device_error = ""
         self._flushed_at: deque[float] = deque(maxlen=2)
         self._probe_at: float | None = None
@@ -369,7 +368,7 @@ class VlcPlayer:
         words = (template or b"").decode("utf-8", "replace")
         if words.startswith(FLUSHED):
             self._do(functools.partial(self._flushed_at.append, self._clock.now()))
-        if level < LOG_ERROR and words != "suspended":
+        if self._searches.note(words) or (level < LOG_ERROR and words != "suspended"):
             return
         if threading.get_ident() == self._owner:
             return  # VLC looks for an output module in our own call; whether the one it finds works shows later
