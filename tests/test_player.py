@@ -438,10 +438,12 @@ REFUSED = (4, b"%s: %s")
         ((SOUGHT, REFUSED, USED, REFUSED), "%s: %s"),
         ((SOUGHT, REFUSED, NONE_FITS, (4, b"no suitable audio output module")), "no suitable audio output module"),
         ((REFUSED,), "%s: %s"),
+        (((4, b"cannot estimate delay: %s"),), ""),
+        (((4, b"cannot recover playback stream: %s"),), "cannot recover playback stream: %s"),
     ],
 )
 def test_an_output_that_vlc_leaves_is_no_lost_device(told: tuple[tuple[int, bytes], ...], error: str) -> None:
-    """On a machine without a sound server it tries that first, then finds the sound card."""
+    """On a machine without a sound server it tries that first, then finds the sound card; nor is an underrun one."""
     player, _, _ = watched()
 
     def log_get_object(_context: object, name: Any, *_: object) -> None:

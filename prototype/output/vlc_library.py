@@ -37,6 +37,7 @@ ARGUMENTS: Final = (
 )
 LOG_ERROR: Final = 4
 FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
+UNDERRUN: Final = "cannot estimate delay"  # of ALSA, from which VLC recovers; where it does not, it says so
 INSTALL: Final = {"linux": "vlc.install_linux", "darwin": "vlc.install_macos"}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from base.notices import Notices
 from base.workers import Clock
 from output.sound_server import SETTLE_S, Hearing
-from output.vlc_library import FLUSHED, LOG_ERROR, LibVlc, Searches
+from output.vlc_library import FLUSHED, LOG_ERROR, UNDERRUN, LibVlc, Searches
 
 log = logging.getLogger(__name__)
 
@@ -370,7 +370,7 @@ class VlcPlayer:
             self._do(functools.partial(self._flushed_at.append, self._clock.now()))
         if self._searches.note(words) or (level < LOG_ERROR and words != "suspended"):
             return
-        if threading.get_ident() == self._owner:
+        if threading.get_ident() == self._owner or words.startswith(UNDERRUN):
             return  # VLC looks for an output module in our own call; whether the one it finds works shows later
         name = ctypes.c_char_p()
         self._vlc.dll.libvlc_log_get_object(context, ctypes.byref(name), None, None)

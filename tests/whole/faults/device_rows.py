@@ -9,11 +9,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from listening.sound_room import pause
 from whole.faults.program import Program, within
-from whole.faults.stage import FIRST_SOUND_S, ProcessRow, Stage
+from whole.faults.stage import FIRST_SOUND_S, NotTried, ProcessRow, Stage
 
 AREA: Final = "real sound device"
 GONE: Final = "player.no_device"
@@ -148,6 +149,21 @@ def frozen_at_the_end(stage: Stage) -> None:
         pause(1.0)
         stage.ends(program)
         stage.signal_server(signal.SIGCONT)
+
+
+def card_without_server(stage: Stage) -> None:
+    """VLC tries a sound server in vain, then ALSA; the card stands in our ear's server, which we do not know of."""
+    config = stage.work / "asound.conf"
+    server = stage.environment["PULSE_SERVER"]
+    config.write_text(f'</usr/share/alsa/alsa.conf>\npcm.!default {{ type pulse server "{server}" }}\n')
+    unknown = {"ALSA_CONFIG_PATH": str(config), "PULSE_SERVER": f"unix:{stage.work / 'none'}"}
+    if not any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
+        raise NotTried("needs libasound2-plugins")
+    stage.fill()
+    with stage.play("--plain", environment=unknown) as program, stage.hear() as ear:
+        stage.begin(ear, program, 3.0)
+        stage.expect(not program.said(GONE), "what VLC tried in vain was taken for the sound device")
+        stage.ends(program)
 
 
 def killed_while_silent(stage: Stage) -> None:
@@ -305,5 +321,6 @@ _ON_PIPEWIRE: Final = tuple(row for row in _ROWS if not re.search("suspended(,| 
 ROWS: Final = (
     *_ROWS,
     *(replace(row, name=f"{row.name} (PipeWire)", pipewire=True) for row in _ON_PIPEWIRE),
+    ProcessRow(AREA, "a sound card without a sound server", card_without_server),
     ProcessRow(AREA, "WirePlumber is killed, and comes back", unmanaged, "player.device_back", pipewire=True),
 )
