@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from base.texts import LONGEST_PROMPT
@@ -258,6 +258,7 @@ EDITING = (
 
 
 @given(st.lists(st.one_of(st.sampled_from(EDITING), st.text())), st.integers(0, 40))
+@example(["t", "down"], 0)
 def test_any_keys_keep_the_view_sane(keys: list[str], stations: int) -> None:
     """Whatever is pressed: a known mode, a selection inside the list, a line that can be shown."""
     choices = [f"s{index}" for index in range(stations)]
@@ -265,7 +266,8 @@ def test_any_keys_keep_the_view_sane(keys: list[str], stations: int) -> None:
     press(controls, "p", f"paste:{'x' * (LONGEST_PROMPT - 10)}", "esc")
     for key in keys:
         command = controls.key(key)
-        assert controls.view.mode is Mode.HELP or 0 <= controls.view.selected < max(1, stations)
+        listed = len(TIMERS) if controls.view.mode is Mode.TIMER else stations
+        assert controls.view.mode is Mode.HELP or 0 <= controls.view.selected < max(1, listed)
         assert 0 <= controls.view.cursor <= len(controls.view.typed)
         assert len(controls.view.typed) <= LONGEST_PROMPT
         assert not any(char < " " for char in controls.view.typed)
