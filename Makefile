@@ -39,8 +39,8 @@ format: .venv/.test ## put the code into shape
 faults: .venv/.test .venv/.vlc ## the fault matrix as a table
 	@$(PY) tests/whole/faults/matrix.py $(ARGS)
 
-simulate: .venv/.test ## virtual days with random faults
-	@$(PY) -m pytest -q -m virtual $(ALL_CORES)
+simulate: .venv/.test ## virtual days with random faults, and other examples of the properties
+	@$(PY) -m pytest -q -m "virtual or hypothesis" --hypothesis-profile "by chance" $(ALL_CORES)
 	@$(PY) tests/whole/simulate.py $(ARGS)
 
 soak: .venv/.test .venv/.vlc ## real minutes with random faults, recorded and checked (MINUTES=30)
