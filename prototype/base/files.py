@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from base.texts import said
@@ -78,3 +79,14 @@ def replace_safely(path: Path, data: bytes | memoryview) -> None:
     with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(data)
     partial.replace(path)
+
+
+@contextlib.contextmanager
+def partial_beside(target: Path) -> Iterator[Path]:
+    """Yield a hidden path in the folder of `target`, short and nobody else's; what is left there is deleted."""
+    partial = target.with_name(f".{os.urandom(16).hex()}.part")
+    try:
+        yield partial
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -6,12 +6,10 @@ written over; a piece that is there already is left out.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import itertools
 import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -19,6 +17,7 @@ from typing import Final, cast
 import soundfile as sf
 
 from base.errors import CorruptSegment
+from base.files import partial_beside
 from base.process import Exit
 from base.texts import said
 from config import Settings
@@ -85,15 +84,11 @@ def write(path: Path, folder: Path, suffix: str, tags: Mapping[str, str], *, is_
             break
         if _holds(target, tags):
             return False
-    partial = folder / f".{uuid.uuid4().hex}.part"
-    try:
+    with partial_beside(target) as partial:
         samples = read(path).samples
         with Encoder(partial, format_of(target, len(samples)), **tags) as file:
             file.write(samples)
         partial.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
     return True
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import soundfile as sf
 
 from base.errors import CorruptSegment, StartupError
+from base.files import partial_beside
 from base.process import Exit
 from base.texts import said, text
 from config import Settings
@@ -62,23 +62,21 @@ def render(settings: Settings, lines: Lines) -> int:
     Raises StartupError when the output may not be written to.
     """
     target = _checked(cast("Path", settings.output), settings.render)
-    partial = target.with_name(f".{uuid.uuid4().hex}.part")
     began_at, meter, report = time.monotonic(), LoudnessMeter(), Report()
     try:
         frames = _at_most_s(settings.render) * SAMPLE_RATE_HZ if target.suffix.lower() in ("", ".wav") else 0.0
-        with Encoder(partial, format_of(target, round(frames)), title=target.stem) as file:
-            for block in programme(settings, lines, report):
-                meter.feed(block)
-                file.write(block)
-        if report.frames:
-            partial.replace(target)
+        with partial_beside(target) as partial:
+            with Encoder(partial, format_of(target, round(frames)), title=target.stem) as file:
+                for block in programme(settings, lines, report):
+                    meter.feed(block)
+                    file.write(block)
+            if report.frames:
+                partial.replace(target)
     except (OSError, sf.SoundFileError) as error:
         lines.tell(said("render.unwritten", path=target, reason=error))
         return Exit.PROBLEM
     finally:
         lines.close()
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
     if not report.frames:
         lines.tell(said("render.nothing"))
         return Exit.PROBLEM

@@ -57,6 +57,12 @@ def numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{path.stem}-{number}{path.suffix}"
 
 
+def free_path(folder: Path, name: str, exists: Callable[[Path], bool] = os.path.lexists) -> Path:
+    """Return the path of the first choice of a name that is free: a rename would silently replace a file."""
+    paths = (folder / numbered(name, number) for number in itertools.count(1))
+    return next(path for path in paths if not exists(path))
+
+
 class Listed(NamedTuple):
     """One regular file of a folder."""
 
@@ -276,18 +282,13 @@ class Storage:
             raise
 
     def _placed(self, path: Path, shelf: str, name: str) -> Path:
-        target = self._free_path(self.root / shelf, name)
+        target = free_path(self.root / shelf, name, self.files.exists)
         self.files.rename(path, target)
         try:
             self.files.sync_folder(target.parent)
         except OSError as error:  # the file is in its place all the same
             log.warning("cannot sync %s: %s", target.parent, error)
         return target
-
-    def _free_path(self, folder: Path, name: str) -> Path:
-        """Return the first free name: a rename would silently replace a file of the listener's."""
-        names = (folder / numbered(name, number) for number in itertools.count(1))
-        return next(path for path in names if not self.files.exists(path))
 
     def _make_folders(self) -> None:
         for name in (INCOMING, *SHELVES, DISLIKED):

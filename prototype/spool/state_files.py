@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import itertools
 import json
 import logging
 import os
@@ -24,7 +23,7 @@ from base.notices import Notices
 from base.workers import Later, at_once, within
 from music.segment import Recipe, checked
 from music.taste import Opinion, Taste
-from spool.folders import numbered
+from spool.folders import free_path
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +155,7 @@ class TasteFile:
                 self._taste.fill(read_taste(self._folder))
             except (OSError, ValueError) as error:
                 log.info("%s cannot be read: %s", path, error)
-                asides = (self._folder / numbered(TASTE_ASIDE, number) for number in itertools.count(1))
-                aside = next(one for one in asides if not os.path.lexists(one))
+                aside = free_path(self._folder, TASTE_ASIDE)
                 with contextlib.suppress(OSError):
                     path.replace(aside)
                 self._notices.say("taste.unreadable", "warning", path=str(aside))
