@@ -6,7 +6,10 @@ and the body starts again after a back-off. A body that returns has finished.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -49,6 +52,33 @@ class SystemClock:
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         """Wait for the event, and not at all where the time has passed."""
         return event.wait(max(0.0, timeout_s))
+
+
+class Doorbell:
+    """Wakes who waits for input: a pipe to itself. Threads: `ring` any, and signal handlers; `wait` one."""
+
+    def __init__(self) -> None:
+        self._inside, self._outside = os.pipe()
+        os.set_blocking(self._outside, False)
+
+    def __del__(self) -> None:
+        os.close(self._inside)
+        os.close(self._outside)
+
+    def ring(self) -> None:
+        """End the present wait, or the next."""
+        with contextlib.suppress(BlockingIOError):  # it was rung often enough
+            os.write(self._outside, b"x")
+
+    def wait(self, fd: int | None = None, timeout_s: float | None = None) -> bool:
+        """Wait until `fd` has input, the bell was rung, or the time has passed; return whether `fd` has.
+
+        Raises OSError or ValueError when `fd` has gone.
+        """
+        ready, _, _ = select.select([self._inside] if fd is None else [self._inside, fd], [], [], timeout_s)
+        if self._inside in ready:
+            os.read(self._inside, 2**16)  # all that a pipe holds
+        return fd in ready
 
 
 def at_once(_name: str, errand: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from base.workers import Doorbell
 from screen.keys import ESC_TIMEOUT_S, KeyParser
 
 FOREGROUND_CHECK_S: Final = 1.0
@@ -52,12 +53,16 @@ class Keyboard:
         self._saved: list[Any] | None = None
         self._closed = False
         self._speaks = os.environ.get("TERM", "") not in NO_SEQUENCES
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
+        self._bell = Doorbell()
         self._parser = KeyParser()
         atexit.register(self.close)
 
     def resume(self) -> None:
+        """Take the terminal, now or when we come into its foreground."""
+        self._take()
+        self._bell.ring()
+
+    def _take(self) -> None:
         """Enter cbreak mode, if this is a terminal in whose foreground we are."""
         with self._lock:
             if self._closed or self._saved is not None or not in_foreground(self._in):
@@ -87,23 +92,21 @@ class Keyboard:
         with self._lock:
             self.suspend()
             self._closed = True
-            with contextlib.suppress(OSError):
-                os.write(self._wake_write, b"x")
+            self._bell.ring()
 
     def keys(self, stop: threading.Event) -> Iterator[str]:
-        """Yield keys until `stop`, `close`, or the end of the terminal; `stop` is looked at now and then.
+        """Yield keys until `close`, or the end of the terminal; `stop` is looked at with each.
 
         While the shell has us in the background nothing is read: that would stop the process.
         """
         while not stop.is_set() and not self._closed:
-            self.resume()
+            self._take()
             if not self._may_read():
                 if not os.isatty(self._in):
                     return
-                self._wait([], FOREGROUND_CHECK_S)
+                self._wait(None, FOREGROUND_CHECK_S)
                 continue
-            timeout_s = self._parser.patience_s or FOREGROUND_CHECK_S
-            ready = self._wait([self._in], timeout_s)
+            ready = self._wait(self._in, self._parser.patience_s)
             if ready is None:
                 return
             if not ready:
@@ -118,22 +121,19 @@ class Keyboard:
         """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""
         return self._saved is not None and in_foreground(self._in)
 
-    def _wait(self, fds: list[int], timeout_s: float) -> bool | None:
+    def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
         """Wait for input; return whether there is some, None when the terminal has gone."""
         try:
-            ready, _, _ = select.select([*fds, self._wake_read], [], [], timeout_s)
+            return self._bell.wait(fd, timeout_s)
         except (OSError, ValueError):
             return None
-        if self._wake_read in ready:
-            os.read(self._wake_read, 64)
-        return any(fd in ready for fd in fds)
 
     def _read(self) -> bytes | None:
         """Return what was typed, b"" at the end of the terminal, None when there is nothing to read after all."""
         try:
             return os.read(self._in, 4096)
         except OSError:  # in the background after all, or hung up: the loop finds out which
-            self._wait([], ESC_TIMEOUT_S)
+            self._wait(None, ESC_TIMEOUT_S)
             return None
 
     def _write(self, data: bytes) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from itertools import pairwise
 
 import pytest
 
-from base.workers import LONGEST_BACKOFF_S, Worker
+from base.workers import LONGEST_BACKOFF_S, Doorbell, Worker
 from doubles.simulated_time import FakeClock, SimClock
 
 
@@ -140,3 +141,39 @@ def test_a_thread_that_does_not_end_is_logged_and_left(caplog: pytest.LogCapture
 def test_a_worker_that_was_never_started_can_be_joined() -> None:
     """Stopping up the list does not depend on how far starting came."""
     assert failing(0, threading.Event()).join(0.0)
+
+
+def test_a_bell_that_was_rung_ends_the_next_wait_alone() -> None:
+    """However often it was rung before, and whether there is input as well; input alone does so too."""
+    bell, (reading, writing) = Doorbell(), os.pipe()
+    for times in (1, 100):
+        for _ in range(times):
+            bell.ring()
+        assert not bell.wait(reading)
+        assert not bell.wait(reading, 0.0)
+    os.write(writing, b"x")
+    assert bell.wait(reading)
+    bell.ring()
+    assert bell.wait(reading)
+    assert not bell.wait(timeout_s=0.0)
+    for fd in (reading, writing):
+        os.close(fd)
+
+
+def test_a_bell_is_rung_by_any_thread() -> None:
+    """Who waits without an end is woken."""
+    bell = Doorbell()
+    thread = threading.Thread(target=bell.wait)
+    thread.start()
+    bell.ring()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_nobody_waits_who_rings() -> None:
+    """Where nobody opens, the pipe is full one day."""
+    bell = Doorbell()
+    for _ in range(100_000):
+        bell.ring()
+    assert not bell.wait()
+    assert not bell.wait(timeout_s=0.0)

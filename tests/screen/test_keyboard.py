@@ -147,9 +147,9 @@ class SuspendedKeyboard(Keyboard):
         super().__init__(program, program)
         self._person: int | None = person
 
-    def _wait(self, fds: list[int], timeout_s: float) -> bool | None:
+    def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
         if self._person is None:
-            return super()._wait(fds, timeout_s)
+            return super()._wait(fd, timeout_s)
         self.suspend()
         os.write(self._person, b"n")
         self._person = None
@@ -165,6 +165,24 @@ def test_what_the_shell_has_read_is_not_waited_for(terminal: tuple[int, int]) ->
     thread.join(PATIENCE_S)
     keyboard.close()
     assert read == ["n"]
+
+
+class Resting(Keyboard):
+    """Its first wait is noted, and ends it."""
+
+    waits: tuple[int | None, float | None] | None = None
+
+    def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
+        self.waits = fd, timeout_s
+        return None
+
+
+def test_nothing_but_a_key_wakes_the_reader(terminal: tuple[int, int]) -> None:
+    """In the foreground there is nothing else to look for; in the background, whether it still is."""
+    resting = Resting(terminal[1], terminal[1])
+    assert list(resting.keys(threading.Event())) == []
+    assert resting.waits == (terminal[1], None)
+    resting.close()
 
 
 class Shell:
