@@ -31,8 +31,6 @@ from settings.kinds import DURATION, whole, words
 
 log = logging.getLogger(__name__)
 
-LOOK_S: Final = 0.2  # a stop is seen, and who is late
-QUIET_S: Final = 1.0  # the same while nobody is connected: `close` is seen at once
 PACE_S: Final = 0.02
 SERVED_AT_ONCE: Final = 16
 MOST_CLIENTS: Final = 128
@@ -210,7 +208,8 @@ class ControlServer:
         inode, renew_at = path.lstat().st_ino, self._clock.now() + RENEW_S
         self._selector.register(listener, selectors.EVENT_READ)
         while not stop.is_set():
-            events = self._selector.select(LOOK_S if self._clients() else QUIET_S)
+            next_at = min([renew_at, *(client.late_at for client in self._clients())])
+            events = self._selector.select(max(0.0, next_at - self._clock.now()))
             events.sort(key=lambda event: len(event[0].data.line) if event[0].data else 0)  # who trickles comes last
             for key, _ in events[:SERVED_AT_ONCE]:  # the others' turn comes next
                 if key.data is None:

@@ -6,6 +6,8 @@ import contextlib
 import errno
 import json
 import os
+import queue
+import selectors
 import socket
 import stat
 import sys
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 import config
 from app import tell
 from base import control_socket
-from base.control_socket import LONGEST_LINE, NotReached, ask
+from base.control_socket import LONGEST_LINE, PATIENCE_S, NotReached, ask
 from base.texts import reason_of, said
 from base.workers import SystemClock
 from music.stations import builtin_stations
@@ -31,7 +33,17 @@ from screen.controls import Act, Command, Set
 from screen.printing import Lines
 from screen.view import Snapshot
 from session.conductor import Answer
-from session.control import MOST_CLIENTS, PLAIN, SERVED_AT_ONCE, USAGE, Answering, ControlServer, Refused, parse
+from session.control import (
+    MOST_CLIENTS,
+    PLAIN,
+    RENEW_S,
+    SERVED_AT_ONCE,
+    USAGE,
+    Answering,
+    ControlServer,
+    Refused,
+    parse,
+)
 
 STATIONS = builtin_stations()
 
@@ -351,6 +363,23 @@ def test_the_socket_comes_back_when_it_was_deleted(tmp_path: Path, monkeypatch: 
         (tmp_path / "control.sock").unlink()
         player.wait_for_its_socket()
         assert ask(tmp_path, "next")["code"] == 0
+
+
+def test_who_has_nobody_to_answer_looks_at_its_socket_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every RENEW_S; and with a client, as soon as that is late: the end, or a line, wakes it at once."""
+    waits: queue.Queue[float] = queue.Queue()
+
+    class Selector(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            waits.put(timeout or 0.0)
+            return super().select(timeout)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Selector)
+    with Player(tmp_path) as player:
+        assert RENEW_S - 1.0 < waits.get(timeout=20) <= RENEW_S
+        with player.connect():
+            assert PATIENCE_S - 1.0 < waits.get(timeout=20) <= PATIENCE_S
+            assert waits.empty()
 
 
 def test_a_read_only_folder_keeps_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
