@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
 FIRST_WHOLE_S: Final = 15.0  # it is waited for
-LOOK_S: Final = 1.5  # a stop is seen within the 2 s that ending may take
+LOOK_S: Final = 1.5  # whether another source's piece is heard by now
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
 AHEAD_FRAMES: Final = 4 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun: it grows many times faster than time
@@ -171,11 +171,15 @@ class BuiltinSupply:
         self._spared = False
         self._wanted.set()
 
+    def close(self) -> None:
+        """Let `run` see that it is to stop."""
+        self._wanted.set()
+
     def run(self, stop: threading.Event) -> None:
         """Render whenever a piece is wanted; while others' pieces are heard, keep nothing for the next one."""
         self._stop, made = stop, False
         while not stop.is_set():
-            if self._clock.wait(self._wanted, LOOK_S) and not stop.is_set():
+            if self._clock.wait(self._wanted, LOOK_S if made else threading.TIMEOUT_MAX) and not stop.is_set():
                 self.step()
                 made = True
             elif made and self._rests:

@@ -18,7 +18,7 @@ from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Sa
 from music.stations import Mood, builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
-from programme.performances import BuiltinSupply, Openings
+from programme.performances import LOOK_S, BuiltinSupply, Openings
 from programme.supplies import Levels
 
 LEVELS = Levels(-23.0, -45.0)
@@ -243,6 +243,18 @@ def test_nothing_is_kept_for_the_next_piece_while_others_are_heard(heard: Sequen
     target.run(stop)
     assert len(times) == forgotten
     assert all(moment > 10.0 for moment in times)
+
+
+def test_who_is_not_asked_for_a_piece_does_not_look_whether_it_is() -> None:
+    """Before the first and after what the last one needed is let go; `close` ends the waiting."""
+    clock, stop = FakeClock(), threading.Event()
+    target = BuiltinSupply(Engine(), Mood(LOFI), LEVELS, clock)
+    target.heard(Piece(tone(1.0), Source.FRESH, "fresh"))
+    clock.at(60.0, stop.set)
+    clock.at(60.0, target.close)
+    target.run(stop)
+    assert clock.waited_s == [LOOK_S, threading.TIMEOUT_MAX]
+    assert clock.now() == 60.0
 
 
 def test_files_are_made_whole() -> None:

@@ -168,6 +168,7 @@ class Programme:
     def _end(self) -> None:
         """Let every thread end by itself, as quitting does."""
         self.stop.set()
+        self.builtin.close()
         self.clock.run_for(ENDING_S)
 
     def play(self, duration_s: float, until: Callable[[], bool] = lambda: False) -> bool:
