@@ -97,10 +97,14 @@ class Recorder:
             self._notices.say("recorder.late", "warning", path=str(current.path))
 
     def run(self, stop: threading.Event) -> None:
-        """Write what was taken, once every WRITE_S, until `stop` is set and all is written."""
+        """Write what was taken, once every WRITE_S, until `stop` is set and all is written; `end` has it seen."""
         try:
             while True:
-                last = stop.wait(PIPE_WRITE_S if isinstance(self._sink, Pipe) else WRITE_S)
+                if self._sink is not None:
+                    stop.wait(PIPE_WRITE_S if isinstance(self._sink, Pipe) else WRITE_S)
+                elif not stop.is_set():
+                    self._write(self._queue.get())
+                last = stop.is_set()
                 with contextlib.suppress(queue.Empty):
                     while True:
                         self._write(self._queue.get_nowait())

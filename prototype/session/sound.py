@@ -200,6 +200,8 @@ class Sound:
         self._taste_file.finish()
         self.player.close()
         self.spool.close()
+        self.recorder.end()
+        self.builtin.close()
         if self._recording is not None:
             self._recording.join(max(0.0, ends_at - self.clock.now()))
         self.spool.close(max(0.0, ends_at - self.clock.now()))

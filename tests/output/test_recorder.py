@@ -291,6 +291,34 @@ def test_one_recording_after_the_other_is_written_in_one_go(tmp_path: Path) -> N
     assert len(sf.read(tmp_path / "c.wav")[0]) == 14_400
 
 
+class Watched(threading.Event):
+    """An event that tells how often it was waited for."""
+
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_who_has_nothing_to_write_does_not_look_for_it(tmp_path: Path, recorded: bool) -> None:
+    """Before a recording and after it; the end of the program is seen at once."""
+    recorder, stop = Recorder(Notices(FakeClock())), Watched()
+    if recorded:
+        recorder.start(tmp_path / "a.wav")
+        recorder.take(tone(0.1))
+        recorder.end()
+    thread = threading.Thread(target=recorder.run, args=(stop,))
+    thread.start()
+    stop.set()
+    recorder.end()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert stop.waits == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"] * recorded
+
+
 def test_take_never_waits(tmp_path: Path) -> None:
     """When nobody writes, blocks are lost rather than waited for."""
     recorder = Recorder(Notices(FakeClock()))
