@@ -90,7 +90,9 @@ class Conductor:
     def obey(self, command: controls.Command) -> Answer:
         """Carry out one command, and return what became of it."""
         with self._lock:
-            return self._act(command) if isinstance(command, Act) else self._follow(command)
+            answer = self._act(command) if isinstance(command, Act) else self._follow(command)
+            self._follow_timer()
+            return answer
 
     def _act(self, act: Act) -> Answer:
         match act:
@@ -157,19 +159,23 @@ class Conductor:
             self._keep_made()
             if self._sound.player.volume_percent != self.wished.volume_percent:
                 self._note_volume()
-            now = self._clock.now()
-            phase = self._timer.tick(now)
-            if phase in (Phase.WORK, Phase.BREAK):
-                if self._fading_out:
-                    self._fading_out = False
-                    self._programme.fade_in()
-                self._rest(phase is Phase.BREAK)
-            elif phase is Phase.ENDING:
-                self._say("timer.ending")
-                self._fading_out = True
-                self._fade_out()
-            elif phase is Phase.ENDED:
-                self._sound.stop_event.set()
+            self._follow_timer()
+
+    # -- with the lock ------------------------------------------------------------------------------------
+
+    def _follow_timer(self) -> None:
+        phase = self._timer.tick(self._clock.now())
+        if phase in (Phase.WORK, Phase.BREAK):
+            if self._fading_out:
+                self._fading_out = False
+                self._programme.fade_in()
+            self._rest(phase is Phase.BREAK)
+        elif phase is Phase.ENDING:
+            self._say("timer.ending")
+            self._fading_out = True
+            self._fade_out()
+        elif phase is Phase.ENDED:
+            self._sound.stop_event.set()
 
     # -- one command each, with the lock -------------------------------------------------------------------
 

@@ -336,6 +336,16 @@ def test_pomodoro_rests_in_the_breaks(tmp_path: Path) -> None:
     assert desk.mixer.snapshot().playing.key == "after"
 
 
+def test_a_timer_that_is_set_is_followed_at_once(desk: Desk) -> None:
+    """A break begins and ends with the command, and an end that has come is no later."""
+    for command, rests in ((controls.Act.BREAK, [True]), (controls.Act.SKIP_BREAK, [True, False])):
+        desk.conductor.obey(command)
+        assert desk.rests[-len(rests) :] == rests
+    assert desk.said()[-2:] == ["timer.break", "timer.work"]
+    desk.conductor.obey(controls.PlayFor(0.0))
+    assert desk.sound.stop_event.is_set()
+
+
 @pytest.mark.parametrize("seconds", [1, 10, 60])
 def test_the_closing_fade_is_as_long_as_what_is_left(tmp_path: Path, seconds: int) -> None:
     """--for 10s: silence comes with the end, not after it, and the music is not cut before."""
