@@ -157,6 +157,8 @@ class Loader:
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
         self.history = History()
+        self.on_started: Callable[[], None] = lambda: None
+        """Told that a piece has begun."""
         self.depth_history: deque[int] = deque(maxlen=120)
 
     def change_mood(self) -> None:
@@ -232,6 +234,7 @@ class Loader:
         for supply in self._supplies:  # first of all: what fails here is heard twice
             supply.heard(piece)
         self.history.add(piece)
+        self.on_started()
         depth = len(self._spool.ready())
         self.started[piece.source] += 1
         self.depth_history.append(depth)

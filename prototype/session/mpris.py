@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from base.workers import Clock
+from base.workers import Clock, Doorbell
 from screen.controls import Act, Command, Set, VolumeTo
 from screen.panels import piece_title
 from screen.view import Snapshot
@@ -38,7 +38,7 @@ NOTES_PATH: Final = "/org/freedesktop/Notifications"
 ERROR: Final = "org.freedesktop.DBus.Error."
 NO_TRACK: Final = "/org/mpris/MediaPlayer2/TrackList/NoTrack"
 
-LOOK_S: Final = 0.5
+LOOK_S: Final = 10.0  # where nobody says that something has changed
 RETRY_S: Final = 10.0
 MUSIC_S: Final = 15.0
 PACE_S: Final = 0.002  # whoever calls without pause
@@ -116,7 +116,7 @@ class Track:
 class Mpris:
     """The player as the desktop sees it.
 
-    Threads: `run` belongs to one thread, which owns every field; `obey` and `snapshot` may be called by any.
+    Threads: `run` belongs to one thread, which owns all fields but the bell; any may call `obey` and `snapshot`.
     """
 
     def __init__(
@@ -129,19 +129,25 @@ class Mpris:
         self._track = Track()
         self._told: Properties = {}
         self._to_show: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._bell = Doorbell()
+
+    def refresh(self) -> None:
+        """Have told what has changed, or `stop` seen. Threads: any."""
+        self._bell.ring()
 
     def notify(self, words: str) -> None:
         """Have the desktop show a notification, if there is one to show it. Threads: any."""
         self._to_show.put(words)
+        self.refresh()
 
     def run(self, stop: threading.Event) -> None:
         """Stand at the session bus until `stop`."""
         if sys.platform != "linux":
-            self._clock.wait(stop, threading.TIMEOUT_MAX)
             return
-        begun_at = self._clock.now()
-        while not self._snapshot().mixer.playing.key and self._clock.now() - begun_at < MUSIC_S:
-            if self._clock.wait(stop, LOOK_S):
+        begins_at = self._clock.now() + MUSIC_S
+        while not self._snapshot().mixer.playing.key and (left_s := begins_at - self._clock.now()) > 0:
+            self._bell.wait(timeout_s=left_s)
+            if stop.is_set():
                 return
         from jeepney.io.blocking import open_dbus_connection
 
@@ -163,9 +169,11 @@ class Mpris:
         while not stop.is_set():
             self._tell(bus)
             self._show(bus)
-            with suppress(TimeoutError):
-                self._answer(bus, bus.receive(timeout=LOOK_S))
+            try:
+                self._answer(bus, bus.receive(timeout=0.0))
                 self._clock.wait(stop, PACE_S)
+            except TimeoutError:
+                self._bell.wait(bus.sock.fileno(), LOOK_S)
 
     def _tell(self, bus: DBusConnection) -> None:
         """Tell what changed since the last look. A position that goes on as it should is no change."""

@@ -30,7 +30,7 @@ from spool.state_files import JobsFile
 if TYPE_CHECKING:
     from screen.dashboard import Dashboard  # slow to import: what makes music begins before it is shown
 
-TICK_S: Final = 1.0  # a signal to stop and the timer's next phase are not waited for
+TICK_S: Final = 2.0  # a signal to stop, the timer's next phase and commands are not waited for
 JOIN_S: Final = 0.3
 STARTING_S: Final = 5.0
 
@@ -81,6 +81,7 @@ class Session:
         sound.builtin.is_liked = self.conductor.is_liked
         answering = Answering(self.obey, self.snapshot, stations, settings.language)
         self._mpris = Mpris(self.obey, self.snapshot, settings.language, self._clock)
+        sound.on_change = sound.loader.on_started = self._mpris.refresh
         self.ring: Callable[[], None] = lambda: None
         """Rings the terminal's bell."""
         self.show: Callable[[], None] = lambda: None
@@ -89,6 +90,7 @@ class Session:
         self._began_at = self._silence_at = self._clock.now()
         self._silent_frames = 0
         self._late_said = False
+        self._seen: tuple[object, ...] = ()
 
     def start(self) -> None:
         """Make music, and obey who is not at the keyboard."""
@@ -112,6 +114,7 @@ class Session:
         """Let calls that wait fail, and end."""
         self.sound.stop_event.set()
         self._control.close()
+        self._mpris.refresh()
         for client in self._clients:
             client.close()
         self.generator.join(JOIN_S)
@@ -121,6 +124,7 @@ class Session:
         """Carry out a command, wherever it comes from, and show what became of it."""
         answer = self.conductor.obey(command)
         self.show()
+        self._mpris.refresh()
         return answer
 
     def snapshot(self) -> Snapshot:
@@ -162,10 +166,16 @@ class Session:
         )
 
     def _watch_sound(self) -> None:
-        """Note when the programme was last silent; say once when libVLC waits for a dead sound server."""
-        now, mixer = self._clock.now(), self.sound.programme.snapshot()
-        if mixer.silent_frames != self._silent_frames or self.sound.player_state in UNHEARD:
+        """Note when the programme was last silent, and what the desktop is to know.
+
+        Say once when libVLC waits for a dead sound server.
+        """
+        now, mixer, state = self._clock.now(), self.sound.programme.snapshot(), self.sound.player_state
+        if mixer.silent_frames != self._silent_frames or state in UNHEARD:
             self._silent_frames, self._silence_at = mixer.silent_frames, now
+        before, self._seen = self._seen, (state, self.conductor.wished, mixer.playing.key)
+        if self._seen != before:
+            self._mpris.refresh()
         if self.sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
             self._late_said = True
             self.sound.notices.say("player.no_device", "warning")

@@ -58,6 +58,8 @@ class Sound:
         self._opening = opening
         self._errands, self._reader = Errands(), Errands()
         self.later = self._errands.do
+        self.on_change: Callable[[], None] = lambda: None
+        """Told that the sound device has come or gone."""
         self._hanging = False
         self._recording: Worker | None = None
         self.order = order(settings)
@@ -140,8 +142,12 @@ class Sound:
 
         player.leave_to(obey)
 
+        def on_device(present: bool) -> None:
+            mixer.hold(not present)
+            self.on_change()
+
         def take_over() -> None:
-            player.watch_device(lambda present: mixer.hold(not present))
+            player.watch_device(on_device)
             player.feed = feed
 
         self.ambience = Ambience(self.settings, opening.remembered, self.later, mixer.lay_under)

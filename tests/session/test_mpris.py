@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
 
 import pytest
 
@@ -23,7 +26,7 @@ from programme.programme import MixerSnapshot, PlayingView
 from screen.controls import Act, Command, Set, VolumeTo
 from screen.view import Snapshot
 from session import mpris
-from session.mpris import NAME, PLAYER, PROPERTIES, ROOT, Mpris, Track, session_bus, status_of
+from session.mpris import NAME, OWNED, PLAYER, PROPERTIES, ROOT, Mpris, Track, session_bus, status_of
 
 ABOUT = info(key="one")
 PLAYING = Snapshot(
@@ -141,6 +144,53 @@ def test_seeked_is_told_for_jumps_alone() -> None:
     ]  # fmt: skip
     assert [index for index, jumped in enumerate(told) if jumped] == [6, 8]
     assert track.number == 3
+
+
+class Bus:
+    """A connection to a bus on which nobody speaks: `told` is what was sent to all."""
+
+    def __init__(self) -> None:
+        self.sock, self._other = socket.socketpair()
+        self.told: queue.Queue[Any] = queue.Queue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+        self._other.close()
+
+    def send_and_get_reply(self, _message: object, timeout: float) -> Any:
+        return SimpleNamespace(body=(OWNED[0],))
+
+    def receive(self, timeout: float) -> None:
+        raise TimeoutError
+
+    def send(self, message: Any) -> None:
+        self.told.put(message.body)
+
+
+def test_what_changes_is_told_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who says that something has changed wakes the thread, which sleeps without an end; and so does the end."""
+    monkeypatch.setattr(mpris, "LOOK_S", None)
+    monkeypatch.setattr(mpris, "MUSIC_S", 1e6)
+    desk, bus = Desk(), Bus()
+    monkeypatch.setattr("jeepney.io.blocking.open_dbus_connection", lambda _address: bus)
+    desk.snapshot = Snapshot(mixer=MixerSnapshot())
+    thread = threading.Thread(target=desk.mpris.run, args=(desk.stop,))
+    thread.start()
+    desk.snapshot = PLAYING
+    desk.mpris.refresh()
+    assert bus.told.get(timeout=20)[1]["PlaybackStatus"] == ("s", "Playing")
+    desk.snapshot = replace(PLAYING, mixer=replace(PLAYING.mixer, paused=True))
+    desk.mpris.refresh()
+    assert bus.told.get(timeout=20) == (PLAYER, {"PlaybackStatus": ("s", "Paused")}, [])
+    desk.mpris.notify("a break")
+    assert "a break" in bus.told.get(timeout=20)
+    desk.stop.set()
+    desk.mpris.refresh()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 @pytest.fixture

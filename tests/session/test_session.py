@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import Mock
 
 import pytest
 import soundfile as sf
@@ -26,7 +27,7 @@ from screen.dashboard import Dashboard
 from screen.keyboard import Keyboard
 from session.conductor import Answer
 from session.opening import Opening, Surroundings
-from session.session import Session, Terminal
+from session.session import TICK_S, Session, Terminal
 from session.sound import Sound
 from whole.harness import Programme
 
@@ -231,7 +232,7 @@ def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pyt
     shown: list[bool] = []
     obeying: list[Callable[[controls.Command], Answer]] = []
     monkeypatch.setattr("session.session.Answering", lambda obey, *_: obeying.append(obey))
-    monkeypatch.setattr("session.session.Mpris", lambda obey, *_: obeying.append(obey))
+    monkeypatch.setattr("session.session.Mpris", lambda obey, *_: Mock(obey=obeying.append(obey)))  # type: ignore[func-returns-value]
     session = Session(files.sound, STATIONS)
     dashboard = SimpleNamespace(
         refresh=lambda: shown.append(session.conductor.wished.paused), ring=lambda: None, run=lambda _stop: None
@@ -250,3 +251,24 @@ def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pyt
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def test_the_desktop_is_told_what_changes(files: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command, a piece that begins, the device; whatever else it shows is seen within TICK_S. Else nobody wakes."""
+    told: list[float] = []
+    mpris = SimpleNamespace(refresh=lambda: told.append(files.clock.time_s))
+    monkeypatch.setattr("session.session.Mpris", lambda *_: mpris)
+    files.session = session = Session(files.sound, STATIONS)
+    session.obey(controls.Act.MUTE)
+    assert told == [0.0]
+    files.sound.on_change()
+    assert told == [0.0] * 2
+    files.sound.spool.add(tone(20), info(key="a"))
+    files.listen(1)
+    assert len(told) == 3
+    begun_at = files.clock.time_s
+    files.clock.at(begun_at + 99.0, lambda: files.sound.player.set_volume(0.5))
+    files.clock.at(begun_at + 200.0, files.sound.stop_event.set)
+    told.clear()
+    session.run()
+    assert [seconds - begun_at for seconds in told] == [TICK_S, 100.0]
