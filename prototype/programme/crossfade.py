@@ -22,7 +22,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from music.segment import CHANNELS, PEAK_LIMIT, SAMPLE_RATE_HZ, Piece, Samples
 from programme.voice import Voice
 
 Curve = npt.NDArray[np.float64]
+Gains = npt.NDArray[np.floating[Any]]
 DEAD_POWER: Final = 10 ** (-50.0 / 10)  # mean square of both channels
 REST_BLOCKS: Final = 20  # of 10 ms: 0.25 s is a hole, wherever the blocks of whoever measures it begin
 LONGEST_PHRASE_S: Final = 8.0
@@ -57,7 +58,7 @@ def angles(at_frames: Curve, length_frames: int, moving_frames: int, begin: floa
     return np.interp(at_frames, corners, [begin, halfway, halfway, np.pi / 2])
 
 
-def gains(at_angles: Curve, peaks: tuple[float, float], swell_db: float = 0.0) -> tuple[Curve, Curve]:
+def gains(at_angles: Gains, peaks: tuple[float, float], swell_db: float = 0.0) -> tuple[Gains, Gains]:
     """Return the gains of what goes and of what comes at some angles, where they peak at `peaks`.
 
     Halfway both are `swell_db` above the power law: at 3 dB the two are as loud as by themselves.
@@ -99,11 +100,11 @@ class Crossfade:
         """How far the fade has come, 0 to pi/2."""
         return float(self._angles(1)[0])
 
-    def advance(self, n_frames: int) -> tuple[Samples, Samples]:
+    def advance(self, n_frames: int) -> tuple[Gains, Gains]:
         """Return the next gains of what goes and of what comes, shape (n_frames, 1): a table of all takes longer."""
-        falling, rising = gains(self._angles(n_frames)[:, None], self.peaks, self.law.swell_db)
+        at_angles = self._angles(n_frames)[:, None].astype(np.float32)  # a third of what double takes
         self.position_frames += n_frames
-        return falling.astype(np.float32), rising.astype(np.float32)
+        return gains(at_angles, self.peaks, self.law.swell_db)
 
     def _angles(self, n_frames: int) -> Curve:
         at_frames = np.arange(self.position_frames, self.position_frames + n_frames, dtype=np.float64)
@@ -270,11 +271,14 @@ def _dead_air(overlap: Overlap, rate_hz: int) -> dict[int, int]:
     block_frames = max(1, rate_hz // 100)
     around_frames, length_frames = REST_BLOCKS * block_frames, overlap.length_frames
     outgoing, begin = overlap.outgoing.samples, overlap.begin_frame
-    going, coming = outgoing[begin : overlap.end_frame], overlap.incoming.samples[:length_frames]
+    incoming, part_frames = overlap.incoming.samples, 100 * block_frames  # the memory for all would be fetched anew
     before = outgoing[max(0, begin - around_frames) : begin]
-    after = overlap.incoming.samples[length_frames : length_frames + around_frames]
-    powers = [_means(one, other, block_frames) for one, other in ((going, going), (coming, coming), (going, coming))]
-    quiet_before, quiet_after = (_means(one, one, block_frames) < DEAD_POWER for one in (before, after))
+    after = incoming[length_frames : length_frames + around_frames]
+    parts = (slice(at, min(at + part_frames, length_frames)) for at in range(0, length_frames, part_frames))
+    powers = np.hstack(
+        [_powers(outgoing[begin + part.start : begin + part.stop], incoming[part], block_frames) for part in parts]
+    )
+    quiet_before, quiet_after = (_powers(one, one, block_frames)[0] < DEAD_POWER for one in (before, after))
     centres = (np.arange(len(powers[0]), dtype=np.float64) + 0.5) * block_frames
 
     def dead_blocks(moving: int) -> int:
@@ -288,12 +292,12 @@ def _dead_air(overlap: Overlap, rate_hz: int) -> dict[int, int]:
     return found
 
 
-def _means(one: Samples, other: Samples, block_frames: int) -> Curve:
-    """Return the mean product of two signals in each whole block: the power, if they are the same."""
+def _powers(one: Samples, other: Samples, block_frames: int) -> Curve:
+    """Return the mean products of two signals in each whole block: the power of each, and what they share."""
     whole = len(one) // block_frames * block_frames
     one, other = (signal[:whole].reshape(-1, block_frames * CHANNELS) for signal in (one, other))
-    sums: Curve = np.einsum("bs,bs->b", one, other).astype(np.float64)
-    return sums / (block_frames * CHANNELS)
+    sums = [np.einsum("bs,bs->b", *pair) for pair in ((one, one), (other, other), (one, other))]
+    return np.array(sums, np.float64) / (block_frames * CHANNELS)
 
 
 def _dead_blocks(before: Quiet, mixed: Quiet, after: Quiet) -> int:

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from music.segment import CHANNELS, PEAK_LIMIT, Endless, Piece, Samples, Source
+from music.metering import loudest
+from music.segment import CHANNELS, PEAK_LIMIT, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
 from programme.programme import Beginning, PlayingView
 
 CHANGE_S: Final = 1.5  # of what lies under the programme
@@ -117,8 +118,10 @@ class Voice:
         """Largest magnitude in the next `n_frames`."""
         if not self.piece:
             return self._bed.peak
-        ahead = self.piece.samples[self.position_frames : self.position_frames + n_frames]
-        return self.gain * float(np.abs(ahead).max(initial=0.0))
+        samples, end = self.piece.samples, min(self.position_frames + n_frames, len(self.piece.samples))
+        begins = range(self.position_frames, end, SAMPLE_RATE_HZ)  # the memory for all would be fetched anew
+        peaks = (loudest(samples[begin : min(begin + SAMPLE_RATE_HZ, end)]) for begin in begins)
+        return self.gain * max(peaks, default=0.0)
 
     def take(self, n_frames: int) -> Samples:
         """Read on."""
