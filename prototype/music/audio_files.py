@@ -74,7 +74,8 @@ class Packed:
 
     def __getitem__(self, span: slice) -> Samples:
         """Return a copy of some frames as they are heard."""
-        heard: Samples = self._stored[span] * np.float32(self.gain / FULL_SCALE)
+        heard = self._stored[span].astype(np.float32)
+        heard *= np.float32(self.gain / FULL_SCALE)
         return heard
 
     def __setitem__(self, span: slice, samples: Samples) -> None:

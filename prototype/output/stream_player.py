@@ -51,7 +51,7 @@ GetBlock: Final = ctypes.CFUNCTYPE(
     ctypes.POINTER(ctypes.c_size_t),
     ctypes.POINTER(ctypes.c_void_p),
 )
-ReleaseBlock: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)
+RELEASE_BLOCK: Final = ctypes.pythonapi.Py_IsInitialized  # VLC wants one: this does nothing, and needs no interpreter
 
 
 class StreamPlayer(VlcPlayer):
@@ -101,12 +101,9 @@ class StreamPlayer(VlcPlayer):
 
     def _open(self) -> None:
         super()._open()
-        get, release = self._keep(GetBlock, self._on_get), self._keep(ReleaseBlock, lambda *_: 0)
-        self._stream = (
-            *STREAM_OPTIONS,
-            f":imem-get={ctypes.cast(get, ctypes.c_void_p).value}",
-            f":imem-release={ctypes.cast(release, ctypes.c_void_p).value}",
-        )
+        functions = {"get": self._keep(GetBlock, self._on_get), "release": RELEASE_BLOCK}
+        addresses = {name: ctypes.cast(function, ctypes.c_void_p).value for name, function in functions.items()}
+        self._stream = (*STREAM_OPTIONS, *(f":imem-{name}={address}" for name, address in addresses.items()))
 
     def _play(self) -> None:
         media = self._instance.media_new("imem://")
@@ -184,6 +181,6 @@ class StreamPlayer(VlcPlayer):
             ctypes.pythonapi.PyGILState_Ensure()
         self._media_frames += frames
         self.pulled_frames += frames
-        if self.pulled_frames > PRIMED_FRAMES:
+        if self.pulled_frames > PRIMED_FRAMES and not self.primed.is_set():
             self.primed.set()
         return 0 if frames else 1

@@ -187,17 +187,16 @@ class Mixer:
         Threads: the player's feeding thread only.
         """
         self._obey()
-        out = np.zeros((n_frames, CHANNELS), dtype=np.float32)
+        out = np.empty((n_frames, CHANNELS), dtype=np.float32)
         done = 0
-        while done < n_frames:
-            if self._stopped:
-                self._paused_frames += n_frames - done
-                break
+        while done < n_frames and not self._stopped:
             block = out[done : done + self._fill(out[done:])]
             self._underlay.add_to(block)
             self._meter.watch(block)
             self._gate.apply(block)
             done += len(block)
+        out[done:] = 0.0
+        self._paused_frames += n_frames - done
         self._volume.apply(out)
         self._end.apply(out)
         return out
