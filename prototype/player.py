@@ -4,7 +4,7 @@ libVLC is not re-entrant, so one owner thread (the body of `run`) makes every ca
 what they have to say and, in `StreamPlayer`, pull samples. `VlcPlayer` is what every player shares, the watching and
 the healing:
 
-- an end, an error, samples that are not pulled any more or come late again and again: the media is made anew and
+- an end, an error, samples that are not pulled any more, or a pace that is lost: the media is made anew and
   played;
 - no sound device: VLC does not tell by any state (it goes on at the pace of its clock, unheard), only its error
   log does. The programme is then held, VLC runs on its dummy output, and the device is tried every PROBE_S.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,7 +17,7 @@ from base.notices import Notices
 from base.workers import Clock
 from music.segment import CHANNELS, SAMPLE_RATE_HZ
 from output.sound_server import SETTLE_S, Traits, settle
-from output.vlc_library import LibVlc
+from output.vlc_library import OFF_PACE, LibVlc
 from output.vlc_player import VlcPlayer
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ FRAME_BYTES: Final = 4 * CHANNELS
 LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
 STALLED_S: Final = 3.0
 UNSTEADY_S: Final = 1.0
+CATCH_UP_S: Final = 0.2  # a sound server that went on just now may keep a new stream waiting for 2 s (measured)
 # Playing on, VLC takes more and more ahead, up to 0.1 s within 5 s (its CR_BUFFERING_RATE and _TARGET), by which every
 # skip would be heard later. It goes by the decoding times: where they run ahead as slowly, and by what blocks of
 # this size add too, it is less far ahead than in the beginning, when all else that the program does at once has it wait
@@ -81,6 +83,7 @@ class StreamPlayer(VlcPlayer):
         self._media_frames = 0
         self._seen_frames = 0
         self._seen_at: float | None = None
+        self._began_at = self._off_pace_at = math.inf
 
     @property
     def left_volume(self) -> float:
@@ -116,6 +119,7 @@ class StreamPlayer(VlcPlayer):
             self._media_list.remove_index(0)
         self._media_list.add_media(media)
         media.release()  # the list has its own hold on it
+        self._began_at = self._off_pace_at = math.inf
         settled = self._settled = threading.Event()
 
         def tell(traits: Traits) -> None:
@@ -127,12 +131,11 @@ class StreamPlayer(VlcPlayer):
             self._begin_stream(settled, Traits())
         self._list_player.play_item_at_index(0)
         self._seen_at = None
-        self._flushed_at.clear()
 
     def _begin_stream(self, settled: threading.Event, traits: Traits) -> None:
         """Share out volume and pause, and let VLC open its stream; not for a media that is gone."""
         if settled is self._settled:
-            self._gain, self._halted = None, False
+            self._gain, self._halted, self._began_at = None, False, self._clock.now()
             if not traits.keeps_by_role:
                 self._player.set_role(self._vlc.MediaPlayerRole.Music)  # such a one may be silent during a call
             if traits.has_volumes:
@@ -155,11 +158,21 @@ class StreamPlayer(VlcPlayer):
         if self._seen_at is None or self._halts or self.pulled_frames != self._seen_frames:
             self._seen_frames, self._seen_at = self.pulled_frames, now
         pulls = state not in (self._vlc.State.Ended, self._vlc.State.Error) and now - self._seen_at <= STALLED_S
-        steady = len(self._flushed_at) < 2 or self._flushed_at[1] - self._flushed_at[0] > UNSTEADY_S
+        steady = now - self._off_pace_at < CATCH_UP_S
         if pulls and steady:
             return False
-        log.warning("VLC %s (%s); the media is made anew", "does not pull any more" if steady else "is late", state)
+        log.warning("VLC %s (%s); the media is made anew", "does not pull any more" if steady else "is off pace", state)
         return True
+
+    def _lose_pace(self, at: float) -> None:
+        """Note since when VLC is off its pace; as it begins, or goes on after a pause, it may be."""
+        if at > max(self._began_at, self._resumed_at) + UNSTEADY_S:
+            self._off_pace_at = min(at, self._off_pace_at)
+
+    def _on_log(self, data: Any, level: int, context: Any, template: bytes | None, args: Any) -> None:
+        if (template or b"").startswith(OFF_PACE):
+            self._do(functools.partial(self._lose_pace, self._clock.now()))
+        super()._on_log(data, level, context, template, args)
 
     # -- VLC's reading thread ------------------------------------------------------------------------------
 

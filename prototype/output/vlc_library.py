@@ -36,7 +36,7 @@ ARGUMENTS: Final = (
     "--audio-resampler=soxr",
 )
 LOG_ERROR: Final = 4
-FLUSHED: Final = "playback way too late"  # VLC's words as it throws away what it has
+OFF_PACE: Final = b"playback way too"  # late, early: VLC's words as it throws away what it has, or fills in silence
 UNDERRUN: Final = "cannot estimate delay"  # of ALSA, from which VLC recovers; where it does not, it says so
 INSTALL: Final = {"linux": "vlc.install_linux", "darwin": "vlc.install_macos"}
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import logging
 import math
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from base.notices import Notices
 from base.workers import Clock
 from output.sound_server import SETTLE_S, Hearing
-from output.vlc_library import FLUSHED, LOG_ERROR, UNDERRUN, LibVlc, Searches
+from output.vlc_library import LOG_ERROR, UNDERRUN, LibVlc, Searches
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +79,6 @@ class VlcPlayer:
         self._callbacks: list[Any] = []  # libVLC keeps no reference
         self._searches = Searches()
         self._device_error = ""
-        self._flushed_at: deque[float] = deque(maxlen=2)
         self._probe_at: float | None = None
         self._resumed_at = self._device_at = -math.inf
         self._on_real = False
@@ -366,8 +363,6 @@ class VlcPlayer:
     def _on_log(self, _data: Any, level: int, context: Any, template: bytes | None, _args: Any) -> None:
         """VLC's threads: an error of an audio output means there is no sound device (any more)."""
         words = (template or b"").decode("utf-8", "replace")
-        if words.startswith(FLUSHED):
-            self._do(functools.partial(self._flushed_at.append, self._clock.now()))
         if self._searches.note(words) or (level < LOG_ERROR and words != "suspended"):
             return
         if threading.get_ident() == self._owner or words.startswith(UNDERRUN):
