@@ -160,6 +160,7 @@ class Loader:
         self.on_started: Callable[[], None] = lambda: None
         """Told that a piece has begun."""
         self.depth_history: deque[int] = deque(maxlen=120)
+        self.waited_s: deque[float] = deque(maxlen=120)
 
     def change_mood(self) -> None:
         """Let what is queued for the old mood give way; called after the mood was changed."""
@@ -240,6 +241,8 @@ class Loader:
         self.depth_history.append(depth)
         now = self._clock.now()
         waited_s = now - self._ready_since.get(piece.key, now)
+        if piece.source is Source.FRESH and piece.key in self._ready_since:
+            self.waited_s.append(waited_s)
         self._pacing.heard(piece.source, depth)
         self._programme.prefer_library(self._pacing.library_first)
         info = piece.info

@@ -11,12 +11,8 @@ import io
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TextIO, cast
-
-from rich.console import Console
-from rich.control import Control
-from rich.segment import Segment
+from collections.abc import Callable, Iterator
+from typing import Final, TextIO
 
 from base.workers import Clock
 from screen.keyboard import NO_SEQUENCES, in_foreground
@@ -31,6 +27,10 @@ FRAME_S: Final = 1.0  # as the clock goes; keys are shown at once
 ECHO_S: Final = 0.1  # after a key: by then the sound has followed it
 WHOLE_S: Final = 10.0  # what another program wrote over the screen stays no longer
 PLAIN_LOOK_S: Final = 1.0
+ALTERNATE_SCREEN: Final = "\x1b[?1049h\x1b[H"
+USUAL_SCREEN: Final = "\x1b[?1049l"
+SHOW_CURSOR: Final = "\x1b[?25h"
+HIDE_CURSOR: Final = "\x1b[?25l"
 PUSH_TITLE: Final = "\x1b[22;2t"
 POP_TITLE: Final = "\x1b]2;\a\x1b[23;2t"  # where titles cannot be kept, an empty one is the terminal's own
 
@@ -59,12 +59,8 @@ class Dashboard:
         self._stream = stream
         self._language = language
         self._outlet = None if self.plain else Outlet(stream)
-        file = stream if self._outlet is None else cast("TextIO", self._outlet)
-        # Variables could tell rich that it is no terminal (TTY_COMPATIBLE=0, an empty FORCE_COLOR), halfway through.
-        known = None if self.plain else True
-        self._console = Console(
-            file=file, force_terminal=known, force_interactive=True, highlight=False, markup=False, emoji=False
-        )
+        self._coloured = not os.environ.get("NO_COLOR")
+        self._has_title = os.environ.get("TERM") != "linux"  # a console of the kernel's own has none
         self._lock = threading.RLock()
         self._taken = False
         self._seen: Frame | None = None  # what is on the screen; None: nobody knows
@@ -135,7 +131,7 @@ class Dashboard:
         while not stop.is_set() and not self._closed:
             asked = self._wake.is_set()
             self._wake.clear()
-            width, height = self._console.size = terminal_size(self._stream)
+            width, height = terminal_size(self._stream)
             snapshot = self._get_snapshot()
             frame = render(snapshot, width, height, self._language)
             with self._lock, _writing():
@@ -147,59 +143,44 @@ class Dashboard:
                     outlet.write(self._take_bell())
                     outlet.flush()
                     if not outlet.stuck:
-                        self._draw(frame)
+                        self._draw(frame, outlet)
             self._clock.wait(self._wake, ECHO_S if asked else _until_next_s(snapshot.mixer.playing.elapsed_s))
 
-    def _draw(self, frame: Frame) -> None:
+    def _draw(self, frame: Frame, outlet: Outlet) -> None:
         """Draw over the last picture, on the alternate screen, in one write: what changed, or all that may have."""
+        parts = []
         if not self._taken:
-            self._taken = True
-            self._console.set_alt_screen()
-            self._seen = None
-            self._command(PUSH_TITLE)
+            self._taken, self._seen = True, None
+            parts += [ALTERNATE_SCREEN, PUSH_TITLE if self._has_title else ""]
         seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
         changed = frame.changed_since(seen)
-        with self._console:
-            self._draw_lines(frame, changed)
-            if seen is None or len(changed) == len(frame.rows):
-                self._whole_at = self._clock.now() + WHOLE_S
-            if seen is None or changed or frame.cursor != seen.cursor:
-                self._place_cursor(frame.cursor, switch=seen is None or (frame.cursor is None) != (seen.cursor is None))
-            if seen is None or frame.title != seen.title:
-                self._command(f"\x1b]2;{frame.title}\a")
+        for index in changed:
+            padding = " " * (frame.width - frame.margin - frame.rows[index].cell_len)
+            parts += [_move_to(0, index), frame.ansi(index, coloured=self._coloured), padding]
+        if seen is None or len(changed) == len(frame.rows):
+            self._whole_at = self._clock.now() + WHOLE_S
+        if frame.cursor is not None and (seen is None or changed or frame.cursor != seen.cursor):
+            parts.append(_move_to(*frame.cursor))
+        if seen is None or (frame.cursor is None) != (seen.cursor is None):  # else its blinking would be disturbed
+            parts.append(HIDE_CURSOR if frame.cursor is None else SHOW_CURSOR)
+        if self._has_title and (seen is None or frame.title != seen.title):
+            parts.append(f"\x1b]2;{frame.title}\a")
+        outlet.write("".join(parts))
+        outlet.flush()
         self._seen = frame
-
-    def _draw_lines(self, frame: Frame, indices: Sequence[int]) -> None:
-        """Draw over some lines. rich's Live knows whole pictures only, and one costs many times as much."""
-        parts: list[Segment] = []
-        for index in indices:
-            line = frame.line(index)
-            padding = Segment(" " * (frame.width - line.cell_len))
-            parts += [Control.move_to(0, index).segment, *line.render(self._console), padding]
-        if parts:
-            self._console.update_screen_lines([parts])
-
-    def _command(self, sequence: str) -> None:
-        """Tell the terminal something about its title; a console of the kernel's own has none."""
-        if self._outlet is not None and os.environ.get("TERM") != "linux":
-            self._outlet.write(sequence)
-
-    def _place_cursor(self, cursor: tuple[int, int] | None, *, switch: bool) -> None:
-        """Put the cursor where it belongs; `switch` it on or off as well, which would disturb its blinking."""
-        if cursor is not None:
-            self._console.control(Control.move_to(*cursor))
-        if switch:
-            self._console.show_cursor(cursor is not None)
 
     def _leave(self) -> None:
         """Leave the alternate screen and show the cursor; a terminal that is gone does not matter."""
         with self._lock:
             taken, self._taken = self._taken, False
-            if taken:
-                with contextlib.suppress(OSError, ValueError), self._console:
-                    self._command(POP_TITLE)
-                    self._console.show_cursor(True)
-                    self._console.set_alt_screen(False)
+            if taken and self._outlet is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    self._outlet.write((POP_TITLE if self._has_title else "") + SHOW_CURSOR + USUAL_SCREEN)
+                    self._outlet.flush()
+
+
+def _move_to(column: int, row: int) -> str:
+    return f"\x1b[{row + 1};{column + 1}H"
 
 
 def _until_next_s(elapsed_s: float) -> float:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
-from rich.text import Text
 
 from base.texts import text as say
 from screen import overlays, panels, vitals
+from screen.line import NOTHING, Line, fit_line
 from screen.view import Mode, Snapshot
-from screen.widgets import Rank, Row, chosen, fit_line
+from screen.widgets import Rank, Row, chosen
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 WIDE_CELLS: Final = 136
 MARGIN_FROM_CELLS: Final = 60
@@ -27,18 +30,26 @@ class Frame:
     The `margin` at the left, in cells, is put before a row only when it is looked at: most never are.
     """
 
-    rows: Sequence[Text]
+    rows: Sequence[Line]
     width: int
     margin: int = 0
     cursor: tuple[int, int] | None = None
     title: str = ""
 
     def __rich__(self) -> Text:
-        return Text("\n").join(map(self.line, range(len(self.rows))))
+        from rich.text import Text
+
+        return Text.from_ansi("\n".join(map(self.ansi, range(len(self.rows)))))
 
     def line(self, index: int) -> Text:
-        """Return a row as it is seen, its style as a span: `Text.render` leaves out that of a text without spans."""
-        return Text.assemble(" " * self.margin, self.rows[index])
+        """Return a row as rich has it, for other outputs than a terminal."""
+        from rich.text import Text  # slow to import, and the program itself does without
+
+        return Text.from_ansi(self.ansi(index))
+
+    def ansi(self, index: int, *, coloured: bool = True) -> str:
+        """Return what makes a terminal show a row."""
+        return " " * self.margin + self.rows[index].ansi(coloured=coloured)
 
     def changed_since(self, before: Frame | None) -> Sequence[int]:
         """Return the indices of the rows that look different from those of `before`: all where its size does."""
@@ -47,7 +58,7 @@ class Frame:
         return [
             index
             for index, (one, other) in enumerate(zip(self.rows, before.rows, strict=True))
-            if one is not other and (one != other or one.style != other.style)  # == is about characters and spans
+            if one is not other and one.parts != other.parts
         ]
 
 
@@ -63,7 +74,11 @@ def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
         body = _two_columns(snapshot, inner, height - 2, language)
     else:
         body = _one_column(snapshot, inner, height - 2, language)
-    lines = [head, *body, overlays.hints(snapshot, inner, language)][:height] if height > 1 else [head]
+    lines = (
+        [head, *body, overlays.hints(snapshot.controls.mode, snapshot.mixer.paused, inner, language)][:height]
+        if height > 1
+        else [head]
+    )
     if cursor is not None:
         cursor = (cursor[0] + margin, cursor[1])
     return Frame(lines, width, margin, cursor, panels.window_title(snapshot, language))
@@ -86,11 +101,11 @@ def _making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     if vitals.has_server(snapshot):
         rows += [*vitals.making(snapshot, width, language), *vitals.figures(snapshot, width, language)]
     if snapshot.generator.server != "off":
-        rows.append(vitals.server(snapshot, language))
+        rows.append(vitals.server(snapshot.generator.server, snapshot.generator.server_reason, language))
     return rows + vitals.session(snapshot, width, language)
 
 
-def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Everything below one another; how many rows there are of each kind depends on the height alone."""
     first = Rank.MORE if vitals.has_server(snapshot) else Rank.HEARD
     rows = [*_music(snapshot, width, height, language), *_making(snapshot, width, language)]
@@ -100,42 +115,42 @@ def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> l
     lines = [rows[index].line for index in kept if index < len(rows)]
     ends = len(rows) + len(heard)
     lines += panels.history(snapshot, width, sum(len(rows) <= index < ends for index in kept), language)
-    lines += [Text()] * (ends in kept)
+    lines += [NOTHING] * (ends in kept)
     room = sum(index > ends for index in kept)
-    lines += vitals.notices(snapshot, width, room, language)
-    return [*(fit_line(line, width) for line in lines), *[Text()] * (height - len(lines))]
+    lines += vitals.notices(snapshot.notices, width, room, language)
+    return [*(fit_line(line, width) for line in lines), *[NOTHING] * (height - len(lines))]
 
 
-def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Text]:
+def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """The music, its queue and what was heard at the left; how it is made and what happened at the right."""
     left_cells = (width - _GAP_CELLS) // 2
     right_cells = width - _GAP_CELLS - left_cells
     left = _panels(_music(snapshot, left_cells, height, language), "heard", left_cells, height, language)
-    left += panels.past(snapshot, left_cells, height - len(left), language)
+    left += panels.past(snapshot.history, snapshot.stations, left_cells, height - len(left), language)
     right = _panels(_making(snapshot, right_cells, language), "log", right_cells, height, language)
-    right += vitals.notices(snapshot, right_cells, height - len(right), language)
+    right += vitals.notices(snapshot.notices, right_cells, height - len(right), language)
     lines = []
-    for one, two in itertools.zip_longest(left[:height], right[:height], fillvalue=Text()):
+    for one, two in itertools.zip_longest(left[:height], right[:height], fillvalue=NOTHING):
         one = fit_line(one, left_cells)
         gap = " " * (left_cells - one.cell_len + _GAP_CELLS)
-        lines.append(Text.assemble(one, gap, fit_line(two, right_cells)))
-    return lines + [Text()] * (height - len(lines))
+        lines.append(Line(one, gap, fit_line(two, right_cells)))
+    return lines + [NOTHING] * (height - len(lines))
 
 
-def _panels(rows: Sequence[Row], below: str, width: int, height: int, language: str) -> list[Text]:
+def _panels(rows: Sequence[Row], below: str, width: int, height: int, language: str) -> list[Line]:
     """Return the rows that fit, and the heading of the panel below them if there is room for it."""
     lines = [rows[index].line for index in chosen(rows, height)]
     title = say(language, f"ui.label.{below}")
-    rule = Text.assemble(f"{title} ", ("─" * (width - cell_len(title) - 1), "dim"))
-    return [*lines, Text(), rule] if height - len(lines) > 3 else lines
+    rule = Line(f"{title} ", ("─" * (width - cell_len(title) - 1), "dim"))
+    return [*lines, NOTHING, rule] if height - len(lines) > 3 else lines
 
 
-def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Text], tuple[int, int] | None]:
+def _overlay(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Line], tuple[int, int] | None]:
     """Return the overlay under what is playing, and the cursor."""
     playing = panels.now_playing(snapshot, width, language, 1)
     above = [row.line for row in playing if row.rank in (Rank.TITLE, Rank.TIME)]
-    above = [*above, Text()][: max(0, min(3, height - 5))]
+    above = [*above, NOTHING][: max(0, min(3, height - 5))]
     lines, cursor = overlays.overlay(snapshot, width, height - len(above), language)
     lines = [fit_line(line, width) for line in [*above, *lines]]
     cursor = (cursor[0], 1 + len(above) + cursor[1]) if cursor else None
-    return lines + [Text()] * (height - len(lines)), cursor
+    return lines + [NOTHING] * (height - len(lines)), cursor

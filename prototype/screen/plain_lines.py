@@ -40,7 +40,7 @@ class PlainLog:
         if snapshot.player_state == "starting":
             return []
         source = source_name(self._language, playing.source)
-        title = piece_title(snapshot, playing, self._language)
+        title = piece_title(playing, snapshot.stations, self._language)
         line = say(self._language, "ui.plain.playing", source=source, title=title)
         line = why_unheard(snapshot, self._language) or line
         told, self._playing = self._playing, line
@@ -50,17 +50,26 @@ class PlainLog:
         if self._queue_told_at is not None and now - self._queue_told_at < QUEUE_LINE_EVERY_S:
             return []
         self._queue_told_at = now
-        return [
-            say(
-                self._language,
-                "ui.plain.queue",
-                depth=len(snapshot.spool.ready),
-                target=snapshot.target,
-                time=clock_time(snapshot.buffer_s),
-                jobs=len(snapshot.generator.jobs),
-                server=say(self._language, f"ui.server.{snapshot.generator.server}"),
-            )
-        ]
+        line = say(
+            self._language,
+            "ui.plain.queue",
+            depth=len(snapshot.spool.ready),
+            target=snapshot.target,
+            time=clock_time(snapshot.buffer_s),
+            jobs=len(snapshot.generator.jobs),
+            server=say(self._language, f"ui.server.{snapshot.generator.server}"),
+        )
+        return [say(self._language, "ui.comma").join([line, *_times(snapshot, self._language)])]
+
+
+def _times(snapshot: Snapshot, language: str) -> list[str]:
+    """Return how long a piece typically takes to make, and how long it then lies ready, as far as is known."""
+    times = {"median": snapshot.generator.median_generation_s, "waited": snapshot.typically_waited_s}
+    return [
+        say(language, f"ui.speed.{key}", time=span(language, seconds))
+        for key, seconds in times.items()
+        if seconds is not None
+    ]
 
 
 def summary_lines(snapshot: Snapshot, kept_folder: Path, language: str) -> list[str]:
@@ -73,8 +82,7 @@ def summary_lines(snapshot: Snapshot, kept_folder: Path, language: str) -> list[
         if (figure := getattr(generator, key))
     ]
     speeds = [speed(language, generator.factor)] if generator.factor is not None else []
-    if generator.median_generation_s is not None:
-        speeds.append(say(language, "ui.speed.median", time=span(language, generator.median_generation_s)))
+    speeds += _times(snapshot, language)
     likes = say(language, "ui.summary.kept", count=kept, folder=clean(str(kept_folder))) if kept else ""
     shares = [
         say(language, "ui.summary.share", percent=_percent(frames / played), source=source_name(language, source))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
@@ -23,7 +24,7 @@ from spool.spool import SpoolSnapshot
 NO_STATION: Final = Station("", "", "", ())
 
 Part = TypeVar("Part", bound=Callable[..., object])
-LAST_MADE: Final[dict[object, tuple[object, object]]] = {}
+LAST_MADE: Final[dict[object, tuple[tuple[object, ...], object]]] = {}
 UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")
 
 
@@ -68,7 +69,8 @@ class Snapshot:
     `player_state` is "starting", "playing", "no device", "suspended", "stream muted", "device muted" or "stopped";
     `ambience` is the sound under the music and its volume in percent; `recording` is the file being written, else
     empty. `target` is in segments, `target_lufs` the loudness of what is played. `history` is what was heard, the
-    latest last, with what plays now; `continuing`: this piece is kept going.
+    latest last, with what plays now; `continuing`: this piece is kept going. `waited_s`: how long fresh pieces were
+    ready before they were played, the latest last.
     """
 
     mixer: MixerSnapshot = field(default_factory=MixerSnapshot)
@@ -93,6 +95,7 @@ class Snapshot:
     notices: tuple[Notice, ...] = ()
     history: tuple[Heard, ...] = ()
     depth_history: tuple[int, ...] = ()
+    waited_s: tuple[float, ...] = ()
 
     @property
     def buffer_s(self) -> float:
@@ -101,22 +104,24 @@ class Snapshot:
         left_s = (playing.total_s or 0.0) - playing.elapsed_s if playing.source is Source.FRESH else 0.0
         return max(0.0, left_s) + sum(max(0.0, info.audible_s - self.crossfade_s) for info in self.spool.ready)
 
+    @property
+    def typically_waited_s(self) -> float | None:
+        """The median of `waited_s`, None before the first."""
+        return statistics.median(self.waited_s) if self.waited_s else None
 
-def unchanged(seen: Callable[[Snapshot], object]) -> Callable[[Part], Part]:
-    """Have a part of the screen made anew only when what it shows of the snapshot, `seen`, is another than before.
+
+def kept(make: Part) -> Part:
+    """Have a part of the screen made anew only when it is given something else than the last time.
 
     Most of a picture is as in the one before, and to make it costs far more than to compare. What is returned is not
     to be changed. Threads: the screen's.
     """
 
-    def around(make: Part) -> Part:
-        @functools.wraps(make)
-        def made(snapshot: Snapshot, *rest: object) -> object:
-            key, last = (seen(snapshot), rest), LAST_MADE.get(make)
-            if last is None or last[0] != key:
-                last = LAST_MADE[make] = key, make(snapshot, *rest)
-            return last[1]
+    @functools.wraps(make)
+    def made(*given: object) -> object:
+        last = LAST_MADE.get(make)
+        if last is None or last[0] != given:
+            last = LAST_MADE[make] = given, make(*given)
+        return last[1]
 
-        return cast("Part", made)
-
-    return around
+    return cast("Part", made)

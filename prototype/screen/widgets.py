@@ -1,8 +1,7 @@
 """Small pieces of the screen: cleaned text, figures, bars, sparklines, and rows that fit a given size.
 
 Texts may hold anything, since they come from servers and files too: `clean` makes them harmless. Widths are terminal
-cells, not characters. Colours are the terminal's own sixteen, used for glyphs rather than words, so that light, dark
-and colourless terminals can all be read.
+cells, not characters.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
-from rich.text import Text
 
 from base import texts
+from screen.line import NOTHING, Line
 
 MISSING: Final = "–"
 LABEL_CELLS: Final = 10
@@ -106,14 +105,14 @@ def sentence(language: str, key: str, args: Iterable[tuple[str, object]] = ()) -
         return clean(" ".join([key, *(f"{name}={value}" for name, value in fields.items())]))
 
 
-def bar(share: float, width: int, style: str) -> Text:
+def bar(share: float, width: int, style: str) -> Line:
     """Return a bar of `width` cells, readable without colour too."""
     width = max(0, width)
     done = round(min(max(0.0, share), 1.0) * width)
-    return Text("━" * done, style).append("─" * (width - done), "dim")
+    return Line(("━" * done, style), ("─" * (width - done), f"dim {style}"))
 
 
-def sparkline(values: Sequence[float], width: int, style: str, low: float, high: float) -> Text:
+def sparkline(values: Sequence[float], width: int, style: str, low: float, high: float) -> Line:
     """Return the last values, two a cell, as a fine line of at most `width` cells from `low` to `high`."""
     latest = values[-2 * width :] if width > 0 else ()
     scale = 3 / (high - low) if high > low else 0.0
@@ -124,10 +123,10 @@ def sparkline(values: Sequence[float], width: int, style: str, low: float, high:
         chr(0x2800 + (0 if left is None else _DOTS_LEFT[left]) + (0 if right is None else _DOTS_RIGHT[right]))
         for left, right in zip(marks[::2], marks[1::2], strict=True)
     ]
-    return Text("".join(cells), style)
+    return Line(("".join(cells), style))
 
 
-def waveform(levels_db: Sequence[float], width: int, height: int, style: str, top_db: float) -> list[Text]:
+def waveform(levels_db: Sequence[float], width: int, height: int, style: str, top_db: float) -> list[Line]:
     """Return `height` lines of `width` cells: slim bars, one a level, the latest at the right.
 
     A level has the same height in every picture: the scale stands still, from `top_db` to RANGE_DB below it, where only
@@ -137,7 +136,7 @@ def waveform(levels_db: Sequence[float], width: int, height: int, style: str, to
     parts = [min(max(0.0, 1 + (level - top_db) / RANGE_DB), 1.0) for level in levels_db[-bars:]] if bars else []
     eighths = [1] * (bars - len(parts)) + [max(1, round(part * 8 * height)) for part in parts]
     feet = range(8 * (height - 1), -1, -8)
-    return [Text(" ".join([_EIGHTHS[min(max(0, eighth - foot), 8)] for eighth in eighths]), style) for foot in feet]
+    return [Line((" ".join([_EIGHTHS[min(max(0, eighth - foot), 8)] for eighth in eighths]), style)) for foot in feet]
 
 
 class Rank(enum.IntEnum):
@@ -173,7 +172,7 @@ class Row(NamedTuple):
     """A line of the screen."""
 
     rank: Rank
-    line: Text = Text()
+    line: Line = NOTHING
 
 
 def chosen(rows: Sequence[Row], height: int) -> list[int]:
@@ -181,35 +180,9 @@ def chosen(rows: Sequence[Row], height: int) -> list[int]:
     return sorted(sorted(range(len(rows)), key=lambda index: rows[index].rank)[: max(0, height)])
 
 
-def fit_line(line: Text, width: int) -> Text:
-    """Return `line` cut to `width` cells."""
-    if line.cell_len > width:
-        line = line.copy()
-        line.truncate(max(0, width), overflow="ellipsis" if width > 1 else "crop")
-    return line
-
-
-def two_ends(left: Text, right: Text, width: int) -> Text:
-    """Return `left` and `right` at the two ends of `width` cells; the left one gives way."""
-    right = fit_line(right, width)
-    left = fit_line(left, width - right.cell_len - 1) if right.cell_len else fit_line(left, width)
-    return Text.assemble(left, " " * (width - left.cell_len - right.cell_len), right)
-
-
-def join(parts: Iterable[Text], width: int, gap: str = "  ") -> Text:
-    """Return the first parts that fit into `width` cells (at least one, cut), with a gap between them."""
-    line = Text()
-    for part in filter(None, parts):
-        if not line:
-            line = fit_line(part, width).copy()
-        elif line.cell_len + len(gap) + part.cell_len <= width:
-            line = Text.assemble(line, gap, part)
-    return line
-
-
-def labelled(language: str, label: str, line: Text) -> Text:
+def labelled(language: str, label: str, line: Line) -> Line:
     """Return `line` behind its quiet label."""
-    return Text.assemble((pad(texts.text(language, f"ui.label.{label}"), LABEL_CELLS), "dim"), line)
+    return Line((pad(texts.text(language, f"ui.label.{label}"), LABEL_CELLS), "dim"), line)
 
 
 def column(words: Sequence[str]) -> list[str]:

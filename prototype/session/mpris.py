@@ -282,7 +282,7 @@ class Mpris:
         recipe = playing.info.recipe if playing.info else None
         found: Properties = {
             "mpris:trackid": ("o", f"/org/sagyo_on/track/{self._track.number}" if playing.key else NO_TRACK),
-            "xesam:title": ("s", _plain(piece_title(snapshot, playing, self._language))),
+            "xesam:title": ("s", _plain(piece_title(playing, snapshot.stations, self._language))),
             "xesam:artist": ("as", [_plain(snapshot.station.title(self._language))]),
             "xesam:album": ("s", "作業音 · sagyō-on"),
             "xesam:userRating": ("d", float(snapshot.liked)),

@@ -160,9 +160,11 @@ class Session:
             uninterrupted_s=now - self._silence_at,
             notices=sound.notices.recent(),
             history=tuple(
-                dataclasses.replace(one, liked=self.conductor.is_liked(one.key)) for one in sound.loader.history.heard
+                dataclasses.replace(one, liked=True) if self.conductor.is_liked(one.key) else one
+                for one in sound.loader.history.heard
             ),
             depth_history=tuple(sound.loader.depth_history),
+            waited_s=tuple(sound.loader.waited_s),
         )
 
     def _watch_sound(self) -> None:

@@ -3,6 +3,7 @@
 Seconds are numbers, what is unknown is null, times of day are the listener's ("14:02"). `state` is "playing", "paused",
 "break", "ending" or "unheard" (`player` says why: "starting", "no device", "suspended", "stream muted", "device muted"
 or "stopped"); `piece` is null while only the soft noise plays; `source` is "fresh", "library", "built-in" or "bed".
+`last_waiting_s` is how long the latest fresh piece lay ready before it was played, `median_waiting_s` how long they do.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
             **{name: getattr(generator, name) for name in TROUBLES},
             "last_s": generator.last_generation_s,
             "median_s": generator.median_generation_s,
+            "last_waiting_s": snapshot.waited_s[-1] if snapshot.waited_s else None,
+            "median_waiting_s": snapshot.typically_waited_s,
             "real_time_factor": generator.factor,
         },
         "library": {"kept": spool.kept, "played": spool.played, "size_mb": spool.size_mb, "writable": spool.writable},
@@ -64,7 +67,7 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
         ],
         "history": [
             {"time": one.wall, "key": one.key, "source": one.source.value, "liked": one.liked}
-            | {"title": piece_title(snapshot, one, language)}
+            | {"title": piece_title(one, snapshot.stations, language)}
             for one in snapshot.history
         ],
     }  # fmt: skip
@@ -90,6 +93,7 @@ def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:
         "segments": generator.produced,
         **{name: getattr(generator, name) for name in TROUBLES},
         "median_generation_s": generator.median_generation_s,
+        "median_waiting_s": snapshot.typically_waited_s,
         "real_time_factor": generator.factor,
         "queue_depth": len(spool.ready),
         "played_on_disk": spool.played,
@@ -107,7 +111,7 @@ def status_line(snapshot: Snapshot, language: str) -> str:
     state = state_of(snapshot)
     words = [why_unheard(snapshot, language) or text(language, f"ctl.state.{state}")]
     words.append(snapshot.station.title(language))
-    words.append(piece_title(snapshot, playing, language))
+    words.append(piece_title(playing, snapshot.stations, language))
     if playing.total_s is not None:
         words.append(f"{clock_time(playing.elapsed_s)}/{clock_time(playing.total_s)}")
     words.append(source_name(language, playing.source))
@@ -140,7 +144,7 @@ def _made(snapshot: Snapshot, piece: PlayingView, language: str) -> dict[str, An
     info = piece.info
     recipe = info.recipe if info else None
     return {
-        "title": piece_title(snapshot, piece, language),
+        "title": piece_title(piece, snapshot.stations, language),
         "prompt": recipe.prompt if recipe else None,
         "bpm": recipe.bpm if recipe else None,
         "key_scale": recipe.key_scale if recipe else None,

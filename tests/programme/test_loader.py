@@ -376,6 +376,7 @@ def test_waiting_time_and_queue_depth_are_logged(room: Room, caplog: pytest.LogC
     room.clock.wait(threading.Event(), 4.0)
     room.play(0.2)
     assert "on the shelf 4.0 s, queue depth 1" in caplog.text
+    assert list(room.loader.waited_s) == [pytest.approx(4.0)]
 
 
 @pytest.mark.parametrize(("factor", "fresh_share"), [(0.5, 1.0), (1.0, 1.0), (2.0, 0.5), (1.5, 2 / 3), (3.0, 1 / 3)])

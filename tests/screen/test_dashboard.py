@@ -155,6 +155,15 @@ def test_variables_of_other_programs_do_not_take_the_screen_away(
     assert "vibraphone" in seen
 
 
+def test_no_color_leaves_the_colours_out(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is bold, dim or reversed stays so."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    (seen,) = show.watch([afternoon()])
+    looks = set(re.findall(r"\x1b\[([0-9;]*)m", seen))
+    assert {"1", "2", "7"} <= looks
+    assert not any(code.startswith("3") for look in looks for code in look.split(";"))
+
+
 def test_a_terminal_that_claims_to_be_huge_is_drawn(show: Show) -> None:
     """Of 65,535 columns and as many lines nobody would see the first picture."""
     show.set_size(65_535, 65_535)

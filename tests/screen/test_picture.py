@@ -81,8 +81,8 @@ def test_the_main_screen_tells_what_matters() -> None:
         "Lo-fi beats", "recording", "work 2 · 24:10", "volume 80", " 14:04", "fresh", "vibraphone · distant rain",
         "liked", "82 bpm", "seed 3141592654", "0:11", "0:27", "Wurlitzer with slow tremolo", "2 of 3 ready",
         "lasts 1:02", "62 %", "Generating music", "6.2 s", "number 2 in line", "2.8× faster than it plays",
-        "10 s a piece", "128 pieces", "3 retried", "1 failed", "answers", "1:02:11", "without a stop 1:02:11", "14:03",
-        "start it with", "space pause", "q quit",
+        "10 s a piece", "waited 48 s", "128 pieces", "3 retried", "1 failed", "answers", "1:02:11",
+        "without a stop 1:02:11", "14:03", "start it with", "space pause", "q quit",
     ):  # fmt: skip
         assert fact in text, fact
 
@@ -189,7 +189,7 @@ ODD_SNAPSHOTS = st.builds(
                   st.lists(st.tuples(ODD_TEXTS, ODD_TEXTS | UNKNOWN), max_size=2).map(tuple), FIGURES, ODD_TEXTS),
         max_size=5,
     ).map(tuple),
-    depth_history=st.lists(COUNTS, max_size=50).map(tuple),
+    depth_history=st.lists(COUNTS, max_size=50).map(tuple), waited_s=st.lists(FIGURES, max_size=9).map(tuple),
     controls=TYPED_LINES.flatmap(lambda typed: st.builds(
         ControlsView, st.sampled_from(Mode), st.just(typed), st.integers(0, len(typed)), st.integers(-9, 50)
     )),
@@ -313,6 +313,14 @@ def test_rows_keep_their_places(data: st.DataObject, width: int, height: int, se
         timer=data.draw(st.sampled_from([None, good.timer])),
     )
     assert places(changed, width, height) == places(good, width, height)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, [True, False]), (120, [True, True])])
+def test_how_long_fresh_music_lay_ready_is_told(width: int, shown: list[bool]) -> None:
+    """The latest, and with room the median; nothing before the first."""
+    text = assert_fits(afternoon(), width, 30, "en")
+    assert [words in text for words in ("waited 48 s", "typically 44 s")] == shown
+    assert "waited" not in assert_fits(replace(afternoon(), waited_s=()), width, 30, "en")
 
 
 @pytest.mark.parametrize("notices", [0, 3, 50])

@@ -27,13 +27,13 @@ def test_calm_lines_tell_what_is_new() -> None:
         "14:02 cannot reach acestep-api at http://127.0.0.1:8001; the music goes on, start it with: acestep-api",
         "14:03 acestep-api answers: fresh music is on its way",
         "14:03 now playing [fresh] vibraphone · distant rain on a window",
-        "14:03 queue 2 of 3 (lasts 1:02), 2 in the making, server: answers",
+        "14:03 queue 2 of 3 (lasts 1:02), 2 in the making, server: answers, 10 s a piece, waited 44 s",
     ]
     assert plain_log.lines(afternoon(), 59.0, "14:04") == []
     later = replace(afternoon(), mixer=MixerSnapshot(PlayingView(Source.BED)))
     assert plain_log.lines(later, 61.0, "14:05") == [
         "14:05 now playing [bed] soft noise",
-        "14:05 queue 2 of 3 (lasts 0:46), 2 in the making, server: answers",
+        "14:05 queue 2 of 3 (lasts 0:46), 2 in the making, server: answers, 10 s a piece, waited 44 s",
     ]
 
 
@@ -60,7 +60,7 @@ def test_summary_tells_the_session() -> None:
         "  longest silence  none",
         "  music            85 % fresh, 15 % built-in, <1 % bed",
         "  made             128 pieces, 3 retried, 1 failed",
-        "  speed            2.8× faster than it plays, 10 s a piece",
+        "  speed            2.8× faster than it plays, 10 s a piece, waited 44 s",
         "  likes            9 in spool/kept",
     ]
 
@@ -95,10 +95,11 @@ def test_stats_are_json_and_consistent() -> None:
     assert stats["shares"] == {"fresh": 0.3, "library": 0.6, "built-in": 0.0, "bed": 0.1}
     assert stats["played_s"] == 100.0
     assert stats["kept_folder"] == "spool/kept"
+    assert stats["median_waiting_s"] == 43.7
 
 
 def test_what_was_never_measured_is_null() -> None:
     """Before the first piece there is no speed; the figures are strict JSON."""
     stats = stats_dict(Snapshot(), KEPT)
-    assert stats["real_time_factor"] is stats["median_generation_s"] is None
+    assert stats["real_time_factor"] is stats["median_generation_s"] is stats["median_waiting_s"] is None
     json.dumps(stats, allow_nan=False)

@@ -205,6 +205,7 @@ def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixtur
         "uninterrupted_s", "silent_s", "notices", "history",
     }  # fmt: skip
     assert set(status["queue"]) == {"target", "ready", "ready_s", "making"}
+    assert status["generation"]["last_waiting_s"] is status["generation"]["median_waiting_s"] is None
     assert (status["schema"], status["piece"], status["state"]) == (1, None, "unheard")
 
 

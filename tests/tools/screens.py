@@ -97,6 +97,7 @@ def afternoon() -> Snapshot:
         wall="14:04",
         crossfade_s=4.0,
         depth_history=tuple(rng.choice((1, 2, 2, 3, 3, 3)) for _ in range(40)),
+        waited_s=(58.2, 41.0, 43.7, 36.9, 48.4),
     )
 
 
