@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from base.errors import CorruptSegment
 from base.texts import said
+from music.audio_files import Packed
 from music.decoding import read
 from music.features import measured_beat, measured_key
 from music.metering import (
@@ -36,7 +37,6 @@ from music.metering import (
     block_powers,
     highest_dbfs,
     integrated_lufs,
-    loudest,
     step_powers,
 )
 from music.segment import (
@@ -135,7 +135,7 @@ def _without_clicks(samples: Samples) -> tuple[Samples, Peaks]:
     limit = 10 ** ((highest_dbfs(peaks) + CLICK_DB) / 20)
     if peaks.max(initial=0.0) <= limit:
         return samples, peaks
-    samples = samples * _easing(samples, limit, CLICK_BLOCKS)
+    samples = samples * _easing(peaks, len(samples), limit, CLICK_BLOCKS)
     return samples, block_peaks(samples, PEAK_BLOCK_FRAMES)
 
 
@@ -173,36 +173,42 @@ def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> An
 
 
 def to_piece(
-    samples: Samples,
+    samples: Samples | Packed,
     measured: Analysis,
     target_lufs: float,
     source: Source,
     key: str,
     info: SegmentInfo | None = None,
-    *,
-    own: bool = False,
 ) -> Piece:
     """Cut at the cue points, level, shorten dead rests, and soften the edges by 5 ms so that nothing can click.
 
     What continues another segment is levelled as the first of the piece, and begins as it is: it may be joined.
-    `own`: nobody else needs `samples`, and the piece is made in their place, where ten minutes are 230 MB.
+    What is packed becomes the piece in its place; other samples stay as they are.
     """
     cue_in = min(max(0, measured.cue_in_frames), len(samples))
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
     before = info.continues if info else None
     gain = piece_gain_db(source, measured, before, target_lufs)
-    heard = samples[cue_in:cue_out]
-    heard = np.multiply(heard, np.float32(10 ** (gain / 20)), out=heard if own else None)
+    packed = samples if isinstance(samples, Packed) else Packed.of(samples)
+    heard = packed.part(slice(cue_in, cue_out), 10 ** (gain / 20))
     for most, blocks in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
-        if loudest(heard) > most:
-            heard *= _easing(heard, most, blocks)
-    start = heard[:EDGE_FADE_FRAMES].copy() if before else heard[:0]
-    parts = _kept(block_powers(heard, LEVEL_FRAMES), block_peaks(heard, LEVEL_FRAMES), len(heard), target_lufs)
-    softened = [_soften(heard[first:end]) for first, end in parts]
-    heard = softened[0] if len(softened) == 1 else np.concatenate([heard[:0], *softened])
-    heard[: len(start)] = start
+        if heard.loudest > most:
+            peaks = np.concatenate([block_peaks(part, PEAK_BLOCK_FRAMES) for part in heard.parts()])
+            heard.lower(0, _easing(peaks, len(heard), most, blocks))
+    power = np.concatenate([block_powers(part, LEVEL_FRAMES) for part in heard.parts()])
+    peaks = np.concatenate([block_peaks(part, LEVEL_FRAMES) for part in heard.parts()])
+    parts = _kept(power, peaks, len(heard), target_lufs)
+    for first, end in parts:
+        edge = min(EDGE_FADE_FRAMES, (end - first) // 2)
+        ramp = (np.sin(np.linspace(0.0, np.pi / 2, edge)) ** 2).astype(np.float32)[:, np.newaxis]
+        if first or not before:
+            heard.lower(first, ramp)
+        heard.lower(end - edge, ramp[::-1])
+    if len(parts) > 1:
+        heard = heard.joined(parts)
     kept = tuple((first + cue_in, end + cue_in) for first, end in parts)
-    return Piece(heard, source, key, info, parts=kept, powers=step_powers(heard), sound=measured)
+    powers = np.concatenate([step_powers(part) for part in heard.parts()])
+    return Piece(heard, source, key, info, parts=kept, powers=powers, sound=measured)
 
 
 def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
@@ -266,22 +272,14 @@ def _inside(sounding: npt.NDArray[np.intp], longest_blocks: int, kept_frames: in
     return np.stack([begin + kept_frames, end - kept_frames], axis=1)
 
 
-def _soften(part: Samples) -> Samples:
-    """Ease the first and last EDGE_FADE_FRAMES from and to zero, in place."""
-    edge = min(EDGE_FADE_FRAMES, len(part) // 2)
-    ramp = (np.sin(np.linspace(0.0, np.pi / 2, edge)) ** 2).astype(np.float32)[:, np.newaxis]
-    part[:edge] *= ramp
-    part[len(part) - edge :] *= ramp[::-1]
-    return part
-
-
-def _easing(samples: Samples, limit: float, reach: int) -> npt.NDArray[np.float32]:
+def _easing(peaks: Peaks, n_frames: int, limit: float, reach: int) -> npt.NDArray[np.float32]:
     """Return the gain, shape (n_frames, 1), that brings every peak under the limit without a corner to be heard.
 
+    `peaks` are those of PEAK_BLOCK_FRAMES.
     Block by block the least gain needed within `reach` blocks, then its moving average, then straight lines between
     the blocks; the average is one block narrower, so that the lines stay below the need on both sides.
     """
-    need = limit / np.maximum(limit, block_peaks(samples, PEAK_BLOCK_FRAMES).astype(np.float64))
+    need = limit / np.maximum(limit, peaks.astype(np.float64))
     count = len(need)
     need = np.pad(need, 2 * reach, constant_values=1.0)
     least = np.lib.stride_tricks.sliding_window_view(need, 2 * reach + 1).min(axis=1)
@@ -292,7 +290,7 @@ def _easing(samples: Samples, limit: float, reach: int) -> npt.NDArray[np.float3
     between = smooth[:-1, np.newaxis] + np.diff(smooth)[:, np.newaxis] * ramp
     half = PEAK_BLOCK_FRAMES // 2
     gain = np.concatenate((np.repeat(smooth[:1], half), between.ravel(), np.repeat(smooth[-1:], half)))
-    return gain[: len(samples), np.newaxis]
+    return gain[:n_frames, np.newaxis]
 
 
 def _levels_db(samples: Samples) -> Curve:

@@ -14,18 +14,19 @@ import datetime
 import errno
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import cffi
 import numpy as np
+import numpy.typing as npt
 import soundfile as sf
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.metering import loudest
+from music.metering import STEP_FRAMES, loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples, SegmentInfo
 from music.wav_header import FORMAT, FORMAT_END, FRAME_BYTES, own_header
 from music.wav_header import read_info as read_info
@@ -40,11 +41,14 @@ FORMATS: Final = {
 FULL_SCALE: Final = 32767.0
 LONGEST_WAV_FRAMES: Final = 2**30 - 2**16  # what fits into a WAV file of 4 GiB, 6 hours
 ID3_FRAMES: Final = {"title": b"TIT2", "artist": b"TPE1", "date": b"TDRC", "comment": b"COMM"}
+PART_FRAMES: Final = 12 * STEP_FRAMES  # whole blocks of all that is measured, small enough for the processor's cache
 BLOCK_FRAMES: Final = 1 << 14  # libsndfile's Vorbis encoder puts a whole block on the stack
 # Of arithmetic, of what is tried again, and of a file system without fsync.
 NO_REFUSALS: Final = (0, errno.EDOM, errno.ERANGE, errno.EINTR, errno.EINVAL, errno.ENOTSUP)
 ARTIST: Final = "ACE-Step"
 TITLE_CHARS: Final = 60
+
+Stored = npt.NDArray[np.int16]
 
 
 class Packed:
@@ -55,22 +59,58 @@ class Packed:
     Threads: one writes; what is written already, any may read.
     """
 
-    def __init__(self, n_frames: int, gain: float = 1.0) -> None:
-        """Silence, for samples in [-1, 1] that are heard by `gain` louder."""
+    def __init__(self, n_frames: int, gain: float = 1.0, stored: Stored | None = None) -> None:
+        """Silence, or what is `stored`, for samples in [-1, 1] that are heard by `gain` louder."""
         self.gain = gain
-        self._stored = np.zeros((n_frames, CHANNELS), np.int16)
+        self._stored = np.zeros((n_frames, CHANNELS), np.int16) if stored is None else stored
 
     @classmethod
     def of(cls, samples: Samples) -> Packed:
         """Pack what is there, its peak at full scale: however quiet it is to be heard, it has its 16 bits."""
         packed = cls(len(samples), loudest(samples) or 1.0)
-        for begin in range(0, len(samples), SAMPLE_RATE_HZ):
-            packed[begin : begin + SAMPLE_RATE_HZ] = samples[begin : begin + SAMPLE_RATE_HZ] / np.float32(packed.gain)
+        for begin in range(0, len(samples), PART_FRAMES):
+            packed[begin : begin + PART_FRAMES] = samples[begin : begin + PART_FRAMES] / np.float32(packed.gain)
         return packed
+
+    @classmethod
+    def read(cls, path: Path) -> Packed:
+        """Read one of our own files, whose 16 bits are kept as they are.
+
+        Raises CorruptSegment when it is no such file or a shortened one, FileNotFoundError when it is gone.
+        """
+        with path.open("rb") as file:
+            frames, _ = own_header(file)
+            stored = np.empty((frames, CHANNELS), "<i2")
+            if missing := stored.nbytes - file.readinto(stored.data):  # it was cut off this very moment
+                raise CorruptSegment(said("corrupt.truncated", missing=missing))
+        return cls(frames, FULL_SCALE / 2**15, stored)
 
     def __len__(self) -> int:
         """Frames."""
         return len(self._stored)
+
+    @property
+    def loudest(self) -> float:
+        """The largest magnitude that is heard."""
+        return self.gain / FULL_SCALE * loudest(self._stored)
+
+    def part(self, span: slice, louder: float = 1.0) -> Packed:
+        """Return some frames, in the same memory, that are heard by `louder` (linear)."""
+        return Packed(0, self.gain * louder, self._stored[span])
+
+    def joined(self, parts: Iterable[tuple[int, int]]) -> Packed:
+        """Return a copy of some parts alone, each from its first frame to its end."""
+        return Packed(0, self.gain, np.concatenate([self._stored[first:end] for first, end in parts]))
+
+    def parts(self) -> Iterator[Samples]:
+        """Yield all of it, PART_FRAMES at a time; of nothing, one part that is empty."""
+        return (self[begin : begin + PART_FRAMES] for begin in range(0, max(1, len(self)), PART_FRAMES))
+
+    def lower(self, at: int, gains: npt.NDArray[np.float32]) -> None:
+        """Multiply the frames from `at` on by `gains`, shape (n, 1), of at most 1, rounded towards zero."""
+        for begin in range(0, len(gains), PART_FRAMES):
+            some = gains[begin : begin + PART_FRAMES]
+            self._stored[at + begin : at + begin + len(some)] = self._stored[at + begin : at + begin + len(some)] * some
 
     def __getitem__(self, span: slice) -> Samples:
         """Return a copy of some frames as they are heard."""
@@ -205,20 +245,8 @@ def encode(samples: Samples, info: SegmentInfo | None) -> memoryview:
 
 
 def read(path: Path) -> Samples:
-    """Return the samples of one of our own files: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ.
-
-    Raises CorruptSegment when it is no such file or a shortened one, FileNotFoundError when it is gone.
-    """
-    with path.open("rb", buffering=0) as raw:
-        own_header(raw)
-        raw.seek(0)
-        try:
-            # Through the descriptor (unbuffered, as the position is shared): a name could mislead soundfile.
-            with sf.SoundFile(raw.fileno(), closefd=False) as file:
-                samples: Samples = file.read(dtype="float32", always_2d=True)
-        except sf.LibsndfileError as error:
-            raise CorruptSegment(said("corrupt.not_audio", words=error.error_string)) from error
-    return samples
+    """Return the samples of one of our own files: float32, shape (n_frames, 2). Raises as `Packed.read` does."""
+    return Packed.read(path)[:]
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -102,9 +102,9 @@ def integrated_lufs(weighted: npt.NDArray[np.float32], powers: npt.NDArray[np.fl
     return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(powers.mean() * CHANNELS + 1e-20))
 
 
-def loudest(samples: Samples) -> float:
+def loudest(samples: Samples | npt.NDArray[np.int16]) -> float:
     """Return the largest magnitude; maximum and minimum, without a copy, take a quarter of the time of `abs`."""
-    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
+    return max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
 
 
 def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
@@ -142,9 +142,9 @@ def step_powers(samples: Samples) -> npt.NDArray[np.float64]:
     steps = len(samples) // STEP_FRAMES
     both = np.ascontiguousarray(samples[: steps * STEP_FRAMES]).view(np.complex64).reshape(steps, STEP_FRAMES)
     powers = np.empty(steps)
-    for first in range(0, steps, 10):
-        spectra = np.fft.fft(both[first : first + 10], axis=1, norm="forward")
-        powers[first : first + 10] = (spectra.real**2 + spectra.imag**2) @ _step_weights()
+    for first in range(0, steps, 3 * ROWS):
+        spectra = np.fft.fft(both[first : first + 3 * ROWS], axis=1, norm="forward")
+        powers[first : first + 3 * ROWS] = (spectra.real**2 + spectra.imag**2) @ _step_weights()
     return powers
 
 

@@ -67,9 +67,9 @@ def _chunks(raw: BinaryIO, at: int) -> Iterator[tuple[bytes, int]]:
 
 
 def own_header(raw: BinaryIO) -> tuple[int, str]:
-    """Return frames and comment, "" for none, of a whole WAV file in our format. Raises CorruptSegment for any other.
+    """Return frames and comment, "" for none, of a whole WAV file in our format, and leave `raw` at the first frame.
 
-    libsndfile plays a shortened file without a word, so the header is compared with the file's size here.
+    Raises CorruptSegment for any other file, a shortened one too: the header is compared with the file's size.
     """
     head, form, comment, at, size = raw.read(12), b"", "", 0, 0
     for name, length in _chunks(raw, 12) if head[:4] == b"RIFF" and head[8:] == b"WAVE" else ():
@@ -85,6 +85,7 @@ def own_header(raw: BinaryIO) -> tuple[int, str]:
         raise CorruptSegment(said("corrupt.truncated", missing=missing))
     if not (form.startswith(FORMAT) and form.endswith(FORMAT_END)):
         raise CorruptSegment(said("corrupt.not_ours"))
+    raw.seek(at)
     return size // FRAME_BYTES, comment
 
 

@@ -275,19 +275,14 @@ class Decoded:
             foreign = ingest(offer.path, 0.0, self._levels.cue_dbfs)
             if foreign.missing:
                 cut_off(foreign.missing)
-            piece = _packed(to_piece(foreign.samples, foreign.analysis, target_lufs, source, offer.key, own=True))
+            piece = to_piece(foreign.samples, foreign.analysis, target_lufs, source, offer.key)
+            del foreign
+            process.give_back()
             return replace(piece, title=title_of(offer.path))
-        own = offer.samples is None
-        samples = audio_files.read(offer.path) if own and offer.path is not None else offer.samples
+        samples = Packed.read(offer.path) if offer.samples is None and offer.path is not None else offer.samples
         if samples is None or offer.info is None:
             raise CorruptSegment(said("corrupt.no_file") if samples is None else said("corrupt.no_metadata"))
-        return _packed(to_piece(samples, offer.info.analysis, target_lufs, source, offer.key, offer.info, own=own))
-
-
-def _packed(piece: Piece) -> Piece:
-    packed = replace(piece, samples=Packed.of(piece.samples[:]))
-    process.give_back()
-    return packed
+        return to_piece(samples, offer.info.analysis, target_lufs, source, offer.key, offer.info)
 
 
 class Filed:

@@ -213,3 +213,25 @@ def test_a_gain_may_be_known_later() -> None:
     packed.gain = 0.25
     assert packed[:100] == pytest.approx(0.125, abs=1e-5)
     assert not packed[100:].any()
+
+
+def test_a_file_of_ours_is_held_as_its_16_bits_down_to_the_lowest(tmp_path: Path) -> None:
+    """What is read is what stands there, -1.0 included, whose magnitude no 16 bits hold; a part is in its memory."""
+    samples = np.array([[-1.0, 0.25], [0.5, -1 / 32768], [0.0, 32767 / 32768]], np.float32)
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(samples, None))
+    packed = Packed.read(tmp_path / "a.wav")
+    assert (packed[:] == samples).all()
+    assert packed.loudest == pytest.approx(1.0)
+    part = packed.part(slice(1, 3), 0.5)
+    part.lower(0, np.array([[0.99999], [0.5]], np.float32))
+    assert part[:] == pytest.approx(np.array([[8191.5, 0.0], [0.0, 8191.5]]) / 32768)  # towards zero
+    assert packed[1:] == pytest.approx(2 * part[:])
+    assert len(packed.joined([(0, 1), (2, 3)])) == 2
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its header is of a whole file, and what is missing is named."""
+    (tmp_path / "a.wav").write_bytes(bytes(audio_files.encode(tone(0.1), None))[:-400])
+    monkeypatch.setattr(audio_files, "own_header", lambda raw: (4800, raw.seek(44) and ""))
+    with pytest.raises(CorruptSegment, match="400"):
+        Packed.read(tmp_path / "a.wav")
