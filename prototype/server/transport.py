@@ -28,7 +28,7 @@ from base.texts import said
 from base.workers import Clock
 from server import faults
 from server.faults import Call
-from server.route import Route, is_loopback, route_to, speaks_tls
+from server.route import is_loopback, route_to, speaks_tls
 from server.wire import Adapter, Wires
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,9 @@ class HttpChannel:
         self.timeouts = timeouts
         if not re.fullmatch(r"[!-~]*", api_key):
             raise ConfigError([said("fault.key")])
-        self._key = api_key
+        self._headers = {"Connection": "close", "Accept-Encoding": "identity"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
         self._forms = _forms(api_key)
         self._clock = clock
         self._wires = Wires()
@@ -134,7 +136,7 @@ class HttpChannel:
     def _call(self, route: str) -> Call:
         if self._wires.closed:
             raise ServerTrouble(said("call.closed"))
-        return Call(self.url, route, route_to(self.url), has_key=bool(self._key))
+        return Call(self.url, route, route_to(self.url), has_key="Authorization" in self._headers)
 
     @contextlib.contextmanager
     def _open(
@@ -150,21 +152,26 @@ class HttpChannel:
 
         Raises ServerError, also for what goes wrong while the body is read inside the `with`.
         """
+        form = {name: _form_value(value) for name, value in (body or {}).items()} if upload else None
         adapter = Adapter(self._wires, self._clock, whole_s)
         try:
+            # Without a session, which would look for more in the environment and at ~/.netrc, and for cookies.
+            request = requests.Request(
+                "GET" if body is None else "POST",
+                url,
+                headers=self._headers,
+                files=upload,
+                data=form,
+                json=None if upload else body,
+            ).prepare()
             with (
-                self._session(call.way, adapter) as session,
-                session.request(
-                    "GET" if body is None else "POST",
-                    url,
-                    json=None if upload else body,
-                    data={name: _form_value(value) for name, value in (body or {}).items()} if upload else None,
-                    files=upload,
-                    auth=self._authorise,
-                    headers={"Connection": "close", "Accept-Encoding": "identity"},
-                    timeout=(self.timeouts.connect_s, read_s or self.timeouts.read_s),
-                    allow_redirects=False,
+                contextlib.closing(adapter),
+                adapter.send(
+                    request,
                     stream=True,
+                    timeout=(self.timeouts.connect_s, read_s or self.timeouts.read_s),
+                    verify=call.way.bundle or True,
+                    proxies={"all": call.way.proxy},
                 ) as response,
             ):
                 self._spoke = True
@@ -200,27 +207,12 @@ class HttpChannel:
         if self._wires.closed:
             raise ServerTrouble(said("call.cut_off"))
 
-    def _session(self, way: Route, adapter: Adapter) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # what counts of the environment is in `way`
-        session.proxies = {"all": way.proxy}
-        session.verify = way.bundle or True
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, adapter)
-        return session
-
     def _is_tls(self) -> bool:
         """Return whether a server that has never answered in plain text wants TLS."""
         parts = urlsplit(self.url)
         if self._spoke or parts.scheme != "http":
             return False
         return speaks_tls(parts.hostname or "", parts.port or 80)
-
-    def _authorise(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the key. Being an auth hook, it also keeps requests from taking a password out of ~/.netrc."""
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
 
     def _rejection(self, response: requests.Response, call: Call) -> ServerError:
         """Return the error for a reply that is no success."""

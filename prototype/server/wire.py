@@ -12,9 +12,11 @@ import io
 import socket
 import threading
 import weakref
+from functools import partial
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from base.workers import Clock
 
@@ -52,7 +54,7 @@ class Adapter(HTTPAdapter):
     """requests' way to these connections, for one request; its reply is read until `ends_at`, seconds of the clock."""
 
     def __init__(self, wires: Wires, clock: Clock, whole_s: float) -> None:
-        self._wires, self.clock = wires, clock
+        self.wires, self.clock = wires, clock
         self.ends_at = clock.now() + whole_s
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
@@ -62,21 +64,29 @@ class Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return urllib3's pool, directly or through a proxy, with connections of ours."""
-        adapter, wires = self, self._wires
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-
-        class Watched(pool.ConnectionCls):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                wires.track(self.sock)
-
-            @staticmethod
-            def response_class(sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-                patient: Any = _Drops(sock, adapter)
-                return _Reply(patient, *args, **kwargs)
-
-        pool.ConnectionCls = Watched
+        pool.ConnectionCls = partial(_TlsWire if pool.scheme == "https" else _Wire, self)
         return pool
+
+
+class _Wire(HTTPConnection):
+    """A connection of an adapter."""
+
+    def __init__(self, adapter: Adapter, *args: Any, **kwargs: Any) -> None:
+        self._adapter = adapter
+        super().__init__(*args, **kwargs)
+
+    def connect(self) -> None:
+        super().connect()
+        self._adapter.wires.track(self.sock)
+
+    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override]
+        patient: Any = _Drops(sock, self._adapter)
+        return _Reply(patient, *args, **kwargs)
+
+
+class _TlsWire(_Wire, HTTPSConnection):
+    """One with TLS."""
 
 
 class _Drops(io.RawIOBase):
