@@ -91,7 +91,7 @@ class GeneratorLoop:
         self._prefetch = Prefetch(settings, store.ready, self._unawaited)
         self._producers = [Producer(settings, server, self._prefetch, chain, mood, run) for server in self._servers]
         for producer in self._producers:
-            producer.rivals = self._producers
+            producer.rivals = [other for other in self._producers if other is not producer]
 
     # For the composition root
 
@@ -171,7 +171,7 @@ class GeneratorLoop:
         try:
             while True:
                 if not producer.produce_one():
-                    self._run.pause(IDLE_S)
+                    producer.server.idlers.wait(IDLE_S)
         except Stopped:
             return
 
@@ -211,6 +211,8 @@ class Producer:
             return []
         task = self._chain.next(self.server)
         self._held.add(slot)
+        if task is not Other.WAIT:
+            self.server.idlers.wake()  # there may be another slot
         try:
             if isinstance(task, SegmentInfo):
                 return self._continue(slot, task)
@@ -266,7 +268,7 @@ class Producer:
         """Whether nobody faster is free."""
         if self._prefetch.resting or len(self._held) >= self._most:
             return False
-        return not any(other.is_free and other.pace < self.pace for other in self.rivals)
+        return not any(other.pace < self.pace and other.is_free for other in self.rivals)
 
     def _fill(self, slot: Slot) -> list[Entry]:
         """Ask for one job after the other until one brings music or the slot is no longer wanted."""

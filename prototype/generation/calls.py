@@ -22,6 +22,7 @@ from music.segment import Recipe
 from server.replies import AudioFile, JobReport, ServerStats, Submitted
 
 MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
+RELIEF_S: Final = 10.0  # after which a call may keep who looks
 
 
 class Stopped(Exception):
@@ -65,6 +66,42 @@ class Run:
         """Wait. Raises Stopped at once when the program ends."""
         if self.stop.is_set() or (seconds > 0.0 and self.clock.wait(self.stop, seconds)):
             raise Stopped
+
+
+class Watch:
+    """Those who wait for the same thing: one of them looks for it now and then, the others rest until it is found.
+
+    Threads: any; who looks next holds `_kept`, and `found` is replaced in one step.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._kept = threading.Lock()
+        self.found = threading.Event()
+        """To be taken before a look, for `rest` after it."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait before the next look, or rest where somebody else does so already. Raises Stopped."""
+        if not self._kept.acquire(blocking=False):
+            self.rest(self.found)
+            return
+        try:
+            self._run.pause(seconds)
+        except Stopped:
+            self.wake()
+            raise
+        finally:
+            self._kept.release()
+
+    def rest(self, found: threading.Event) -> None:
+        """Wait for `wake`, or until who looks may need relief. Raises Stopped."""
+        self._run.clock.wait(found, RELIEF_S)
+        self._run.pause(0.0)
+
+    def wake(self) -> None:
+        """Have all who rest look for themselves."""
+        found, self.found = self.found, threading.Event()
+        found.set()
 
 
 class Client(Protocol):

@@ -27,7 +27,7 @@ from base.errors import (
 )
 from base.texts import Said, reason_of
 from generation import conclusions
-from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped
+from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped, Watch
 from generation.jobs import ServerState
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ REFUSED_PROBE_S: Final = 30.0
 UNSUPPORTED_S: Final = 600.0
 """Nothing but another server helps; that one is noticed at once if it was away in between."""
 
-OTHERS_LOOK_S: Final = 0.5
 PATIENCE_S: Final = 8.0
 PROBES_FOR_COUNTS: Final = 4
 WHOLE, HEALTH, SUBMIT, POLL, DOWNLOAD = "", "health", "submit", "poll", "download"
@@ -88,6 +87,7 @@ class Connection:
         self._reason: Said | None = None
         self._rests_until = run.clock.now()
         self._probing = False
+        self._others = Watch(run)
         self._probes = 0
         self._troubles: dict[str, Trouble] = {}
         self._said: dict[tuple[str, int], str] = {}
@@ -199,20 +199,22 @@ class Connection:
     def wait_until_up(self) -> None:
         """Return when the server can be used. Raises Stopped."""
         while not self._run.stop.is_set():
+            found = self._others.found
             with self._lock:
                 if self._state == ServerState.UP:
                     return
                 probing = not self._probing and self._state != ServerState.OFF
                 self._probing = self._probing or probing
-                wait_s = self._until_probe_s() if probing else OTHERS_LOOK_S
-            if probing:
-                try:
-                    self._probe(wait_s)
-                finally:
-                    with self._lock:
-                        self._probing = False
-            else:
-                self._run.pause(wait_s)
+                wait_s = self._until_probe_s() if probing else 0.0
+            if not probing:
+                self._others.rest(found)
+                continue
+            try:
+                self._probe(wait_s)
+            finally:
+                with self._lock:
+                    self._probing = False
+                self._others.wake()
         raise Stopped
 
     def _take_back(self, route: str) -> bool:

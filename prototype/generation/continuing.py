@@ -201,6 +201,8 @@ class Chain:
 
     def _tip(self) -> SegmentInfo | None:
         """Return the segment that is to be continued next, whether somebody is at it or not."""
+        if not self._continuing.any_wanted:
+            return None
         piece = self._continuing.playing()
         heard = piece.info if piece and piece.source is not Source.BUILTIN else None
         ready = [entry.info for entry in self._shelves.ready() if entry.info]

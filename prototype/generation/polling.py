@@ -28,7 +28,7 @@ from base.errors import (
     ServerUnsupported,
 )
 from config import Settings
-from generation.calls import JOBS, Backoff, Client, Run
+from generation.calls import JOBS, Backoff, Client, Run, Watch
 from generation.conclusions import LOST, UNUSABLE, Conclusion
 from generation.connection import DOWNLOAD, HEALTH, POLL, SUBMIT, Connection
 from generation.fetching import Fetched, Fetcher
@@ -92,6 +92,8 @@ class JobServer:
         self.speed = Speed()
         self.board = Board(settings, self.speed.expected_s)
         engine = "builtin" if settings.play_library else settings.engine  # neither asks a server
+        self.idlers = Watch(run)
+        """The workers that have nothing to do."""
         self.connection = Connection(client, run, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url))
         self._poll_backoff = Backoff(poll_s, max(poll_s, LONGEST_POLL_BACKOFF_S))
         self._job_s = settings.job_timeout_sec
@@ -149,6 +151,7 @@ class JobServer:
         self._poll()
         self._look_for_idle_server()
         while (job := self.board.take_finished(self._clock.now(), cold=self._cold)) is not None:
+            self.idlers.wake()
             try:
                 self.bring_in(job)
             except (CorruptSegment, ServerError):

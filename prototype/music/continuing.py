@@ -33,6 +33,11 @@ class Continuing:
         self._kept = ""
         self._ended: dict[str, bool] = {}
 
+    @property
+    def any_wanted(self) -> bool:
+        """Whether there may be a piece that is to go on."""
+        return self.possible and (self._always or bool(self._kept))
+
     def wanted(self, piece_id: str, *, fresh: bool = True) -> bool:
         """Return whether a piece is to go on; one that is not `fresh` only where the listener asked for it."""
         with self._lock:
