@@ -19,7 +19,7 @@ from base.errors import KeyRefused, ServerBusy, ServerError, ServerRefused, Serv
 from base.notices import Notices
 from doubles.fake_acestep import FakeAcestep
 from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS, ScriptedServer
-from doubles.simulated_time import FakeClock
+from doubles.simulated_time import FakeClock, SimClock
 from doubles.sounds import there
 from generation.calls import Run, Stopped
 from generator_loop import GeneratorLoop
@@ -918,6 +918,33 @@ def test_no_more_is_asked_than_at_a_steady_pace(in_threads: Make, newer: bool, j
     jobs = len(run.server.asked) - jobs
     assert jobs >= min(1150 / heard_s, 1150 / job_s) - 1
     assert len(run.server.calls) - calls <= jobs * (job_s / POLL_S + 0.5 + 2)
+
+
+@pytest.mark.parametrize("server", ["up", "away"])
+def test_workers_that_wait_look_by_turns(in_threads: Make, server: str) -> None:
+    """With a full queue, or without a server, all of them together wake little more than once a second."""
+    run = in_threads()
+    assert isinstance(run.clock, SimClock)
+    run.clock.run_for(120.0)
+    if server == "away":
+        run.server.restart(3600.0)
+        run.clock.run_for(60.0)
+    switches = run.clock.switches
+    run.clock.run_for(600.0)
+    assert run.clock.switches - switches <= 600 * 1.3
+
+
+def test_what_is_taken_from_the_queue_is_soon_asked_for(in_threads: Make) -> None:
+    """All that is missing, one job after the other, whoever looked when the first was taken."""
+    run = in_threads(prefetch_target=3, segment_max_seconds=30.0)
+    assert isinstance(run.clock, SimClock)
+    run.clock.run_for(120.0)
+    for _ in range(20):
+        asked, now = len(run.server.asked), run.clock.now()
+        run.store.play()
+        run.store.play()
+        run.clock.run_for(60.0)
+        assert [job.at - now <= 2.5 for job in run.server.asked[asked:]] == [True, True]
 
 
 def test_a_one_slot_queue_is_never_overfilled(in_threads: Make) -> None:
