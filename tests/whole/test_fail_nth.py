@@ -23,7 +23,7 @@ from whole.faults.levers import fake, scripted
 from whole.harness import SETTINGS, Programme
 from whole.scales import tiny_file
 
-SESSION_S = 45.0
+SESSION_S = 60.0
 SHORT = replace(SETTINGS, segment_seconds=20.0, prefetch_target=1)
 WAYS: tuple[Callable[[], ServerError], ...] = (
     lambda: ServerUnreachable("nothing listens"),
