@@ -19,6 +19,7 @@ OLDEST_PYTHON: Final = (3, 11)
 BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 M_TRIM_THRESHOLD: Final = -1  # malloc.h
 M_MMAP_THRESHOLD: Final = -3
+M_ARENA_MAX: Final = -8
 LARGE_BYTES: Final = 2**20
 KEPT_BYTES: Final = 2**23
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # SIGQUIT: Ctrl-\
@@ -103,9 +104,10 @@ def return_large_blocks() -> None:
     after the first segments (11 MB and more) all of them come from the heap, which then grows and is never given back.
     A fixed threshold keeps the program's memory flat. Other C libraries do not need it. KEPT_BYTES at the heap's end
     stay until `give_back`: glibc would return all but 128 KB with every block, and fetch them anew for the next, which
-    took as long as all the measuring of a segment.
+    took as long as all the measuring of a segment. One arena for all threads: each of its own would keep as much.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
             ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

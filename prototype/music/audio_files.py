@@ -63,6 +63,7 @@ class Packed:
         """Silence, or what is `stored`, for samples in [-1, 1] that are heard by `gain` louder."""
         self.gain = gain
         self._stored = np.zeros((n_frames, CHANNELS), np.int16) if stored is None else stored
+        self._settling, self._ratio = (len(self._stored), len(self._stored)), 1.0
 
     @classmethod
     def of(cls, samples: Samples) -> Packed:
@@ -116,7 +117,18 @@ class Packed:
         """Return a copy of some frames as they are heard."""
         heard = self._stored[span].astype(np.float32)
         heard *= np.float32(self.gain / FULL_SCALE)
+        (begin, stop, _), (first, end) = span.indices(len(self)), self._settling
+        if stop > first:
+            moving = np.arange(max(begin, first), min(stop, end), dtype=np.float32) - np.float32(first)
+            ramp = 1 + np.float32((self._ratio - 1) / (end - first)) * moving
+            heard[max(0, first - begin) : max(0, end - begin)] *= ramp[:, None]
+            heard[max(0, end - begin) :] *= np.float32(self._ratio)
         return heard
+
+    def settle(self, gain: float, first: int, end: int) -> None:
+        """Let the gain move to another between two frames, along a line, and stay there."""
+        self._ratio = gain / self.gain
+        self._settling = first, end
 
     def __setitem__(self, span: slice, samples: Samples) -> None:
         """Store frames, before the gain."""

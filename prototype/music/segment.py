@@ -274,10 +274,14 @@ def _timestamp(text: str) -> None:
 
 
 class Growth:
-    """How far a piece is made. Threads: written by who makes it, read by any."""
+    """How far a piece is made, and the `powers` of that. Threads: written by who makes it, read by any.
+
+    `ended`: it is whole, or no more of it is made unless it is heard again.
+    """
 
     def __init__(self, frames: int = 0) -> None:
         self.frames = frames
+        self.powers: npt.NDArray[np.float64] | None = None
         self.ended = threading.Event()
 
 
@@ -307,6 +311,11 @@ class Piece:
     def ready_frames(self) -> int:
         """How much of `samples` can be heard: what is behind it is still being made, or never will be."""
         return self.growth.frames if self.growth else len(self.samples)
+
+    @property
+    def ready_powers(self) -> npt.NDArray[np.float64] | None:
+        """The `powers` as far as they are known."""
+        return self.growth.powers if self.growth else self.powers
 
     def position_of(self, frame: int) -> int | None:
         """Return where a frame of the file is heard in the piece, None where it was cut out."""

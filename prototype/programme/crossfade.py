@@ -221,7 +221,8 @@ def faded(outgoing: Voice, incoming: Voice, length_frames: int, rate_hz: int) ->
     if outgoing.piece and incoming.piece:
         begin = outgoing.position_frames
         overlap = Overlap(outgoing.piece, begin, incoming.piece, length_frames, peaks, outgoing.heard)
-        law, incoming.heard = law_for(overlap, rate_hz)
+        law, beginning = law_for(overlap, rate_hz)
+        incoming.beginning = incoming.beginning if beginning is None else beginning
         incoming.gain = 10 ** (law.level_db / 20)
     return Crossfade(length_frames, peaks, law)
 
@@ -234,7 +235,7 @@ def law_for(overlap: Overlap, rate_hz: int) -> tuple[Law, Curve | None]:
     dead = _dead_air(overlap, rate_hz)
     least = [moving for moving in dead if dead[moving] == min(dead.values())]
     steps, end = (frames * 10 // rate_hz for frames in (overlap.length_frames, overlap.end_frame))
-    going, own, new = overlap.heard, overlap.outgoing.powers, overlap.incoming.powers
+    going, own, new = overlap.heard, overlap.outgoing.ready_powers, overlap.incoming.ready_powers
     if going is None or own is None or new is None or overlap.length_frames < SHORTEST_LEVELLED_S * rate_hz:
         return Law(least[0]), new
     if min(len(going), len(own)) < end or len(new) < steps:  # of pieces that were measured at another rate

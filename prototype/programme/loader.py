@@ -20,7 +20,7 @@ from music.segment import Piece, Source
 from music.stations import Mood
 from programme.history import Heard, History
 from programme.programme import Event, Left, Programme, Started
-from programme.supplies import FRESH_AHEAD, Offer, Pacing, Preparer, Supply
+from programme.supplies import Offer, Pacing, Preparer, Supply
 from spool.folders import READY
 from spool.spool import HANGING_S, Entry, Spool
 
@@ -152,7 +152,7 @@ class Loader:
         self._events: deque[Event] = deque()
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
-        self._calm, self._has_plenty = False, False
+        self._calm = False
         self._refused_until = 0.0
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
@@ -274,28 +274,12 @@ class Loader:
             return
         self._ready_since = {entry.key: self._ready_since.get(entry.key, now) for entry in self._spool.ready()}
         for supply in self._supplies:
-            if supply.source is Source.BUILTIN and self._has_plenty:
-                supply.let_go()
-                if Source.BUILTIN in self._stocked.values():
-                    self._programme.withdraw(lambda piece: piece.source is Source.BUILTIN)
-                continue
             while offer := self._next(supply):
                 self._stocked[offer.key] = supply.source
                 self._reader.begin(offer, supply.source)
                 self._take_prepared()
             if self._stocked.get(self._begun) is supply.source and self._reader.awaits(self._begun):
                 return  # what is worse would be faded over to
-            if supply.source is Source.FRESH:
-                self._note_plenty(supply)
-
-    def _note_plenty(self, fresh: Supply) -> None:
-        """Note whether fresh music will do without any that is made: from a long queue on, while its stock is full.
-
-        Of what the disk does not give, nothing counts.
-        """
-        hung = self._reader.hung()
-        held = sum(source is fresh.source and key not in hung for key, source in self._stocked.items())
-        self._has_plenty = held >= fresh.ahead and (self._has_plenty or len(self._spool.ready()) > FRESH_AHEAD)
 
     def _next(self, supply: Supply) -> Offer | None:
         """Ask a source while there is room: in memory also for what a disk that hangs has not given yet."""

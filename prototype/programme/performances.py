@@ -1,19 +1,20 @@
-"""The built-in engine as a source of pieces: the first of a mood is heard while it is made."""
+"""The built-in engine as a source of pieces, which are made while they are heard."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import itertools
+import functools
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from base import process
 from base.errors import CorruptSegment
@@ -42,13 +43,17 @@ log = logging.getLogger(__name__)
 
 BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
 FIRST_WHOLE_S: Final = 15.0  # it is waited for
-LOOK_S: Final = 1.5  # whether another source's piece is heard by now
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
 AHEAD_FRAMES: Final = 4 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun: it grows many times faster than time
+GIVEN_BACK: Final = 8  # stretches after which memory that is free goes back: 30 MB by the end, in 6 ms each (measured)
 JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
 
+SETTLING_FRAMES: Final = (20 * SAMPLE_RATE_HZ, 40 * SAMPLE_RATE_HZ)
+"""Where the gain moves: a whole piece is made in less, and nobody hears 2 dB in so long."""
+
 Begin = Callable[[Recipe, int], Performance]
+Powers = npt.NDArray[np.float64]
 
 
 class Openings:
@@ -87,10 +92,11 @@ class Openings:
 class BuiltinSupply:
     """The built-in engine: a piece whenever it is asked for one.
 
-    The first piece of a mood is there as soon as it is begun, and goes on being made while it is heard, at the
-    loudness that pieces usually have; the others are made whole, and measured. `growing` False: all of them.
+    Of one in stock there is the opening; the rest is made as soon as it is heard, many times faster than time. So it
+    begins at the loudness that pieces usually have; when it is whole its gain moves to what was measured. `growing`
+    False: it is made whole before.
 
-    Threads: `run` (or `step`) belongs to one thread; `next` to the loader. `_lock` guards `_piece`.
+    Threads: `run` (or `step`) belongs to one thread; `next` and `heard` to the loader. `_lock` guards `_piece`.
     """
 
     source = Source.BUILTIN
@@ -112,14 +118,15 @@ class BuiltinSupply:
         self._levels = levels
         self._clock = clock
         self._seed = first_seed
-        self._openings = openings
+        self._openings = openings if growing else None
         self._growing = growing
         self._begun_mood: int | None = None
-        self._heard, self._rests, self._spared = "", False, False
+        self._heard, self._rests = "", False
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
         self._again: deque[tuple[SegmentInfo, Callable[[Piece], None]]] = deque(maxlen=1)
+        self._unfinished: deque[_Growing] = deque()
         self._wanted = threading.Event()
         self._wanted.set()
         self.is_awaited: Callable[[], bool] = lambda: False
@@ -133,26 +140,19 @@ class BuiltinSupply:
 
     @property
     def wanted(self) -> bool:
-        """Whether a piece is to be rendered; for who calls `step` without a thread."""
+        """Whether there is something to render; for who calls `step` without a thread."""
         return self._wanted.is_set()
 
     def next(self, busy: Collection[str] = ()) -> Piece | None:
-        """Return the piece that is ready; where there is none have one rendered: it is there in a few seconds.
+        """Return the piece that is ready; where there is none have one begun: it is there in a second.
 
-        Not before it is asked for: the mixer has one in stock, and a third would only fill the memory.
+        Not before it is asked for: the mixer has one in stock.
         """
-        self._spared = False
         with self._lock:
             taken, self._piece = self._piece, None
         if taken is None or taken[0] != self._mood.token():
             self._wanted.set()
         return taken[1] if taken and taken[0] == self._mood.token() else None
-
-    def let_go(self) -> None:
-        """Keep no piece ready, and make none whole, until one is asked for: it is up to 40 MB."""
-        self._spared = True
-        with self._lock:
-            self._piece = None
 
     def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
         """Play a piece once more, and `give` it as soon as its opening is there; return whether it can be made."""
@@ -163,12 +163,16 @@ class BuiltinSupply:
         return True
 
     def heard(self, piece: Piece) -> None:
-        """Note which piece it is; nothing of it is kept."""
+        """Note which piece it is, and have the rest of it made."""
         self._heard, self._rests = piece.key, piece.source is not self.source
+        growth, samples = piece.growth, piece.samples
+        if growth and piece.info and isinstance(samples, Packed) and growth.frames < len(samples):
+            growth.ended.clear()
+            self._unfinished.append(_Growing(piece, piece.info, samples, growth))
+            self._wanted.set()
 
     def change_mood(self) -> None:
         """Begin the new mood's first piece."""
-        self._spared = False
         self._wanted.set()
 
     def close(self) -> None:
@@ -176,115 +180,142 @@ class BuiltinSupply:
         self._wanted.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Render whenever a piece is wanted; while others' pieces are heard, keep nothing for the next one."""
-        self._stop, made = stop, False
+        """Render whenever something is wanted, and keep nothing of it for the next time."""
+        self._stop = stop
         while not stop.is_set():
-            if self._clock.wait(self._wanted, LOOK_S if made else threading.TIMEOUT_MAX) and not stop.is_set():
+            if self._clock.wait(self._wanted, threading.TIMEOUT_MAX) and not stop.is_set():
                 self.step()
-                made = True
-            elif made and self._rests:
-                self.forget()
-                process.give_back()
-                made = False
+                self._let_go()
 
     def step(self) -> None:
-        """Render a piece and keep it ready, unless one is."""
+        """Begin a piece and keep it ready, unless one is; then make the rest of what is heard."""
         self._wanted.clear()
-        token = self._mood.token()
         if self._again:
             info, give = self._again.pop()
-            self._wanted.set()
-            self._grow(info, self._begin(info.recipe, int(info.seed)), None, give, self._stop.is_set)
-            return
+            self._heard = ""
+            self._grow(self._new(info), self._begin_anew(info.recipe, int(info.seed)), give, self._stop.is_set)
+        token = self._mood.token()
         with self._lock:
-            if self._piece is not None and self._piece[0] == token:
-                return
-        new = self._begun_mood != token
-        first = self._growing and new
-        openings = self._openings if first and self._begun_mood is None else None
+            ready = self._piece is not None and self._piece[0] == token
+        if not ready:
+            self._make_next(token)
+        while self._unfinished:
+            self._finish(self._unfinished.pop(), self._mood.token())
+        if openings := self._openings:
+            self._openings = None
+            self._prepare_opening(openings, token)
+
+    def _begin_anew(self, recipe: Recipe, seed: int) -> Performance:
+        self._let_go()
+        return self._begin(recipe, seed)
+
+    def _let_go(self) -> None:
+        self.forget()
+        process.give_back()
+
+    def _make_next(self, token: int) -> None:
+        new, openings = self._begun_mood != token, self._openings
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
         self._seed = known[1] if known else self._seed + 1
         recipe = known[0] if known else _recipe(self._mood.rotation, self._seed)
         if new and not self._growing:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
-        performance = self._begin(recipe, self._seed)
+        performance = self._begin_anew(recipe, self._seed)
         recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
-        if first:
-            self._grow_next(token, recipe, performance, known[2] if known else None)
-            if openings:
-                self._prepare_opening(openings, token)
-        else:
-            self._finish(token, recipe, performance)
+        if not self._growing:
+            self._make_whole(token, recipe, performance)
+            return
+        sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
+        begun = self._new(self._info(recipe, self._seed, *sound), known[2] if known else None)
+        give: Callable[[Piece], None] | None = functools.partial(self._hand_over, token)
+        if known:
+            self._hand_over(token, begun.piece)
+            give = None
+        self._grow(begun, performance, give, lambda: self._is_over(token), first=new)
 
-    def _finish(self, token: int, recipe: Recipe, performance: Performance) -> None:
-        """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars.
-
-        One that is awaited meanwhile is heard while the rest is made.
-        """
-        samples, meter, peaks, made = Packed(performance.frames), LoudnessMeter(), [], 0
+    def _make_whole(self, token: int, recipe: Recipe, performance: Performance) -> None:
+        """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
+        samples, sound, made = Packed(performance.frames), _Sound(), 0
         for stretch in performance.stretches:
-            if self._is_over(token) or self._again or self._spared:
+            if self._is_over(token) or self._again:
                 return
             samples[made : made + len(stretch)] = stretch
             made += len(stretch)
-            peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
-            meter.feed(stretch)
-            if self._growing and self.is_awaited():
-                rest = itertools.chain([samples[:made]], performance.stretches)
-                self._grow_next(token, recipe, replace(performance, stretches=rest), None)
-                return
-        peak_dbfs = highest_dbfs(np.concatenate(peaks))
-        powers = meter.powers()
-        info = self._info(recipe, self._seed, made, float(gated_lufs(powers)), peak_dbfs)
+            sound.take(stretch)
+        powers, loudness_lufs, peak_dbfs = sound.end()
+        info = self._info(recipe, self._seed, made, loudness_lufs, peak_dbfs)
         samples.gain = self._gain(info.analysis)
-        process.give_back()
         powers *= samples.gain**2
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
 
-    def _grow_next(self, token: int, recipe: Recipe, performance: Performance, opening: Samples | None) -> None:
-        sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
-        info = self._info(recipe, self._seed, *sound)
-        self._grow(
-            info, performance, opening, lambda piece: self._hand_over(token, piece), lambda: self._is_over(token)
-        )
+    def _new(self, info: SegmentInfo, opening: Samples | None = None) -> _Growing:
+        """Return a piece of which there is no more than its opening."""
+        samples, growth = Packed(info.analysis.length_frames, self._gain(info.analysis)), Growth()
+        if opening is not None:
+            growth.frames = min(len(opening), len(samples))
+            samples[: growth.frames] = opening[: growth.frames]
+        piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
+        return _Growing(piece, info, samples, growth)
+
+    def _finish(self, begun: _Growing, token: int) -> None:
+        """Make what lacks of a piece that began to be heard, if it still is, or is liked."""
+        key = begun.info.segment_id
+        wanted = (key == self._heard and not self.is_awaited()) or self.is_liked(key)
+        if wanted and begun.growth.frames < len(begun.samples):
+            performance = self._begin_anew(begun.info.recipe, int(begun.info.seed))
+            self._grow(begun, performance, None, lambda: self._is_over(token))
+        begun.growth.ended.set()
 
     def _grow(
         self,
-        info: SegmentInfo,
+        begun: _Growing,
         performance: Performance,
-        opening: Samples | None,
-        give: Callable[[Piece], None],
+        give: Callable[[Piece], None] | None,
         is_over: Callable[[], bool],
+        *,
+        first: bool = True,
     ) -> None:
-        """Give a piece as soon as its opening is there, and make the rest behind what is heard.
+        """Give a piece as soon as it can be begun, and make the rest behind what is heard.
 
-        One that the listener turns away from meanwhile needs no end, unless it is liked.
+        That waits until it is heard; of the `first` piece of a mood only where others' pieces are heard instead. One
+        that the listener turns away from meanwhile needs no end, unless it is liked.
         """
-        frames = performance.frames
-        samples, growth, known, made = Packed(frames, self._gain(info.analysis)), Growth(), 0, 0
-        self._heard = ""
-        piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
-        if opening is not None:
-            known = min(len(opening), frames)
-            samples[:known] = opening[:known]
-            growth.frames = known
-            give(piece)
-        handed, ahead = opening is not None, AHEAD_FRAMES if self._growing else frames
+        key, samples, growth, sound = begun.info.segment_id, begun.samples, begun.growth, _Sound()
+        known, made, was_heard, rests = growth.frames, 0, False, False
         try:
-            for stretch in performance.stretches:
-                left = is_over() or (self._heard == info.segment_id and self.is_awaited())
-                if self._stop.is_set() or (left and not self.is_liked(info.segment_id)):
+            for number, stretch in enumerate(performance.stretches, 1):
+                if number % GIVEN_BACK == 0:
+                    process.give_back()
+                is_heard = self._heard == key
+                was_heard |= is_heard
+                left = is_over() or bool(self._again) or (was_heard and (self.is_awaited() or not is_heard))
+                if self._stop.is_set() or (left and not self.is_liked(key)):
                     return
                 _continue(samples, stretch, made, known)
                 made += len(stretch)
                 growth.frames = max(known, made)
-                if not handed and growth.frames >= min(ahead, frames):
-                    handed = True
-                    give(piece)
+                sound.take(stretch)
+                if give and growth.frames >= min(AHEAD_FRAMES, len(samples)):
+                    give(begun.piece)
+                    give = None
+                rests = performance.opening_frames <= made < len(samples) and not (
+                    is_heard or (first and not self._rests)
+                )
+                if rests:
+                    growth.powers = samples.gain**2 * sound.end()[0]
+                    return
+            self._settle(begun, sound)
         finally:
-            growth.ended.set()
-            process.give_back()
+            if not rests:
+                growth.ended.set()
+
+    def _settle(self, begun: _Growing, sound: _Sound) -> None:
+        """Let a piece that is whole come to its measured loudness."""
+        powers, loudness_lufs, peak_dbfs = sound.end()
+        gain = self._gain(replace(begun.info.analysis, loudness_lufs=loudness_lufs, peak_dbfs=peak_dbfs))
+        begun.growth.powers = gain**2 * powers
+        begun.samples.settle(gain, *SETTLING_FRAMES)
 
     def _gain(self, sound: Analysis) -> float:
         return float(10 ** (piece_gain_db(self.source, sound, None, self._levels.target_lufs) / 20))
@@ -293,15 +324,16 @@ class BuiltinSupply:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
         seed = self._seed * 48271 % 999_983 + 1
         recipe = _recipe(self._mood.rotation, seed)
-        performance = self._begin(recipe, seed)
-        stretches: list[Samples] = []
-        while sum(map(len, stretches)) < performance.opening_frames:
+        performance = self._begin_anew(recipe, seed)
+        opening, made = Packed(performance.opening_frames), 0
+        while made < len(opening):
             if self._is_over(token):
                 return
-            stretches.append(next(performance.stretches))
-        opening = np.concatenate(stretches)
+            stretch = next(performance.stretches)
+            opening[made : made + len(stretch)] = stretch
+            made += len(stretch)
         loudness_lufs, peak = performance.loudness_lufs, performance.peak_dbfs
-        openings.save(self._info(recipe, seed, len(opening), loudness_lufs, peak), opening)
+        openings.save(self._info(recipe, seed, made, loudness_lufs, peak), opening[:])
 
     def _is_over(self, token: int) -> bool:
         return self._stop.is_set() or token != self._mood.token()
@@ -320,6 +352,34 @@ class BuiltinSupply:
             created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs, "", recipe.bpm, 0.0 if recipe.bpm else None),
         )
+
+
+@dataclass(frozen=True)
+class _Growing:
+    """A piece that is not whole yet."""
+
+    piece: Piece
+    info: SegmentInfo
+    samples: Packed
+    growth: Growth
+
+
+class _Sound:
+    """What is measured of a piece while it is made. Threads: one."""
+
+    def __init__(self) -> None:
+        self._meter = LoudnessMeter()
+        self._peaks = [np.zeros(0, np.float32)]
+
+    def take(self, stretch: Samples) -> None:
+        """Take in what comes next."""
+        self._meter.feed(stretch)
+        self._peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
+
+    def end(self) -> tuple[Powers, float, float]:
+        """Return the powers (see `metering.step_powers`), the loudness in LUFS and the peak in dBFS."""
+        powers = self._meter.powers()
+        return powers, float(gated_lufs(powers)), highest_dbfs(np.concatenate(self._peaks))
 
 
 def _keep(path: Path, data: bytes | memoryview) -> None:

@@ -62,10 +62,6 @@ class Supply(Protocol):
         """Follow the mood, which has just changed; who looks at it whenever a piece is chosen has nothing to do."""
         return
 
-    def let_go(self) -> None:
-        """Keep nothing ready until it is asked for: others have plenty. What stands on a shelf costs nothing."""
-        return
-
     def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
         """Make once more what was heard and is in no file, and `give` it; return whether it can be made.
 

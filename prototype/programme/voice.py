@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from music.metering import loudest
 from music.segment import CHANNELS, PEAK_LIMIT, SAMPLE_RATE_HZ, Endless, Piece, Samples, Source
@@ -61,7 +62,7 @@ class Ramp:
 class Voice:
     """A piece, or the bed where `piece` is None, and how far it has been read.
 
-    `gain` is at most 1; `heard` are the powers of what is heard meanwhile, None where they are not known.
+    `gain` is at most 1; `beginning` are the powers of what is heard at first, with what fades out meanwhile.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Voice:
         self.piece = piece
         self.asked = asked
         self.gain = gain
-        self.heard = gain**2 * piece.powers if piece and piece.powers is not None else None
+        self.beginning = np.zeros(0)
         self.position_frames = position_frames
         self._bed = bed
 
@@ -78,6 +79,12 @@ class Voice:
     def source(self) -> Source:
         """Where it comes from."""
         return self.piece.source if self.piece else Source.BED
+
+    @property
+    def heard(self) -> npt.NDArray[np.float64] | None:
+        """The powers of what is heard meanwhile, as far as they are known."""
+        powers = self.piece.ready_powers if self.piece else None
+        return None if powers is None else np.append(self.beginning, self.gain**2 * powers[len(self.beginning) :])
 
     @property
     def remaining_frames(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,12 @@ import pytest
 from doubles.simulated_time import FakeClock
 from doubles.sounds import LOFI, PIANO, QuietBed, performed, there, tone
 from music import audio_files
-from music.metering import step_powers
+from music.metering import loudness_lufs, step_powers
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
 from music.stations import Mood, builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
-from programme.performances import LOOK_S, BuiltinSupply, Openings
+from programme.performances import BuiltinSupply, Openings
 from programme.supplies import Levels
 
 LEVELS = Levels(-23.0, -45.0)
@@ -83,44 +83,73 @@ def test_the_first_piece_of_a_mood_is_there_when_four_seconds_of_it_are() -> Non
     np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=4e-5)  # 16 bits
 
 
-def test_the_next_piece_is_made_whole() -> None:
-    """There is time for it, and its loudness is measured."""
-    engine, mood = Engine(), Mood(LOFI)
-    target = supply(engine, mood)
-    target.step()
-    first = there(target.next())
-    assert first.growth is not None
-    target.step()
-    second = there(target.next())
-    assert second.growth is None
-    assert second.powers == pytest.approx(step_powers(second.samples[:]), rel=0.01)
-
-
-def test_a_piece_that_is_awaited_meanwhile_is_heard_while_the_rest_is_made() -> None:
-    """The listener has skipped to it: what is made of it is enough, and the rest goes on behind it, unheard twice."""
+def test_of_the_next_piece_there_is_the_opening_until_it_is_heard() -> None:
+    """A whole one would be 40 MB for minutes; the rest follows the opening as if it had been made at once."""
     engine, mood = Engine(), Mood(LOFI)
     target = supply(engine, mood)
     target.step()
     assert target.next() is not None
-    given: list[tuple[int, Piece | None]] = []
-
-    def look(number: int) -> None:
-        target.is_awaited = lambda: number >= 3 and not given
-        if number >= 4 and (piece := target.next()):
-            given.append((number, piece))
-            assert piece.growth is not None
-            assert not piece.growth.ended.is_set()
-
-    engine.on_stretch = look
     target.step()
-    ((number, piece),) = given
-    assert number == 4
-    assert piece is not None
-    assert piece.growth is not None
-    assert piece.growth.ended.is_set()
+    piece = there(target.next())
+    assert piece.ready_frames == 2 * STRETCH
+    assert not there(piece.growth).ended.is_set()
+    target.heard(piece)
+    assert target.wanted
+    target.step()
     assert piece.ready_frames == len(piece.samples) == 6 * STRETCH
-    whole = engine.piece(engine.begun[-1])
+    assert there(piece.growth).ended.is_set()
+    whole = engine.piece(engine.begun[1])
     np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=8e-5)  # 16 bits, twice
+    assert piece.ready_powers == pytest.approx(step_powers(piece.samples[:]), rel=0.01)
+
+
+def test_the_next_opening_is_there_before_the_rest_of_what_is_heard() -> None:
+    """Who skips again finds another piece; and one that was skipped before its rest was begun needs none."""
+    engine = Engine()
+    target = supply(engine, Mood(LOFI))
+    heard = []
+    for _ in range(2):
+        target.step()
+        heard.append(there(target.next()))
+    target.heard(heard[1])
+    target.heard(dataclasses.replace(heard[0], key="another", growth=None))
+    made: list[int] = []
+    engine.on_stretch = lambda _number: made.append(engine.begun[-1])
+    target.step()
+    assert set(made) == {engine.begun[2]}
+    assert heard[1].ready_frames == 2 * STRETCH
+    assert there(heard[1].growth).ended.is_set()
+    target.heard(heard[1])  # the listener goes back to it
+    assert not there(heard[1].growth).ended.is_set()
+    target.step()
+    assert heard[1].ready_frames == 6 * STRETCH
+
+
+def test_the_first_piece_of_a_mood_rests_too_while_others_are_heard() -> None:
+    """It may be heard in an hour, or never."""
+    target = supply(Engine(), Mood(LOFI))
+    target.heard(Piece(tone(1.0), Source.FRESH, "fresh"))
+    target.step()
+    assert there(target.next()).ready_frames == 2 * STRETCH
+
+
+def test_a_piece_comes_to_its_measured_loudness_on_the_way() -> None:
+    """It begins as pieces usually are; when it is whole, its gain moves to the right one within 20 s."""
+
+    class Loud(Engine):
+        def piece(self, seed: int) -> Samples:
+            return tone(50.0, hz=400)
+
+        def __call__(self, recipe: Recipe, seed: int) -> Performance:
+            return dataclasses.replace(super().__call__(recipe, seed), loudness_lufs=-21.0)
+
+    engine = Loud()
+    target = supply(engine, Mood(LOFI))
+    target.step()
+    piece = there(target.next())
+    begun, settled = (loudness_lufs(piece.samples[at * SECOND : (at + 10) * SECOND]) for at in (5, 40))
+    assert begun == pytest.approx(loudness_lufs(engine.piece(0)) - 2.0, abs=0.1)
+    assert settled == pytest.approx(-23.0, abs=0.1)
 
 
 @pytest.mark.parametrize("heard", [True, False])
@@ -230,30 +259,17 @@ def test_the_first_file_of_a_mood_is_a_short_one() -> None:
     assert [seconds <= 15 for seconds in asked] == [True, False, True]
 
 
-@pytest.mark.parametrize(("heard", "forgotten"), [((), 0), ((Source.BUILTIN,), 0), ((Source.BUILTIN, Source.FRESH), 1)])
-def test_nothing_is_kept_for_the_next_piece_while_others_are_heard(heard: Sequence[Source], forgotten: int) -> None:
-    """What pieces have in common is let go once, when a piece of another source is heard."""
+def test_nothing_is_kept_for_the_next_piece() -> None:
+    """What pieces have in common is let go before each begins, and when nothing is wanted; which nobody looks for."""
     clock, stop, times = FakeClock(), threading.Event(), []
-    target = BuiltinSupply(Engine(), Mood(LOFI), LEVELS, clock)
-    target.forget = lambda: times.append(clock.now())
-    for source in heard:
-        piece = Piece(tone(1.0), source, source.value)
-        clock.at(10.0, lambda piece=piece: target.heard(piece))  # type: ignore[misc]
-    clock.at(60.0, stop.set)
-    target.run(stop)
-    assert len(times) == forgotten
-    assert all(moment > 10.0 for moment in times)
-
-
-def test_who_is_not_asked_for_a_piece_does_not_look_whether_it_is() -> None:
-    """Before the first and after what the last one needed is let go; `close` ends the waiting."""
-    clock, stop = FakeClock(), threading.Event()
-    target = BuiltinSupply(Engine(), Mood(LOFI), LEVELS, clock)
-    target.heard(Piece(tone(1.0), Source.FRESH, "fresh"))
+    engine = Engine()
+    target = BuiltinSupply(engine, Mood(LOFI), LEVELS, clock)
+    target.forget = lambda: times.append(len(engine.begun))
     clock.at(60.0, stop.set)
     clock.at(60.0, target.close)
     target.run(stop)
-    assert clock.waited_s == [LOOK_S, threading.TIMEOUT_MAX]
+    assert times == [0, 1]
+    assert clock.waited_s == [threading.TIMEOUT_MAX]
     assert clock.now() == 60.0
 
 
@@ -282,37 +298,6 @@ def test_a_piece_of_a_mood_that_has_passed_is_not_made_to_its_end() -> None:
     piece = there(target.next())
     assert there(piece.info).recipe.station == "piano"
     assert piece.growth is not None
-
-
-def test_a_piece_that_nobody_needs_any_more_is_not_made_to_its_end() -> None:
-    """It is made when it is asked for again."""
-    engine = Engine()
-    target = supply(engine, Mood(LOFI))
-    target.step()
-    assert target.next() is not None
-    assert target.next() is None  # which asks for it
-    made = engine.made
-    engine.on_stretch = lambda number: target.let_go() if number == 3 else None
-    target.step()
-    assert engine.made == made + 4
-    assert target.next() is None
-    engine.on_stretch = lambda _number: None
-    target.step()
-    assert target.next() is not None
-    target.step()
-    target.let_go()
-    assert target.next() is None
-
-
-def test_a_new_mood_has_its_first_piece_however_much_there_was_before() -> None:
-    """What was plenty was so for the mood before."""
-    mood = Mood(LOFI)
-    target = supply(Engine(), mood, growing=False)
-    target.let_go()
-    mood.change(PIANO)
-    target.change_mood()
-    target.step()
-    assert target.next() is not None
 
 
 @pytest.mark.parametrize("stalls_at_s", [0.5, 3.0, 4.0, 5.9])
