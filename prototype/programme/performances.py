@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from base import process
-from base.errors import CorruptSegment
-from base.files import replace_safely
-from base.workers import Clock, Later, at_once, within
-from music import audio_files
+from base.workers import Clock, within
 from music.audio_files import Packed
 from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_peaks, gated_lufs, highest_dbfs
 from music.segment import (
@@ -35,18 +29,15 @@ from music.segment import (
     Source,
     piece_gain_db,
 )
-from music.stations import Mood, Station
+from music.stations import Mood
+from programme.openings import Openings, piece_recipe
 from programme.supplies import Levels
 
-log = logging.getLogger(__name__)
-
-
-BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
 FIRST_WHOLE_S: Final = 15.0  # it is waited for
 
 OPENING_WAIT_S: Final = 0.3  # for the disk; making it anew takes hardly longer
 AHEAD_FRAMES: Final = 4 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun: it grows many times faster than time
-GIVEN_BACK: Final = 8  # stretches after which memory that is free goes back: 30 MB by the end, in 6 ms each (measured)
+GIVEN_BACK: Final = 8  # stretches after which memory that is free goes back, which takes some 6 ms (measured)
 JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
 
 SETTLING_FRAMES: Final = (20 * SAMPLE_RATE_HZ, 40 * SAMPLE_RATE_HZ)
@@ -54,39 +45,6 @@ SETTLING_FRAMES: Final = (20 * SAMPLE_RATE_HZ, 40 * SAMPLE_RATE_HZ)
 
 Begin = Callable[[Recipe, int], Performance]
 Powers = npt.NDArray[np.float64]
-
-
-class Openings:
-    """The opening of the next session's first built-in piece, as one WAV file: music without waiting for its making.
-
-    `version` names what makes it; one of another version, station or prompt is stale, and not used. Losing it is no
-    harm, so no failure is reported. Threads: any, one at a time.
-    """
-
-    def __init__(self, path: Path | None, version: str, later: Later = at_once) -> None:
-        """`later` has it written by who may wait for the disk."""
-        self._path = path
-        self._version = version
-        self._later = later
-
-    def load(self, station: Station) -> tuple[Recipe, int, Samples] | None:
-        """Return recipe, seed and first frames of a piece of `station`, chosen by what was liked when it was made."""
-        try:
-            info = audio_files.read_info(self._path) if self._path else None
-            if self._path is None or info is None or info.engine != self._version:
-                return None
-            seed, prompt = int(info.seed), info.recipe.prompt
-            if info.recipe != replace(_recipe(station, seed), prompt=prompt) or not station.makes(prompt):
-                return None
-            return info.recipe, seed, audio_files.read(self._path)
-        except (OSError, ValueError, CorruptSegment):
-            return None
-
-    def save(self, info: SegmentInfo, samples: Samples) -> None:
-        """Keep an opening in place of the one before."""
-        path, named = self._path, replace(info, engine=self._version)
-        if path is not None:
-            self._later("opening", lambda: _keep(path, audio_files.encode(samples, named)))
 
 
 class BuiltinSupply:
@@ -218,7 +176,7 @@ class BuiltinSupply:
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
         self._seed = known[1] if known else self._seed + 1
-        recipe = known[0] if known else _recipe(self._mood.rotation, self._seed)
+        recipe = known[0] if known else piece_recipe(self._mood.rotation, self._seed)
         if new and not self._growing:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
         performance = self._begin_anew(recipe, self._seed)
@@ -323,7 +281,7 @@ class BuiltinSupply:
     def _prepare_opening(self, openings: Openings, token: int) -> None:
         """Make and keep the opening that the next session begins with, unless the mood changes."""
         seed = self._seed * 48271 % 999_983 + 1
-        recipe = _recipe(self._mood.rotation, seed)
+        recipe = piece_recipe(self._mood.rotation, seed)
         performance = self._begin_anew(recipe, seed)
         opening, made = Packed(performance.opening_frames), 0
         while made < len(opening):
@@ -380,16 +338,6 @@ class _Sound:
         """Return the powers (see `metering.step_powers`), the loudness in LUFS and the peak in dBFS."""
         powers = self._meter.powers()
         return powers, float(gated_lufs(powers)), highest_dbfs(np.concatenate(self._peaks))
-
-
-def _keep(path: Path, data: bytes | memoryview) -> None:
-    with contextlib.suppress(OSError):
-        replace_safely(path, data)
-
-
-def _recipe(station: Station, seed: int) -> Recipe:
-    """Return what the piece of a seed is to be."""
-    return station.recipe(seed, BUILTIN_S[seed % len(BUILTIN_S)])
 
 
 def _continue(samples: Packed, stretch: Samples, at_frame: int, known_frames: int) -> None:

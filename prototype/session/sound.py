@@ -26,7 +26,8 @@ from output.sound_server import Hearing, SoundServer
 from player import PlaylistPlayer, StreamPlayer
 from programme.loader import Loader, Reader
 from programme.mixer import GATE_S, Mixer
-from programme.performances import BuiltinSupply, Openings
+from programme.openings import Openings
+from programme.performances import BuiltinSupply
 from programme.programme import Programme
 from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
 from programme.voice import Ramp

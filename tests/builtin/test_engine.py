@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -280,6 +281,13 @@ def test_neighbours_of_one_prompt_have_one_tempo() -> None:
     """Where the recipe leaves tempo and key to us, pieces that are to be crossfaded have the same."""
     scores = [compose(Recipe("custom", "rainy piano", 60), seed) for seed in range(5)]
     assert len({(score.bpm, score.tonic, score.mode) for score in scores}) == 1
+
+
+def test_a_piece_whose_tempo_is_noted_is_the_same_piece() -> None:
+    """What is made once more, or further, is asked for at the tempo that was chosen for it."""
+    asked = Recipe("custom", "rainy piano", 60)
+    first = compose(asked, 3)
+    assert compose(dataclasses.replace(asked, bpm=round(first.bpm)), 3) == first
 
 
 @given(st.integers(1, 200), st.integers(0, 99))

@@ -18,7 +18,8 @@ from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Sa
 from music.stations import Mood, builtin_stations
 from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
-from programme.performances import BuiltinSupply, Openings
+from programme.openings import Openings
+from programme.performances import BuiltinSupply
 from programme.supplies import Levels
 
 LEVELS = Levels(-23.0, -45.0)

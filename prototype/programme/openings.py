@@ -1,0 +1,60 @@
+"""What the built-in pieces are asked to be, and the one that waits on the disk for the next session."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from base.errors import CorruptSegment
+from base.files import replace_safely
+from base.workers import Later, at_once
+from music import audio_files
+from music.segment import Recipe, Samples, SegmentInfo
+from music.stations import Station
+
+BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
+
+
+class Openings:
+    """The opening of the next session's first built-in piece, as one WAV file: music without waiting for its making.
+
+    `version` names what makes it; one of another version, station or prompt is stale, and not used. Losing it is no
+    harm, so no failure is reported. Threads: any, one at a time.
+    """
+
+    def __init__(self, path: Path | None, version: str, later: Later = at_once) -> None:
+        """`later` has it written by who may wait for the disk."""
+        self._path = path
+        self._version = version
+        self._later = later
+
+    def load(self, station: Station) -> tuple[Recipe, int, Samples] | None:
+        """Return recipe, seed and first frames of a piece of `station`, chosen by what was liked when it was made."""
+        try:
+            info = audio_files.read_info(self._path) if self._path else None
+            if self._path is None or info is None or info.engine != self._version:
+                return None
+            seed, prompt = int(info.seed), info.recipe.prompt
+            if info.recipe != replace(piece_recipe(station, seed), prompt=prompt) or not station.makes(prompt):
+                return None
+            return info.recipe, seed, audio_files.read(self._path)
+        except (OSError, ValueError, CorruptSegment):
+            return None
+
+    def save(self, info: SegmentInfo, samples: Samples) -> None:
+        """Keep an opening in place of the one before."""
+        path, named = self._path, replace(info, engine=self._version)
+        if path is not None:
+            self._later("opening", lambda: _keep(path, audio_files.encode(samples, named)))
+
+
+def _keep(path: Path, data: bytes | memoryview) -> None:
+    with contextlib.suppress(OSError):
+        replace_safely(path, data)
+
+
+def piece_recipe(station: Station, seed: int) -> Recipe:
+    """Return what the piece of a seed is to be."""
+    return station.recipe(seed, BUILTIN_S[seed % len(BUILTIN_S)])
