@@ -107,8 +107,14 @@ def unmanaged(stage: Stage) -> None:
 
     def back(stage: Stage) -> None:
         stage.start_part(None, "wireplumber")
-        stage.pull_out()
-        stage.put_in()
+        try:
+            stage.pull_out()
+            stage.put_in()
+            with stage.hear():
+                pass
+        except (subprocess.TimeoutExpired, RuntimeError):  # PipeWire 0.3.65 may hang as it meets streams that wait
+            stage.kill_server()
+            stage.start_server()
 
     lost(lambda stage: stage.kill_server("wireplumber"), back)(stage)
 
