@@ -191,12 +191,12 @@ def to_piece(
     gain = piece_gain_db(source, measured, before, target_lufs)
     packed = samples if isinstance(samples, Packed) else Packed.of(samples)
     heard = packed.part(slice(cue_in, cue_out), 10 ** (gain / 20))
-    for most, blocks in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
+    for most, reach in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
         if heard.loudest > most:
             peaks = np.concatenate([block_peaks(part, PEAK_BLOCK_FRAMES) for part in heard.parts()])
-            heard.lower(0, _easing(peaks, len(heard), most, blocks))
-    power = np.concatenate([block_powers(part, LEVEL_FRAMES) for part in heard.parts()])
-    peaks = np.concatenate([block_peaks(part, LEVEL_FRAMES) for part in heard.parts()])
+            heard.lower(0, _easing(peaks, len(heard), most, reach))
+    blocks = [(block_powers(part, LEVEL_FRAMES), block_peaks(part, LEVEL_FRAMES)) for part in heard.parts()]
+    power, peaks = (np.concatenate(column) for column in zip(*blocks, strict=True))
     parts = _kept(power, peaks, len(heard), target_lufs)
     for first, end in parts:
         edge = min(EDGE_FADE_FRAMES, (end - first) // 2)

@@ -91,10 +91,8 @@ def header(snapshot: Snapshot, width: int, language: str) -> Line:
 
 def window_title(snapshot: Snapshot, language: str) -> str:
     """Return what plays, for the terminal's title."""
-    name, station = (
-        piece_title(snapshot.mixer.playing, snapshot.stations, language),
-        clean(snapshot.station.title(language)),
-    )
+    name = piece_title(snapshot.mixer.playing, snapshot.stations, language)
+    station = clean(snapshot.station.title(language))
     return ("‖ " if snapshot.mixer.paused else "♪ ") + name + (f" – {station}" if station not in name else "")
 
 
@@ -115,7 +113,7 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
     passed = bar(share, width - len(elapsed) - len(total) - 2, style)
     return [
         *_about(
-            (playing.source, piece_title(snapshot.mixer.playing, snapshot.stations, language)),
+            (playing.source, piece_title(playing, snapshot.stations, language)),
             (snapshot.continuing, snapshot.liked),
             _details(snapshot, language),
             width,

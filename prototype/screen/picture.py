@@ -74,11 +74,8 @@ def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
         body = _two_columns(snapshot, inner, height - 2, language)
     else:
         body = _one_column(snapshot, inner, height - 2, language)
-    lines = (
-        [head, *body, overlays.hints(snapshot.controls.mode, snapshot.mixer.paused, inner, language)][:height]
-        if height > 1
-        else [head]
-    )
+    hints = overlays.hints(snapshot.controls.mode, snapshot.mixer.paused, inner, language)
+    lines = [head, *body, hints][: max(1, height)]
     if cursor is not None:
         cursor = (cursor[0] + margin, cursor[1])
     return Frame(lines, width, margin, cursor, panels.window_title(snapshot, language))
