@@ -3,7 +3,8 @@
     python tests/whole/faults/matrix.py [WORDS…] [--group in-process|process]
 
 The rows stand in the modules of `GROUPS`, each of which has a tuple `ROWS`. The group "process" (the real program in
-a process of its own: kill -9, terminal, sound device) takes real time and is not part of `make test`.
+a process of its own: kill -9, terminal, sound device) takes real time and is not part of `make test`. How often
+kill -9 is survived: python tests/whole/faults/kills.py 200
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from whole.faults.table import Outcome, Row
 
 GROUPS = {
     "in-process": ("api_rows", "http_rows", "audio_rows", "disk_rows", "own_rows", "mixed_rows"),
-    "process": ("process_rows",),
+    "process": ("device_rows", "ending_rows", "screen_rows", "folder_rows", "server_rows"),
 }
 
 
