@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -111,11 +112,15 @@ def meanwhile(part: str, name: str, stand_in: Callable[[Programme, Any], Any]) -
     return inject
 
 
-def raising(part: str, name: str, error: Exception) -> Inject:
-    """Let a method raise."""
+def raising(part: str, name: str, error: Exception, nth: int = 1) -> Inject:
+    """Let every `nth` call of a method raise."""
 
-    def stand_in(_programme: Programme, _real: Any) -> Any:
-        def fails(*_args: Any, **_named: Any) -> Any:
+    def stand_in(_programme: Programme, real: Any) -> Any:
+        numbers = itertools.count(1)
+
+        def fails(*args: Any, **named: Any) -> Any:
+            if next(numbers) % nth:
+                return real(*args, **named)
             raise copy.copy(error)  # raised twice, one would remember both of its ways
 
         return fails

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +20,6 @@ from whole.faults.levers import (
     every,
     last,
     listener_pauses,
-    meanwhile,
     once,
     raising,
     server,
@@ -40,22 +37,6 @@ SETTINGS: Final = "configuration"
 LISTENER: Final = "listener"
 YEAR_S: Final = 365.0 * 86_400
 BUG: Final = RuntimeError("a bug of ours")
-
-
-def now_and_then(part: str, name: str, error: Exception, nth: int) -> Inject:
-    """Let every `nth` call of a method raise."""
-
-    def stand_in(_programme: Programme, real: Any) -> Any:
-        numbers = itertools.count(1)
-
-        def fails(*args: Any, **named: Any) -> Any:
-            if next(numbers) % nth == 0:
-                raise copy.copy(error)
-            return real(*args, **named)
-
-        return fails
-
-    return meanwhile(part, name, stand_in)
 
 
 def poison(samples: Samples) -> Inject:
@@ -84,8 +65,7 @@ def toggle_device(programme: Programme) -> None:
 
 def mood_storm(programme: Programme) -> None:
     """Wish for the next station."""
-    keys = [station.key for station in STATIONS]
-    at = keys.index(programme.mood.station.key)
+    at = STATIONS.index(programme.mood.station)
     programme.change_station(STATIONS[(at + 1) % len(STATIONS)])
 
 
@@ -125,7 +105,7 @@ def bad_stations(folder: Path) -> object:
 ROWS = (
     Fault(THREADS, "the loader fails all the time for a minute", raising("loader", "step", BUG), "thread.failed",
           thread="loader"),
-    Fault(THREADS, "the loader fails at every 20th step", now_and_then("loader", "step", BUG, 20), "thread.failed",
+    Fault(THREADS, "the loader fails at every 20th step", raising("loader", "step", BUG, 20), "thread.failed",
           thread="loader"),
     Fault(THREADS, "the spool fails under the loader", raising("spool", "ready", BUG), "thread.failed",
           thread="loader generator"),
@@ -139,7 +119,7 @@ ROWS = (
           settings={"library_no_repeat": 2}, plays=Source.LIBRARY),
     Fault(THREADS, "the generator fails before every job", raising("", "next_recipe", BUG), "thread.failed", 120.0,
           thread="generator"),
-    Fault(THREADS, "the generator fails after every download", now_and_then("", "ingest", BUG, 2), "thread.failed",
+    Fault(THREADS, "the generator fails after every download", raising("", "ingest", BUG, 2), "thread.failed",
           120.0, thread="generator", loses=True),
     Fault(THREADS, "a piece of three channels reaches the mixer", poison(np.ones((4000, 3), np.float32)), ""),
     Fault(THREADS, "a piece of one sample reaches the mixer", poison(np.ones((1, 2), np.float32)), ""),
