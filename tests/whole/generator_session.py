@@ -26,7 +26,7 @@ from whole.scales import TinyJoints
 DEFAULTS = replace(Settings(), engine="acestep")
 
 
-class Heard(Notices):
+class CountedNotices(Notices):
     """Notices that count everything that is said, repetitions too."""
 
     def __init__(self, clock: FakeClock | SimClock) -> None:
@@ -61,7 +61,7 @@ class Session:
         for server in (self.server, *self.others):
             server.now = self.clock.now
             server.wait = lambda seconds: self.clock.wait(threading.Event(), seconds)
-        self.notices = Heard(self.clock)
+        self.notices = CountedNotices(self.clock)
         self.keeper = KeeperFile(self.folder, self.settings.servers[0].acestep_api_url)
         self.store = MemoryStore(self.folder)
         self.recipes = 0
