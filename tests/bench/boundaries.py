@@ -7,12 +7,10 @@ crossfades, so there the reference is the programme that it recorded itself at t
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,7 +30,7 @@ from listening.listening import (
     largest_step,
     silences,
 )
-from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
+from listening.sound_room import Child, Recorder, SoundRoom, app_command, busy_cores, pause
 from programme.voice import frames_of
 
 FILE_S: Final = 6.0
@@ -166,15 +164,3 @@ def _others(command: Sequence[str], count: int, seconds: float, own: tuple[float
             pause(0.5)
             heard = recorder.samples()
         return _judge(heard, joined(files), count - 1, own)
-
-
-@contextlib.contextmanager
-def busy_cores() -> Iterator[None]:
-    """Keep every core busy with a process of usual priority."""
-    loop = [sys.executable, "-c", "while True: pass"]
-    with contextlib.ExitStack() as stack:
-        for _ in range(os.cpu_count() or 2):
-            process = subprocess.Popen(loop)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-        yield

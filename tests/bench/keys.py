@@ -12,11 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bench.boundaries import busy_cores
 from bench.material import TONES_HZ, fill_spool
 from doubles.sounds import tone
 from listening.listening import RATE_HZ, Samples, blocks, silences, tone_levels
-from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
+from listening.sound_room import Child, Recorder, SoundRoom, app_command, busy_cores, pause
 
 AIMS_S: Final = {"pause": 0.25, "resume": 0.25, "mute": 0.25, "unmute": 0.25, "volume": 0.25, "skip": 0.6}
 PRESSED: Final = {"pause": " ", "resume": " ", "mute": "m", "unmute": "m", "volume": "-", "skip": "n"}

@@ -21,7 +21,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -377,6 +377,17 @@ class Child:
                         return
                     self._output += data
                     del self._output[: -self.KEPT_BYTES]
+
+
+@contextlib.contextmanager
+def busy_cores(each: int = 1) -> Iterator[None]:
+    """Keep every core busy with so many processes of usual priority."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(each * (os.cpu_count() or 2)):
+            process = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield
 
 
 def app_command(*arguments: str | Path) -> list[str | Path]:

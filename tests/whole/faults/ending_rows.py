@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from listening.sound_room import pause
+from listening.sound_room import busy_cores, pause
 from whole.faults.kills import kill_again_and_again
 from whole.faults.program import Program, interrupts, keys, within
 from whole.faults.stage import END_S, NotTried, ProcessRow, Stage, command_works
@@ -62,9 +61,7 @@ def second_program(stage: Stage) -> None:
         stage.begin(ear, first)
         began_at = time.monotonic()
         with stage.play("--plain") as second:
-            stage.expect(second.ended(5.0) is not None, "the second one does not end")
-            stage.expect(second.process.returncode == 2, f"exit code {second.process.returncode}")
-            stage.expect(second.output.count("\n") == 1, f"more than a line: {second.output!r}")
+            stage.expect_refused(second)
             stage.expect(str(first.process.pid) in second.output, f"does not name the first: {second.output!r}")
         stage.expect_no_silence(ear, began_at)
         stage.ends(first)
@@ -75,9 +72,7 @@ def refused(*arguments: str, lines: int, **environment: str) -> Callable[[Stage]
 
     def scene(stage: Stage) -> None:
         with stage.play(*arguments, size=WINDOW, environment=environment) as program:
-            stage.expect(program.ended(5.0) is not None, "does not end")
-            stage.expect(program.process.returncode == 2, f"exit code {program.process.returncode}")
-            stage.expect(program.output.count("\n") == lines, f"said: {program.output!r}")
+            stage.expect_refused(program, lines)
             stage.expect(not stage.spool.exists(), "made a spool")
             stage.problems += program.terminal_faults()
             stage.examine(program)
@@ -117,13 +112,8 @@ def busy_machine(stage: Stage) -> None:
     stage.fill()
     with stage.play(size=WINDOW) as program, stage.hear() as ear:
         stage.begin(ear, program)
-        burners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2 * (os.cpu_count() or 1))]
-        try:
+        with busy_cores(each=2):
             stage.play_on(ear, 15.0)
-        finally:
-            for burner in burners:
-                burner.kill()
-                burner.wait()
         stage.ends(program)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import string
@@ -159,12 +160,7 @@ def storm(strokes: Callable[[random.Random], Iterator[str]], every_s: float) -> 
 
 def held(key: str) -> Callable[[random.Random], Iterator[str]]:
     """Hold a key down."""
-
-    def strokes(_chance: random.Random) -> Iterator[str]:
-        while True:
-            yield key
-
-    return strokes
+    return lambda _chance: itertools.repeat(key)
 
 
 def any_keys(chance: random.Random) -> Iterator[str]:

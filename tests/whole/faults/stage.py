@@ -100,7 +100,7 @@ class Stage(SoundRoom):
 
     def fill(self, pieces: int = READY_PIECES) -> None:
         """Put generated segments into the queue that this spool starts with."""
-        shutil.copytree(_filled(pieces), self.spool)
+        shutil.copytree(Path(_filled(pieces).name, "spool"), self.spool)
 
     def ready(self) -> list[str]:
         """Return the names of the segments in the queue."""
@@ -136,6 +136,12 @@ class Stage(SoundRoom):
         if within(limit_s, lambda: program.said(key) >= times) is None:
             self.problems.append(f"did not say {key} within {limit_s:g} s")
 
+    def expect_refused(self, program: Program, lines: int = 1) -> None:
+        """Expect that a program does not start: it says why, in so many lines, and ends with 2."""
+        self.expect(program.ended(5.0) is not None, "does not end")
+        self.expect(program.process.returncode == 2, f"exit code {program.process.returncode}")
+        self.expect(program.output.count("\n") == lines, f"said {program.output!r}")
+
     # Hearing
 
     def hear(self) -> Recorder:
@@ -163,6 +169,13 @@ class Stage(SoundRoom):
         self.silent_s += sum(one.length_s for one in found)
         for one in found:
             self.problems.append(f"silent for {one.length_s:.2f} s, {one.begin_s:.1f} s after it should be heard")
+
+    def expect_nothing(self, ear: Recorder, seconds: float, problem: str) -> None:
+        """Expect that nothing at all is heard for a while."""
+        since = time.monotonic()
+        pause(seconds)
+        heard = ear.samples()[ear.frame_at(since) : ear.frame_at(time.monotonic())]
+        self.expect(len(heard) and not heard.any(), problem)
 
     def play_on(self, ear: Recorder, seconds: float, heard_at: float | None = None) -> None:
         """Let time pass; expect sound all along, and since it was first heard, but for the first SETTLE_S."""
@@ -206,14 +219,11 @@ class ProcessRow:
 
 
 @functools.cache
-def _filled(pieces: int) -> Path:
-    """Make a spool with segments once; the folder lives as long as this process."""
-    holder = tempfile.TemporaryDirectory(prefix="filled-")
-    _kept.append(holder)
-    return fill_spool(Path(holder.name) / "spool", [marker(READY_S, seed) for seed in range(pieces)], "ready")
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
+def _filled(pieces: int) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder once that holds a spool with segments; it lives as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="filled-")
+    fill_spool(Path(folder.name, "spool"), [marker(READY_S, seed) for seed in range(pieces)], "ready")
+    return folder
 
 
 def command_works(*command: str) -> bool:
