@@ -1,6 +1,6 @@
 """Measures the program beside other players, in one run, and prints a table (`make bench`).
 
-    python tests/bench/bench.py --quick                    a few minutes
+    python tests/bench/bench.py --quick                    less of everything
     python tests/bench/bench.py --only boundaries,cpu --json bench.json
 
 Everything is heard through a private PulseAudio with a null sink, whose monitor is recorded.
@@ -276,7 +276,7 @@ def print_row(row: Row) -> None:
 def main() -> int:
     """Run what was asked for; return 1 when an aim was missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0], allow_abbrev=False)
-    parser.add_argument("--quick", action="store_true", help="a few minutes instead of half an hour")
+    parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, help="also write the rows into this file")
     options = parser.parse_args()

@@ -136,7 +136,7 @@ def alone() -> Snapshot:
 
 
 def screen(name: str, language: str = "en") -> Snapshot:
-    """Return a snapshot by its name: main, trouble, first, help, stations or prompt."""
+    """Return a snapshot by its name."""
     good = afternoon()
     typed = "静かな森の朝、フルート" if language == "ja" else "warm piano, soft rain"
     return {

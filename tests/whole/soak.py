@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from base.control_socket import NotReached, ask
+from bench.material import REAL_SEGMENTS
 from doubles.genuine_acestep import GenuineAcestep, is_installed
 from listening.listening import RATE_HZ, Samples, Stretch, blocks, odd_corners, quiet_stretches, silences
-from listening.sound_room import PROJECT, Child, Recorder, SoundRoom, Usage, app_command, is_usable, pause
+from listening.sound_room import Child, Recorder, SoundRoom, Usage, app_command, is_usable, pause
 from music import audio_files
 
-SEGMENTS: Final = PROJECT.parent / "shared" / "real_segments"
 FIRST_SECOND_S: Final = 1.0
 SETTLED_S: Final = 30.0
 LOOK_S: Final = 0.5
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace, room: SoundRoom, folder: Path) -> Soak:
     (folder / "server").mkdir(exist_ok=True)
     if options.continuing:
         levers["continues"] = "newer"
-    server = GenuineAcestep(folder / "server", segments=SEGMENTS if SEGMENTS.is_dir() else None, **levers)
+    server = GenuineAcestep(folder / "server", segments=REAL_SEGMENTS if REAL_SEGMENTS.is_dir() else None, **levers)
     spool, stats = folder / "spool", folder / "stats.json"
     command = app_command(
         *("--acestep-api-url", server.url, "--spool-dir", spool, "--stats-json", stats, "--player", options.player),
