@@ -487,6 +487,28 @@ def test_a_submit_that_surely_did_not_arrive_is_repeated(make: Make) -> None:
     assert run.said("server.busy") == 1
 
 
+def test_a_long_wait_that_the_server_asks_for_is_told_at_once(make: Make) -> None:
+    """Minutes in which nothing can be asked for are worth a line before they are over."""
+    run = make()
+    full = ServerBusy("HTTP 429", retry_after_s=86_400.0)
+    run.server.trouble = lambda name: full if name == "submit" else None
+    run.stop_at(60.0)
+    assert run.warnings() == ["server.busy"]
+
+
+def test_while_submits_fail_nothing_is_promised_and_the_server_is_asked_calmly(in_threads: Make) -> None:
+    """That /health answers in between is no good news; it is asked for once a second at most, whoever waits."""
+    run = in_threads()
+    run.server.trouble = lambda name: ServerTrouble("HTTP 500") if name == "submit" else None
+    run.listen(300.0)
+    assert run.said("server.up") == 0
+    probes = run.server.times_of("health")
+    assert len(probes) < 300.0
+    run.server.trouble = lambda name: None
+    run.listen(120.0)
+    assert run.said("server.up") == 1
+
+
 def test_polls_that_fail_mean_nothing_for_a_job(make: Make) -> None:
     """A minute of HTTP 500 on every poll leaves the job alone."""
     run = make(speed=0.3)

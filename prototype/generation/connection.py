@@ -183,7 +183,9 @@ class Connection:
             log.info("a call to acestep-api failed in transit, try %d: %s", attempt, error)
             if isinstance(error, ServerError) and route != SUBMIT:
                 self.troubled(route, error, began_at)
-            elif isinstance(error, ServerError) and attempt >= BUSY_AFTER:
+            elif isinstance(error, ServerTrouble) and (
+                attempt >= BUSY_AFTER or (error.retry_after_s or 0.0) > PATIENCE_S
+            ):
                 self._say(SUBMIT, error)
 
         return (SUBMITS if route == SUBMIT else FETCHES).of(self._run, note)
@@ -221,7 +223,8 @@ class Connection:
         """Take back what was said of a route; return whether that is worth a line. Called under the lock."""
         over = {route} if route == HEALTH else {route, WHOLE}
         self._said = {key: of for key, of in self._said.items() if of not in over}
-        news = self._owes_good_news and self._key_taken and self._state == ServerState.UP and not self._said
+        is_well = self._state == ServerState.UP and not self._said and not self._troubles
+        news = self._owes_good_news and self._key_taken and is_well
         self._owes_good_news = self._owes_good_news and not news
         return news
 

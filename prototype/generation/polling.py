@@ -46,6 +46,7 @@ QUIET_S: Final = 10.0
 STATS_S: Final = 15.0
 SILENT_S: Final = 30.0  # nothing asked and nothing heard
 SUBMIT_QUIET_S: Final = 5.0
+LOOK_S: Final = 1.0  # what is in doubt is looked at no more often
 SUBMIT_LOST_S: Final = 60.0
 COUNTS_S: Final = 5.0
 LONGEST_POLL_BACKOFF_S: Final = 15.0
@@ -316,7 +317,9 @@ class JobServer:
         with self._lock:
             submits = self._submit_at is not None and now - self._submit_at > SUBMIT_QUIET_S
             due_at = max(self._stats_at, self.connection.heard_at) + SILENT_S if idle else self._stats_at + STATS_S
-            if now < due_at and not (submits or self.connection.is_troubled(HEALTH)):
+            if submits or self.connection.is_troubled(HEALTH):
+                due_at = self._stats_at + LOOK_S
+            if now < due_at:
                 return
             self._stats_at = now
         if idle:
