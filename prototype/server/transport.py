@@ -239,7 +239,7 @@ class HttpChannel:
 
     def _words(self, reply: object) -> str:
         """Return what a reply says of an error, "" for nothing."""
-        if isinstance(reply, dict):
+        while isinstance(reply, dict):
             reply = next(
                 (reply[name] for name in faults.REASON_FIELDS if reply.get(name) and reply[name] is not True), ""
             )

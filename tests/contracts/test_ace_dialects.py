@@ -294,6 +294,8 @@ def test_the_id_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, reply
     [
         (text(200, '{"code": 1001, "msg": "no GPU", "data": null}'), "HTTP 500: no GPU"),
         (text(503, '{"message": "warming up"}'), "HTTP 503: warming up"),
+        (text(503, '{"error": {"message": "warming up", "code": "busy"}}'), r"HTTP 503: warming up\)"),
+        (text(503, '{"detail": [{"loc": ["x"], "msg": "too long"}]}'), r"HTTP 503: .*too long"),
         (text(429, "{}"), r"\(HTTP 429\)"),
         (text(200, '{"code": 500, "data": null}'), r"\(HTTP 500\)"),
     ],
