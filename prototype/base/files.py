@@ -76,9 +76,14 @@ def replace_safely(path: Path, data: bytes | memoryview) -> None:
     """Write a small file anew, so that a reader finds the old one or the new one, whole. Raises OSError."""
     partial = path.with_name(path.name + ".part")
     partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours
-    with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-        file.write(data)
-    partial.replace(path)
+    try:
+        with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(data)
+        partial.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -131,6 +131,14 @@ def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_small_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """On a full disk a partial file would take what room there is."""
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match=str(tmp_path)):
+        replace_safely(tmp_path / "a", b"one")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_only_a_regular_file_is_truncated(shared: Path) -> None:
     """Nothing is cut before it is known what it is."""
     link(shared / "a")
