@@ -30,7 +30,7 @@ from output.stream_player import FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
 from screen.printing import Lines
 from screen.terminal import terminal_size
-from spool.folders import INCOMING, LOCK_FILE, PART, ROOM_BYTES, FolderLock
+from spool.folders import FULL, INCOMING, LOCK_FILE, PART, ROOM_BYTES, FolderLock
 
 KNOWN_VLC: Final = "3."
 BYTES_PER_HOUR: Final = 3600 * SAMPLE_RATE_HZ * CHANNELS * 2  # 16-bit
@@ -108,7 +108,8 @@ def disk(folder: Path, max_mb: float) -> Findings:
         yield found(OK, "spool", key, folder=folder)
         yield _room(shutil.disk_usage(existing).free, max_mb * 2**20)
     except OSError as error:
-        yield found(PROBLEM, "spool", "check.spool.refused", folder=folder, reason=error)
+        key = "check.spool.full" if error.errno in FULL else "check.spool.refused"
+        yield found(PROBLEM, "spool", key, folder=folder, reason=error)
 
 
 def _room(free_bytes: float, wanted_bytes: float) -> Finding:

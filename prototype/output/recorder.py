@@ -147,6 +147,8 @@ class Recorder:
         if ended.lost_frames:
             lost_s = f"{ended.lost_frames / SAMPLE_RATE_HZ:.1f}"
             self._notices.say("recorder.incomplete", "warning", path=str(ended.path), seconds=lost_s)
+        elif isinstance(sink, File) and not sink.frames:
+            self._notices.say("recorder.empty")
         else:
             self._notices.say("recorder.ended", "good", path=str(ended.path))
 
@@ -176,23 +178,24 @@ class File:
         self.path = path
         self.tags = tags
         self._kind = format_of(path)
-        self._frames = 0
+        self.frames = 0
+        self._new = new
         flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
         self._fd = open_safely(path if new else own_target(path), flags)
         try:
             self._encoder = Encoder(self._fd, self._kind, **tags)
         except (OSError, sf.SoundFileError):
-            os.close(self._fd)
+            self._let_go()
             raise
 
     def is_full(self, frames: int) -> bool:
         """Whether so many frames more would not fit."""
-        return self._kind[0] == "WAV" and self._frames + frames > LONGEST_WAV_FRAMES
+        return self._kind[0] == "WAV" and self.frames + frames > LONGEST_WAV_FRAMES
 
     def write(self, block: Samples) -> None:
         """Append a block. Raises OSError or SoundFileError."""
         self._encoder.write(block)
-        self._frames += len(block)
+        self.frames += len(block)
 
     def close(self) -> None:
         """Finish the file; what the disk refuses at last is an error too. Raises OSError."""
@@ -200,7 +203,14 @@ class File:
             self._encoder.close()
             os.fsync(self._fd)
         finally:
-            os.close(self._fd)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the descriptor; a new file without any sound goes."""
+        with contextlib.suppress(OSError):
+            if self._new and not (self.frames and os.fstat(self._fd).st_size):
+                self.path.unlink()
+        os.close(self._fd)
 
 
 class Pipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import functools
 import io
 import os
@@ -427,6 +428,20 @@ def test_a_spool_that_cannot_be_written_is_a_problem(check: Check) -> None:
     code, said = check(engine="builtin", spool_dir=Path("/proc/nowhere/spool"))
     assert code == 1
     assert "or set SPOOL_DIR to another folder" in line(said, "spool")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_matter_of_rights(check: Check, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Where there is no room, room is the remedy."""
+
+    def full(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    code, said = check(engine="builtin")
+    assert code == 1
+    assert "free some space" in line(said, "spool")
+    assert "owner" not in line(said, "spool")
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,17 @@ def test_a_recording_is_of_the_kind_its_name_says_with_its_tags_inside(tmp_path:
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(np.sqrt(np.mean(tone(1.0) ** 2)), rel=0.1)
 
 
+@pytest.mark.parametrize("kind", SOUND_FORMATS)
+def test_a_recording_that_ends_before_any_sound_is_none(tmp_path: Path, kind: str) -> None:
+    """The key was pressed twice: no file without sound, and no word of one."""
+    notices = Notices(FakeClock())
+    recorder = Recorder(notices)
+    recorder.start(tmp_path / f"a.{kind}", new=True)
+    finish(recorder)
+    assert [notice.key for notice in notices.recent()] == ["recorder.empty"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_kind_can_be_chosen() -> None:
     """The settings name the formats that can be written, and no other."""
     assert {f".{kind}" for kind in SOUND_FORMATS} == set(FORMATS)
@@ -148,6 +159,24 @@ def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: 
     assert [(notice.key, *notice.args) for notice in notices.recent()] == [
         ("recorder.failed", ("reason", said("os.EFBIG")))
     ]
+
+
+@pytest.mark.parametrize("kind", ["mp3", "flac", "wav", "ogg", "opus"])
+def test_a_recording_that_nothing_of_was_written_leaves_no_file(tmp_path: Path, kind: str) -> None:
+    """On a disk that is full from the start; the file of a name that the listener gave stays, as it may be a link."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    recorder = Recorder(Notices(FakeClock()))
+    recorder.start(tmp_path / f"a.{kind}", new=True)
+    recorder.take(tone(1.0))
+    recorder.end()
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        finish(recorder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_recorded_is_said_of_what_is_on_the_disk(tmp_path: Path) -> None:
