@@ -246,10 +246,15 @@ class Policy:
 class Speed:
     """What was learned of the server's speed from its latest jobs.
 
+    `factor` is generation seconds per audible second (median), None before the second job; `audible_share` the part of
+    a segment's asked length that can be heard (median).
+
     Threads: any; the deques are appended to and copied in one step each.
     """
 
     def __init__(self) -> None:
+        self.factor: float | None = None
+        self.audible_share = AUDIBLE_SHARE
         self._per_asked_s: deque[float] = deque(maxlen=LATEST)
         self._per_audible_s: deque[float] = deque(maxlen=REMEMBERED)
         self._shares: deque[float] = deque(maxlen=REMEMBERED)
@@ -265,10 +270,12 @@ class Speed:
         if audible_s <= 0.0 or files == 0:
             return
         self._shares.append(audible_s / files / asked_s)
+        self.audible_share = statistics.median(tuple(self._shares))
         self._history.append((ended_at, run_s))
         if not cold:
             self._per_asked_s.append(run_s / asked_s)
             self._per_audible_s.append(run_s / audible_s)
+            self.factor = statistics.median(tuple(self._per_audible_s))
 
     def expected_s(self, duration_s: float) -> float | None:
         """Return the seconds a job of `duration_s` will take, None before any was seen."""
@@ -285,18 +292,6 @@ class Speed:
         if not (per_asked_s := self.expected_s(1.0)):
             return 0.0
         return (SAFE_SHARE * (ready_s + self.audible_share * ahead_s) - work_s) / per_asked_s
-
-    @property
-    def factor(self) -> float | None:
-        """Generation seconds per audible second (median); None before the second job."""
-        ratios = tuple(self._per_audible_s)
-        return statistics.median(ratios) if ratios else None
-
-    @property
-    def audible_share(self) -> float:
-        """The part of a segment's asked length that can be heard (median)."""
-        shares = tuple(self._shares)
-        return statistics.median(shares) if shares else AUDIBLE_SHARE
 
     @property
     def history(self) -> tuple[tuple[float, float], ...]:

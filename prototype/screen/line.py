@@ -39,13 +39,17 @@ class Line:
 
     def __init__(self, *parts: str | tuple[str, str] | Line) -> None:
         found: list[tuple[str, str]] = []
+        cells = 0
         for part in parts:
             if isinstance(part, Line):
                 found += part.parts
-            elif words := (part if isinstance(part, tuple) else (part, ""))[0]:
-                found.append((words, "" if isinstance(part, str) else part[1]))
-        self.parts = found
-        self.cell_len = sum([cell_len(words) for words, _ in found])
+                cells += part.cell_len
+                continue
+            words, style = (part, "") if isinstance(part, str) else part
+            if words:
+                found.append((words, style))
+                cells += cell_len(words)
+        self.parts, self.cell_len = found, cells
 
     def __bool__(self) -> bool:
         return bool(self.parts)

@@ -13,7 +13,7 @@ from music.segment import Source
 from screen.controls import CHOICE_LABELS, KEYS, OVERLAY_KEYS, TIMERS, Command, Key
 from screen.line import NOTHING, Line
 from screen.panels import heard_line, timer_words
-from screen.view import Mode, Snapshot, kept
+from screen.view import Mode, Snapshot, shows
 from screen.widgets import clean, fit, pad
 
 _PROMPT_INDENT: Final = 2
@@ -24,11 +24,11 @@ _Titled = tuple[str, list[tuple[Line, str]], str]
 """Of a list: its title, its rows with the words beside each, and what is said where there are none."""
 
 
-@kept
-def hints(mode: Mode, paused: bool, width: int, language: str) -> Line:
+@shows("controls.mode", "mixer.paused")
+def hints(snapshot: Snapshot, width: int, language: str) -> Line:
     """Return the key hints that fit, in the order of the table; those with the lowest rank are kept."""
-    rows = [row for row in OVERLAY_KEYS.get(mode, KEYS) if row.rank is not None]
-    words = {row: "resume" if row.word == "pause" and paused else row.word for row in rows}
+    rows = [row for row in OVERLAY_KEYS.get(snapshot.controls.mode, KEYS) if row.rank is not None]
+    words = {row: "resume" if row.word == "pause" and snapshot.mixer.paused else row.word for row in rows}
     hint = {row: (_name(row, language), " " + say(language, f"ui.key.{words[row]}")) for row in rows}
     room, shown = width + _HINT_GAP, set()
     for row in sorted(rows, key=lambda row: row.rank or 0):

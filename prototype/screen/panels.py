@@ -5,7 +5,7 @@ The snapshot in, ranked rows of a given width out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from base.texts import text as say
@@ -15,7 +15,7 @@ from music.stations import Station
 from programme.history import Heard
 from programme.programme import PlayingView
 from screen.line import NOTHING, Line, fit_line, join, two_ends
-from screen.view import UNHEARD, Snapshot, TimerView, kept
+from screen.view import UNHEARD, Snapshot, TimerView, shows
 from screen.widgets import LABEL_CELLS, Rank, Row, bar, clean, clock_time, labelled, pad, sparkline, waveform
 
 WAVE_HEADROOM_DB: Final = 8.0  # a fifth of a second of music is seldom louder than that over its loudness
@@ -67,6 +67,10 @@ def timer_words(timer: TimerView | None, language: str) -> list[str]:
     return found
 
 
+@shows(
+    "station", "prompt", "mixer.paused", "mixer.muted", "mixer.volume", "ambience", "recording", "player_state",
+    "timer", "wall",
+)  # fmt: skip
 def header(snapshot: Snapshot, width: int, language: str) -> Line:
     """Return the first line: the station, and at the right the time of day and whatever is out of the ordinary."""
     mixer, state = snapshot.mixer, snapshot.player_state.replace(" ", "_")
@@ -89,6 +93,7 @@ def header(snapshot: Snapshot, width: int, language: str) -> Line:
     return two_ends(Line(("♪ " + title, "bold")), right, width)
 
 
+@shows("mixer.playing.source", "mixer.playing.info", "mixer.playing.title", "mixer.paused", "station", "stations")
 def window_title(snapshot: Snapshot, language: str) -> str:
     """Return what plays, for the terminal's title."""
     name = piece_title(snapshot.mixer.playing, snapshot.stations, language)
@@ -112,36 +117,36 @@ def now_playing(snapshot: Snapshot, width: int, language: str, wave_rows: int) -
     share = playing.elapsed_s / playing.total_s if playing.total_s else 0.0
     passed = bar(share, width - len(elapsed) - len(total) - 2, style)
     return [
-        *_about(
-            (playing.source, piece_title(playing, snapshot.stations, language)),
-            (snapshot.continuing, snapshot.liked),
-            _details(snapshot, language),
-            width,
-            language,
-        ),
+        *_about(snapshot, width, language),
         Row(Rank.MORE_SPACE),
         *(Row(Rank.HIGH_WAVE, line) for line in wave[:-1]),
         Row(Rank.WAVE, wave[-1]),
         Row(Rank.TIME, Line(elapsed, " ", passed, " ", (total, "dim"))),
         Row(Rank.SPACE),
-        Row(Rank.NEXT, _next(snapshot.spool.ready[:1], mixer.stock, snapshot.stations, width, language)),
+        _next(snapshot, width, language),
     ]
 
 
-@kept
-def _about(
-    piece: tuple[Source, str], signs: tuple[bool, bool], details: Sequence[str], width: int, language: str
-) -> list[Row]:
+@shows(
+    "mixer.playing.source", "mixer.playing.info", "mixer.playing.title", "stations", "continuing", "liked",
+    "player_state", "spool.ready", "generator.server", "generator.factor", "timer",
+)  # fmt: skip
+def _about(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the badge and title with its signs, and what is known of the piece."""
-    (source, title), (continuing, liked) = piece, signs
-    badge = Line((f" {source_name(language, source)} ", f"reverse {source.style}"), "  ")
+    playing = snapshot.mixer.playing
+    badge = Line((f" {source_name(language, playing.source)} ", f"reverse {playing.source.style}"), "  ")
+    title = (piece_title(playing, snapshot.stations, language), "bold")
+    signs = (("↻", "continuing", "green", snapshot.continuing), ("♥", "liked", "red", snapshot.liked))
     shown = [
         Line((f"{glyph} {say(language, f'ui.head.{word}')}" if width >= 60 else glyph, style))
-        for glyph, word, style, on in (("↻", "continuing", "green", continuing), ("♥", "liked", "red", liked))
+        for glyph, word, style, on in signs
         if on
     ]
-    head = two_ends(Line(badge, (title, "bold")), join(shown, width), width)
-    return [Row(Rank.TITLE, head), Row(Rank.DETAILS, Line((" " * badge.cell_len + " · ".join(details), "dim")))]
+    details = Line((" " * badge.cell_len + " · ".join(_details(snapshot, language)), "dim"))
+    return [
+        Row(Rank.TITLE, two_ends(Line(badge, title), join(shown, width), width)),
+        Row(Rank.DETAILS, details),
+    ]
 
 
 def _details(snapshot: Snapshot, language: str) -> list[str]:
@@ -168,21 +173,15 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
     return [part for part in found if part]
 
 
-@kept
-def _next(
-    first: Sequence[SegmentInfo],
-    stock: Mapping[Source, int],
-    stations: Sequence[Station],
-    width: int,
-    language: str,
-) -> Line:
+@shows("spool.ready", "mixer.stock", "stations")
+def _next(snapshot: Snapshot, width: int, language: str) -> Row:
     """Return what comes next: the head of the queue, else where the next piece is taken from."""
-    if first:
-        title, length = _coming(first[0], stations, language)
-        return two_ends(labelled(language, "next", Line(title)), length, width)
-    source = next((source for source in Source if stock.get(source)), None)
+    if snapshot.spool.ready:
+        title, length = _coming(snapshot.spool.ready[0], snapshot.stations, language)
+        return Row(Rank.NEXT, two_ends(labelled(language, "next", Line(title)), length, width))
+    source = next((source for source in Source if snapshot.mixer.stock.get(source)), None)
     words = say(language, f"ui.title.{source.value}" if source and source is not Source.FRESH else "ui.next.unknown")
-    return labelled(language, "next", Line((words, "dim")))
+    return Row(Rank.NEXT, labelled(language, "next", Line((words, "dim"))))
 
 
 def _coming(info: SegmentInfo, stations: Sequence[Station], language: str) -> tuple[str, Line]:
@@ -196,43 +195,38 @@ def queue(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 
     As many rows as segments are wanted, filled or not, so that what is below stays where it is.
     """
-    ready, target = snapshot.spool.ready, snapshot.target
-    lasts = clock_time(snapshot.buffer_s) if snapshot.buffer_s else ""
-    making = [job.progress or 0.0 for job in snapshot.generator.jobs]
-    return [
-        *_later(ready[1:], target, snapshot.stations, width, language),
-        _buffer((len(ready), target), lasts, making, snapshot.depth_history, width, language),
-    ]
+    return [*_later(snapshot, width, language), _buffer(snapshot, width, language)]
 
 
-@kept
-def _later(
-    ready: Sequence[SegmentInfo], target: int, stations: Sequence[Station], width: int, language: str
-) -> list[Row]:
-    rows = []
-    for index in range(min(target, _MOST_NEXT + 1) - 1):
-        title, length = _coming(ready[index], stations, language) if index < len(ready) else ("", NOTHING)
-        line = two_ends(Line(" " * LABEL_CELLS, (title, "dim")), length, width) if title else NOTHING
-        rows.append(Row(Rank.MORE_NEXT, line))
+@shows("spool.ready", "target", "stations")
+def _later(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    rows = [Row(Rank.MORE_NEXT)] * (min(snapshot.target, _MOST_NEXT + 1) - 1)
+    for index, info in enumerate(snapshot.spool.ready[1 : len(rows) + 1]):
+        title, length = _coming(info, snapshot.stations, language)
+        rows[index] = Row(Rank.MORE_NEXT, two_ends(Line(" " * LABEL_CELLS, (title, "dim")), length, width))
     return rows
 
 
-@kept
-def _buffer(
-    depth: tuple[int, int], lasts: str, making: Sequence[float], history: Sequence[int], width: int, language: str
-) -> Row:
-    ready, target = depth
+def _buffer(snapshot: Snapshot, width: int, language: str) -> Row:
+    ready, target, lasts_s = len(snapshot.spool.ready), snapshot.target, snapshot.buffer_s
     figures = say(language, "ui.buffer.depth", ready=ready, target=target)
-    if lasts:
-        figures += " · " + say(language, "ui.buffer.lasts", time=lasts)
-    slots = _slots(ready, making, target, min(width // 3, 44))
+    if lasts_s:
+        figures += " · " + say(language, "ui.buffer.lasts", time=clock_time(lasts_s))
+    slots = _slots(snapshot, min(width // 3, 44))
     line = labelled(language, "buffer", Line(slots, "  " if slots else "", (figures, "" if ready else "yellow")))
-    graph = sparkline(history, min(20, width - line.cell_len - 3), "green", 0.0, float(max(1, target)))
-    return Row(Rank.BUFFER, two_ends(line, graph, width))
+    return Row(Rank.BUFFER, two_ends(line, _depths(snapshot, min(20, width - line.cell_len - 3)), width))
 
 
-def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Line:
+@shows("depth_history", "target")
+def _depths(snapshot: Snapshot, width: int) -> Line:
+    return sparkline(snapshot.depth_history, width, "green", 0.0, float(max(1, snapshot.target)))
+
+
+@shows("spool.ready", "target", "generator.jobs")
+def _slots(snapshot: Snapshot, width: int) -> Line:
     """Return a line a segment: solid when ready, filling while in the making, dashed where one is missing."""
+    ready, target = len(snapshot.spool.ready), snapshot.target
+    making = [job.progress or 0.0 for job in snapshot.generator.jobs]
     total = min(max(ready + len(making), target), 200)
     if width < 3 or not total:
         return NOTHING
@@ -250,6 +244,7 @@ def _slots(ready: int, making: Sequence[float], target: int, width: int) -> Line
     return Line(*slots[1:])
 
 
+@shows("station", "timer")
 def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return what is of interest without a server: what the mood is like, and what the timer does."""
     timer = " · ".join(timer_words(snapshot.timer, language)) or say(language, "ui.timer.none")
@@ -260,15 +255,17 @@ def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     ]
 
 
+@shows("history", "stations")
 def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Return what was heard before behind its label, in exactly `height` lines."""
-    lines = past(snapshot.history, snapshot.stations, width - LABEL_CELLS, height, language)
+    lines = past(snapshot, width - LABEL_CELLS, height, language)
     lines = [*(lines or [Line((say(language, "ui.history.none"), "dim"))]), *[NOTHING] * height][:height]
     label = [pad(say(language, "ui.label.heard"), LABEL_CELLS), *[" " * LABEL_CELLS] * height]
     return [Line((before, "dim"), line) for before, line in zip(label, lines, strict=False)]
 
 
-@kept
-def past(heard: Sequence[Heard], stations: Sequence[Station], width: int, height: int, language: str) -> list[Line]:
-    """Return what was heard before the last of `heard`, the latest first, in at most `height` lines."""
-    return [heard_line(one, stations, width, language) for one in heard[:-1][::-1][: max(0, height)]]
+@shows("history", "stations")
+def past(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
+    """Return what was heard before what plays now, the latest first, in at most `height` lines."""
+    before = snapshot.history[:-1][::-1][: max(0, height)]
+    return [heard_line(one, snapshot.stations, width, language) for one in before]

@@ -74,8 +74,7 @@ def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
         body = _two_columns(snapshot, inner, height - 2, language)
     else:
         body = _one_column(snapshot, inner, height - 2, language)
-    hints = overlays.hints(snapshot.controls.mode, snapshot.mixer.paused, inner, language)
-    lines = [head, *body, hints][: max(1, height)]
+    lines = [head, *body, overlays.hints(snapshot, inner, language)][: max(1, height)]
     if cursor is not None:
         cursor = (cursor[0] + margin, cursor[1])
     return Frame(lines, width, margin, cursor, panels.window_title(snapshot, language))
@@ -96,25 +95,25 @@ def _making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the rows of how music is made, where there is a server, and of the session."""
     rows = [Row(Rank.MORE_SPACE)]
     if vitals.has_server(snapshot):
-        rows += [*vitals.making(snapshot, width, language), *vitals.figures(snapshot, width, language)]
+        rows += vitals.making(snapshot, width, language)
+        rows += [vitals.pace(snapshot, width, language), vitals.counts(snapshot, width, language)]
     if snapshot.generator.server != "off":
-        rows.append(vitals.server(snapshot.generator.server, snapshot.generator.server_reason, language))
-    return rows + vitals.session(snapshot, width, language)
+        rows.append(vitals.server(snapshot, language))
+    return [*rows, vitals.running(snapshot, width, language), *vitals.files(snapshot, width, language)]
 
 
 def _one_column(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Everything below one another; how many rows there are of each kind depends on the height alone."""
     first = Rank.MORE if vitals.has_server(snapshot) else Rank.HEARD
     rows = [*_music(snapshot, width, height, language), *_making(snapshot, width, language)]
-    heard = [Row(rank) for rank in (*[first] * 5, *[Rank.MORE] * 7)]
-    said = [Row(rank) for rank in (Rank.SPACE, Rank.NOTICE, Rank.SECOND_NOTICE, Rank.THIRD_NOTICE, *[Rank.MORE] * 50)]
-    kept = chosen([*rows, *heard, *said], height - (height > 18))
+    heard = [first] * 5 + [Rank.MORE] * 7
+    said = [Rank.SPACE, Rank.NOTICE, Rank.SECOND_NOTICE, Rank.THIRD_NOTICE] + [Rank.MORE] * 50
+    kept = chosen([*(row.rank for row in rows), *heard, *said], height - (height > 18))
     lines = [rows[index].line for index in kept if index < len(rows)]
     ends = len(rows) + len(heard)
     lines += panels.history(snapshot, width, sum(len(rows) <= index < ends for index in kept), language)
     lines += [NOTHING] * (ends in kept)
-    room = sum(index > ends for index in kept)
-    lines += vitals.notices(snapshot.notices, width, room, language)
+    lines += vitals.notices(snapshot, width, sum(index > ends for index in kept), language)
     return [*(fit_line(line, width) for line in lines), *[NOTHING] * (height - len(lines))]
 
 
@@ -123,9 +122,9 @@ def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> 
     left_cells = (width - _GAP_CELLS) // 2
     right_cells = width - _GAP_CELLS - left_cells
     left = _panels(_music(snapshot, left_cells, height, language), "heard", left_cells, height, language)
-    left += panels.past(snapshot.history, snapshot.stations, left_cells, height - len(left), language)
+    left += panels.past(snapshot, left_cells, height - len(left), language)
     right = _panels(_making(snapshot, right_cells, language), "log", right_cells, height, language)
-    right += vitals.notices(snapshot.notices, right_cells, height - len(right), language)
+    right += vitals.notices(snapshot, right_cells, height - len(right), language)
     lines = []
     for one, two in itertools.zip_longest(left[:height], right[:height], fillvalue=NOTHING):
         one = fit_line(one, left_cells)
@@ -136,7 +135,7 @@ def _two_columns(snapshot: Snapshot, width: int, height: int, language: str) -> 
 
 def _panels(rows: Sequence[Row], below: str, width: int, height: int, language: str) -> list[Line]:
     """Return the rows that fit, and the heading of the panel below them if there is room for it."""
-    lines = [rows[index].line for index in chosen(rows, height)]
+    lines = [rows[index].line for index in chosen([row.rank for row in rows], height)]
     title = say(language, f"ui.label.{below}")
     rule = Line(f"{title} ", ("─" * (width - cell_len(title) - 1), "dim"))
     return [*lines, NOTHING, rule] if height - len(lines) > 3 else lines

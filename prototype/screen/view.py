@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import operator
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from spool.spool import SpoolSnapshot
 NO_STATION: Final = Station("", "", "", ())
 
 Part = TypeVar("Part", bound=Callable[..., object])
-LAST_MADE: Final[dict[object, tuple[tuple[object, ...], object]]] = {}
+LAST_MADE: Final[dict[object, tuple[object, object]]] = {}
 UNHEARD: Final = ("no device", "suspended", "stream muted", "device muted")
 
 
@@ -110,18 +111,23 @@ class Snapshot:
         return statistics.median(self.waited_s) if self.waited_s else None
 
 
-def kept(make: Part) -> Part:
-    """Have a part of the screen made anew only when it is given something else than the last time.
+def shows(*names: str) -> Callable[[Part], Part]:
+    """Have a part of the screen made anew only when one of those fields of the snapshot has changed, or its place.
 
     Most of a picture is as in the one before, and to make it costs far more than to compare. What is returned is not
     to be changed. Threads: the screen's.
     """
+    look = operator.attrgetter(*names)
 
-    @functools.wraps(make)
-    def made(*given: object) -> object:
-        last = LAST_MADE.get(make)
-        if last is None or last[0] != given:
-            last = LAST_MADE[make] = given, make(*given)
-        return last[1]
+    def kept(make: Part) -> Part:
+        @functools.wraps(make)
+        def made(snapshot: Snapshot, *place: object) -> object:
+            seen = look(snapshot), place
+            last = LAST_MADE.get(make)
+            if last is None or last[0] != seen:
+                last = LAST_MADE[make] = seen, make(snapshot, *place)
+            return last[1]
 
-    return cast("Part", made)
+        return cast("Part", made)
+
+    return kept

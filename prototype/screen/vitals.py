@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from base.notices import Notice
-from base.texts import Said, texts
 from base.texts import text as say
-from generation.jobs import JobView, ServerState
+from base.texts import texts
+from generation.jobs import JobView
 from screen.line import NOTHING, Line, join, two_ends
-from screen.view import UNHEARD, Snapshot, kept
+from screen.view import UNHEARD, Snapshot, shows
 from screen.widgets import (
     LABEL_CELLS,
     Rank,
@@ -44,6 +43,7 @@ AWAY: Final = ("connecting", "down", "restarting", "refused")
 _TYPICAL_FROM_CELLS: Final = 80  # with less, the graph would have to go
 _JOB_RANKS: Final = (Rank.MAKING, Rank.MORE_MAKING, Rank.MORE)
 TROUBLES: Final = ("retries", "failures", "rejected", "lost")
+COUNTED: Final = ("produced", *TROUBLES)
 
 
 def has_server(snapshot: Snapshot) -> bool:
@@ -52,6 +52,7 @@ def has_server(snapshot: Snapshot) -> bool:
     return made.server not in ("off", "connecting", "down") or bool(made.produced or snapshot.spool.ready)
 
 
+@shows("generator.jobs", "generator.server", "spool.ready", "target")
 def making(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     """Return the jobs in flight: always the same number of rows, so that what is below stays where it is."""
     made, room, most = snapshot.generator, width - LABEL_CELLS, len(_JOB_RANKS)
@@ -80,84 +81,81 @@ def _job_line(job: JobView, away: bool, width: int, language: str) -> Line:
     return two_ends(Line(done, f" {round(100 * job.progress):3} %  ", (stage, "dim")), age, width)
 
 
-def figures(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return how fast music is made and how long it lies ready, and how much."""
-    made, waited_s = snapshot.generator, snapshot.waited_s[-1] if snapshot.waited_s else None
-    times = (made.factor, made.median_generation_s, waited_s, snapshot.typically_waited_s)
-    counts = [(key, getattr(made, key)) for key in ("produced", *TROUBLES)]
-    return [_speed(times, made.generation_history_s, width, language), _made(counts, width, language)]
-
-
-@kept
-def _speed(times: Sequence[float | None], history: Sequence[float], width: int, language: str) -> Row:
-    """Return the row of `times`: generation by playback, of a piece, and how long the latest waited, and typically."""
-    (factor, median_s, waited_s, typically_s), room = times, width - LABEL_CELLS
-    parts = [Line((speed(language, factor), "" if factor <= 1 else "yellow"))] if factor is not None else []
-    if median_s is not None:
-        parts.append(Line(say(language, "ui.speed.median", time=span(language, median_s))))
-    if waited_s is not None:
-        parts.append(Line(say(language, "ui.speed.waited", time=span(language, waited_s))))
-    if typically_s is not None and room >= _TYPICAL_FROM_CELLS:
-        parts.append(Line(say(language, "ui.speed.typically", time=span(language, typically_s))))
-    line = join(parts, room) if parts else Line((say(language, "ui.speed.none"), "dim"))
+@shows("generator.factor", "generator.median_generation_s", "generator.generation_history_s", "waited_s")
+def pace(snapshot: Snapshot, width: int, language: str) -> Row:
+    """Return how fast music is made by playback, and a piece; how long the latest lay ready, and they typically do."""
+    made, room = snapshot.generator, width - LABEL_CELLS
+    times_s = {
+        "median": made.median_generation_s,
+        "waited": snapshot.waited_s[-1] if snapshot.waited_s else None,
+        "typically": snapshot.typically_waited_s if room >= _TYPICAL_FROM_CELLS else None,
+    }
+    parts = (
+        [Line((speed(language, made.factor), "" if made.factor <= 1 else "yellow"))] if made.factor is not None else []
+    )
+    parts += [
+        Line(say(language, f"ui.speed.{key}", time=span(language, time_s)))
+        for key, time_s in times_s.items()
+        if time_s is not None
+    ]
+    line = join(parts, room) or Line((say(language, "ui.speed.none"), "dim"))
+    history = made.generation_history_s
     least_s, most_s = min(history, default=0.0), max(history, default=0.0)
     graph = sparkline(history, min(20, room - line.cell_len - 3), "cyan", 0.6 * least_s, most_s)
     return Row(Rank.SPEED, labelled(language, "speed", two_ends(line, graph, room)))
 
 
-@kept
-def _made(counts: Sequence[tuple[str, int]], width: int, language: str) -> Row:
-    counted = [Line(say(language, f"ui.made.{key}", count=figure)) for key, figure in counts if figure]
+@shows(*(f"generator.{key}" for key in COUNTED))
+def counts(snapshot: Snapshot, width: int, language: str) -> Row:
+    """Return how much was made, and what went wrong."""
+    figures = [(key, getattr(snapshot.generator, key)) for key in COUNTED]
+    counted = [Line(say(language, f"ui.made.{key}", count=figure)) for key, figure in figures if figure]
     line = join(counted, width - LABEL_CELLS) or Line((say(language, "ui.made.none"), "dim"))
     return Row(Rank.MADE, labelled(language, "made", line))
 
 
-@kept
-def server(state: ServerState, reason: Said | None, language: str) -> Row:
+@shows("generator.server", "generator.server_reason")
+def server(snapshot: Snapshot, language: str) -> Row:
     """Return how the server is."""
+    state, reason = snapshot.generator.server, snapshot.generator.server_reason
     detail = (clean(reason.words(language)) if reason else "", "dim")
     line = Line(_SERVER_GLYPHS[state], f" {say(language, f'ui.server.{state}')}  ", detail)
     return Row(Rank.SERVER, labelled(language, "server", line))
 
 
-def session(snapshot: Snapshot, width: int, language: str) -> list[Row]:
-    """Return how long it has played, the shelves, and what is being recorded."""
-    spool, silence_s = snapshot.spool, snapshot.mixer.longest_silence_s
+def running(snapshot: Snapshot, width: int, language: str) -> Row:
+    """Return how long it has played, and whether without a break."""
+    silence_s = snapshot.mixer.longest_silence_s
     silence = say(language, "ui.running.silence", time=span(language, silence_s)) if silence_s > 0 else ""
     unbroken = Line((say(language, "ui.running.unbroken", time=clock_time(snapshot.uninterrupted_s)), "green"))
     if snapshot.player_state in UNHEARD:
         unbroken = Line((say(language, "ui.running.unheard"), "yellow"))
-    running = join([Line(clock_time(snapshot.uptime_s)), Line((silence, "yellow")), unbroken], width - LABEL_CELLS)
-    return [
-        Row(Rank.SESSION, labelled(language, "running", running)),
-        _shelf(spool.writable, (spool.kept, spool.played, spool.size_mb), width, language),
-        _recording(snapshot.recording, language),
-    ]
+    line = join([Line(clock_time(snapshot.uptime_s)), Line((silence, "yellow")), unbroken], width - LABEL_CELLS)
+    return Row(Rank.SESSION, labelled(language, "running", line))
 
 
-@kept
-def _shelf(writable: bool, holds: tuple[int, int, float], width: int, language: str) -> Row:
-    (liked, played, size_mb), room = holds, width - LABEL_CELLS
+@shows("spool.writable", "spool.kept", "spool.played", "spool.size_mb", "recording")
+def files(snapshot: Snapshot, width: int, language: str) -> list[Row]:
+    """Return what is on the shelves, and what is being recorded."""
+    spool, path = snapshot.spool, snapshot.recording
     shelf = [
-        NOTHING if writable else Line((say(language, "ui.shelf.readonly"), "bold yellow")),
-        Line(say(language, "ui.shelf.kept", count=liked)) if liked else NOTHING,
-        Line(say(language, "ui.shelf.played", count=played)) if played else NOTHING,
-        Line((say(language, "ui.shelf.size", size=f"{size_mb:,.0f}"), "dim")) if size_mb >= 1 else NOTHING,
+        NOTHING if spool.writable else Line((say(language, "ui.shelf.readonly"), "bold yellow")),
+        Line(say(language, "ui.shelf.kept", count=spool.kept)) if spool.kept else NOTHING,
+        Line(say(language, "ui.shelf.played", count=spool.played)) if spool.played else NOTHING,
+        Line((say(language, "ui.shelf.size", size=f"{spool.size_mb:,.0f}"), "dim")) if spool.size_mb >= 1 else NOTHING,
     ]
-    line = join(shelf, room) or Line((say(language, "ui.shelf.empty"), "dim"))
-    return Row(Rank.SHELF, labelled(language, "shelf", line))
+    line = join(shelf, width - LABEL_CELLS) or Line((say(language, "ui.shelf.empty"), "dim"))
+    return [
+        Row(Rank.SHELF, labelled(language, "shelf", line)),
+        Row(Rank.RECORDING, labelled(language, "recording", Line(clean(path))) if path else NOTHING),
+    ]
 
 
-@kept
-def _recording(path: str, language: str) -> Row:
-    return Row(Rank.RECORDING, labelled(language, "recording", Line(clean(path))) if path else NOTHING)
-
-
-@kept
-def notices(recent: Sequence[Notice], width: int, height: int, language: str) -> list[Line]:
+@shows("notices")
+def notices(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Return the latest notices that fit, oldest first; the newest and the serious ones are told in full."""
     lines: list[Line] = []
-    for age, notice in enumerate(reversed(recent)):
+    for age, notice in enumerate(reversed(snapshot.notices)):
         serious = notice.level in ("warning", "error")
         longest = min(height, (3 if width >= 56 else 2) if age == 0 or serious else 1)
         if longest < 1:

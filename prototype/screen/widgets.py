@@ -6,6 +6,7 @@ cells, not characters.
 
 from __future__ import annotations
 
+import bisect
 import enum
 import functools
 import re
@@ -132,11 +133,20 @@ def waveform(levels_db: Sequence[float], width: int, height: int, style: str, to
     A level has the same height in every picture: the scale stands still, from `top_db` to RANGE_DB below it, where only
     the foot is left.
     """
-    bars = max(0, (width + 1) // 2)
-    parts = [min(max(0.0, 1 + (level - top_db) / RANGE_DB), 1.0) for level in levels_db[-bars:]] if bars else []
-    eighths = [1] * (bars - len(parts)) + [max(1, round(part * 8 * height)) for part in parts]
-    feet = range(8 * (height - 1), -1, -8)
-    return [Line((" ".join([_EIGHTHS[min(max(0, eighth - foot), 8)] for eighth in eighths]), style)) for foot in feet]
+    most = max(1, (width + 1) // 2)
+    steps_db, shapes = _bars(height, top_db)
+    bars = [shapes[bisect.bisect(steps_db, level_db)] for level_db in levels_db[-most:]]
+    rows = zip(*[shapes[0]] * (most - len(bars)), *bars, strict=True)
+    return [Line((" ".join(cells)[: max(0, width)], style)) for cells in rows]
+
+
+@functools.lru_cache(maxsize=4)
+def _bars(height: int, top_db: float) -> tuple[list[float], list[str]]:
+    """Return the levels at which a bar of `height` cells grows by an eighth of one, and the bars, head first."""
+    top = 8 * height
+    ladder = _EIGHTHS[0] * top + _EIGHTHS + _EIGHTHS[-1] * top
+    steps_db = [top_db + RANGE_DB * ((eighth + 0.5) / top - 1) for eighth in range(1, top)]
+    return steps_db, [ladder[8 + eighth : 1 + top + eighth : 8] for eighth in range(1, top + 1)]
 
 
 class Rank(enum.IntEnum):
@@ -175,14 +185,19 @@ class Row(NamedTuple):
     line: Line = NOTHING
 
 
-def chosen(rows: Sequence[Row], height: int) -> list[int]:
-    """Return the indices of the `height` rows of the lowest ranks, of equals the upper ones."""
-    return sorted(sorted(range(len(rows)), key=lambda index: rows[index].rank)[: max(0, height)])
+def chosen(ranks: Sequence[Rank], height: int) -> list[int]:
+    """Return the indices of the `height` lowest ranks, of equals the first ones."""
+    return sorted(sorted(range(len(ranks)), key=ranks.__getitem__)[: max(0, height)])
 
 
 def labelled(language: str, label: str, line: Line) -> Line:
     """Return `line` behind its quiet label."""
-    return Line((pad(texts.text(language, f"ui.label.{label}"), LABEL_CELLS), "dim"), line)
+    return Line(_label(language, label), line)
+
+
+@functools.cache
+def _label(language: str, label: str) -> Line:
+    return Line((pad(texts.text(language, f"ui.label.{label}"), LABEL_CELLS), "dim"))
 
 
 def column(words: Sequence[str]) -> list[str]:

@@ -148,6 +148,11 @@ class Conductor:
         """Return whether a piece is kept, or will be as soon as it is made."""
         return key in self._to_keep or self._spool.is_kept(key)
 
+    @property
+    def to_be_kept(self) -> tuple[str, ...]:
+        """The keys of what will be kept as soon as it is made."""
+        return tuple(self._to_keep)
+
     def finish(self) -> None:
         """Keep what is liked and still being made, as far as it is; nobody obeys any more."""
         for piece in list(self._to_keep.values()):

@@ -17,6 +17,7 @@ from generator_loop import GeneratorLoop
 from music.segment import SAMPLE_RATE_HZ, Source
 from music.stations import Station
 from player import LOOK_AHEAD_S
+from programme.history import Heard
 from screen.controls import Command, Controls
 from screen.keyboard import Keyboard, handle_suspension
 from screen.view import UNHEARD, Snapshot
@@ -25,6 +26,7 @@ from session.control import Answering, ControlServer
 from session.mpris import Mpris
 from session.sound import Sound
 from session.timers import SessionTimer
+from spool.spool import SpoolSnapshot
 from spool.state_files import JobsFile
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class Session:
         self._silent_frames = 0
         self._late_said = False
         self._seen: tuple[object, ...] = ()
+        self._history: tuple[object, tuple[Heard, ...]] = None, ()
 
     def start(self) -> None:
         """Make music, and obey who is not at the keyboard."""
@@ -129,7 +132,7 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
-        sound, now = self.sound, self._clock.now()
+        sound, now, spool = self.sound, self._clock.now(), self.sound.spool.snapshot()
         wished, station = self.conductor.wished, sound.mood.station
         mixer = dataclasses.replace(
             sound.programme.snapshot(),
@@ -141,7 +144,7 @@ class Session:
         return Snapshot(
             mixer=mixer,
             generator=self.generator.snapshot(),
-            spool=sound.spool.snapshot(),
+            spool=spool,
             controls=self.controls.view,
             station=station,
             stations=self._stations,
@@ -159,13 +162,19 @@ class Session:
             uptime_s=now - self._began_at,
             uninterrupted_s=now - self._silence_at,
             notices=sound.notices.recent(),
-            history=tuple(
-                dataclasses.replace(one, liked=True) if self.conductor.is_liked(one.key) else one
-                for one in sound.loader.history.heard
-            ),
+            history=self._heard(spool),
             depth_history=tuple(sound.loader.depth_history),
             waited_s=tuple(sound.loader.waited_s),
         )
+
+    def _heard(self, spool: SpoolSnapshot) -> tuple[Heard, ...]:
+        """Return what was heard, with its likes, which are looked up when they may have changed: there may be many."""
+        given = self.sound.loader.history.heard, spool, self.conductor.to_be_kept
+        if self._history[0] != given:
+            is_liked = self.conductor.is_liked
+            heard = (dataclasses.replace(one, liked=True) if is_liked(one.key) else one for one in given[0])
+            self._history = given, tuple(heard)
+        return self._history[1]
 
     def _watch_sound(self) -> None:
         """Note when the programme was last silent, and what the desktop is to know.

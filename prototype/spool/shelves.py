@@ -175,6 +175,7 @@ class ShelfIndex:
         self._entries: dict[str, Entry] = {}
         self._groups: defaultdict[Name, _Group] = defaultdict(_Group)
         self._latest = 0.0
+        self._snapshot: SpoolSnapshot | None = None  # until something changes
 
     def later_than(self, times: Iterable[float]) -> None:
         """Let every further stamp be later than these times, but for those that are nonsense."""
@@ -228,18 +229,25 @@ class ShelfIndex:
             return self._latest
 
     def snapshot(self, *, writable: bool) -> SpoolSnapshot:
-        """Return the shelves at this moment."""
-        sizes = {shelf: self.measure(shelf) for shelf in SHELVES}
-        return SpoolSnapshot(
-            ready=tuple(entry.info for entry in self.group(READY) if entry.info is not None),
-            played=sizes[PLAYED][0],
-            kept=sizes[KEPT][0],
-            size_mb=sum(size_bytes for _, size_bytes in sizes.values()) / 2**20,
-            writable=writable,
-        )
+        """Return the shelves at this moment: the same one until something changes."""
+        with self._lock:
+            seen = self._snapshot
+            if seen is None or seen.writable != writable:
+                none = _Group()
+                groups = {shelf: self._groups.get((shelf,), none) for shelf in SHELVES}
+                ready = (self._entries[key].info for _, key in groups[READY].order)
+                seen = self._snapshot = SpoolSnapshot(
+                    ready=tuple(info for info in ready if info is not None),
+                    played=len(groups[PLAYED].order),
+                    kept=len(groups[KEPT].order),
+                    size_mb=sum(group.size_bytes for group in groups.values()) / 2**20,
+                    writable=writable,
+                )
+            return seen
 
     def _enter(self, before: Entry | None, after: Entry | None) -> None:
         """Put `after` in the place of `before`. With the lock."""
+        self._snapshot = None
         if before is not None:
             del self._entries[before.key]
             for name in _names(before):
