@@ -35,11 +35,9 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return monotonic seconds."""
-        ...
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         """Wait until `event` is set or `timeout_s` has passed; return whether it is set."""
-        ...
 
 
 class SystemClock:

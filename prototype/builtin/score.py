@@ -174,7 +174,6 @@ class Player(Protocol):
 
         The stretches follow one another without a gap, and their lengths are the same at every rendering. A new array.
         """
-        ...
 
 
 def amplitude(velocity: float) -> float:

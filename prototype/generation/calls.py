@@ -110,27 +110,21 @@ class Client(Protocol):
     @property
     def one_at_a_time(self) -> bool:
         """Whether the server answers nobody while it makes music."""
-        ...
 
     def submit(self, recipe: Recipe, *, thinking: bool = True, upload: bytes = b"") -> Submitted:
         """Ask for a job; one that continues a segment needs the canvas."""
-        ...
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
         """Ask how jobs are."""
-        ...
 
     def download(self, file: AudioFile, destination: Path) -> int:
         """Fetch a file."""
-        ...
 
     def health(self) -> None:
         """Ask whether it is there."""
-        ...
 
     def stats(self) -> ServerStats:
         """Ask what it does."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -47,17 +47,14 @@ class Joints(Protocol):
 
     def plan(self, info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float, /) -> Context | None:
         """Return what of a segment to give to the model."""
-        ...
 
     def canvas(self, samples: Samples, context: Context, /) -> bytes:
         """Return that as a file, with the room for what is new."""
-        ...
 
     def join(
         self, found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segment, cue_dbfs: float, /
     ) -> Joined:
         """Cut what was made to what is new, and find how it goes on."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -31,19 +31,15 @@ class Store(Protocol):
 
     def incoming_path(self, suffix: str, *, elsewhere: bool = False) -> Path:
         """Return a fresh path for a partial file; not on the spool's own disk when `elsewhere`."""
-        ...
 
     def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
         """Put a segment on a shelf."""
-        ...
 
     def ready(self) -> Sequence[Entry]:
         """Return the queue."""
-        ...
 
     def find(self, segment_id: str) -> Entry | None:
         """Return a segment, whatever shelf it is on."""
-        ...
 
 
 @dataclass

@@ -59,15 +59,12 @@ class Moods(Protocol):
     @property
     def continuing(self) -> Continuing:
         """Which pieces go on."""
-        ...
 
     def next_recipe(self, duration_s: float) -> Recipe:
         """Return what the next segment is to be."""
-        ...
 
     def token(self) -> int:
         """Return a count of the changes: what was asked for before one goes to the library."""
-        ...
 
 
 class JobServer:

@@ -53,11 +53,9 @@ class Server(Protocol):
 
     def health(self) -> None:
         """Return when it answers. Raises ServerError."""
-        ...
 
     def stats(self) -> ServerStats:
         """Return its counts. Raises ServerError."""
-        ...
 
 
 class Voice:

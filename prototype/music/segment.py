@@ -349,4 +349,3 @@ class Endless(Protocol):
 
     def read(self, n_frames: int) -> bytes:
         """Return the next `n_frames`: float32, interleaved stereo."""
-        ...

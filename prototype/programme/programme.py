@@ -88,55 +88,42 @@ class Programme(Protocol):
 
     def offer(self, piece: Piece) -> None:
         """Put a piece in stock."""
-        ...
 
     def withdraw(self, unwanted: Unwanted) -> None:
         """Drop the pieces in stock that are `unwanted`: their mood has passed, or the listener dislikes them."""
-        ...
 
     def change_soon(self) -> None:
         """Go to the next piece that comes into stock without waiting for the end of this one."""
-        ...
 
     def prefer_library(self, prefer: bool) -> None:
         """Let a library piece go first at the next transitions, to spread scarce fresh ones."""
-        ...
 
     def take_events(self) -> list[Event]:
         """Return what happened since the last call, oldest first."""
-        ...
 
     def skip(self) -> None:
         """Go to the next piece, or as soon as one is in stock; twice: to the one after it."""
-        ...
 
     def leave(self, key: str) -> None:
         """Skip the piece `key` if it is heard and not on its way out already: the listener dislikes it."""
-        ...
 
     def play(self, piece: Piece) -> None:
         """Go to `piece` now, and come back to what is heard when it has ended."""
-        ...
 
     def rest(self, resting: bool) -> None:
         """Let the music rest (a break), or go on; apart from the player's pause: the two add up."""
-        ...
 
     def fade_out(self, seconds: float) -> None:
         """Fade the whole programme from where it is to nothing, for the end of a session."""
-        ...
 
     def fade_in(self) -> None:
         """Take `fade_out` back: the end was put off."""
-        ...
 
     def snapshot(self) -> MixerSnapshot:
         """Return the state as of a moment ago; cheap."""
-        ...
 
     def playing_piece(self) -> Piece | None:
         """Return the piece that is heard, None when there is none."""
-        ...
 
 
 class Stock:

@@ -48,15 +48,12 @@ class Supply(Protocol):
     @property
     def ahead(self) -> int:
         """How many of its pieces should wait in the stock."""
-        ...
 
     def next(self, busy: Collection[str]) -> Offer | None:
         """Return what should be heard next of this source for the present mood, but none whose key is `busy`."""
-        ...
 
     def heard(self, piece: Piece) -> None:
         """Note that a piece of whatever source began to be heard."""
-        ...
 
     def change_mood(self) -> None:
         """Follow the mood, which has just changed; who looks at it whenever a piece is chosen has nothing to do."""
@@ -242,14 +239,12 @@ class Preparer(Protocol):
 
     def waits(self, offer: Offer) -> bool:
         """Whether the disk is needed for that."""
-        ...
 
     def prepare(self, offer: Offer, source: Source, cut_off: Callable[[str], object]) -> Piece:
         """Make a piece. Raises CorruptSegment when it is no music, OSError when it cannot be read.
 
         `cut_off` is told what lacks of a file that does not hold what it promises.
         """
-        ...
 
 
 class Decoded:

@@ -141,7 +141,6 @@ class Dashboard:
                     if asked or outlet.stuck or self._clock.now() >= self._whole_at:
                         self._seen = None
                     outlet.write(self._take_bell())
-                    outlet.flush()
                     if not outlet.stuck:
                         self._draw(frame, outlet)
             self._clock.wait(self._wake, ECHO_S if asked else _until_next_s(snapshot.mixer.playing.elapsed_s))
@@ -166,7 +165,6 @@ class Dashboard:
         if self._has_title and (seen is None or frame.title != seen.title):
             parts.append(f"\x1b]2;{frame.title}\a")
         outlet.write("".join(parts))
-        outlet.flush()
         self._seen = frame
 
     def _leave(self) -> None:
@@ -176,7 +174,6 @@ class Dashboard:
             if taken and self._outlet is not None:
                 with contextlib.suppress(OSError, ValueError):
                     self._outlet.write((POP_TITLE if self._has_title else "") + SHOW_CURSOR + USUAL_SCREEN)
-                    self._outlet.flush()
 
 
 def _move_to(column: int, row: int) -> str:

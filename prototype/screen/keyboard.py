@@ -33,9 +33,9 @@ def in_foreground(fd: int) -> bool:
     A terminal that is not the one we were started from has no job control, and may be used.
     """
     try:
-        return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
+        return os.tcgetpgrp(fd) == os.getpgrp()
     except OSError as error:
-        return error.errno == errno.ENOTTY
+        return error.errno == errno.ENOTTY and os.isatty(fd)
     except ValueError:
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich.cells import cell_len
 
@@ -14,9 +14,6 @@ from screen import overlays, panels, vitals
 from screen.line import NOTHING, Line, fit_line
 from screen.view import Mode, Snapshot
 from screen.widgets import Rank, Row, chosen
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 WIDE_CELLS: Final = 136
 MARGIN_FROM_CELLS: Final = 60
@@ -35,17 +32,6 @@ class Frame:
     margin: int = 0
     cursor: tuple[int, int] | None = None
     title: str = ""
-
-    def __rich__(self) -> Text:
-        from rich.text import Text
-
-        return Text.from_ansi("\n".join(map(self.ansi, range(len(self.rows)))))
-
-    def line(self, index: int) -> Text:
-        """Return a row as rich has it, for other outputs than a terminal."""
-        from rich.text import Text  # slow to import, and the program itself does without
-
-        return Text.from_ansi(self.ansi(index))
 
     def ansi(self, index: int, *, coloured: bool = True) -> str:
         """Return what makes a terminal show a row."""

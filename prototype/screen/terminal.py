@@ -34,13 +34,13 @@ def terminal_size(stream: TextIO) -> os.terminal_size:
 
 
 class Outlet:
-    """The part of a text file that rich needs, over a terminal. Characters the terminal cannot show become "?".
+    """Text on its way to a terminal. Characters that the terminal cannot show become "?".
 
     Threads: any, one at a time (the dashboard's lock).
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self.encoding = stream.encoding or "utf-8"
+        self._encoding = stream.encoding or "utf-8"
         self._fd = stream.fileno()
         self._owned = False
         self._pending = b""
@@ -56,20 +56,12 @@ class Outlet:
         """Return the descriptor that is written to."""
         return self._fd
 
-    def isatty(self) -> bool:
-        """Return True: it stands for a terminal."""
-        return True
+    def write(self, text: str) -> None:
+        """Hand over `text`, and what is left from before, as far as the terminal takes it within PATIENCE_S.
 
-    def write(self, text: str) -> int:
-        """Keep `text` for the next flush."""
-        self._pending += text.encode(self.encoding, "replace")
-        return len(text)
-
-    def flush(self) -> None:
-        """Hand over what is pending, as far as the terminal takes it within PATIENCE_S. Raises OSError: it is gone.
-
-        One that was stuck before is not waited for again.
+        One that was stuck before is not waited for again. Raises OSError: it is gone.
         """
+        self._pending += text.encode(self._encoding, "replace")
         while self._pending:
             try:
                 written = os.write(self._fd, self._pending)

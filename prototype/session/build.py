@@ -24,11 +24,9 @@ class Stage(Protocol):
 
     def start(self) -> None:
         """Begin to work; return when that is heard or seen, or takes too long: what comes next would delay it."""
-        ...
 
     def stop(self) -> None:
         """End, within a second; also what has failed to start."""
-        ...
 
 
 S = TypeVar("S", bound=Stage)
@@ -60,7 +58,6 @@ class Enter(Protocol):
 
     def __call__(self, stage: S) -> S:
         """Return the stage."""
-        ...
 
 
 def build(

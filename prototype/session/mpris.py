@@ -197,7 +197,7 @@ class Mpris:
         from jeepney import DBusAddress, MessageFlag, new_method_call
 
         while not self._to_show.empty():
-            words = _plain(self._to_show.get())
+            words = clean(self._to_show.get())
             body: tuple[Any, ...] = ("sagyō-on", 0, "", "作業音 · sagyō-on", words, [], {}, -1)
             call = new_method_call(DBusAddress(NOTES_PATH, NOTES, NOTES), "Notify", "susssasa{sv}i", body)
             call.header.flags |= MessageFlag.no_reply_expected
@@ -282,15 +282,15 @@ class Mpris:
         recipe = playing.info.recipe if playing.info else None
         found: Properties = {
             "mpris:trackid": ("o", f"/org/sagyo_on/track/{self._track.number}" if playing.key else NO_TRACK),
-            "xesam:title": ("s", _plain(piece_title(playing, snapshot.stations, self._language))),
-            "xesam:artist": ("as", [_plain(snapshot.station.title(self._language))]),
+            "xesam:title": ("s", clean(piece_title(playing, snapshot.stations, self._language))),
+            "xesam:artist": ("as", [clean(snapshot.station.title(self._language))]),
             "xesam:album": ("s", "作業音 · sagyō-on"),
             "xesam:userRating": ("d", float(snapshot.liked)),
         }
         if playing.total_s is not None:
             found["mpris:length"] = ("x", _us(playing.total_s))
         if recipe is not None:
-            found["xesam:comment"] = ("as", [_plain(recipe.prompt)])
+            found["xesam:comment"] = ("as", [clean(recipe.prompt)])
             found |= {"xesam:audioBPM": ("i", recipe.bpm)} if recipe.bpm else {}
         return found
 
@@ -317,11 +317,6 @@ def status_of(snapshot: Snapshot) -> str:
 
 def _us(seconds: float) -> int:
     return round(1e6 * seconds)
-
-
-def _plain(words: str) -> str:
-    """Return text that D-Bus takes: no NUL, nothing but Unicode."""
-    return clean(words).encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _described(properties: Properties) -> str:

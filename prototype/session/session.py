@@ -42,7 +42,6 @@ class Connection(Client, Protocol):
 
     def close(self) -> None:
         """Let a call that waits fail at once."""
-        ...
 
 
 class Session:

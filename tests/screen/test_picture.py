@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
-from rich.text import Text
 
 from base.notices import Notice
 from base.texts import LONGEST_PROMPT, said
@@ -33,15 +32,10 @@ from screen.view import LAST_MADE, ControlsView, Mode, Snapshot, TimerView
 from screen.widgets import clean, clock_time, fit, pad, span, sparkline, waveform, wrap
 from spool.spool import SpoolSnapshot
 from tools.screens import afternoon, screen, segment
-from tools.screenshot import GOLDEN_SCREENS, SCREENS, as_text, golden_path
+from tools.screenshot import GOLDEN_SCREENS, SCREENS, as_text, golden_path, lines_of, printed
 
 LANGUAGES = ("en", "ja")
 SIZES = ((1, 1), (7, 2), (20, 5), (40, 10), (60, 16), (80, 24), (135, 40), (136, 30), (200, 60))
-
-
-def lines_of(frame: Frame) -> list[Text]:
-    """Return its lines as they are seen."""
-    return [frame.line(index) for index in range(len(frame.rows))]
 
 
 def text_of(frame: Frame) -> str:
@@ -109,7 +103,7 @@ def test_colour_carries_no_meaning() -> None:
     """The words and glyphs are the same with and without colour, and all colours are the terminal's own sixteen."""
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system="standard")
     with console.capture() as coloured:
-        console.print(render(screen("trouble"), 80, 24, "en"), end="")
+        console.print(printed(render(screen("trouble"), 80, 24, "en")), end="")
     assert "\x1b[" in coloured.get()
     assert "38;" not in coloured.get()
     lines = zip(coloured.get().split("\n"), as_text("trouble", 80, 24, "en").split("\n"), strict=False)
@@ -352,7 +346,7 @@ def test_the_cursor_stands_where_one_types() -> None:
     frame = render(snapshot, 80, 24, "en")
     assert frame.cursor is not None
     column, row = frame.cursor
-    assert frame.line(row).plain.rstrip() == " › 静か a"
+    assert lines_of(frame)[row].plain.rstrip() == " › 静か a"
     assert column == cell_len(" › 静か a")
     assert render(afternoon(), 80, 24, "en").cursor is None
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, TerminalTheme
+from rich.text import Text
 
-from screen.picture import render
+from screen.picture import Frame, render
 from tools.screens import screen
 
 DARK = TerminalTheme(
@@ -35,11 +36,21 @@ GOLDEN_SCREENS = (
 )
 
 
+def lines_of(frame: Frame) -> list[Text]:
+    """Return the lines of a picture as rich has them."""
+    return [Text.from_ansi(frame.ansi(index)) for index in range(len(frame.rows))]
+
+
+def printed(frame: Frame) -> Text:
+    """Return a picture as rich prints it."""
+    return Text("\n").join(lines_of(frame))
+
+
 def as_text(name: str, width: int, height: int, language: str) -> str:
     """Return a screen as a terminal without colour gets it, less the spaces at the ends of lines."""
     console = Console(file=io.StringIO(), width=width, height=height, no_color=True, color_system=None)
     with console.capture() as capture:
-        console.print(render(screen(name, language), width, height, language), end="")
+        console.print(printed(render(screen(name, language), width, height, language)), end="")
     return "\n".join(line.rstrip() for line in capture.get().split("\n")) + "\n"
 
 
@@ -62,7 +73,7 @@ def write_svg(name: str, path: Path, width: int, height: int, language: str, the
     console = Console(
         record=True, width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="standard"
     )
-    console.print(render(screen(name, language), width, height, language), end="")
+    console.print(printed(render(screen(name, language), width, height, language)), end="")
     path.write_text(console.export_svg(title="python prototype/app.py", theme=theme), encoding="utf-8")
 
 
