@@ -44,6 +44,7 @@ ONLY_IN = {
     "pulsectl": {"output"},
     "jeepney": {"session"},
     "requests": {"server"},
+    "urllib3": {"server"},
     "rich": {"screen", "modes", "app"},
     "dotenv": {"settings"},
     "tenacity": {"generation"},

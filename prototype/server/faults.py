@@ -1,6 +1,6 @@
 """What went wrong at acestep-api, as the error and the sentence for it: pure functions, no I/O.
 
-Foreign errors (requests, urllib3, HTTP statuses, errors inside an HTTP 200) become ServerError here only.
+Foreign errors (urllib3, HTTP statuses, errors inside an HTTP 200) become ServerError here only.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import requests
-import urllib3
+from urllib3 import exceptions
 
 from base.errors import (
     KeyRefused,
@@ -42,12 +41,7 @@ GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 INTERNAL_ERROR: Final = 500
 QUEUE_FULL: Final = 429
 REASON_FIELDS: Final = ("detail", "error", "message", "msg")
-NO_ADDRESS: Final = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    urllib3.exceptions.LocationValueError,
-    UnicodeError,
-)
+NO_ADDRESS: Final = (exceptions.LocationValueError, UnicodeError)
 NO_MODEL: Final = re.compile(r"\bmodel (is )?not (yet )?(initiali[sz]ed|loaded)", re.IGNORECASE)
 """What the Gradio app says before somebody has had it load its models."""
 
@@ -149,13 +143,13 @@ def nonsense(call: Call, what: Said) -> ServerNonsense:
 
 
 def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> ServerError:
-    """Return the error for an exception of requests, urllib3 or the system.
+    """Return the error for an exception of urllib3 or the system.
 
     `to_tls` finds out whether the server wants TLS; it is asked where a reply breaks off.
     """
     url, route, way = call.url, call.route, call.way
     cause = _cause(error)
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
+    if isinstance(error, exceptions.SSLError) or isinstance(cause, ssl.SSLError):
         return ServerBlocked(_tls(cause, url, way))
     reason = _why_never_sent(error, cause)
     if reason and way.proxy:
@@ -165,7 +159,7 @@ def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> 
     if reason:
         return ServerUnreachable(said("call.unreachable", url=url, reason=reason))
     server = said("call.through", url=url, proxy=way.proxy_name) if way.proxy else url
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+    if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
         return ServerSilent(said("call.silent", url=server, route=route))
     if not way.proxy and to_tls():
         return ServerBlocked(said("call.speaks_tls", url=url))
@@ -190,7 +184,7 @@ def _tls(cause: BaseException, url: str, way: Route) -> Said:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the system's error at the bottom of one of requests and urllib3, which wrap several times."""
+    """Return the system's error at the bottom of one of urllib3, which wraps several times."""
     for _ in range(8):
         inner = next((one for one in (*error.args, getattr(error, "reason", None)) if isinstance(one, Exception)), None)
         if inner is None or isinstance(error, ssl.SSLError):
@@ -208,15 +202,15 @@ def _is_no_http(cause: BaseException) -> bool:
 
 def _why_never_sent(error: Exception, cause: BaseException) -> Said | None:
     """Return why surely no byte of the request reached the server, None when some may have."""
-    if isinstance(error, requests.ConnectTimeout):
-        return said("call.no_connection_in_time")
     if isinstance(error, NO_ADDRESS):
         return said("call.no_address")
-    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+    if isinstance(cause, exceptions.NameResolutionError):
         return said("call.no_host")
-    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+    if isinstance(cause, exceptions.NewConnectionError):
         fault = cause.__cause__
         return reason_of(fault) if isinstance(fault, OSError) and fault.strerror else said("call.no_connection")
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, exceptions.ConnectTimeoutError):
+        return said("call.no_connection_in_time")
+    if isinstance(error, exceptions.ProxyError):
         return said("quote", words=plain_text(str(cause), 100).lower())
     return None

@@ -7,6 +7,7 @@ networks that are not routed, and names without a domain.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from requests.utils import get_environ_proxies, select_proxy
+from urllib3.util.ssl_ import create_urllib3_context
 
 from base.errors import ServerBlocked
 from base.texts import Said, said
@@ -107,11 +108,25 @@ def speaks_tls(host: str, port: int) -> bool:
 def is_bundle(path: str) -> bool:
     """Return whether a file, or a folder of them, holds certificates."""
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(*((None, path) if Path(path).is_dir() else (path,)))
+        return bool(trust(path))
     except (OSError, ValueError):
         return False
-    return True
+
+
+def trust(bundle: str) -> ssl.SSLContext:
+    """Return what checks certificates by those in a `bundle`, "" for those that come along. Raises OSError."""
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # slow to import, and not for a server nearby
+
+    path = Path(bundle or DEFAULT_CA_BUNDLE_PATH)
+    return _trust(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _trust(path: Path, _changed_ns: int) -> ssl.SSLContext:
+    """Read certificates, which takes longer than all else of a request."""
+    context = create_urllib3_context()
+    context.load_verify_locations(*((None, path) if path.is_dir() else (path,)))
+    return context
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -128,6 +143,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _proxy(url: str, scheme: str) -> tuple[str, Said | str]:
     """Return the proxy that is set for an address, and the name of the setting."""
+    from requests.utils import get_environ_proxies, select_proxy  # slow to import, and not for a server nearby
+
     try:
         proxy = select_proxy(url, get_environ_proxies(url)) or ""
     except ValueError as error:

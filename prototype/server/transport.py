@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, quote_plus, unquote, urlsplit
 
-import requests
 import urllib3
 
 from base.errors import AppError, ConfigError, ServerError, ServerTrouble, ServerUnsupported
@@ -29,7 +28,7 @@ from base.workers import Clock
 from server import faults
 from server.faults import Call
 from server.route import is_loopback, route_to, speaks_tls
-from server.wire import Adapter, Wires
+from server.wire import Exchange, Wires
 
 log = logging.getLogger(__name__)
 
@@ -147,36 +146,19 @@ class HttpChannel:
         read_s: float | None = None,
         whole_s: float = math.inf,
         upload: Upload | None = None,
-    ) -> Iterator[requests.Response]:
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
         """Send one request; yield the successful response with its body still to be read, within `whole_s`.
 
         Raises ServerError, also for what goes wrong while the body is read inside the `with`.
         """
-        form = {name: _form_value(value) for name, value in (body or {}).items()} if upload else None
-        adapter = Adapter(self._wires, self._clock, whole_s)
+        exchange = Exchange(self._wires, self._clock, whole_s)
+        timeout = urllib3.Timeout(connect=self.timeouts.connect_s, read=read_s or self.timeouts.read_s)
+        data, kind = _encoded(body, upload)
         try:
-            # Without a session, which would look for more in the environment and at ~/.netrc, and for cookies.
-            request = requests.Request(
-                "GET" if body is None else "POST",
-                url,
-                headers=self._headers,
-                files=upload,
-                data=form,
-                json=None if upload else body,
-            ).prepare()
-            with (
-                contextlib.closing(adapter),
-                adapter.send(
-                    request,
-                    stream=True,
-                    timeout=(self.timeouts.connect_s, read_s or self.timeouts.read_s),
-                    verify=call.way.bundle or True,
-                    proxies={"all": call.way.proxy},
-                ) as response,
-            ):
+            with exchange.send(call.way, url, data, self._headers | kind, timeout) as response:
                 self._spoke = True
-                if not 200 <= response.status_code < 300:
-                    adapter.hurry(MAX_DETAIL_S)
+                if not 200 <= response.status < 300:
+                    exchange.hurry(MAX_DETAIL_S)
                     raise self._rejection(response, call)
                 yield response
         except AppError:
@@ -184,11 +166,11 @@ class HttpChannel:
         except Exception as error:
             if self._wires.closed:
                 raise ServerTrouble(said("call.cut_off")) from error
-            if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
+            if not isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
                 log.exception("a request to %s ended in an error of an unknown kind", call.route)
             raise faults.from_exception(call, error, self._is_tls) from error
 
-    def _chunks(self, response: requests.Response, limit_bytes: int) -> Iterator[bytes]:
+    def _chunks(self, response: urllib3.BaseHTTPResponse, limit_bytes: int) -> Iterator[bytes]:
         """Yield the body as it comes; raise ServerTrouble beyond a size.
 
         `read1` returns with whatever has come, so that who reads can look up now and then.
@@ -199,7 +181,7 @@ class HttpChannel:
         if announced.isdecimal() and int(announced[:20]) > limit_bytes:
             raise too_much
         size = 0
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+        while chunk := response.read1(CHUNK_BYTES, decode_content=True):
             size += len(chunk)
             if size > limit_bytes:
                 raise too_much
@@ -214,19 +196,19 @@ class HttpChannel:
             return False
         return speaks_tls(parts.hostname or "", parts.port or 80)
 
-    def _rejection(self, response: requests.Response, call: Call) -> ServerError:
+    def _rejection(self, response: urllib3.BaseHTTPResponse, call: Call) -> ServerError:
         """Return the error for a reply that is no success."""
         detail, ours = self._detail(response)
         served_by = response.headers.get("Server", "").lower()
         return faults.from_status(
             call,
-            response.status_code,
+            response.status,
             detail,
             from_server=ours or any(name in served_by for name in SERVERS),
             retry_after=response.headers.get("Retry-After", ""),
         )
 
-    def _detail(self, response: requests.Response) -> tuple[str, bool]:
+    def _detail(self, response: urllib3.BaseHTTPResponse) -> tuple[str, bool]:
         """Return what an error reply says, "" for a web page, and whether it is in the server's form (JSON)."""
         try:
             raw = b"".join(self._chunks(response, MAX_DETAIL_BYTES))
@@ -255,6 +237,17 @@ class HttpChannel:
         if reply.get("error") or not (status == 0 or 200 <= status < 300):
             raise faults.from_status(call, status if status >= 300 else 500, self._words(reply))
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
+
+
+def _encoded(body: Mapping[str, object] | None, upload: Upload | None) -> tuple[bytes | None, dict[str, str]]:
+    """Return what is posted, and the header that says what it is: JSON, with an `upload` a form."""
+    if body is None:
+        return None, {}
+    if not upload:
+        return json.dumps(body).encode(), {"Content-Type": "application/json"}
+    fields = [(name, _form_value(value)) for name, value in body.items()]
+    data, kind = urllib3.encode_multipart_formdata([*fields, *upload.items()])
+    return data, {"Content-Type": kind}
 
 
 def _form_value(value: object) -> str:

@@ -12,13 +12,18 @@ import io
 import socket
 import threading
 import weakref
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
+from urllib.parse import unquote
 
-from requests.adapters import HTTPAdapter
+import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from base.workers import Clock
+from server.route import Route, trust
 
 MOST_INTERIM_REPLIES: Final = 16
 
@@ -50,38 +55,67 @@ class Wires:
             _hang_up(sock)
 
 
-class Adapter(HTTPAdapter):
-    """requests' way to these connections, for one request; its reply is read until `ends_at`, seconds of the clock."""
+class Exchange:
+    """One request and its reply, which is read until `ends_at`, seconds of the clock."""
 
     def __init__(self, wires: Wires, clock: Clock, whole_s: float) -> None:
         self.wires, self.clock = wires, clock
         self.ends_at = clock.now() + whole_s
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def hurry(self, left_s: float) -> None:
         """Have what is still to be read come within so many seconds from now."""
         self.ends_at = min(self.ends_at, self.clock.now() + left_s)
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return urllib3's pool, directly or through a proxy, with connections of ours."""
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = partial(_TlsWire if pool.scheme == "https" else _Wire, self)
-        return pool
+    @contextlib.contextmanager
+    def send(
+        self, way: Route, url: str, body: bytes | None, headers: Mapping[str, str], timeout: urllib3.Timeout
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Get, or post a `body`, once; yield the reply with its own body still to be read. Raises what urllib3 does."""
+        if way.host == "*":  # getaddrinfo takes that for this machine
+            raise LocationParseError(url)
+        with _manager(way, url) as manager:
+            pool: Any = manager.connection_from_url(url)
+            pool.ConnectionCls = partial(_TlsWire if pool.scheme == "https" else _Wire, self)
+            with manager.urlopen(
+                "GET" if body is None else "POST",
+                url,
+                body=body,
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            ) as response:
+                yield response
+
+
+def _manager(way: Route, url: str) -> urllib3.PoolManager:
+    """Return what makes connections to a server, directly or through a proxy."""
+    try:
+        tls = trust(way.bundle) if url.startswith("https") else None
+    except OSError as error:
+        raise urllib3.exceptions.SSLError(error) from error
+    if not way.proxy:
+        return urllib3.PoolManager(ssl_context=tls)
+    proxy = way.proxy if "://" in way.proxy else f"http://{way.proxy}"
+    login = parse_url(proxy).auth
+    headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
 
 
 class _Wire(HTTPConnection):
-    """A connection of an adapter."""
+    """A connection of an exchange."""
 
-    def __init__(self, adapter: Adapter, *args: Any, **kwargs: Any) -> None:
-        self._adapter = adapter
+    def __init__(self, exchange: Exchange, *args: Any, **kwargs: Any) -> None:
+        self._exchange = exchange
         super().__init__(*args, **kwargs)
 
     def connect(self) -> None:
         super().connect()
-        self._adapter.wires.track(self.sock)
+        self._exchange.wires.track(self.sock)
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        patient: Any = _Drops(sock, self._adapter)
+        patient: Any = _Drops(sock, self._exchange)
         return _Reply(patient, *args, **kwargs)
 
 
@@ -92,8 +126,8 @@ class _TlsWire(_Wire, HTTPSConnection):
 class _Drops(io.RawIOBase):
     """The bytes of a socket as they come, until a deadline; as much of it as http.client.HTTPResponse uses."""
 
-    def __init__(self, sock: socket.socket, adapter: Adapter) -> None:
-        self._sock, self._adapter = sock, adapter
+    def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
+        self._sock, self._exchange = sock, exchange
         self._read_s = sock.gettimeout()
         self._raw = sock.makefile("rb", buffering=0)  # also keeps the socket open for as long as it is read
 
@@ -104,7 +138,7 @@ class _Drops(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left_s = self._adapter.ends_at - self._adapter.clock.now()
+        left_s = self._exchange.ends_at - self._exchange.clock.now()
         if left_s <= 0.0:
             raise TimeoutError("the reply was not complete at its deadline")
         self._sock.settimeout(left_s if self._read_s is None else min(left_s, self._read_s))
