@@ -115,15 +115,21 @@ class Packed:
 
     def __getitem__(self, span: slice) -> Samples:
         """Return a copy of some frames as they are heard."""
-        heard = self._stored[span].astype(np.float32)
-        heard *= np.float32(self.gain / FULL_SCALE)
-        (begin, stop, _), (first, end) = span.indices(len(self)), self._settling
+        begin, stop, _ = span.indices(len(self))
+        heard = np.empty((max(0, stop - begin), CHANNELS), np.float32)
+        self.read_into(heard, begin)
+        return heard
+
+    def read_into(self, heard: Samples, begin: int, louder: float = 1.0) -> None:
+        """Fill `heard` with the frames from `begin` on, `louder` (linear) than they are."""
+        stop, (first, end) = begin + len(heard), self._settling
+        heard[:] = self._stored[begin:stop]
+        heard *= np.float32(self.gain * louder / FULL_SCALE)
         if stop > first:
             moving = np.arange(max(begin, first), min(stop, end), dtype=np.float32) - np.float32(first)
             ramp = 1 + np.float32((self._ratio - 1) / (end - first)) * moving
             heard[max(0, first - begin) : max(0, end - begin)] *= ramp[:, None]
             heard[max(0, end - begin) :] *= np.float32(self._ratio)
-        return heard
 
     def settle(self, gain: float, first: int, end: int) -> None:
         """Let the gain move to another between two frames, along a line, and stay there."""

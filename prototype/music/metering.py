@@ -88,7 +88,7 @@ class Meter:
 
 
 def _is_loud(frame: Samples) -> bool:
-    return any(abs(sample) > SILENCE_LEVEL for sample in frame.tolist())
+    return bool(max(map(abs, frame.tolist())) > SILENCE_LEVEL)
 
 
 def loudness_lufs(samples: Samples) -> float:

@@ -190,13 +190,14 @@ class Mixer:
         out = np.empty((n_frames, CHANNELS), dtype=np.float32)
         done = 0
         while done < n_frames and not self._stopped:
-            block = out[done : done + self._fill(out[done:])]
+            block = self._fill(out[done:])
             self._underlay.add_to(block)
             self._meter.watch(block)
             self._gate.apply(block)
             done += len(block)
-        out[done:] = 0.0
-        self._paused_frames += n_frames - done
+        if done < n_frames:
+            out[done:] = 0.0
+            self._paused_frames += n_frames - done
         self._volume.apply(out)
         self._end.apply(out)
         return out
@@ -210,21 +211,21 @@ class Mixer:
             except Exception:
                 log.exception("a command to the mixer failed")
 
-    def _fill(self, out: Samples) -> int:
-        """Mix the beginning of `out`, to the next decision; return its frames.
+    def _fill(self, out: Samples) -> Samples:
+        """Mix the beginning of `out`, to the next decision, and return it.
 
         The last line of defence: whatever is wrong with a piece, the bed is not, and it is as loud as it may be.
         """
         try:
-            n_frames = min(len(out), self._turn())
-            self._mix(out[:n_frames])
+            block = out[: self._turn()]
+            self._mix(block)
         except Exception:
             log.exception("the mixer failed; the bed plays on")
             self._voice, self._fade, self._sure_frames = Voice(None, self._bed), None, 0
-            n_frames = len(out)
-            out[:] = frames_of(self._bed, n_frames)
-            self._heard_frames[Source.BED] += n_frames
-        return n_frames
+            block = out
+            block[:] = frames_of(self._bed, len(block))
+            self._heard_frames[Source.BED] += len(block)
+        return block
 
     @property
     def _heard(self) -> Voice:
@@ -238,16 +239,17 @@ class Mixer:
         """Fill `block` from the voices and advance them."""
         n_frames = len(block)
         self._sure_frames = max(0, self._sure_frames - n_frames)
+        self._voice.read_into(block)
         if fade := self._fade:
             falling, rising = fade.advance(n_frames)
-            np.multiply(self._voice.take(n_frames), falling, out=block)
-            block += self._incoming.take(n_frames) * rising
-            self._heard_frames[self._incoming.source] += n_frames
+            coming = np.empty_like(block)
+            self._incoming.read_into(coming)
+            block *= falling
+            coming *= rising
+            block += coming
             if fade.position_frames >= fade.length_frames:
                 self._voice, self._fade = self._incoming, None
-        else:
-            block[:] = self._voice.take(n_frames)
-            self._heard_frames[self._voice.source] += n_frames
+        self._heard_frames[self._heard.source] += n_frames
 
     def _plan(self) -> _Plan | None:
         """Return the next transition as things stand; None while the bed has nothing to give way to."""
@@ -304,7 +306,7 @@ class Mixer:
                 self._begin(plan)
         fade_frames = self._fade.length_frames - self._fade.position_frames if self._fade else 0
         edges = (self._rate_hz, self._gate.left_frames, self._sure_frames, fade_frames)
-        return min(frames for frames in edges if frames > 0)
+        return min(filter(None, edges))
 
     def _begin(self, plan: _Plan) -> None:
         """Begin a transition."""

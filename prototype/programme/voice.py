@@ -49,8 +49,9 @@ class Ramp:
 
     def apply(self, block: Samples) -> None:
         """Multiply `block` in place and advance."""
-        n_frames = min(len(block), self.left_frames)
-        if n_frames > 0:
+        n_frames = 0
+        if self._position < self._length:
+            n_frames = min(len(block), self.left_frames)
             steps = np.arange(self._position + 1, self._position + n_frames + 1)
             gains = self._start + (self.target - self._start) * (steps / self._length)
             block[:n_frames] *= gains.astype(np.float32)[:, None]
@@ -130,14 +131,16 @@ class Voice:
         peaks = (loudest(samples[begin : min(begin + SAMPLE_RATE_HZ, end)]) for begin in begins)
         return self.gain * max(peaks, default=0.0)
 
-    def take(self, n_frames: int) -> Samples:
-        """Read on."""
+    def read_into(self, block: Samples) -> None:
+        """Read on, until `block` is full."""
         begin = self.position_frames
-        self.position_frames += n_frames
+        self.position_frames += len(block)
         if not self.piece:
-            return frames_of(self._bed, n_frames)
-        samples = self.piece.samples[begin : self.position_frames]
-        return samples if self.gain == 1.0 else samples * np.float32(self.gain)
+            block[:] = frames_of(self._bed, len(block))
+        elif isinstance(samples := self.piece.samples, np.ndarray):
+            np.multiply(samples[begin : self.position_frames], np.float32(self.gain), out=block)
+        else:
+            samples.read_into(block, begin, self.gain)
 
 
 class Underlay:
