@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from base.notices import Notices
@@ -59,6 +60,7 @@ class PlaylistPlayer(VlcPlayer):
         """`later` deletes temporary files, where the disk may be waited for."""
         super().__init__(libvlc, notices, clock, volume=volume, real_device=real_device)
         self._later = later
+        self.on_change: Callable[[], None] = lambda: None
         self._stock = Stock()
         self._events: deque[Event] = deque()
         self._current: Piece | None = None
@@ -172,6 +174,11 @@ class PlaylistPlayer(VlcPlayer):
         for piece in (self._current, self._following):
             self._delete(piece)
         self._drop(lambda _piece: True)
+
+    def _watch(self) -> None:
+        super()._watch()
+        if self._events:
+            self.on_change()
 
     def _needs_playing(self, now: float) -> bool:
         """Follow VLC from file to file; true when it stands still, and not just between two files."""

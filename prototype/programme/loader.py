@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.2
 HURRIED_TICK_S: Final = 0.02
 HURRY_S: Final = 10.0
-CALM_S: Final = 0.5  # with a piece in stock; a skip takes as long to fade over to it
+CALM_S: Final = 2.0  # with a piece in stock, and nobody to wake it: a disk that hangs is found out by then
 REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
 
@@ -122,7 +122,7 @@ class Reader:
 class Loader:
     """Keeps the programme's stock filled and the shelves in step with what is heard.
 
-    Threads: `step` (and `run`) belongs to one thread. `change_mood` and what is public to read may be used from
+    Threads: `step` (and `run`) belongs to one thread. `wake`, `change_mood` and what is public to read may be used from
     anywhere: they are single assignments.
     """
 
@@ -152,6 +152,9 @@ class Loader:
         self._events: deque[Event] = deque()
         self._ready_since: dict[str, float] = {}
         self._mood_changed = False
+        self._woken = threading.Event()
+        self.wake = programme.on_change = spool.on_change = self._woken.set
+        """Has the next step made at once."""
         self._calm = False
         self._refused_until = 0.0
         self._last_source: Source | None = None
@@ -165,6 +168,7 @@ class Loader:
     def change_mood(self) -> None:
         """Let what is queued for the old mood give way; called after the mood was changed."""
         self._mood_changed = True
+        self.wake()
 
     def begin_with(self, entry: Entry) -> None:
         """Have a piece that is heard already prepared before all others; called before the first step."""
@@ -186,17 +190,20 @@ class Loader:
         return any(supply.source is heard.source and supply.again(heard.info, play) for supply in self._supplies)
 
     def run(self, stop: threading.Event) -> None:
-        """Repeat `step` until `stop`."""
+        """Repeat `step` until `stop`; `wake` has it seen."""
         begun_at = self._clock.now()
-        while not self._clock.wait(stop, self._pause_s(begun_at)):
-            self.step()
+        while not stop.is_set():
+            self._clock.wait(self._woken, self._pause_s(begun_at))
+            self._woken.clear()
+            if not stop.is_set():
+                self.step()
 
     def _pause_s(self, begun_at: float) -> float:
         """Return how long to wait: at the beginning hardly, as the first music is on its way."""
         awaited = self._last_source in (None, Source.BED) and (self._reader.is_busy or not self._stocked)
         if awaited and self._clock.now() < begun_at + HURRY_S:
             return HURRIED_TICK_S
-        return CALM_S if self._calm else TICK_S
+        return CALM_S if self._calm and not self._reader.is_busy else TICK_S
 
     def step(self) -> None:
         """Follow the programme, then fill its stock."""

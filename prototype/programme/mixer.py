@@ -61,6 +61,7 @@ class Mixer:
         self._bed = bed
         self._inbox: deque[Callable[[], None]] = deque()
         self._events: deque[Event] = deque()
+        self.on_change: Callable[[], None] = lambda: None
         self._stock = Stock()
         self._voice = Voice(None, bed)
         self._sure_frames = 0  # without a transition, as long as no command comes
@@ -210,6 +211,8 @@ class Mixer:
                 self._inbox.popleft()()
             except Exception:
                 log.exception("a command to the mixer failed")
+            if self._events:
+                self.on_change()
 
     def _fill(self, out: Samples) -> Samples:
         """Mix the beginning of `out`, to the next decision, and return it.
@@ -304,6 +307,7 @@ class Mixer:
             self._sure_frames = plan.wait_frames
             if not plan.wait_frames:
                 self._begin(plan)
+                self.on_change()
         fade_frames = self._fade.length_frames - self._fade.position_frames if self._fade else 0
         edges = (self._rate_hz, self._gate.left_frames, self._sure_frames, fade_frames)
         return min(filter(None, edges))

@@ -89,6 +89,8 @@ class BuiltinSupply:
         self._wanted.set()
         self.is_awaited: Callable[[], bool] = lambda: False
         """Whether a piece would be heard at once."""
+        self.on_ready: Callable[[], None] = lambda: None
+        """Told that there is a piece."""
         self.is_liked: Callable[[str], bool] = lambda key: False
         """Whether a piece is to be kept, by its key."""
         self.forget: Callable[[], None] = lambda: None
@@ -300,6 +302,7 @@ class BuiltinSupply:
         with self._lock:
             self._piece = (token, piece)
         self.begun.set()
+        self.on_ready()
 
     def _info(self, recipe: Recipe, seed: int, frames: int, loudness_lufs: float, peak_dbfs: float) -> SegmentInfo:
         return SegmentInfo(

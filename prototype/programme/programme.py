@@ -83,8 +83,10 @@ class Programme(Protocol):
     """Pieces in, one endless programme out. Nothing here waits; a command takes effect soon, and none is lost.
 
     Pause, mute and volume are the player's, who may leave them to the programme.
-    Threads: any.
+    Threads: any. `on_change` is told of events, and of other music, in a thread that feeds the sound: it must not wait.
     """
+
+    on_change: Callable[[], None]
 
     def offer(self, piece: Piece) -> None:
         """Put a piece in stock."""

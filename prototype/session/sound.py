@@ -98,6 +98,7 @@ class Sound:
             self.spool, self.mood, self.notices, self.clock,
             self.pacing,
         )  # fmt: skip
+        self.builtin.on_ready = self.loader.wake
 
     def _builtin_supply(self, seed: int) -> BuiltinSupply:
         begin, openings = self.around.begin_piece, None
@@ -209,6 +210,7 @@ class Sound:
         self.spool.close()
         self.recorder.end()
         self.builtin.close()
+        self.loader.wake()
         if self._recording is not None:
             self._recording.join(max(0.0, ends_at - self.clock.now()))
         self.spool.close(max(0.0, ends_at - self.clock.now()))

@@ -94,6 +94,8 @@ class Spool:
         self._disk = DiskState(root, notices)
         self._trimmer = Trimmer(self._index, self._storage, max_mb * 2**20)
         self.opened = threading.Event()
+        self.on_change: Callable[[], None] = lambda: None
+        """Told that there are more pieces."""
         self._turn = threading.Lock()
         self._settler = Settler(self._index, self._storage, self._trimmer, self._disk, notices, clock)
         self._station = station
@@ -214,6 +216,7 @@ class Spool:
         """Put a segment on a shelf and return its entry: in a file, or in memory until the disk takes it."""
         added = self._index.add(Entry(file_name(info), shelf, None, info, samples, self._index.next_stamp()))
         self._changed(added.key)
+        self.on_change()
         return self._index.get(added.key) or added
 
     def mark_played(self, key: str) -> None:
@@ -337,6 +340,7 @@ class Spool:
         self._unread = deque(unread)
         self._read_on(sum(one.shelf == READY for one in unread))
         self.opened.set()
+        self.on_change()
 
     def _read_on(self, more: int = 0) -> None:
         """Look into the next files; delete what a killed run had set aside, and trim when all are known."""
@@ -350,6 +354,7 @@ class Spool:
         if not self._unread:
             with self._turn:
                 self._trimmer.trim(self._settler.left)
+            self.on_change()
 
     def _has_room(self) -> bool:
         """Whether a download fits, with less of what was played if that helps."""

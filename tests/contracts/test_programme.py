@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -32,6 +33,8 @@ class Stage:
         self.list = PlaylistPlayer(cast("LibVlc", self.vlc), Notices(self.clock), self.clock, at_once)
         self.programme: Mixer | PlaylistPlayer = self.mixer if which == "mixer" else self.list
         self.list.begin()
+        self.told = threading.Event()
+        self.programme.on_change = self.told.set
         self.events: list[tuple[str, str]] = []
 
     def piece(self, key: str, source: Source = Source.FRESH, *, temporary: bool = False) -> Piece:
@@ -47,14 +50,15 @@ class Stage:
             self.programme.offer(self.piece(key, source))
 
     def listen(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, and take events when they are told."""
         for _ in range(round(seconds * 10)):
             if self.programme is self.mixer:
                 self.mixer.read(SAMPLE_RATE_HZ // 10)
             self.clock.time_s += 0.1
             self.list.step()
-            for event in self.programme.take_events():
-                self.events.append((type(event).__name__, event.piece.key))
+            if self.told.is_set():
+                self.told.clear()
+                self.events += [(type(event).__name__, event.piece.key) for event in self.programme.take_events()]
 
     @property
     def playing(self) -> str:

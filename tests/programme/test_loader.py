@@ -416,20 +416,27 @@ def test_a_listeners_own_file_is_measured_and_played(room: Room, tmp_path: Path)
     again.spool.close()
 
 
-def test_the_loader_looks_rarely_while_all_is_well(room: Room) -> None:
-    """With pieces in stock it sleeps longer, before the first one hardly; a piece that began or a new mood wakes it."""
-    stop = threading.Event()
-    room.clock.at(1.0, lambda: [room.add(name) for name in "abcd"])
-    room.clock.at(5.0, lambda: room.mixer.read(1))
-    room.clock.at(8.0, room.loader.change_mood)
-    room.clock.at(10.0, stop.set)
+def test_the_loader_looks_rarely_while_all_is_well(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With pieces in stock it sleeps longer, before the first one hardly; what changes wakes it that very moment."""
+    stop, pauses, wait = threading.Event(), {}, room.clock.wait
+
+    def noted(event: threading.Event, timeout_s: float) -> bool:
+        pauses[round(room.clock.now(), 2)] = timeout_s
+        return wait(event, timeout_s)
+
+    monkeypatch.setattr(room.clock, "wait", noted)
+    room.clock.at(1.01, lambda: [room.add(name) for name in "abcd"])
+    room.clock.at(5.5, lambda: room.mixer.read(1))
+    room.clock.at(8.5, room.loader.change_mood)
+    room.clock.at(11.5, lambda: room.add("e"))
+    room.clock.at(13.1, stop.set)
+    room.clock.at(13.1, room.loader.wake)
     room.loader.run(stop)
-    steps = [round(sum(room.clock.waited_s[:index]), 1) for index in range(len(room.clock.waited_s))]
-    pauses = dict(zip(steps, room.clock.waited_s, strict=True))
     assert [pauses[at_s] for at_s in (0.0, 0.8)] == [HURRIED_TICK_S, HURRIED_TICK_S]  # the first music is on its way
-    assert {pause for at_s, pause in pauses.items() if 1.5 < at_s < 4.5} == {CALM_S}
-    assert TICK_S in {pause for at_s, pause in pauses.items() if 5.0 <= at_s < 6.0}
-    assert TICK_S in {pause for at_s, pause in pauses.items() if 8.0 <= at_s < 9.0}
+    assert {pause for at_s, pause in pauses.items() if 1.5 < at_s < 5.5} == {CALM_S}
+    assert [pauses[at_s] for at_s in (5.5, 8.5)] == [TICK_S, TICK_S]  # a piece that began, a new mood
+    assert {1.01, 11.5} <= {*pauses}  # one that has come
+    assert max(pauses) < 13.1 == room.clock.now()
 
 
 def test_the_first_piece_is_offered_as_soon_as_it_is_prepared(room: Room) -> None:

@@ -423,6 +423,16 @@ def test_volume_moves_along_a_ramp() -> None:
     assert steps(out) < 1.5 * QuietBed.LEVEL / 50
 
 
+def test_every_change_of_what_is_heard_is_told() -> None:
+    """The bed that steps in too, of which there is no event: the screen says so at once."""
+    target, told = mixer(short(2.0)), []
+    target.on_change = lambda: told.append(target.playing_piece() is None)
+    for _ in range(25):
+        target.read(100)
+        target.take_events()
+    assert told == [False, True]
+
+
 def test_rest_fades_to_the_bed_and_back() -> None:
     """In a break the bed plays although music is in stock; afterwards the music comes back."""
     target = mixer(short(20, key="a"), short(20, key="b"))
