@@ -14,12 +14,13 @@ import numpy as np
 
 from builtin.score import Floats
 from builtin.signals import Shape, around, band, fade, seconds, shaped_noise
-from music.metering import loudness_lufs as loudness_of
+from music.metering import LoudnessMeter
 from music.segment import SAMPLE_RATE_HZ, Samples
 
 LENGTHS: Final = (3**12, 7**7, 2**20)
 """11, 17 and 22 s, in frames."""
-MEASURED_S: Final = 20.0
+LONGEST_FIRST: Final = tuple(enumerate(LENGTHS))[::-1]
+MEASURED_S: Final = 20
 
 Rng = np.random.Generator
 
@@ -126,24 +127,26 @@ class Ambience:
 
     def __init__(self, name: str, loudness_lufs: float) -> None:
         make, seed = PLACES[name], list(PLACES).index(name)
-        self._loops = [
-            make(np.random.default_rng((seed, index)), n_frames, index) for index, n_frames in enumerate(LENGTHS)
+        self._loops = [  # the longest first, while nothing else is held
+            make(np.random.default_rng((seed, index)), n_frames, index) for index, n_frames in LONGEST_FIRST
         ]
         self._position = 0
-        measured = loudness_of(self._frames(round(MEASURED_S * SAMPLE_RATE_HZ)))
-        gain = np.float32(10 ** ((loudness_lufs - measured) / 20))
+        meter = LoudnessMeter()
+        for second in range(MEASURED_S):
+            meter.feed(self._frames(second * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ))
+        gain = np.float32(10 ** ((loudness_lufs - meter.integrated_lufs()) / 20))
         for loop in self._loops:
             loop *= gain
         self.peak = sum(float(np.abs(loop).max()) for loop in self._loops)
 
     def read(self, n_frames: int) -> bytes:
         """Return the next `n_frames`: float32, interleaved stereo; however the calls are split, the same samples."""
-        frames = self._frames(n_frames)
+        frames = self._frames(self._position, n_frames)
         self._position += n_frames
         return frames.tobytes()
 
-    def _frames(self, n_frames: int) -> Samples:
-        first, *others = (around(loop, self._position, n_frames) for loop in self._loops)
+    def _frames(self, at_frame: int, n_frames: int) -> Samples:
+        first, *others = (around(loop, at_frame, n_frames) for loop in self._loops)
         for other in others:
             first += other
         return first.T

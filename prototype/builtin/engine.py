@@ -19,7 +19,7 @@ import numpy as np
 from builtin import kit, synth
 from builtin.composer import compose
 from builtin.score import Floats, Note, Part, Player, Role, Score
-from builtin.signals import around, fade
+from builtin.signals import around, fade, keep
 from builtin.studio import Bus, Convolver, response, tape
 from music.segment import Performance, Recipe, Samples
 
@@ -83,20 +83,25 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     echo_s = style.echo_beats * 60 / score.pulse_bpm
     room = Convolver(response(style.room_s, echo_s, np.random.default_rng(score.seed % 2**128)))
     pressed, bus = Convolver(tape(style.tape_db, style.air_db)), Bus(PEAK_MAX)
+    scale, ground = keep(kit.texture(score.texture) if score.texture else np.zeros((2, 1), np.float32))
+    scale *= np.float32(10 ** (style.texture_dbfs / 20))
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [note.frame for note in score.notes]
-    for first, end in itertools.pairwise(edges):
+
+    def sounded(first: int, end: int) -> Samples:
         begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
         dry, sent = _parts(score, players, begun, first, end - first)
         dry += room.process(sent)
-        if score.texture:
-            dry += np.float32(10 ** (style.texture_dbfs / 20)) * around(kit.texture(score.texture), first, end - first)
+        dry += scale * around(ground, first, end - first)
         mixed = bus.process(pressed.process(dry))
         if first == 0:
             fade(mixed, EDGE_S, 0.0)
         if end == score.frames:
             fade(mixed, 0.0, EDGE_S)
-        yield np.ascontiguousarray(mixed.T)
+        return np.ascontiguousarray(mixed.T)
+
+    for first, end in itertools.pairwise(edges):
+        yield sounded(first, end)  # of a bar nothing else is held while it is heard, and the next one made
 
 
 def _parts(
@@ -107,7 +112,8 @@ def _parts(
     for part, player in players:
         sound = player.play([note for note in notes if note.part == part.name], first, n_frames)
         gain = 10 ** (part.gain_db / 20)
-        sound = sound * np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
+        sound *= np.array([[gain * min(1.0, 1 - part.pan)], [gain * min(1.0, 1 + part.pan)]], np.float32)
         dry += sound
-        sent += np.float32(score.style.wet * part.send) * sound
+        sound *= np.float32(score.style.wet * part.send)
+        sent += sound
     return dry, sent

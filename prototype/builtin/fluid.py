@@ -18,7 +18,7 @@ from base.texts import reason_of
 from builtin import kit, synth
 from builtin.patches import KITS, OCTAVES_DARKER, PATCHES, Patch
 from builtin.score import Articulation, Drum, Floats, Note, Part, Player, Role, Score, amplitude
-from builtin.signals import Ringing, fade
+from builtin.signals import Kept, Ringing, fade, keep
 from builtin.soundfont import Font, Unplayable, fonts
 from builtin.studio import Convolver
 
@@ -95,7 +95,7 @@ class RealPlayer:
         self._ringing = Ringing()
         pitched = patch.width and not patch.bank  # a bass has colour enough
         self._colour = Convolver(font.equaliser(patch, MEASURED)) if pitched else None
-        self._strokes: dict[tuple[int, float, int], Floats] = {}
+        self._strokes: dict[tuple[int, float, int], Kept] = {}
         self._count = 0
         ratio = 0.0 if patch.blend_db is None else 10 ** (patch.blend_db / 20)
         self._own, self._beside = (np.float32(share / np.hypot(1, ratio)) for share in (1, ratio))
@@ -129,8 +129,9 @@ class RealPlayer:
             sound = self._varied(drum, velocity, STROKE_S) / np.float32(amplitude(velocity))
             sound = Convolver(self._font.equaliser(self._patch, [drum])).process(sound)
             heard = np.flatnonzero(np.abs(sound).max(axis=0) > INAUDIBLE)
-            self._strokes[key] = sound[:, : heard[-1] + 1 if len(heard) else 1].copy()
-        return np.float32(amplitude(note.velocity)) * self._strokes[key]
+            self._strokes[key] = keep(sound[:, : heard[-1] + 1 if len(heard) else 1])
+        scale, kept = self._strokes[key]
+        return scale * np.float32(amplitude(note.velocity)) * kept
 
     def _varied(self, pitch: int, velocity: float, hold_s: float) -> Floats:
         """Return a note that is not the copy of the one before."""

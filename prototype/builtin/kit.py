@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Drum, Floats, Note, amplitude
-from builtin.signals import Ringing, band, fade, seconds, shaped_noise
+from builtin.signals import Kept, Ringing, band, fade, keep, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
 
 SOFT, LOUD = 0.4, 0.75  # between these velocities a drum is struck as usual
@@ -55,7 +55,6 @@ _SKINS: Final[dict[Drum, Skin]] = {
 }  # fmt: skip
 
 
-@functools.lru_cache(maxsize=160)
 def stroke(drum: Drum, force: float, variation: int) -> Floats:
     """Render one stroke of a drum at full level; `force` about 1 makes it brighter or duller."""
     skin, rng = _SKINS[drum], np.random.default_rng((drum, variation))
@@ -75,6 +74,11 @@ def stroke(drum: Drum, force: float, variation: int) -> Floats:
     return fade(np.stack(sides).astype(np.float32), skin.attack_s, 0.3 * skin.length_s)
 
 
+@functools.lru_cache(maxsize=160)
+def _stroke(drum: Drum, force: float, variation: int) -> Kept:
+    return keep(stroke(drum, force, variation))
+
+
 class KitPlayer:
     """Plays the drums (see `score.Player`): three forces of each, and no stroke the copy of the one before.
 
@@ -92,10 +96,10 @@ class KitPlayer:
     def _sound(self, note: Note) -> Floats:
         self._strokes += 1
         force = 0.7 if note.velocity < SOFT else 1.0 if note.velocity < LOUD else 1.25
-        return np.float32(amplitude(note.velocity)) * stroke(Drum(note.pitch), force, self._strokes % VARIATIONS)
+        scale, sound = _stroke(Drum(note.pitch), force, self._strokes % VARIATIONS)
+        return scale * np.float32(amplitude(note.velocity)) * sound
 
 
-@functools.lru_cache(maxsize=2)
 def texture(name: str) -> Floats:
     """Return LOOP_S of a background of RMS about 1, periodic: one of _TEXTURES."""
     loop, rng = LOOP_S * SAMPLE_RATE_HZ, np.random.default_rng(3)

@@ -6,14 +6,19 @@ Noise is made in the spectrum, which makes it periodic: it loops without a seam.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from builtin.score import Floats
 from music.segment import SAMPLE_RATE_HZ
 
+Sample = TypeVar("Sample", np.float32, np.int16)
 Shape = Callable[[Floats], Floats]
 """The amplitude at each of an array of frequencies in Hz."""
+Kept = tuple[np.float32, npt.NDArray[np.int16]]
+"""Sound in half the memory: the product of both is the sound."""
 
 
 def hertz(pitch: float) -> float:
@@ -30,8 +35,13 @@ def shaped_noise(rng: np.random.Generator, n_frames: int, shape: Shape) -> Float
     """Return mono noise of RMS 1 whose spectrum is `shape(hz)`; it is periodic: its end joins its beginning."""
     hz = np.fft.rfftfreq(n_frames, 1 / SAMPLE_RATE_HZ).astype(np.float32)
     angle = 2 * np.pi * rng.random(len(hz), dtype=np.float32)
-    noise = np.fft.irfft(shape(hz) * (np.cos(angle) + 1j * np.sin(angle)), n_frames)
-    return (noise / max(1e-9, float(np.sqrt(np.mean(noise**2))))).astype(np.float32)
+    spectrum = np.empty(len(hz), np.complex64)
+    np.cos(angle, out=spectrum.real)
+    np.sin(angle, out=spectrum.imag)
+    spectrum *= shape(hz)
+    noise = np.asarray(np.fft.irfft(spectrum, n_frames), np.float32)
+    noise /= np.float32(max(1e-9, float(np.sqrt(np.vdot(noise, noise) / n_frames))))
+    return noise
 
 
 def band(low_hz: float, high_hz: float, order: int = 2) -> Shape:
@@ -45,7 +55,13 @@ def band(low_hz: float, high_hz: float, order: int = 2) -> Shape:
     return shape
 
 
-def around(loop: Floats, at_frame: int, n_frames: int) -> Floats:
+def keep(sound: Floats) -> Kept:
+    """Return `sound` as it is kept: what is rounded is 96 dB below its peak."""
+    scale = np.float32(max(1e-9, float(np.abs(sound).max())) / 32767)
+    return scale, np.rint(sound / scale).astype(np.int16)
+
+
+def around(loop: npt.NDArray[Sample], at_frame: int, n_frames: int) -> npt.NDArray[Sample]:
     """Return `n_frames` of a periodic sound from `at_frame` on, round and round; a copy."""
     size = loop.shape[-1]
     at = at_frame % size

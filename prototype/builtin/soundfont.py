@@ -119,7 +119,10 @@ class Font:
         gain, width = self._level(patch, pitch, force)
         sound = self._sound(patch, pitch, force, hold_s, dark + patch.soft * (USUAL - velocity), cents)
         middle, side = (sound[0] + sound[1]) / 2, np.float32(width / 2) * (sound[0] - sound[1])
-        return np.float32(gain * amplitude(velocity)) * np.stack([middle + side, middle - side])
+        np.add(middle, side, out=sound[0])
+        np.subtract(middle, side, out=sound[1])
+        sound *= np.float32(gain * amplitude(velocity))
+        return sound
 
     def equaliser(self, patch: Patch, pitches: Sequence[int]) -> Floats:
         """Return the filter that brings the font's colour near the voice's, which the mix is made for; as loud.

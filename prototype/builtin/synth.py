@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from builtin.score import Articulation, Floats, Note, Part, amplitude
-from builtin.signals import Ringing, around, band, fade, hertz, seconds, shaped_noise
+from builtin.signals import Kept, Ringing, around, band, fade, hertz, keep, seconds, shaped_noise
 from builtin.voices import VOICES, Choir, Solo, Struck
 from music.segment import SAMPLE_RATE_HZ
 
@@ -89,7 +89,7 @@ def _burst(low_hz: float, high_hz: float, decay_s: float, width: float) -> Float
 
 
 @functools.lru_cache(maxsize=40)
-def _choir_loop(voice: Choir, pitch: int) -> Floats:
+def _choir_loop(voice: Choir, pitch: int) -> Kept:
     """Return LOOP_FRAMES of an endless tone, mono, periodic, of RMS 1."""
     hz = hertz(pitch)
     rng = np.random.default_rng(pitch)
@@ -108,7 +108,7 @@ def _choir_loop(voice: Choir, pitch: int) -> Floats:
         spectrum += voice.air * total * noise / float(np.sqrt((noise**2).sum()))
     angle = 2 * np.pi * rng.random(len(bins), dtype=np.float32)
     tone = np.fft.irfft(spectrum * (np.cos(angle) + 1j * np.sin(angle)))
-    return np.asarray(tone / np.sqrt(np.mean(tone**2)), np.float32)
+    return keep(np.asarray(tone / np.sqrt(np.mean(tone**2)), np.float32))
 
 
 def choir(voice: Choir, pitch: int, n_frames: int, rng: np.random.Generator) -> Floats:
@@ -117,11 +117,12 @@ def choir(voice: Choir, pitch: int, n_frames: int, rng: np.random.Generator) -> 
     The same tone half a period later is its own partner: equal in colour, unrelated in phase. Added on one side and
     taken away on the other it makes width, and vanishes in the sum.
     """
-    loop, at = _choir_loop(voice, pitch), int(rng.integers(LOOP_FRAMES))
-    middle, side = around(loop, at, n_frames), around(loop, at + LOOP_FRAMES // 2, n_frames)
-    side *= np.float32(voice.width * np.clip((hertz(pitch) - 100) / 100, 0, 1))
-    level = np.float32(REFERENCE_RMS / np.sqrt(1 + voice.width**2))
-    return np.stack([level * (middle + side), level * (middle - side)])
+    (scale, loop), at = _choir_loop(voice, pitch), int(rng.integers(LOOP_FRAMES))
+    level = scale * np.float32(REFERENCE_RMS / np.sqrt(1 + voice.width**2))
+    middle = level * around(loop, at, n_frames)
+    level *= np.float32(voice.width * np.clip((hertz(pitch) - 100) / 100, 0, 1))
+    side = level * around(loop, at + LOOP_FRAMES // 2, n_frames)
+    return np.stack([middle + side, middle - side])
 
 
 @functools.cache
@@ -207,7 +208,7 @@ class NumpyPlayer:
         if isinstance(voice, Struck):
             release_s = 0.05 if muted else voice.release_s
             sound = struck(voice, note.pitch, note.velocity, _frames(length_s + release_s), self._rng)
-            return np.float32(amplitude(note.velocity)) * fade(sound, 0.0, release_s)
+            return _at_level(note, fade(sound, 0.0, release_s))
         # At the very beginning the music is there at once, as if it had begun before.
         attack_s = min(voice.attack_s, length_s / 2) if note.start_s > 0.05 else 0.08
         n_frames = _frames(length_s + voice.release_s)
@@ -219,7 +220,12 @@ class NumpyPlayer:
                 voice, note.pitch, note.velocity, n_frames, self._rng, before.pitch if bound and before else None
             )
             attack_s *= 0.4 if bound else 1.0
-        return np.float32(amplitude(note.velocity)) * fade(sound, attack_s, voice.release_s)
+        return _at_level(note, fade(sound, attack_s, voice.release_s))
+
+
+def _at_level(note: Note, sound: Floats) -> Floats:
+    sound *= np.float32(amplitude(note.velocity))
+    return sound
 
 
 def _frames(length_s: float) -> int:

@@ -18,6 +18,7 @@ from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
 from builtin.engine import LOUDNESS_LUFS, forget, perform, render
 from builtin.score import Drum, Note, Part, Role, Score, amplitude, velocity_of
+from builtin.signals import keep
 from builtin.studio import Convolver, tape
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
 from builtin.voices import VOICES, Choir, Solo, Struck
@@ -73,9 +74,9 @@ def chroma(samples: Samples) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 def test_what_pieces_have_in_common_can_be_forgotten() -> None:
     """Nothing large is left of a piece, and the next one sounds as it would have."""
-    kept = kit.stroke, kit.texture, synth._choir_loop, synth._modes
+    kept = kit._stroke, synth._choir_loop, synth._modes
     before = render(recipe("lofi", 20.0), 1)
-    assert all(one.cache_info().currsize for one in (kit.stroke, kit.texture))
+    assert kit._stroke.cache_info().currsize
     forget()
     assert not any(one.cache_info().currsize for one in kept)
     np.testing.assert_array_equal(render(recipe("lofi", 20.0), 1), before)
@@ -480,6 +481,26 @@ def test_a_chord_takes_no_more_memory_than_two_of_its_notes(name: str) -> None:
         most.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert most[1] < 1.3 * most[0]
+
+
+def test_what_a_piece_holds_is_small() -> None:
+    """Loops and strokes wait in 16 bits, and of a bar that was made nothing else is held: 17 MB, not 28 (measured)."""
+    forget()
+    tracemalloc.start()
+    for _ in itertools.islice(perform(compose(recipe("lofi", 60.0), 1)), 12):
+        held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 20 * 2**20
+
+
+@given(st.floats(1e-6, 100.0), st.integers(0, 99))
+def test_what_is_kept_is_rounded_below_hearing(level: float, seed: int) -> None:
+    """By less than 96 dB under its peak; silence stays silence."""
+    sound = np.float32(level) * np.random.default_rng(seed).standard_normal((2, 99)).astype(np.float32)
+    scale, kept = keep(sound)
+    assert kept.dtype == np.int16
+    assert np.abs(scale * kept - sound).max() <= 10 ** (-96 / 20) * np.abs(sound).max()
+    assert not keep(0 * sound)[1].any()
 
 
 def test_drums_and_textures_can_be_made() -> None:
