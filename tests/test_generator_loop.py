@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ace_client import AceClient, JobState
+from ace_client import AceClient, AudioFile, JobState
 from base.errors import KeyRefused, ServerBusy, ServerError, ServerRefused, ServerTrouble, ServerUnreachable, SpoolError
 from base.notices import Notices
 from doubles.fake_acestep import FakeAcestep
@@ -22,6 +22,7 @@ from doubles.scripted_server import CORRUPT, EMPTY, FAILS, GOOD, HANGS, Scripted
 from doubles.simulated_time import FakeClock, SimClock
 from doubles.sounds import there
 from generation.calls import Run, Stopped
+from generation.jobs import Job, Standing
 from generator_loop import GeneratorLoop
 from music.segment import Recipe
 from music.stations import Mood, builtin_stations
@@ -967,6 +968,37 @@ def test_what_is_taken_from_the_queue_is_soon_asked_for(in_threads: Make) -> Non
         run.store.play()
         run.clock.run_for(60.0)
         assert [job.at - now <= 2.5 for job in run.server.asked[asked:]] == [True, True]
+
+
+def test_who_brings_in_what_nobody_waits_for_keeps_nobody_from_asking(
+    in_threads: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is taken from the queue during a long download is soon asked for by another worker."""
+    run = in_threads(prefetch_target=3, segment_max_seconds=30.0)
+    assert isinstance(run.clock, SimClock)
+    download, board, recipe = run.server.download, run.loop._servers[0].board, Recipe("lofi", "beats", 30.0)
+    downloads: list[float] = []
+
+    def slowly(file: AudioFile, destination: Path) -> int:
+        downloads.append(run.clock.now())
+        run.clock.wait(run.stop, 8.0)
+        return download(file, destination)
+
+    run.clock.run_for(120.0)
+    for _ in range(5):
+        left = Job(run.server.submit(recipe).task_id, recipe, run.clock.now(), standing=Standing.LEFT)
+        monkeypatch.setattr(run.server, "download", slowly)
+        board.add(left, left.asked_at)
+        downloads.clear()
+        while not downloads:
+            run.clock.run_for(0.5)
+        asked, now = len(run.server.asked), run.clock.now()
+        while run.store.play():
+            pass
+        run.clock.run_for(2.5)
+        assert len(run.server.asked) > asked, now
+        monkeypatch.setattr(run.server, "download", download)
+        run.clock.run_for(120.0)
 
 
 def test_a_one_slot_queue_is_never_overfilled(in_threads: Make) -> None:
