@@ -27,8 +27,10 @@ FRAME_S: Final = 1.0  # as the clock goes; keys are shown at once
 ECHO_S: Final = 0.1  # after a key: by then the sound has followed it
 WHOLE_S: Final = 10.0  # what another program wrote over the screen stays no longer
 PLAIN_LOOK_S: Final = 1.0
-ALTERNATE_SCREEN: Final = "\x1b[?1049h\x1b[H"
+ALTERNATE_SCREEN: Final = "\x1b[?1049h\x1b[H\x1b[?7l"  # without wrapping: a terminal may draw wider than we think
 USUAL_SCREEN: Final = "\x1b[?1049l"
+WRAPPING: Final = "\x1b[?7h"
+ERASE_REST: Final = "\x1b[K"
 SHOW_CURSOR: Final = "\x1b[?25h"
 HIDE_CURSOR: Final = "\x1b[?25l"
 PUSH_TITLE: Final = "\x1b[22;2t"
@@ -89,7 +91,6 @@ class Dashboard:
     def ring(self) -> None:
         """Ring the terminal's bell as soon as something is written to it."""
         self._bell = True
-        self._wake.set()
 
     def suspend(self) -> None:
         """Give the terminal back until `resume`."""
@@ -154,8 +155,9 @@ class Dashboard:
         seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
         changed = frame.changed_since(seen)
         for index in changed:
-            padding = " " * (frame.width - frame.margin - frame.rows[index].cell_len)
-            parts += [_move_to(0, index), frame.ansi(index, coloured=self._coloured), padding]
+            parts += [_move_to(0, index), frame.ansi(index, coloured=self._coloured)]
+            if frame.margin + frame.rows[index].cell_len < frame.width:  # else it would erase the last character
+                parts.append(ERASE_REST)
         if seen is None or len(changed) == len(frame.rows):
             self._whole_at = self._clock.now() + WHOLE_S
         if frame.cursor is not None and (seen is None or changed or frame.cursor != seen.cursor):
@@ -173,7 +175,7 @@ class Dashboard:
             taken, self._taken = self._taken, False
             if taken and self._outlet is not None:
                 with contextlib.suppress(OSError, ValueError):
-                    self._outlet.write((POP_TITLE if self._has_title else "") + SHOW_CURSOR + USUAL_SCREEN)
+                    self._outlet.write((POP_TITLE if self._has_title else "") + WRAPPING + SHOW_CURSOR + USUAL_SCREEN)
 
 
 def _move_to(column: int, row: int) -> str:

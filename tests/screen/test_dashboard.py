@@ -104,6 +104,18 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
         made.stream.close()
 
 
+def test_no_row_runs_into_the_next_whatever_a_terminal_takes_for_wide(show: Show) -> None:
+    """Some draw "━" or an emoji wider or narrower than we think: too long is cut, and too short leaves no rest."""
+    long, short = (replace(afternoon(), wall=wall) for wall in ("14:04", ""))
+    first, second, *_ = show.watch([long, short])
+    assert first.startswith("\x1b[?1049h\x1b[H\x1b[?7l")
+    for written in (first, second):
+        rows = re.split(r"\x1b\[\d+;\d+H", written.split("\x1b[H")[-1])[1:]
+        assert rows
+        assert all("\x1b[K" in row for row in rows)
+    assert show.shown().endswith("\x1b[?7h" + RESTORED)
+
+
 def counting() -> tuple[Iterator[int], Callable[[], Snapshot]]:
     """Return the number of the next snapshot, and what takes them: no two are alike."""
     taken = itertools.count()
