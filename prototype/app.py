@@ -94,7 +94,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
     with standard_error_into_log():
         libvlc.connect()
         libvlc.load()
-        process.heed(process.ENDING, lambda *_: stop.set())
+        process.heed_aside(process.ENDING, stop.set)
         around = Surroundings(libvlc, SystemClock(), sys.stdout, journal.begin, stop)
         with Stages(stop) as stages:
             session = build(settings, station, stations, around, stages.enter)

@@ -189,6 +189,28 @@ sys.exit(app.main([]))
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_signal_ends_it_whatever_the_main_thread_is_at(tmp_path: Path) -> None:
+    """Also amid the wait for that end, whose lock a handler would wait for without end."""
+    code = f"""
+import signal, sys, threading
+from types import SimpleNamespace
+sys.path.insert(0, {str(APP.parent)!r})
+import app
+
+def build(settings, station, stations, around, enter):
+    def run():
+        with around.stop._cond:
+            signal.raise_signal(signal.SIGTERM)
+        around.stop.wait()
+        raise app.StartupError(app.said("ctl.quit"))
+    return SimpleNamespace(run=run)
+
+app.build = build
+app.main(["--spool-dir", {str(tmp_path)!r}], SimpleNamespace(connect=lambda: 0, load=lambda: 0))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 0
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     """A handler is set for the signals that are not ignored, and for no other."""
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN), signal.signal(signal.SIGUSR2, signal.SIG_DFL)

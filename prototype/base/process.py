@@ -9,10 +9,13 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from types import FrameType
 from typing import Final
+
+from base.workers import Doorbell
 
 PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "requests", "tenacity", "rich", "dotenv")
 OLDEST_PYTHON: Final = (3, 11)
@@ -68,6 +71,23 @@ def heed(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | 
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def heed_aside(numbers: Iterable[signal.Signals], act: Callable[[], object]) -> None:
+    """Do something at each of those signals, in a thread of its own.
+
+    A handler is called amid whatever the main thread does, and would wait without end for a lock that this holds: even
+    to wait for an event takes that of the event.
+    """
+    bell = Doorbell()
+
+    def follow() -> None:
+        while True:
+            bell.wait()
+            act()
+
+    threading.Thread(target=follow, name="signals", daemon=True).start()
+    heed(numbers, lambda *_: bell.ring())
 
 
 def open_streams() -> None:

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from ace_client import AceClient, ServerStats, Timeouts
 from base.errors import ServerError, ServerUnreachable, StartupError
 from base.files import open_safely
-from base.process import ENDING, Exit, heed
+from base.process import ENDING, Exit, heed_aside
 from base.texts import Said, said, visible
 from base.workers import Clock, SystemClock, Worker
 from config import Settings
@@ -89,10 +89,10 @@ def serve(settings: Settings, lines: Lines) -> int:
     """Start the server and keep it alive until Ctrl-C; return the exit code."""
     voice, clock, stop, hurry = Voice(lines), SystemClock(), threading.Event(), threading.Event()
 
-    def handler(*_: object) -> None:
+    def end() -> None:
         (hurry if stop.is_set() else stop).set()
 
-    heed(ENDING, handler)
+    heed_aside(ENDING, end)
     client = AceClient.of(settings, clock=clock, timeouts=TIMEOUTS)
     settings.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = KeeperFile(settings.spool_dir, settings.acestep_api_url)
@@ -107,13 +107,7 @@ def serve(settings: Settings, lines: Lines) -> int:
         for reason in plan.reasons:
             voice.tell(reason)
         keeper = Keeper(plan, client, settings, clock, voice.tell, hurry)
-        # Its own thread: a handler may set an event only while the thread that it interrupts does not wait for that.
-        worker = Worker(
-            "keeper", keeper.run, stop, clock, lambda _, error: voice.tell(said("serve.failed", reason=error))
-        )
-        thread = threading.Thread(target=worker.run, name="keeper")
-        thread.start()
-        thread.join()
+        Worker("keeper", keeper.run, stop, clock, lambda _, error: voice.tell(said("serve.failed", reason=error))).run()
         voice.tell(said("serve.ended"))
         return Exit.WELL
     finally:

@@ -217,6 +217,7 @@ class Terminal:
 
     def stop(self) -> None:
         """Give the terminal back."""
+        heed((signal.SIGWINCH,), lambda *_: None)  # no handler amid what it would wait for
         self._session.sound.stop_event.set()
         self._keyboard.close()
         self._dashboard.close()
