@@ -49,10 +49,10 @@ def begin(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.
     )
 
 
-def version(cast: str) -> str:
-    """Name what makes the pieces: this program's own modules, and `cast`, the sound of who plays."""
+def version(cast: str, tail_s: float) -> str:
+    """Name what makes the pieces: this program's own modules, `cast`, the sound of who plays, and their tail."""
     code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return f"builtin {zlib.crc32(code):08x} {np.__version__} {cast}"
+    return f"builtin {zlib.crc32(code):08x} {np.__version__} {tail_s:g} {cast}"
 
 
 def forget() -> None:
@@ -116,4 +116,5 @@ def _parts(
         dry += sound
         sound *= np.float32(score.style.wet * part.send)
         sent += sound
+        del sound  # before the next is made
     return dry, sent

@@ -54,7 +54,8 @@ class BuiltinSupply:
     begins at the loudness that pieces usually have; when it is whole its gain moves to what was measured. `growing`
     False: it is made whole before.
 
-    Threads: `run` (or `step`) belongs to one thread; `next` and `heard` to the loader. `_lock` guards `_piece`.
+    Threads: `run` (or `step`) belongs to one thread; `next` and `heard` to the loader. `_lock` guards `_piece` and
+    `_making`, the mood of the next one while it is on its way.
     """
 
     source = Source.BUILTIN
@@ -83,6 +84,7 @@ class BuiltinSupply:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
+        self._making: int | None = None
         self._again: deque[tuple[SegmentInfo, Callable[[Piece], None]]] = deque(maxlen=1)
         self._unfinished: deque[_Growing] = deque()
         self._wanted = threading.Event()
@@ -108,11 +110,14 @@ class BuiltinSupply:
 
         Not before it is asked for: the mixer has one in stock.
         """
+        token = self._mood.token()
         with self._lock:
             taken, self._piece = self._piece, None
-        if taken is None or taken[0] != self._mood.token():
-            self._wanted.set()
-        return taken[1] if taken and taken[0] == self._mood.token() else None
+            if taken and taken[0] == token:
+                return taken[1]
+            if self._making != token:
+                self._wanted.set()
+        return None
 
     def again(self, info: SegmentInfo | None, give: Callable[[Piece], None]) -> bool:
         """Play a piece once more, and `give` it as soon as its opening is there; return whether it can be made."""
@@ -156,8 +161,8 @@ class BuiltinSupply:
             self._grow(self._new(info), self._begin_anew(info.recipe, int(info.seed)), give, self._stop.is_set)
         token = self._mood.token()
         with self._lock:
-            ready = self._piece is not None and self._piece[0] == token
-        if not ready:
+            self._making = None if self._piece and self._piece[0] == token else token
+        if self._making is not None:
             self._make_next(token)
         while self._unfinished:
             self._finish(self._unfinished.pop(), self._mood.token())
@@ -300,7 +305,7 @@ class BuiltinSupply:
 
     def _hand_over(self, token: int, piece: Piece) -> None:
         with self._lock:
-            self._piece = (token, piece)
+            self._piece, self._making = (token, piece), None
         self.begun.set()
         self.on_ready()
 

@@ -106,7 +106,7 @@ class Sound:
         if begin is None:
             orchestra = Orchestra(self.settings.soundfont, self.notices.say)
             begin = functools.partial(builtin_engine.begin, cast=orchestra.cast, tail_s=self.settings.crossfade_seconds)
-            version = builtin_engine.version(orchestra.sound)
+            version = builtin_engine.version(orchestra.sound, self.settings.crossfade_seconds)
             openings = Openings(self.settings.spool_dir / OPENING, version, self.later)
         return BuiltinSupply(begin, self.mood, self._levels, self.clock, seed, openings=openings, growing=growing)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
-from builtin.engine import LOUDNESS_LUFS, forget, perform, render
+from builtin.engine import LOUDNESS_LUFS, forget, perform, render, version
 from builtin.score import Drum, Note, Part, Role, Score, amplitude, velocity_of
 from builtin.signals import keep
 from builtin.studio import Convolver, tape
@@ -282,6 +282,14 @@ def test_neighbours_of_one_prompt_have_one_tempo() -> None:
     """Where the recipe leaves tempo and key to us, pieces that are to be crossfaded have the same."""
     scores = [compose(Recipe("custom", "rainy piano", 60), seed) for seed in range(5)]
     assert len({(score.bpm, score.tonic, score.mode) for score in scores}) == 1
+
+
+def test_a_piece_of_another_tail_is_another_piece_and_is_named_so() -> None:
+    """An opening that waits on the disk has to go on into the piece that it is of."""
+    scores = {tail_s: compose(recipe("lofi", 150.0), 1, tail_s) for tail_s in (4.0, 10.0)}
+    eight = {tail_s: [note for note in score.notes if note.start_s < 20] for tail_s, score in scores.items()}
+    assert eight[4.0] != eight[10.0]
+    assert version("font", 4.0) == version("font", 4.0) != version("font", 10.0)
 
 
 def test_a_piece_whose_tempo_is_noted_is_the_same_piece() -> None:

@@ -242,6 +242,30 @@ def test_no_piece_is_made_before_it_is_asked_for() -> None:
     assert (taken, wanted) == ([True, False], [False, True])
 
 
+def test_who_asks_while_a_piece_is_made_does_not_ask_for_another() -> None:
+    """The loader asks time and again until it is there; of another mood one is made all the same."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+    taken: list[Piece | None] = []
+    engine.on_stretch = lambda _number: taken.append(target.next())
+    target.step()
+    assert [piece is not None for piece in taken].count(True) == 1
+    wanted = [target.wanted]  # once more, as the stock was empty when the piece was there
+    engine.on_stretch = lambda number: taken.append(target.next()) if number < 2 else None
+    target.step()
+    wanted.append(target.wanted)
+    assert target.next() is not None
+
+    def change(number: int) -> None:
+        if number == 1:
+            mood.change(PIANO)
+            assert target.next() is None
+
+    engine.on_stretch = change
+    target.step()
+    assert [*wanted, target.wanted] == [True, False, True]
+
+
 def test_the_first_file_of_a_mood_is_a_short_one() -> None:
     """It is heard only when it is whole, and there may be nothing else until then."""
     asked: list[float] = []
