@@ -40,8 +40,9 @@ AHEAD_FRAMES: Final = 4 * SAMPLE_RATE_HZ  # of a growing piece, when it is begun
 GIVEN_BACK: Final = 8  # stretches after which memory that is free goes back, which takes some 6 ms (measured)
 JOIN_FRAMES: Final = SAMPLE_RATE_HZ // 10
 
-SETTLING_FRAMES: Final = (20 * SAMPLE_RATE_HZ, 40 * SAMPLE_RATE_HZ)
-"""Where the gain moves: a whole piece is made in less, and nobody hears 2 dB in so long."""
+SETTLING_S: Final = (20.0, 40.0)
+"""When the gain moves: a whole piece is mostly made in less, and nobody hears 2 dB in so long."""
+SETTLING_LEAD_S: Final = 4.0  # where it is later: what is heard is ahead of what we are told
 
 Begin = Callable[[Recipe, int], Performance]
 Powers = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ class BuiltinSupply:
         self._openings = openings if growing else None
         self._growing = growing
         self._begun_mood: int | None = None
-        self._heard, self._rests = "", False
+        self._heard, self._heard_at, self._rests = "", 0.0, False
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
@@ -129,7 +130,7 @@ class BuiltinSupply:
 
     def heard(self, piece: Piece) -> None:
         """Note which piece it is, and have the rest of it made."""
-        self._heard, self._rests = piece.key, piece.source is not self.source
+        self._heard, self._heard_at, self._rests = piece.key, self._clock.now(), piece.source is not self.source
         growth, samples = piece.growth, piece.samples
         if growth and piece.info and isinstance(samples, Packed) and growth.frames < len(samples):
             growth.ended.clear()
@@ -276,11 +277,13 @@ class BuiltinSupply:
                 growth.ended.set()
 
     def _settle(self, begun: _Growing, sound: _Sound) -> None:
-        """Let a piece that is whole come to its measured loudness."""
+        """Let a piece that is whole come to its measured loudness, behind what is heard of it."""
         powers, loudness_lufs, peak_dbfs = sound.end()
         gain = self._gain(replace(begun.info.analysis, loudness_lufs=loudness_lufs, peak_dbfs=peak_dbfs))
         begun.growth.powers = gain**2 * powers
-        begun.samples.settle(gain, *SETTLING_FRAMES)
+        heard_s = self._clock.now() - self._heard_at + SETTLING_LEAD_S if self._heard == begun.info.segment_id else 0.0
+        late_s = max(0.0, heard_s - SETTLING_S[0])
+        begun.samples.settle(gain, *(round((at_s + late_s) * SAMPLE_RATE_HZ) for at_s in SETTLING_S))
 
     def _gain(self, sound: Analysis) -> float:
         return float(10 ** (piece_gain_db(self.source, sound, None, self._levels.target_lufs) / 20))

@@ -134,16 +134,39 @@ def test_the_first_piece_of_a_mood_rests_too_while_others_are_heard() -> None:
     assert there(target.next()).ready_frames == 2 * STRETCH
 
 
+class Loud(Engine):
+    """Tones of a minute and a half, 2 LU louder than is told of them."""
+
+    def piece(self, seed: int) -> Samples:
+        return tone(90.0, hz=400)
+
+    def __call__(self, recipe: Recipe, seed: int) -> Performance:
+        return dataclasses.replace(super().__call__(recipe, seed), loudness_lufs=-21.0)
+
+
+def test_a_gain_does_not_step_where_the_whole_comes_late() -> None:
+    """On a slow machine it may take longer than until the gain would move: then it moves behind what is heard."""
+    engine = Loud()
+    target = supply(engine, Mood(LOFI))
+    pieces: list[Piece] = []
+
+    def wait(number: int) -> None:
+        if number == 3:
+            pieces.append(there(target.next()))
+            target.heard(pieces[0])
+        elif number == 10:
+            target._clock.time_s += 31.0  # type: ignore[attr-defined]
+
+    engine.on_stretch = wait
+    target.step()
+    heard = pieces[0].samples[:]
+    levels = np.abs(heard.reshape(-1, SECOND // 10 * 2)).max(axis=1)
+    assert levels[:330] == pytest.approx(levels[0], rel=1e-3)
+    assert loudness_lufs(heard[-10 * SECOND :]) == pytest.approx(-23.0, abs=0.1)
+
+
 def test_a_piece_comes_to_its_measured_loudness_on_the_way() -> None:
     """It begins as pieces usually are; when it is whole, its gain moves to the right one within 20 s."""
-
-    class Loud(Engine):
-        def piece(self, seed: int) -> Samples:
-            return tone(50.0, hz=400)
-
-        def __call__(self, recipe: Recipe, seed: int) -> Performance:
-            return dataclasses.replace(super().__call__(recipe, seed), loudness_lufs=-21.0)
-
     engine = Loud()
     target = supply(engine, Mood(LOFI))
     target.step()
