@@ -24,7 +24,7 @@ from music.segment import SAMPLE_RATE_HZ, Samples
 
 log = logging.getLogger(__name__)
 
-WAITING_BLOCKS: Final = 600  # about a minute of sound: the disk may be that late
+WAITING_BLOCKS: Final = 300  # about a minute of sound: the disk may be that late
 WRITE_S: Final = 1.0  # to wake up for every block would cost as much again as to write it
 PIPE_WRITE_S: Final = 0.1  # a pipe holds a third of a second
 PIPE_BYTES: Final = 4 * SAMPLE_RATE_HZ  # what is kept for a reader that is late: a second

@@ -22,7 +22,7 @@ from output.vlc_player import VlcPlayer
 
 log = logging.getLogger(__name__)
 
-BLOCK_FRAMES: Final = SAMPLE_RATE_HZ * 18 // 100  # what VLC takes at once: few calls, little latency
+BLOCK_FRAMES: Final = SAMPLE_RATE_HZ * 21 // 100  # what VLC takes at once: few calls, little latency
 FRAME_BYTES: Final = 4 * CHANNELS
 LOOK_AHEAD_S: Final = 1.0  # at most, from being pulled to being heard: half of it VLC's, the rest a slow sound device's
 STALLED_S: Final = 3.0
@@ -32,7 +32,7 @@ CATCH_UP_S: Final = 0.2  # a sound server that went on just now may keep a new s
 # skip would be heard later. It goes by the decoding times: where they run ahead as slowly, and by what blocks of
 # this size add too, it is less far ahead than in the beginning, when all else that the program does at once has it wait
 # the longest.
-EARLY_US: Final = 240_000
+EARLY_US: Final = 270_000
 EARLY_RATE: Final = 48
 HELD_FRAMES: Final = 10 * SAMPLE_RATE_HZ
 PRIMED_FRAMES: Final = SAMPLE_RATE_HZ * 2 // 5
