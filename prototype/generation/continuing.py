@@ -21,11 +21,12 @@ from base.notices import Notices
 from config import Settings
 from generation.fetching import Ingest, Store
 from generation.polling import JobServer
-from music import audio_files, joining
+from music import joining
 from music.analysis import Segment, unmeasured
+from music.audio_files import Packed
 from music.continuing import Continuing, play_order
 from music.joining import Joined
-from music.segment import Context, Continuation, Piece, Recipe, Samples, SegmentInfo, Source
+from music.segment import Audio, Context, Continuation, Piece, Recipe, SegmentInfo, Source
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +46,14 @@ class Other(enum.Enum):
 class Joints(Protocol):
     """How segments are joined: `music.joining`."""
 
-    def plan(self, info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float, /) -> Context | None:
+    def plan(self, info: SegmentInfo, samples: Audio, longest_s: float, wanted_s: float, /) -> Context | None:
         """Return what of a segment to give to the model."""
 
-    def canvas(self, samples: Samples, context: Context, /) -> bytes:
+    def canvas(self, samples: Audio, context: Context, /) -> bytes:
         """Return that as a file, with the room for what is new."""
 
     def join(
-        self, found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segment, cue_dbfs: float, /
+        self, found: tuple[SegmentInfo, Audio] | None, recipe: Recipe, made: Segment, cue_dbfs: float, /
     ) -> Joined:
         """Cut what was made to what is new, and find how it goes on."""
 
@@ -214,14 +215,14 @@ class Chain:
         is_young = info.begins_s + info.audible_s < 60.0 * self._settings.piece_minutes
         return is_young and self._continuing.wanted(info.piece_id, fresh=fresh)
 
-    def _find(self, segment_id: str) -> tuple[SegmentInfo, Samples] | None:
+    def _find(self, segment_id: str) -> tuple[SegmentInfo, Audio] | None:
         """Return a segment from any shelf, None where it is gone or cannot be read."""
         for _ in range(LOOKS):
             entry = self._shelves.find(segment_id)
             if entry is None or entry.info is None:
                 return None
             try:
-                samples = audio_files.read(entry.path) if entry.samples is None and entry.path else entry.samples
+                samples = Packed.read(entry.path) if entry.samples is None and entry.path else entry.samples
             except (CorruptSegment, OSError) as error:
                 log.info("%s cannot be read: %s", segment_id, error)
             else:

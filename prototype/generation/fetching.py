@@ -15,7 +15,7 @@ from base.errors import AppError, CorruptSegment, ServerError, SpoolError
 from base.notices import Notices
 from generation.jobs import Job
 from music.analysis import Segment
-from music.segment import Analysis, Continuation, Recipe, Samples, SegmentInfo
+from music.segment import Analysis, Audio, Continuation, Recipe, SegmentInfo
 from server.replies import AudioFile
 from spool.spool import Entry
 
@@ -32,7 +32,7 @@ class Store(Protocol):
     def incoming_path(self, suffix: str, *, elsewhere: bool = False) -> Path:
         """Return a fresh path for a partial file; not on the spool's own disk when `elsewhere`."""
 
-    def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
+    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
         """Put a segment on a shelf."""
 
     def ready(self) -> Sequence[Entry]:

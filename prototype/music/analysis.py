@@ -45,8 +45,8 @@ from music.segment import (
     PEAK_LIMIT,
     SAMPLE_RATE_HZ,
     Analysis,
+    Audio,
     Piece,
-    Samples,
     SegmentInfo,
     Source,
     gain_db,
@@ -87,7 +87,7 @@ Parts = list[tuple[int, int]]
 class Segment:
     """Decoded audio, what was measured of it, and what the file lacks as `Decoded.missing` says it."""
 
-    samples: Samples
+    samples: Audio
     measured: Analysis | Callable[[], Analysis]
     missing: str = ""
 
@@ -115,41 +115,45 @@ def unmeasured(path: Path, asked_s: float, cue_dbfs: float) -> Segment:
         if length_s < asked_s / 2:
             fault = said("corrupt.short_of", length=f"{length_s:.1f}", asked=f"{asked_s:.0f}")
         raise CorruptSegment(said("corrupt.cut", fault=fault, missing=found.missing) if found.missing else fault)
-    samples, peaks = _without_clicks(found.samples)
+    peaks = _without_clicks(found.samples)
 
     def measured() -> Analysis:
-        analysis = analyse(samples, cue_dbfs, peaks)
+        analysis = analyse(found.samples, cue_dbfs, peaks)
         if analysis.audible_s < SHORTEST_AUDIBLE_S:
             raise CorruptSegment(said("corrupt.almost_silent", audible=f"{analysis.audible_s:.1f}"))
         return analysis
 
-    return Segment(samples, measured, found.missing)
+    return Segment(found.samples, measured, found.missing)
 
 
-def _without_clicks(samples: Samples) -> tuple[Samples, Peaks]:
+def _without_clicks(samples: Packed) -> Peaks:
     """Lower what stands out by more than CLICK_DB: it would disturb, and shift the loudness too.
 
-    Returns the peaks of every PEAK_BLOCK_FRAMES as well.
+    Returns the peaks of every PEAK_BLOCK_FRAMES.
     """
-    peaks = block_peaks(samples, PEAK_BLOCK_FRAMES)
+    peaks = _peaks(samples)
     limit = 10 ** ((highest_dbfs(peaks) + CLICK_DB) / 20)
     if peaks.max(initial=0.0) <= limit:
-        return samples, peaks
-    samples = samples * _easing(peaks, len(samples), limit, CLICK_BLOCKS)
-    return samples, block_peaks(samples, PEAK_BLOCK_FRAMES)
+        return peaks
+    samples.lower(0, _easing(peaks, len(samples), limit, CLICK_BLOCKS))
+    return _peaks(samples)
 
 
-def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> Analysis:
+def _peaks(samples: Packed) -> Peaks:
+    return np.concatenate([block_peaks(part, PEAK_BLOCK_FRAMES) for part in samples.parts()])
+
+
+def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Analysis:
     """Find the cue points and measure what is between them: loudness, peak, key, beat.
 
     `cue_dbfs` is the threshold at the EBU level (see the module); `peaks` those of PEAK_BLOCK_FRAMES, if they are
     known. Raises CorruptSegment when nothing is audible.
     """
-    levels = _levels_db(samples)
+    samples = Packed.of(samples)
+    power, weighted, levels = _blocks(samples)
     if not len(levels) or levels.max() < SILENT_DBFS:
         raise CorruptSegment(said("corrupt.silent", least=f"{SILENT_DBFS:.0f}"))
-    peaks = block_peaks(samples, PEAK_BLOCK_FRAMES) if peaks is None else peaks
-    power, weighted = block_powers(samples, LEVEL_FRAMES), LoudnessMeter.of(samples).fine_powers()
+    peaks = _peaks(samples) if peaks is None else peaks
     gain = gain_db(integrated_lufs(weighted, power), highest_dbfs(peaks), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
@@ -164,7 +168,7 @@ def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> An
         blocks = [slice(first // LEVEL_FRAMES, -(-last // LEVEL_FRAMES)) for first, last in parts]
         highest = np.concatenate([highest[PEAKS * part.start : PEAKS * part.stop] for part in blocks])
         power, weighted = (np.concatenate([curve[part] for part in blocks]) for curve in (power, weighted))
-    music = samples[cue_in:cue_out]
+    music = samples.part(slice(cue_in, cue_out))
     bpm, beat_s = measured_beat(music) or (None, None)
     return Analysis(
         len(samples), cue_in, cue_out, integrated_lufs(weighted, power), highest_dbfs(highest),
@@ -173,7 +177,7 @@ def analyse(samples: Samples, cue_dbfs: float, peaks: Peaks | None = None) -> An
 
 
 def to_piece(
-    samples: Samples | Packed,
+    samples: Audio,
     measured: Analysis,
     target_lufs: float,
     source: Source,
@@ -189,12 +193,10 @@ def to_piece(
     cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
     before = info.continues if info else None
     gain = piece_gain_db(source, measured, before, target_lufs)
-    packed = samples if isinstance(samples, Packed) else Packed.of(samples)
-    heard = packed.part(slice(cue_in, cue_out), 10 ** (gain / 20))
+    heard = Packed.of(samples).part(slice(cue_in, cue_out), 10 ** (gain / 20))
     for most, reach in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
         if heard.loudest > most:
-            peaks = np.concatenate([block_peaks(part, PEAK_BLOCK_FRAMES) for part in heard.parts()])
-            heard.lower(0, _easing(peaks, len(heard), most, reach))
+            heard.lower(0, _easing(_peaks(heard), len(heard), most, reach))
     blocks = [(block_powers(part, LEVEL_FRAMES), block_peaks(part, LEVEL_FRAMES)) for part in heard.parts()]
     power, peaks = (np.concatenate(column) for column in zip(*blocks, strict=True))
     parts = _kept(power, peaks, len(heard), target_lufs)
@@ -293,21 +295,27 @@ def _easing(peaks: Peaks, n_frames: int, limit: float, reach: int) -> npt.NDArra
     return gain[:n_frames, np.newaxis]
 
 
-def _levels_db(samples: Samples) -> Curve:
-    """Return the short-term level of every 10 ms block, dBFS; a constant offset is no sound and not counted."""
-    power = block_powers(samples, LEVEL_FRAMES)
-    both = np.ascontiguousarray(samples).view(np.complex64).ravel()  # as one number, which adds up many times faster
-    sums = np.add.reduceat(both, np.arange(0, len(both), LEVEL_FRAMES))
-    offset = sums.sum(dtype=np.complex128) / max(1, len(both))
+def _blocks(samples: Packed) -> tuple[Curve, Peaks, Curve]:
+    """Return the power, the K-weighted one and the short-term level (dBFS) of every 10 ms block, all in one pass.
+
+    In the level, a constant offset is no sound and not counted.
+    """
+    meter, powers, sums = LoudnessMeter(), [], []
+    for part in samples.parts():
+        meter.feed(part)
+        powers.append(block_powers(part, LEVEL_FRAMES))
+        both = part.view(np.complex64).ravel()  # as one number, which adds up many times faster
+        sums.append(np.add.reduceat(both, np.arange(0, len(both), LEVEL_FRAMES)))
+    power, total = np.concatenate(powers), np.concatenate(sums)
+    offset = total.sum(dtype=np.complex128) / max(1, len(samples))
     # Σ(x-m)² = Σx² - 2mΣx + nm², so that the samples are read once and not copied again
-    power -= (2 * (sums * offset.conj()).real - LEVEL_FRAMES * abs(offset) ** 2) / (LEVEL_FRAMES * CHANNELS)
-    power = np.maximum(power, 0.0)
-    if len(power) >= MEDIAN_BLOCKS:
+    level = power - (2 * (total * offset.conj()).real - LEVEL_FRAMES * abs(offset) ** 2) / (LEVEL_FRAMES * CHANNELS)
+    level = np.maximum(level, 0.0)
+    if len(level) >= MEDIAN_BLOCKS:
         half = MEDIAN_BLOCKS // 2
-        windows = np.lib.stride_tricks.sliding_window_view(np.pad(power, half, mode="edge"), MEDIAN_BLOCKS)
-        power = np.median(windows, axis=1)
-    levels: Curve = 10.0 * np.log10(power + 1e-20)
-    return levels
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(level, half, mode="edge"), MEDIAN_BLOCKS)
+        level = np.median(windows, axis=1)
+    return power, meter.fine_powers(), 10.0 * np.log10(level + 1e-20)
 
 
 def _highest(peaks: Peaks) -> Peaks:

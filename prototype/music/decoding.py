@@ -2,12 +2,14 @@
 
 Decoding is libsndfile's and resampling soxr's; what stands here is the distrust: limits on size, length, rate and
 channels, and the comparison of what was promised with what came. What is there is played, and what lacks is told.
+It goes on block by block, and 16 bits of each sample are kept, as the program's own files have them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ import soxr
 
 from base.errors import CorruptSegment
 from base.texts import said
+from music.audio_files import FILE_GAIN, Packed, Stored
 from music.containers import Promise, views
 from music.metering import loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
@@ -26,15 +29,15 @@ from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 # Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.
 MAX_FILE_BYTES: Final = 512 * 2**20
 MAX_LENGTH_S: Final = 660.0
-MAX_SOURCE_FRAMES: Final = 660 * 96_000
 RATES_HZ: Final = range(8_000, 384_001)
 MAX_SOURCE_CHANNELS: Final = 16
 MAX_SAMPLE: Final = 1e5  # a float file beyond is garbage, and its square no float32
 
-FIRST_FRAMES: Final = 1 << 19  # 4 MiB: numpy asks for huge pages from here on, each of which takes one fault, not 512
+FIRST_FRAMES: Final = 1 << 20  # 4 MiB: numpy asks for huge pages from here on, each of which takes one fault, not 512
 READ_BYTES: Final = 1 << 16
 BLOCK_FRAMES: Final = 1 << 16
-DECODED_FRAMES: Final = 1 << 12  # at a time: as much is lost where a file is damaged
+CODED_FRAMES: Final = 1 << 12  # at a time of what is compressed: as much is lost where it is damaged
+LEAST_RANGE: Final = 2.0**-8  # of quieter samples the last of the 16 bits is below what any gain brings up
 TOLERANCE_S: Final = 0.1  # an MP3 decoder gives a frame or two more or less than the length says; a cut file lacks more
 LARGEST_OFFSET: Final = 1e-3  # a constant below is none that could be heard as a click, or cost headroom
 
@@ -58,12 +61,12 @@ FOREIGN: Final = (
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What was found in a file: float32, shape (n_frames, 2), at SAMPLE_RATE_HZ, and what lacks of what it promised.
+    """What was found in a file, at SAMPLE_RATE_HZ, and what lacks of what it promised.
 
     `missing_s` is None when nothing lacks, and infinite where the end lacks and nobody knows how far it was.
     """
 
-    samples: Samples
+    samples: Packed
     missing_s: float | None = None
 
     @property
@@ -79,8 +82,8 @@ class Decoded:
 def read(path: Path) -> Decoded:
     """Decode WAV, FLAC, MP3, OGG or anything else libsndfile knows, of any rate, with 1 to 16 channels.
 
-    A constant offset is removed. The samples are scaled down as a whole where they exceed ±1 (an MP3 decoder
-    overshoots a little).
+    Of 16 bits every one is kept. A constant offset is removed. The samples are scaled down as a whole where they
+    exceed ±1 (an MP3 decoder overshoots a little).
     Raises: CorruptSegment (empty, not audio, NaN, beyond a limit), OSError when the file cannot be read.
     """
     with path.open("rb", buffering=0) as raw:
@@ -89,17 +92,7 @@ def read(path: Path) -> Decoded:
             raise CorruptSegment(said("corrupt.empty"))
         if size > MAX_FILE_BYTES:
             raise CorruptSegment(said("corrupt.too_big", size=round(size / 2**20), limit=round(MAX_FILE_BYTES / 2**20)))
-        decoded = _joined(raw)
-    samples = decoded.samples
-    if not loudest(samples) <= MAX_SAMPLE:  # true for NaN too
-        raise CorruptSegment(said("corrupt.no_sound"))
-    blocks = [samples[begin : begin + BLOCK_FRAMES] for begin in range(0, len(samples), BLOCK_FRAMES)]
-    offset = np.sum([np.ones(len(block), np.float32) @ block for block in blocks], axis=0) / len(samples)
-    if np.abs(offset).max() > LARGEST_OFFSET:
-        samples -= offset.astype(np.float32)
-    if (peak := loudest(samples)) > 1.0:
-        samples /= np.float32(peak)
-    return Decoded(samples, decoded.missing_s)
+        return _joined(raw)
 
 
 def title_of(path: Path) -> str:
@@ -116,21 +109,21 @@ def title_of(path: Path) -> str:
 
 def _joined(raw: BinaryIO) -> Decoded:
     """Decode all parts of a file, mostly one; one that is broken inside is left out when others are not."""
-    parts: list[Decoded] = []
-    failure, so_far_s = said("corrupt.nothing"), 0.0
+    sound, failure = _Sound(), said("corrupt.nothing")
+    lacking: list[float | None] = []
     for view, promise in views(raw):
+        begin = sound.frames
         try:
             with Stream(io.BufferedReader(view, READ_BYTES)) as file:
-                parts.append(_pull(file, promise, MAX_LENGTH_S - so_far_s))
-                so_far_s += len(parts[-1].samples) / SAMPLE_RATE_HZ
+                lacking.append(_pull(file, promise, sound))
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
+            sound.frames = begin
             kind, words = foreign_kind(raw), str(getattr(error, "error_string", error))
             failure = said("corrupt.foreign", kind=kind) if kind else said("corrupt.broken", words=words)
-    if not any(len(part.samples) for part in parts):
-        raise CorruptSegment(said("corrupt.nothing") if parts else failure)
-    missing = [part.missing_s for part in parts if part.missing_s is not None]
-    samples = parts[0].samples if len(parts) == 1 else np.concatenate([part.samples for part in parts])
-    return Decoded(samples, sum(missing) if missing else None)
+    if not sound.frames:
+        raise CorruptSegment(said("corrupt.nothing") if lacking else failure)
+    missing = [part_s for part_s in lacking if part_s is not None]
+    return Decoded(sound.mended(), sum(missing) if missing else None)
 
 
 def foreign_kind(raw: BinaryIO) -> str:
@@ -147,20 +140,79 @@ class Stream(sf.SoundFile):  # type: ignore[misc]
         return False
 
 
-def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
-    """Decode until the data end, whatever the header says."""
-    rate, channels = file.samplerate, file.channels
+class _Sound:
+    """What has come so far, as 16 bits of the least power of two that holds it: those of a file stay what they are."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._range = LEAST_RANGE
+        self._stored: Stored = np.empty((0, CHANNELS), np.int16)
+
+    def room(self, frames: int) -> Stored:
+        """Return the place of the next frames."""
+        end = self.frames + frames
+        if end > len(self._stored):
+            filled = self._stored[: self.frames]
+            self._stored = np.empty((max(FIRST_FRAMES, end, 2 * len(self._stored)), CHANNELS), np.int16)
+            self._stored[: len(filled)] = filled
+        return self._stored[self.frames : end]
+
+    def hold(self, peak: float) -> None:
+        """Make the range so large."""
+        if peak > self._range:
+            larger = 2.0 ** math.ceil(math.log2(peak))
+            self._packed().lower(0, np.broadcast_to(np.float32(self._range / larger), (self.frames, 1)))
+            self._range = larger
+
+    def put(self, block: Samples) -> None:
+        """Append samples. Raises CorruptSegment where they are no sound."""
+        peak = loudest(block)
+        if not peak <= MAX_SAMPLE:  # true for NaN too
+            raise CorruptSegment(said("corrupt.no_sound"))
+        self.hold(peak)
+        self.room(len(block))[:] = np.rint(block * np.float32(2**15 / self._range)).clip(max=2**15 - 1)
+        self.frames += len(block)
+
+    def mended(self) -> Packed:
+        """Return all of it, without a constant offset, and within ±1."""
+        stored = self._stored[: self.frames]
+        blocks = [stored[begin : begin + BLOCK_FRAMES] for begin in range(0, self.frames, BLOCK_FRAMES)]
+        sums = [np.ones(len(block), np.float32) @ block.astype(np.float32) for block in blocks]
+        offset = np.sum(sums, axis=0) / self.frames
+        if np.abs(offset).max() * self._range > LARGEST_OFFSET * 2**15:
+            if max(np.max(stored.max(axis=0) - offset), np.max(offset - stored.min(axis=0))) > 2**15 - 1:
+                self.hold(2 * self._range)
+                offset /= 2
+            stored -= np.rint(offset).astype(np.int16)
+        packed = self._packed()
+        packed.gain /= max(1.0, packed.loudest)
+        return packed
+
+    def _packed(self) -> Packed:
+        return Packed(0, FILE_GAIN * self._range, self._stored[: self.frames])
+
+
+def _pull(file: Stream, promise: Promise, sound: _Sound) -> float | None:
+    """Decode until the data end, whatever the header says; return what lacks, as in `Decoded`."""
+    rate, channels, begin = file.samplerate, file.channels, sound.frames
     if rate not in RATES_HZ:
         raise CorruptSegment(said("corrupt.rate", rate=rate, least=RATES_HZ[0], most=RATES_HZ[-1]))
     if channels > MAX_SOURCE_CHANNELS:
         raise CorruptSegment(said("corrupt.channels", channels=channels, most=MAX_SOURCE_CHANNELS))
-    limit = min(int(longest_s * rate), MAX_SOURCE_FRAMES)
-    told = max(FIRST_FRAMES, file.frames + BLOCK_FRAMES) if file.frames <= limit else FIRST_FRAMES
-    samples, block = np.empty((told, CHANNELS), np.float32), np.empty((DECODED_FRAMES, channels), np.float32)
-    frames, count, broken_at = 0, DECODED_FRAMES, -1
-    while count == DECODED_FRAMES:
+    limit = int((MAX_LENGTH_S - begin / SAMPLE_RATE_HZ) * rate)
+    told = file.frames if promise.frames is None else promise.frames
+    sound.room(round((told if told <= limit else 0) * SAMPLE_RATE_HZ / rate) + BLOCK_FRAMES)
+    stream = None if rate == SAMPLE_RATE_HZ else soxr.ResampleStream(rate, SAMPLE_RATE_HZ, CHANNELS)
+    direct = file.subtype == "PCM_16" and channels == CHANNELS and stream is None
+    if direct:
+        sound.hold(1.0)
+    coded = file.format == "FLAC" or not file.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
+    count = size = CODED_FRAMES if coded else BLOCK_FRAMES
+    block = np.empty((size, channels), np.float32)
+    frames, broken_at = 0, -1
+    while count == size:
         try:
-            count = len(file.read(out=block))
+            count = len(file.read(out=sound.room(size) if direct else block))
         except sf.LibsndfileError:
             if broken_at < frames:
                 broken_at = frames
@@ -168,18 +220,20 @@ def _pull(file: Stream, promise: Promise, longest_s: float) -> Decoded:
             if not frames:
                 raise
             break
-        if frames + count > limit:
-            raise CorruptSegment(said("corrupt.too_long", minutes=round(limit / rate / 60), rate=rate))
-        if frames + count > len(samples):
-            samples, filled = np.empty((2 * len(samples), CHANNELS), np.float32), samples[:frames]
-            samples[:frames] = filled
-        samples[frames : frames + count] = _stereo(block[:count])
         frames += count
-    samples = samples[:frames]
-    missing_s = _missing_s(promise, frames, rate, broken_at >= 0, exact=file.format == "FLAC")
+        if frames > limit:
+            raise CorruptSegment(said("corrupt.too_long", minutes=round(limit / rate / 60), rate=rate))
+        if direct:
+            sound.frames += count
+        else:
+            stereo = _stereo(block[:count])
+            sound.put(stream.resample_chunk(stereo) if stream else stereo)
+    if stream:
+        sound.put(stream.resample_chunk(block[:0, :1].repeat(CHANNELS, axis=1), last=True))
     if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:
-        samples = samples[: promise.frames]  # what fills the last frame of a lossy format
-    return Decoded(soxr.resample(samples, rate, SAMPLE_RATE_HZ) if rate != SAMPLE_RATE_HZ else samples, missing_s)
+        # what fills the last frame of a lossy format
+        sound.frames = min(sound.frames, begin + round(promise.frames * SAMPLE_RATE_HZ / rate))
+    return _missing_s(promise, frames, rate, broken_at >= 0, exact=file.format == "FLAC")
 
 
 def _missing_s(promise: Promise, frames: int, rate: int, broken: bool, *, exact: bool) -> float | None:

@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from music.audio_files import Packed
 from music.keys import key_name, place
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Audio, Samples
 
 KEY_RATE_HZ: Final = 6000  # nothing above KEY_HZ is looked at
 KEY_FRAMES: Final = 2048
@@ -58,7 +59,9 @@ def mono(samples: Samples) -> npt.NDArray[np.float32]:
     return mixed
 
 
-def spectra(sound: npt.NDArray[np.float32], window_frames: int, step_frames: int) -> Iterator[npt.NDArray[np.float32]]:
+def spectra(
+    sound: npt.NDArray[np.float32] | Packed, window_frames: int, step_frames: int
+) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the magnitudes of some windows after the other, shape (n_windows, window_frames // 2 + 1)."""
     window = (window_frames * np.hanning(window_frames)).astype(np.float32)
     some = max(1, (1 << 17) // window_frames) * step_frames  # half a MB, which stays in the cache
@@ -68,7 +71,7 @@ def spectra(sound: npt.NDArray[np.float32], window_frames: int, step_frames: int
         yield np.abs(np.fft.rfft(windows * window, axis=1, norm="forward"))  # else numpy takes float32 for double
 
 
-def key_spectra(samples: Samples) -> Iterator[npt.NDArray[np.float32]]:
+def key_spectra(samples: Audio) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the magnitudes of windows of KEY_FRAMES at KEY_RATE_HZ, as those of the original rate are."""
     stream = soxr.ResampleStream(SAMPLE_RATE_HZ, KEY_RATE_HZ, 1)
     seconds = range(0, len(samples), SAMPLE_RATE_HZ)  # one by one: a copy of ten minutes would be 115 MB
@@ -77,7 +80,7 @@ def key_spectra(samples: Samples) -> Iterator[npt.NDArray[np.float32]]:
     yield from spectra(level * np.concatenate([np.zeros(0, np.float32), *low]), KEY_FRAMES, KEY_FRAMES // 2)
 
 
-def measured_key(samples: Samples) -> str:
+def measured_key(samples: Audio) -> str:
     """Return the key of a recording, such as "F# minor"; "" where it is not sure."""
     chroma = _chroma(samples)
     if not chroma.any():
@@ -93,7 +96,7 @@ def measured_key(samples: Samples) -> str:
     return key_name(*best) if sure else ""
 
 
-def _chroma(samples: Samples) -> Curve:
+def _chroma(samples: Audio) -> Curve:
     """Return how strong each of the twelve pitch classes is, from C."""
     bin_hz = KEY_RATE_HZ / KEY_FRAMES
     first, end = (round(hz / bin_hz) for hz in KEY_HZ)
@@ -111,7 +114,7 @@ def _chroma(samples: Samples) -> Curve:
     return np.bincount(np.round(pitch - tuning).astype(int) % 12, weight, 12).astype(np.float64)
 
 
-def measured_beat(samples: Samples) -> tuple[float, float] | None:
+def measured_beat(samples: Audio) -> tuple[float, float] | None:
     """Return the tempo in beats a minute, and the second of the first beat; None where there is no steady one."""
     onsets, bass = onset_curves(samples)
     third = len(onsets) // 3
@@ -133,7 +136,7 @@ def measured_beat(samples: Samples) -> tuple[float, float] | None:
     return STEPS_A_MINUTE / period, float(first) / SAMPLE_RATE_HZ
 
 
-def onset_curves(samples: Samples) -> tuple[Curve, Curve]:
+def onset_curves(samples: Audio) -> tuple[Curve, Curve]:
     """Return by how much the spectrum rises from step to step, of all and of the bass alone."""
     rises, bass = [np.zeros(0)], [np.zeros(0)]
     last = np.zeros((0, ONSET_FRAMES // 2 + 1), np.float32)

@@ -26,9 +26,10 @@ import numpy.typing as npt
 import soundfile
 
 from music.analysis import Segment, analyse
+from music.audio_files import Packed
 from music.features import KEY_FRAMES, KEY_RATE_HZ, key_spectra, onset_curves
 from music.metering import block_powers
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Context, Continuation, Recipe, Samples, SegmentInfo
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Audio, Context, Continuation, Recipe, Samples, SegmentInfo
 
 LATENT_FRAMES: Final = 1920  # the model works in steps of 40 ms: a context of whole steps is masked exactly
 OVERRUN_S: Final = 12.0  # of the canvas behind what is wanted; two thirds are the ending (6 s of dead tail, median)
@@ -88,10 +89,11 @@ class Joined:
     misfit: str
 
 
-def ending_begins(samples: Samples, cue_out_frames: int) -> int:
+def ending_begins(samples: Audio, cue_out_frames: int) -> int:
     """Return the frame before which a segment that is audible until `cue_out_frames` still plays, not yet ends."""
     length_frames = min(cue_out_frames, len(samples)) // LEVEL_FRAMES * LEVEL_FRAMES
-    power = block_powers(samples[:length_frames], LEVEL_FRAMES)
+    parts = Packed.of(samples).part(slice(length_frames)).parts()
+    power = np.concatenate([block_powers(part, LEVEL_FRAMES) for part in parts])
     if not len(power):
         return 0
     smooth = np.convolve(power, np.ones(SMOOTH_LEVELS) / SMOOTH_LEVELS)[: len(power)]  # of the second before
@@ -101,7 +103,7 @@ def ending_begins(samples: Samples, cue_out_frames: int) -> int:
 
 
 def context_of(
-    samples: Samples, cue_in_frames: int, end_frames: int, longest_s: float, bar_s: float | None
+    samples: Audio, cue_in_frames: int, end_frames: int, longest_s: float, bar_s: float | None
 ) -> tuple[int, int] | None:
     """Return the (first, end) frames of the context that ends at `end_frames`: whole bars, in steps of the model.
 
@@ -119,7 +121,7 @@ def context_of(
     return end_frames - steps * LATENT_FRAMES, end_frames
 
 
-def plan(info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float) -> Context | None:
+def plan(info: SegmentInfo, samples: Audio, longest_s: float, wanted_s: float) -> Context | None:
     """Return what of a segment to give to the model for `wanted_s` more; None where it cannot be continued.
 
     Of what was made as a continuation, the overrun is left out.
@@ -134,7 +136,7 @@ def plan(info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float)
     return Context(info.segment_id, *span, span[1] - span[0] + steps * LATENT_FRAMES)
 
 
-def canvas(samples: Samples, context: Context) -> bytes:
+def canvas(samples: Audio, context: Context) -> bytes:
     """Return the context, with silence behind it for the music wanted and the overrun: whole steps of the model.
 
     It is a FLAC file of 24 bits, which holds what a segment's 16 bits hold exactly.
@@ -147,7 +149,7 @@ def canvas(samples: Samples, context: Context) -> bytes:
     return buffer.getvalue()
 
 
-def match(context: Samples, result: Samples) -> Match:
+def match(context: Samples, result: Audio) -> Match:
     """Compare the end of the context, without GUARD_S, with what came back for it."""
     end = len(context) - round(GUARD_S * SAMPLE_RATE_HZ)
     ours = context[max(0, end - round(COMPARE_S * SAMPLE_RATE_HZ)) : end]
@@ -166,7 +168,7 @@ def match(context: Samples, result: Samples) -> Match:
     return Match(first + place - begin, both / other, both / (own * other) ** 0.5)
 
 
-def join(found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segment, cue_dbfs: float) -> Joined:
+def join(found: tuple[SegmentInfo, Audio] | None, recipe: Recipe, made: Segment, cue_dbfs: float) -> Joined:
     """Cut what was made by a recipe to what is new in it, and find how it goes on with the segment that it continues.
 
     That one was `found`, with its samples; None: it was lost meanwhile, and there is nothing to go on with.
@@ -175,9 +177,10 @@ def join(found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segmen
     place = recipe.continues
     if place is None:
         raise ValueError("a recipe that continues nothing")
-    samples, continues, why = made.samples[place.length_frames :], None, ""
+    result = Packed.of(made.samples)
+    samples, continues, why = result.part(slice(place.length_frames, None)), None, ""
     if found is not None:
-        samples, continues, why = _joined(*found, place, recipe.duration_s, made.samples)
+        samples, continues, why = _joined(*found, place, recipe.duration_s, result)
     analysis = analyse(samples, cue_dbfs)
     if continues:
         analysis = replace(analysis, cue_in_frames=0)
@@ -185,19 +188,18 @@ def join(found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segmen
 
 
 def _joined(
-    before: SegmentInfo, ours: Samples, place: Context, wanted_s: float, result: Samples
-) -> tuple[Samples, Continuation | None, str]:
+    before: SegmentInfo, ours: Audio, place: Context, wanted_s: float, result: Packed
+) -> tuple[Packed, Continuation | None, str]:
     """Return what is new, how it goes on with what was `before` (its samples are `ours`), or why it does not fit."""
     context = ours[place.begin_frames : place.end_frames]
     found = match(context, result)
-    if not found.fits:
-        return result[place.length_frames :], None, "unlike"
-    new = place.length_frames + found.lag_frames
-    why = misfit(context, result[new:], found.gain)
-    if not why and ending_begins(result[new:], len(result)) < wanted_s / 2 * SAMPLE_RATE_HZ:
+    new = place.length_frames + (found.lag_frames if found.fits else 0)
+    after = result.part(slice(new, None))
+    why = misfit(context, after, found.gain) if found.fits else "unlike"
+    if not why and ending_begins(after, len(result)) < wanted_s / 2 * SAMPLE_RATE_HZ:
         why = "ending"
     if why:
-        return result[new:], None, why
+        return after, None, why
     early = round(GUARD_S * SAMPLE_RATE_HZ) + found.fade_frames
     at, first = place.end_frames - early, before.continues
     continuation = Continuation(
@@ -210,10 +212,10 @@ def _joined(
         peak_dbfs=(first or before.analysis).peak_dbfs,
         gain_db=(first.gain_db if first else 0.0) + 20 * float(np.log10(found.gain)),
     )
-    return result[new - early :], continuation, ""
+    return result.part(slice(new - early, None)), continuation, ""
 
 
-def misfit(before: Samples, after: Samples, gain: float = 1.0) -> str:
+def misfit(before: Samples, after: Audio, gain: float = 1.0) -> str:
     """Return in what the new part differs from what was before ("level", "harmony", "pulse"), "" where it fits.
 
     `before` is the context and `after`, by `gain` louder, what follows it.

@@ -37,6 +37,8 @@ RANGES: Final = {
 T = TypeVar("T")
 Samples: TypeAlias = "npt.NDArray[np.float32]"
 """Audio: float32, shape (n_frames, 2), nominally in [-1, 1], at SAMPLE_RATE_HZ."""
+Audio: TypeAlias = "npt.NDArray[np.float32] | Packed"
+"""What slices into Samples: they themselves, or what is held as 16 bits."""
 
 
 class Source(enum.Enum):
@@ -295,7 +297,7 @@ class Piece:
     else's; then there may be no `samples`. `title` is that of a listener's own file.
     """
 
-    samples: Samples | Packed
+    samples: Audio
     source: Source
     key: str
     info: SegmentInfo | None = None

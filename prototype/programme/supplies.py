@@ -271,6 +271,8 @@ class Decoded:
             process.give_back()
             return replace(piece, title=title_of(offer.path))
         samples = Packed.read(offer.path) if offer.samples is None and offer.path is not None else offer.samples
+        if samples is offer.samples and isinstance(samples, Packed):
+            samples = samples.joined([(0, len(samples))])  # it becomes the piece, and is still to be written
         if samples is None or offer.info is None:
             raise CorruptSegment(said("corrupt.no_file") if samples is None else said("corrupt.no_metadata"))
         return to_piece(samples, offer.info.analysis, target_lufs, source, offer.key, offer.info)
@@ -299,7 +301,7 @@ class Filed:
             raise CorruptSegment(said("corrupt.no_file"))
         path = self._spool.incoming_path(".wav")
         try:
-            path.write_bytes(audio_files.encode(offer.samples[:], offer.info))
+            path.write_bytes(audio_files.encode(offer.samples, offer.info))
         except OSError as error:
             raise SpoolError(reason_of(error)) from error
         return replace(piece, path=path, temporary=True)

@@ -12,7 +12,7 @@ from typing import Final
 from base.notices import Notices
 from base.workers import Clock
 from music import audio_files
-from music.segment import Samples
+from music.segment import Audio
 from spool.folders import DISLIKED, FORBIDDEN, FULL, KEPT, PLAYED, READY, RETRY_S, DiskState, Storage, tried
 from spool.shelves import Entry, ShelfIndex, Spare, file_name
 from spool.trimming import Trimmer
@@ -94,7 +94,7 @@ class Settler:
                     self._notices.say("spool.keep_failed", "warning")
         return wrote
 
-    def _write(self, entry: Entry, samples: Samples) -> bool:
+    def _write(self, entry: Entry, samples: Audio) -> bool:
         """Put an entry's samples into a file; return whether the disk took it."""
         data = audio_files.encode(samples, entry.info)
         name = Path(entry.key).name if entry.key.endswith(".wav") else file_name(entry.info)

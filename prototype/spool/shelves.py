@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from base.errors import CorruptSegment
 from music import audio_files
-from music.segment import Samples, SegmentInfo
+from music.segment import Audio, SegmentInfo
 from music.stations import mood_name
 from spool.folders import AUDIO_SUFFIXES, DISLIKED, KEPT, PLAYED, READY, SHELVES, Files, numbered
 
@@ -49,7 +49,7 @@ class Entry:
     shelf: str
     path: Path | None
     info: SegmentInfo | None
-    samples: Samples | None = None
+    samples: Audio | None = None
     last_heard: float = 0.0
     size_bytes: int = 0
     stamped: float = 0.0

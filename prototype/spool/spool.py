@@ -22,8 +22,7 @@ from base.errors import SpoolBusy, SpoolError
 from base.notices import Notices
 from base.texts import said
 from base.workers import Clock
-from music.audio_files import Packed
-from music.segment import Samples, SegmentInfo
+from music.segment import Audio, SegmentInfo
 from spool.folders import (
     DISLIKED,
     KEPT,
@@ -212,7 +211,7 @@ class Spool:
         except OSError as error:
             raise SpoolError(said("spool.no_place", reason=error)) from error
 
-    def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = READY) -> Entry:
+    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = READY) -> Entry:
         """Put a segment on a shelf and return its entry: in a file, or in memory until the disk takes it."""
         added = self._index.add(Entry(file_name(info), shelf, None, info, samples, self._index.next_stamp()))
         self._changed(added.key)
@@ -231,7 +230,7 @@ class Spool:
             self._wish(key, lambda entry: entry and _out_of_the_queue(entry))
         return len(retired)
 
-    def keep(self, key: str, samples: Samples | Packed | None = None, info: SegmentInfo | None = None) -> bool:
+    def keep(self, key: str, samples: Audio | None = None, info: SegmentInfo | None = None) -> bool:
         """Like a piece: from now on it is never deleted. Returns whether it is kept.
 
         `samples`, and `info` that fits them, are for a piece that has no file or loses it: they are written then.
@@ -241,7 +240,7 @@ class Spool:
         self._wish(key, lambda entry: replace(entry, shelf=KEPT) if entry else made, spare)
         return self.get(key) is not None
 
-    def _spare(self, key: str, samples: Samples | Packed, info: SegmentInfo | None) -> Entry:
+    def _spare(self, key: str, samples: Audio, info: SegmentInfo | None) -> Entry:
         return Entry(key, KEPT, None, info, samples[:], self._index.next_stamp())
 
     def unkeep(self, key: str) -> bool:

@@ -62,7 +62,7 @@ def measure_programme(paths: Sequence[Path]) -> tuple[Heard, Heard]:
     pieces add to them: that is what its loudness is measured of. `levelled_jumps_lu` are of the pieces by themselves,
     before they are mixed.
     """
-    files = [read(path).samples for path in paths]
+    files = [read(path).samples[:] for path in paths]
     pieces = [_piece(path, samples) for path, samples in zip(paths, files, strict=True)]
     programme, begins = mix(pieces)
     parts = [programme[begin : begin + len(piece.samples)] for begin, piece in zip(begins, pieces, strict=True)]
@@ -192,7 +192,7 @@ def mixing_speed(pieces: Sequence[Piece]) -> float:
 
 def pieces_of(paths: Sequence[Path]) -> list[Piece]:
     """Make pieces ready to mix."""
-    return [_piece(path, read(path).samples) for path in paths]
+    return [_piece(path, read(path).samples[:]) for path in paths]
 
 
 def made_up_pieces() -> list[Piece]:

@@ -25,7 +25,7 @@ from generation.calls import Run
 from generator_loop import GeneratorLoop
 from music.analysis import ingest
 from music.continuing import Continuing
-from music.segment import Piece, Recipe, Samples, SegmentInfo, Source
+from music.segment import Audio, Piece, Recipe, SegmentInfo, Source
 from music.stations import Mood, builtin_stations
 from server.replies import JobState, Submitted
 from spool.spool import Entry, Spool
@@ -59,7 +59,7 @@ class NotingSpool(Spool):
         super().__init__(root, 10_000, Notices(clock), clock)
         self.there_at: dict[str, float] = {}
 
-    def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
+    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
         """Put a segment on a shelf; without a thread of its own, the file is there when this returns."""
         entry = super().add(samples, info, shelf=shelf)
         self.there_at[info.segment_id] = time.monotonic()

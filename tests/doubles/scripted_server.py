@@ -31,7 +31,7 @@ from base.errors import (
 )
 from music.analysis import Segment
 from music.continuing import play_order
-from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, Samples, SegmentInfo
+from music.segment import SAMPLE_RATE_HZ, Analysis, Audio, Recipe, Samples, SegmentInfo
 from spool.spool import Entry
 
 NO_SOUND: Samples = np.zeros((8, 2), np.float32)
@@ -362,7 +362,7 @@ class MemoryStore:
             self._parts += 1
             return self.folder / f"{self._parts}{suffix}"
 
-    def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
+    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
         """Put a segment on a shelf."""
         with self._lock:
             if self.refuse_next:

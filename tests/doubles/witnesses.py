@@ -10,7 +10,7 @@ from base.notices import Notices
 from doubles.faulty_files import FaultyFiles
 from doubles.simulated_time import SimClock
 from generation.calls import Client
-from music.segment import Recipe, Samples, SegmentInfo
+from music.segment import Audio, Recipe, SegmentInfo
 from server.replies import AudioFile, JobReport, ServerStats, Submitted
 from spool.spool import Entry, Spool
 
@@ -68,7 +68,7 @@ class WitnessedSpool(Spool):
         self.continued = 0
         """How many segments go on with another."""
 
-    def add(self, samples: Samples, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
+    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
         """Put a segment on a shelf."""
         entry = super().add(samples, info, shelf=shelf)
         self.brought[info.segment_id] = entry.key

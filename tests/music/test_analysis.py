@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,13 +25,14 @@ from music.analysis import (
     LEVEL_FRAMES,
     RELEASE_DB,
     Segment,
+    _blocks,
     _dead_rests,
     _easing,
-    _levels_db,
     analyse,
     ingest,
     to_piece,
 )
+from music.audio_files import Packed
 from music.decoding import read
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks
 from music.segment import MAX_GAIN_DB, SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source, gain_db
@@ -80,11 +82,11 @@ def loudness_of(samples: Samples) -> float:
     ("container", "subtype", "tolerance"),
     [
         ("WAV", "PCM_16", 1e-4),
-        ("WAV", "PCM_24", 1e-6),
-        ("WAV", "PCM_32", 1e-6),
-        ("WAV", "FLOAT", 1e-7),
-        ("WAV", "DOUBLE", 1e-7),
-        ("WAVEX", "PCM_24", 1e-6),
+        ("WAV", "PCM_24", 2**-16),
+        ("WAV", "PCM_32", 2**-16),
+        ("WAV", "FLOAT", 2**-16),
+        ("WAV", "DOUBLE", 2**-16),
+        ("WAVEX", "PCM_24", 2**-16),
         ("FLAC", "PCM_16", 1e-4),
         ("OGG", "VORBIS", 0.1),
         ("MP3", "MPEG_LAYER_III", 0.1),
@@ -97,7 +99,7 @@ def test_bytes_count_and_names_do_not(
     """Any format is decoded whatever the file is called."""
     sf.write(tmp_path / "real", chord(2.0), SAMPLE_RATE_HZ, format=container, subtype=subtype)
     (tmp_path / "real").rename(tmp_path / name)
-    samples = read(tmp_path / name).samples
+    samples = read(tmp_path / name).samples[:]
     assert samples.dtype == np.float32
     assert samples.shape == (2 * SAMPLE_RATE_HZ, 2)
     assert np.abs(samples - chord(2.0)).max() < tolerance
@@ -108,10 +110,29 @@ def test_any_rate_becomes_48_khz(tmp_path: Path, rate: int) -> None:
     """Resampling keeps length, pitch and level."""
     tone = np.sin(2 * np.pi * 440.0 * np.arange(2 * rate) / rate).astype(np.float32) * 0.5
     sf.write(tmp_path / "a.wav", np.column_stack((tone, tone)), rate, subtype="FLOAT")
-    samples = read(tmp_path / "a.wav").samples
+    samples = read(tmp_path / "a.wav").samples[:]
     assert abs(len(samples) - 2 * SAMPLE_RATE_HZ) <= 1
     expected = np.sin(2 * np.pi * 440.0 * np.arange(len(samples)) / SAMPLE_RATE_HZ) * 0.5
     assert np.abs(samples[4800:-4800, 0] - expected[4800:-4800]).max() < 1e-3
+
+
+@pytest.mark.parametrize("rate", [11_025, 44_100, 96_000])
+def test_resampling_has_no_seams(tmp_path: Path, rate: int) -> None:
+    """Block by block it gives what it gives in one."""
+    noise = np.random.default_rng(rate).uniform(-0.5, 0.5, (2 * rate + 7, 2)).astype(np.float32)
+    noise -= noise.mean(axis=0)
+    sf.write(tmp_path / "a.wav", noise, rate, subtype="FLOAT")
+    found = read(tmp_path / "a.wav").samples[:]
+    np.testing.assert_allclose(found, soxr.resample(noise, rate, SAMPLE_RATE_HZ), rtol=0, atol=2**-15)
+
+
+@pytest.mark.parametrize("level_db", [-40.0, -20.0, 20.0])
+def test_what_is_quiet_or_fades_in_has_its_16_bits(tmp_path: Path, level_db: float) -> None:
+    """Of a file of more bits as many are kept as its peak needs, wherever that is."""
+    fading = chord(4.0) * np.logspace(-4, level_db / 20, 192_000)[:, np.newaxis].astype(np.float32)
+    sf.write(tmp_path / "a.wav", fading, SAMPLE_RATE_HZ, subtype="FLOAT")
+    found, peak = read(tmp_path / "a.wav").samples, np.abs(fading).max()
+    np.testing.assert_allclose(found[:] * max(1.0, peak), fading, rtol=0, atol=2**-14 * peak)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 6, 8])
@@ -166,7 +187,7 @@ def test_samples_beyond_full_scale_are_scaled(tmp_path: Path) -> None:
     """Float files may exceed ±1; what is measured must be what the 16-bit spool can hold."""
     samples = chord(2.0) * np.float32(8.0)
     sf.write(tmp_path / "a.wav", samples, SAMPLE_RATE_HZ, subtype="FLOAT")
-    assert np.allclose(read(tmp_path / "a.wav").samples, samples / np.abs(samples).max(), atol=1e-6)
+    assert np.allclose(read(tmp_path / "a.wav").samples, samples / np.abs(samples).max(), atol=2**-15)
 
 
 def test_a_vanished_file_is_an_os_error(tmp_path: Path) -> None:
@@ -212,7 +233,7 @@ def test_a_constant_offset_is_removed(tmp_path: Path, offset: float) -> None:
     """It costs headroom and clicks at both ends; each channel may have its own."""
     shifted = chord(3.0) + np.array([offset, -offset / 2], np.float32)
     sf.write(tmp_path / "a.wav", shifted, SAMPLE_RATE_HZ, subtype="FLOAT")
-    samples = read(tmp_path / "a.wav").samples
+    samples = read(tmp_path / "a.wav").samples[:]
     assert np.abs(samples.mean(axis=0)).max() < 1e-4
     assert np.abs(samples - chord(3.0)).max() < 2e-3
 
@@ -289,7 +310,7 @@ def test_a_decay_below_the_threshold_is_not_chopped() -> None:
     """The cue-out lies beyond the threshold crossing, where the decay has gone on falling."""
     decay = chord(1.5) * np.logspace(0, -3, 72_000)[:, np.newaxis].astype(np.float32)
     whole = joined(chord(10.0), decay, silence(5.0))
-    levels = _levels_db(piece_of(whole).samples[:])
+    levels = _blocks(Packed.of(piece_of(whole).samples))[2]
     assert CUE_DBFS - RELEASE_DB - 1 < levels[:-2].min() < CUE_DBFS - 2
 
 
@@ -450,7 +471,7 @@ def real_pieces() -> tuple[tuple[Samples, Analysis, Piece], ...]:
     found = [ingest(path, 30.0, CUE_DBFS) for path in sorted(REAL.glob("*.wav"))]
     return tuple(
         (
-            one.samples,
+            one.samples[:],
             one.analysis,
             to_piece(one.samples, one.analysis, TARGET_LUFS, Source.FRESH, str(number)),
         )

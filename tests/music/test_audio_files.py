@@ -44,6 +44,18 @@ def test_sixteen_bits_are_kept_as_they_came(tmp_path: Path) -> None:
     assert np.array_equal(sf.read(path, dtype="int16")[0][:, 0], values)
 
 
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF", "CAF"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sixteen_bits_that_a_server_gave_are_those_in_the_spool(tmp_path: Path, container: str, channels: int) -> None:
+    """Every value of them, in whatever they came."""
+    values = np.arange(-(2**15), 2**15, dtype=np.int16)
+    values = np.stack([values, values[::-1]], axis=1)[:, :channels]
+    sf.write(tmp_path / "any", values, SAMPLE_RATE_HZ, format=container, subtype="PCM_16")
+    (tmp_path / "a.wav").write_bytes(audio_files.encode(decoding.read(tmp_path / "any").samples, None))
+    stored, _ = sf.read(tmp_path / "a.wav", dtype="int16")
+    np.testing.assert_array_equal(stored, np.broadcast_to(values, (2**16, 2)))
+
+
 @pytest.mark.parametrize("prompt", ["雨の夜のピアノ 🎹", 'quotes " and \\ and\nlines', "", "é" * 5_001, "雨" * 100_000])
 def test_any_prompt_survives(tmp_path: Path, prompt: str) -> None:
     """No letter of a prompt can spoil the metadata."""
@@ -68,10 +80,28 @@ def test_segments_take_little_memory(tmp_path: Path) -> None:
     assert most_bytes(lambda: audio_files.encode(samples, info_for(samples))) < 0.6 * samples.nbytes
     sf.write(path, 3 * samples + 0.01, SAMPLE_RATE_HZ, subtype="FLOAT")
     assert np.abs(decoding.read(path).samples).max() == pytest.approx(1.0)
-    assert most_bytes(lambda: decoding.read(path)) < 1.3 * samples.nbytes
     long = np.tile(samples, (4, 1))
     assert most_bytes(lambda: measured_key(long)) < 0.4 * long.nbytes
     assert most_bytes(lambda: measured_beat(long)) < 0.4 * long.nbytes
+
+
+@pytest.mark.parametrize(
+    ("container", "coding", "rate"),
+    [
+        ("WAV", "PCM_16", 48_000), ("WAV", "FLOAT", 48_000), ("FLAC", "PCM_16", 48_000), ("FLAC", "PCM_24", 48_000),
+        ("MP3", "MPEG_LAYER_III", 48_000), ("WAV", "PCM_16", 44_100), ("MP3", "MPEG_LAYER_III", 44_100),
+    ],
+)  # fmt: skip
+def test_a_file_takes_its_16_bits_to_read_and_as_much_to_write(
+    tmp_path: Path, container: str, coding: str, rate: int
+) -> None:
+    """Ten minutes of the largest kinds must not be held as float32, nor twice."""
+    samples, path = 3 * np.tile(chord(20.0), (3, 1)) + 0.01, tmp_path / "any"
+    samples = samples.clip(-1, 1) if coding != "FLOAT" else samples
+    sf.write(path, samples[: 60 * rate], rate, format=container, subtype=coding)
+    assert most_bytes(lambda: decoding.read(path)) < 1.3 * 2 * samples.size
+    found = decoding.read(path).samples
+    assert most_bytes(lambda: audio_files.encode(found, None)) < 1.1 * 2 * samples.size
 
 
 def test_other_players_find_title_and_artist(tmp_path: Path) -> None:

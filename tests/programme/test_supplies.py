@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +19,13 @@ from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from doubles.sounds import LOFI, info, piece, tone
 from music import audio_files
+from music.audio_files import Packed
 from music.continuing import continues
 from music.segment import Continuation, SegmentInfo, Source
 from music.stations import Mood, Station, custom
 from programme.following import Following
 from programme.supplies import Decoded, Filed, Fresh, Levels, Library
-from spool.folders import KEPT, PLAYED, Files, FolderLock, Listed
+from spool.folders import KEPT, PLAYED, READY, Files, FolderLock, Listed
 from spool.spool import READ_AT_ONCE, Entry, Spool
 
 SOUND = tone(0.02)
@@ -259,3 +261,13 @@ def test_a_listeners_own_file_keeps_its_title(tmp_path: Path, which: str) -> Non
         path.write_bytes(audio_files.encode(tone(2.0), about))
         offer = Entry(path.name, KEPT, path, about)
         assert preparer.prepare(offer, Source.LIBRARY, str).title == title
+
+
+def test_a_piece_made_of_what_is_still_to_be_written_leaves_that_as_it_is() -> None:
+    """It is cut, eased and softened at its edges; the file that the disk gets later is the segment."""
+    samples, about = tone(2.0), info(2.0)
+    waiting = Packed.of(samples)
+    before = waiting[:]
+    piece = Decoded(Levels(-23.0, -45.0)).prepare(Entry("k", READY, None, about, waiting), Source.FRESH, str)
+    assert not piece.samples[:1].any()
+    np.testing.assert_array_equal(waiting[:], before)

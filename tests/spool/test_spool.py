@@ -131,7 +131,7 @@ def keys(entries: tuple[Entry, ...]) -> list[str]:
 def samples_of(entry: Entry) -> Samples:
     """Return the sound of an entry, wherever it is."""
     if entry.samples is not None:
-        return entry.samples
+        return entry.samples[:]
     assert entry.path is not None
     return audio_files.read(entry.path)
 
@@ -1040,7 +1040,7 @@ def test_real_segments_pass_through(bench: Bench) -> None:
     """From a server's bytes to the shelf and back to a piece: cue points and loudness are those measured at first."""
     for path in sorted(REAL.glob("*.wav"))[:3]:
         found = ingest(path, 30.0, -45.0)
-        entry = bench.spool.add(found.samples, replace(bench.info(found.samples), analysis=found.analysis))
+        entry = bench.spool.add(found.samples, replace(bench.info(found.samples[:]), analysis=found.analysis))
         assert entry.info is not None
         first = to_piece(found.samples, found.analysis, -23.0, Source.FRESH, "k")
         second = to_piece(samples_of(entry), entry.info.analysis, -23.0, Source.FRESH, "k")

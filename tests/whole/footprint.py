@@ -54,7 +54,7 @@ class Chain:
         clock, self._levels = FakeClock(), Levels(-23.0, -45.0)
         notices, mood = Notices(clock), Mood(builtin_stations()[0])
         builtin = BuiltinSupply(
-            lambda recipe, seed: performed(read(folder / "none").samples), mood, self._levels, clock
+            lambda recipe, seed: performed(read(folder / "none").samples[:]), mood, self._levels, clock
         )
         self.spool = Spool(folder, SPOOL_MB, notices, clock)
         self.mixer = Mixer(Bed())

@@ -18,6 +18,7 @@ from music.analysis import Segment, ingest
 from music.segment import (
     CHANNELS,
     SAMPLE_RATE_HZ,
+    Audio,
     Context,
     Continuation,
     Recipe,
@@ -62,7 +63,7 @@ class TinyJoints:
 
     misfit_of: int = 8
 
-    def plan(self, info: SegmentInfo, samples: Samples, longest_s: float, wanted_s: float) -> Context | None:
+    def plan(self, info: SegmentInfo, samples: Audio, longest_s: float, wanted_s: float) -> Context | None:
         """Take the music to end 3 s before its cue-out."""
         found, place = info.analysis, info.recipe
         end = found.cue_out_frames - 3 * SAMPLE_RATE_HZ
@@ -73,12 +74,12 @@ class TinyJoints:
         more = round((wanted_s + joining.OVERRUN_S) * SAMPLE_RATE_HZ)
         return span and Context(info.segment_id, *span, span[1] - span[0] + more)
 
-    def canvas(self, samples: Samples, context: Context) -> bytes:
+    def canvas(self, samples: Audio, context: Context) -> bytes:
         """Return something."""
         return b"a context"
 
     def join(
-        self, found: tuple[SegmentInfo, Samples] | None, recipe: Recipe, made: Segment, cue_dbfs: float
+        self, found: tuple[SegmentInfo, Audio] | None, recipe: Recipe, made: Segment, cue_dbfs: float
     ) -> joining.Joined:
         """Join without looking."""
         place, seed = recipe.continues, recipe.seed or 0
