@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from base.process import return_large_blocks
 from doubles.scripted_server import ScriptedServer
 from music.segment import Source
 from whole.faults.levers import (
@@ -245,7 +244,6 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     if options.segments:
-        return_large_blocks()  # as the program does: else what is free in the heap is measured too
         return measure(options.segments)
     seeds = [options.seed] if options.seed is not None else list(range(1, options.seeds + 1))
     print(HEAD)
