@@ -98,8 +98,9 @@ def _manager(way: Route, url: str) -> urllib3.PoolManager:
     if not way.proxy:
         return urllib3.PoolManager(ssl_context=tls)
     proxy = way.proxy if "://" in way.proxy else f"http://{way.proxy}"
-    login = parse_url(proxy).auth
-    headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
+    user, _, password = (parse_url(proxy).auth or "").partition(":")
+    login = f"{unquote(user)}:{unquote(password)}" if user or password else None
+    headers = urllib3.make_headers(proxy_basic_auth=login)
     return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from ace_client import AceClient, AudioFile, Timeouts
 from base.errors import (
@@ -76,6 +79,22 @@ def test_a_proxy_or_gateway_that_does_not_get_through_is_named(monkeypatch: pyte
         monkeypatch.setenv("ALL_PROXY", f"127.0.0.1:{port}")
         fault(FAR, ServerTrouble, rf"the proxy 127.0.0.1:{port} \(ALL_PROXY\) in front of")
         fault(FAR.replace("http", "https"), ServerBlocked, f"127.0.0.1:{port}.*{status[:3]}")
+
+
+@pytest.mark.parametrize(
+    ("login", "told"), [("", None), ("me@", "me:"), ("me:a%40b%3Ac@", "me:a@b:c"), (":pass@", ":pass"), ("me:@", "me:")]
+)
+def test_a_proxy_is_told_who_asks_and_nothing_of_the_key(
+    monkeypatch: pytest.MonkeyPatch, login: str, told: str | None
+) -> None:
+    """Its login (RFC 7617) is for it alone; the key is the server's, which it passes on."""
+    with FakeAcestep() as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{login}127.0.0.1:{proxy.port}")
+        AceClient(FAR, "s3cret").stats()
+    [request] = proxy.requests
+    assert request.headers.get("authorization") == "Bearer s3cret"
+    basic = request.headers.get("proxy-authorization", "").removeprefix("Basic ")
+    assert base64.b64decode(basic).decode() == (told or "")
 
 
 def test_a_page_through_a_proxy_may_be_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +205,21 @@ def test_certificates_of_ones_own_hold_on_loopback_too(
         fault(url, ServerBlocked, f"{variable} names .*holds no certificate")
     with answering(GOOD) as port:
         AceClient(f"http://127.0.0.1:{port}").stats()
+
+
+def test_a_bundle_that_is_changed_holds_from_then_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Certificates are read once, and again where their file is another."""
+    bundle = tmp_path / "bundle"
+    bundle.write_bytes(Path(DEFAULT_CA_BUNDLE_PATH).read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with answering(GOOD, tls=True) as port:
+        client = AceClient(f"https://127.0.0.1:{port}")
+        for _ in range(2):
+            with pytest.raises(ServerBlocked, match="does SSL_CERT_FILE hold"):
+                client.stats()
+        bundle.write_bytes(PEM.read_bytes())
+        os.utime(bundle, (1, 1))
+        client.stats()
 
 
 def test_a_key_log_that_cannot_be_written_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
