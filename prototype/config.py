@@ -305,6 +305,8 @@ def _cross_faults(values: dict[str, Any], given: Set[str], warnings: list[Said])
             warnings.append(said("fault.crossfade_lowered", crossfade=lowered, segment=segment))
     if values.get("player") == "playlist" and values.get("ambience", "off") != "off":
         warnings.append(said("fault.ambience_unheard", setting=f"AMBIENCE={values['ambience']}"))
+    if values.get("player") == "playlist" and values.get("audio_output", "").startswith("file:"):
+        faults.append(said("fault.output_unwritten", setting=f"AUDIO_OUTPUT={values['audio_output']}"))
     addresses, keys = (values.get(f"acestep_api_{name}", "").count(",") for name in ("url", "key"))
     if addresses and keys > addresses:
         faults.append(said("fault.more_keys"))

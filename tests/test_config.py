@@ -446,6 +446,9 @@ def test_a_log_is_a_file_and_a_recording_may_be_a_fifo(tmp_path: Path) -> None:
     (fault,) = faults(LOG_FILE=str(tmp_path / "fifo"))
     assert "name a file" in fault
     assert load(AUDIO_OUTPUT=f"file:{tmp_path}/fifo").recording_path == tmp_path / "fifo"
+    (fault,) = faults("--player", "playlist", AUDIO_OUTPUT=f"file:{tmp_path}/fifo")
+    assert f"AUDIO_OUTPUT=file:{tmp_path}/fifo" in fault
+    assert "give PLAYER=stream" in fault
     assert load(LOG_FILE=os.devnull).log_path == Path(os.devnull)
 
 

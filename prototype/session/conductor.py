@@ -378,6 +378,8 @@ class Conductor:
     def _record(self, on: bool | None) -> Answer:
         path = self._sound.recorder.path
         if path is None and on is not False:
+            if self._settings.player == "playlist":
+                return self._say("recorder.no_stream", done=False)
             stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
             self._sound.record(
                 self._settings.spool_dir / RECORDINGS / f"{stamp}.{self._settings.record_format}", new=True

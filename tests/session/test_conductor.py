@@ -774,6 +774,16 @@ def test_the_sound_under_the_music_follows_its_keys_and_is_remembered(tmp_path: 
     assert Desk(tmp_path, "--ambience", "waves").sound.ambience.view == ("waves", 55)
 
 
+@pytest.mark.parametrize("on", [True, False, None])
+def test_what_vlc_plays_by_itself_is_not_recorded(tmp_path: Path, on: bool | None) -> None:
+    """Where VLC plays files, none of the sound comes by us: no file without any is begun, nor said to be."""
+    desk = Desk(tmp_path, "--player", "playlist")
+    command = controls.Act.RECORD if on is None else controls.Set(controls.Act.RECORD, on=on)
+    assert desk.conductor.obey(command).done is False
+    assert desk.sound.recorder.path is None
+    assert desk.said() == (["recorder.no_stream"] if on is not False else [])
+
+
 def test_vlcs_list_has_nothing_under_it(tmp_path: Path) -> None:
     """Where VLC plays files, the listener is told what is needed."""
     desk = Desk(tmp_path, "--player", "playlist", "--ambience", "rain")
