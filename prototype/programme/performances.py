@@ -131,6 +131,10 @@ class BuiltinSupply:
     def heard(self, piece: Piece) -> None:
         """Note which piece it is, and have the rest of it made."""
         self._heard, self._heard_at, self._rests = piece.key, self._clock.now(), piece.source is not self.source
+        self.complete(piece)
+
+    def complete(self, piece: Piece) -> None:
+        """Have the rest of a piece made, if it lacks any and is heard or liked. Threads: any."""
         growth, samples = piece.growth, piece.samples
         if growth and piece.info and isinstance(samples, Packed) and growth.frames < len(samples):
             growth.ended.clear()

@@ -308,6 +308,7 @@ class Conductor:
         samples = piece.samples if len(piece.samples) else None
         if samples is not None and self._spool.get(piece.key) is None:
             self._to_keep[piece.key] = piece
+            self._sound.builtin.complete(piece)  # what was left off, as the listener had turned to something else
             self._keep_made()
         elif not self._spool.keep(piece.key, samples, as_heard(piece, self._settings.target_lufs)):
             return self._say("undo.gone", done=False)

@@ -216,6 +216,37 @@ def test_a_liked_piece_is_made_to_its_end_whatever_the_listener_turns_to(turned:
     assert engine.made == 6
 
 
+@pytest.mark.parametrize("turned", ["mood", "back"])
+def test_a_piece_that_is_liked_when_its_rest_was_left_off_is_made_whole(turned: str) -> None:
+    """It is heard until another is there, and may be liked until then: all of it is kept."""
+    engine, mood = Engine(), Mood(LOFI)
+    target = supply(engine, mood)
+    liked: list[str] = []
+    target.is_liked = liked.__contains__
+    pieces: list[Piece] = []
+
+    def look(number: int) -> None:
+        if number == 3 and not pieces:
+            pieces.append(there(target.next()))
+            target.heard(pieces[0])
+            target.is_awaited = lambda: True
+            if turned == "mood":
+                mood.change(PIANO)
+            else:
+                assert target.again(dataclasses.replace(there(pieces[0].info), seed="5"), lambda _piece: None)
+
+    engine.on_stretch = look
+    target.step()
+    (piece,) = pieces
+    assert piece.ready_frames < len(piece.samples)
+    liked.append(piece.key)
+    target.complete(piece)
+    assert not there(piece.growth).ended.is_set()
+    target.step()
+    assert piece.ready_frames == len(piece.samples)
+    assert there(piece.growth).ended.is_set()
+
+
 def test_a_piece_keeps_its_first_and_last_frame_and_its_rests() -> None:
     """Bars are counted from its beginning, and its end lies over the next one's first bars: nothing may be cut."""
 
