@@ -27,7 +27,7 @@ from base.errors import (
     ServerUnsupported,
 )
 from base.texts import Said, reason_of, said
-from server.route import Route, is_bundle
+from server.route import Route
 
 SUBMIT_ROUTE: Final = "/release_task"
 POLL_ROUTE: Final = "/query_result"
@@ -172,12 +172,10 @@ def _tls(cause: BaseException, url: str, way: Route) -> Said:
     """Return what is wrong with TLS, and the remedy."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         words = plain_text(cause.verify_message, 100)
-        if way.bundle:
+        if way.bundle_variable:
             return said("call.not_in_bundle", url=url, words=words, variable=way.bundle_variable)
         return said("call.certificate", url=url, words=words)
     words = plain_text(str(getattr(cause, "reason", None) or cause), 100)
-    if way.bundle and not is_bundle(way.bundle):
-        return said("call.empty_bundle", variable=way.bundle_variable, path=way.bundle)
     if way.proxy:
         return said("call.proxy_without_tls", proxy=way.proxy_name, url=url, words=words, way_out=way.way_out)
     return said("call.no_tls", url=url, words=words)

@@ -32,15 +32,15 @@ HANDSHAKE_S: Final = 3.0
 
 @dataclass(frozen=True)
 class Route:
-    """How to reach an address. `proxy` is "" for the direct way; `bundle` "" for the certificates that come along.
+    """How to reach an address. `proxy` is "" for the direct way; `tls` checks certificates, where there are any.
 
-    `proxy_variable` and `bundle_variable` name where they are set, for a person.
+    `proxy_variable` and `bundle_variable` ("" for those that come along) name where they are set, for a person.
     """
 
     host: str
     proxy: str = ""
     proxy_variable: Said | str = ""
-    bundle: str = ""
+    tls: ssl.SSLContext | None = None
     bundle_variable: str = ""
 
     @property
@@ -60,14 +60,12 @@ def route_to(url: str) -> Route:
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy, proxy_variable = ("", "") if is_private(host) else _proxy(url, parts.scheme)
-    bundle, bundle_variable = "", ""
-    if parts.scheme == "https":
-        bundle_variable = next((name for name in BUNDLES if os.environ.get(name)), "")
-        bundle = os.environ.get(bundle_variable, "")
-        if bundle and not Path(bundle).exists():
-            raise ServerBlocked(said("call.no_bundle", variable=bundle_variable, path=bundle))
+    tls, bundle_variable = None, ""
+    if "https" in (parts.scheme, proxy.partition(":")[0].lower()):
         _check_key_log()
-    route = Route(host, proxy, proxy_variable, bundle, bundle_variable)
+        bundle_variable = next((name for name in BUNDLES if os.environ.get(name)), "")
+        tls = _trusting(bundle_variable)
+    route = Route(host, proxy, proxy_variable, tls, bundle_variable)
     if proxy and "://" in proxy and not proxy.lower().startswith(("http://", "https://")):
         raise ServerBlocked(said("call.not_for_http", proxy=route.proxy_name, way_out=route.way_out))
     return route
@@ -105,30 +103,6 @@ def speaks_tls(host: str, port: int) -> bool:
         return False
 
 
-def is_bundle(path: str) -> bool:
-    """Return whether a file, or a folder of them, holds certificates."""
-    try:
-        return bool(trust(path))
-    except (OSError, ValueError):
-        return False
-
-
-def trust(bundle: str) -> ssl.SSLContext:
-    """Return what checks certificates by those in a `bundle`, "" for those that come along. Raises OSError."""
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # slow to import, and not for a server nearby
-
-    path = Path(bundle or DEFAULT_CA_BUNDLE_PATH)
-    return _trust(path, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1)
-def _trust(path: Path, _changed_ns: int) -> ssl.SSLContext:
-    """Read certificates, which takes longer than all else of a request."""
-    context = create_urllib3_context()
-    context.load_verify_locations(*((None, path) if path.is_dir() else (path,)))
-    return context
-
-
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the address that a host is written as, also in the short forms (127.1); None for a name."""
     try:
@@ -151,6 +125,27 @@ def _proxy(url: str, scheme: str) -> tuple[str, Said | str]:
         raise ServerBlocked(said("call.proxy_settings", words=str(error))) from error
     names = [name for base in (scheme, "all") for name in (f"{base}_proxy", f"{base}_PROXY".upper())]
     return proxy, next((name for name in names if os.environ.get(name) == proxy), said("call.system_proxy"))
+
+
+def _trusting(variable: str) -> ssl.SSLContext:
+    """Return what checks certificates by those in the file or folder that a variable names."""
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # slow to import, and not for a server nearby
+
+    path = Path(os.environ.get(variable) or DEFAULT_CA_BUNDLE_PATH)
+    try:
+        return _trust(path, path.stat().st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ServerBlocked(said("call.no_bundle", variable=variable, path=str(path))) from error
+    except (OSError, ValueError) as error:
+        raise ServerBlocked(said("call.empty_bundle", variable=variable, path=str(path))) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _trust(path: Path, _changed_ns: int) -> ssl.SSLContext:
+    """Read certificates, which takes longer than all else of a request."""
+    context = create_urllib3_context()
+    context.load_verify_locations(*((None, path) if path.is_dir() else (path,)))
+    return context
 
 
 def _check_key_log() -> None:

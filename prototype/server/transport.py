@@ -245,13 +245,9 @@ def _encoded(body: Mapping[str, object] | None, upload: Upload | None) -> tuple[
         return None, {}
     if not upload:
         return json.dumps(body).encode(), {"Content-Type": "application/json"}
-    fields = [(name, _form_value(value)) for name, value in body.items()]
+    fields = [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in body.items()]
     data, kind = urllib3.encode_multipart_formdata([*fields, *upload.items()])
     return data, {"Content-Type": kind}
-
-
-def _form_value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _forms(key: str) -> re.Pattern[str] | None:

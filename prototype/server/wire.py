@@ -23,7 +23,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from base.workers import Clock
-from server.route import Route, trust
+from server.route import Route
 
 MOST_INTERIM_REPLIES: Final = 16
 
@@ -73,7 +73,7 @@ class Exchange:
         """Get, or post a `body`, once; yield the reply with its own body still to be read. Raises what urllib3 does."""
         if way.host == "*":  # getaddrinfo takes that for this machine
             raise LocationParseError(url)
-        with _manager(way, url) as manager:
+        with _manager(way) as manager:
             pool: Any = manager.connection_from_url(url)
             pool.ConnectionCls = partial(_TlsWire if pool.scheme == "https" else _Wire, self)
             with manager.urlopen(
@@ -89,19 +89,15 @@ class Exchange:
                 yield response
 
 
-def _manager(way: Route, url: str) -> urllib3.PoolManager:
+def _manager(way: Route) -> urllib3.PoolManager:
     """Return what makes connections to a server, directly or through a proxy."""
-    try:
-        tls = trust(way.bundle) if url.startswith("https") else None
-    except OSError as error:
-        raise urllib3.exceptions.SSLError(error) from error
     if not way.proxy:
-        return urllib3.PoolManager(ssl_context=tls)
+        return urllib3.PoolManager(ssl_context=way.tls)
     proxy = way.proxy if "://" in way.proxy else f"http://{way.proxy}"
     user, _, password = (parse_url(proxy).auth or "").partition(":")
     login = f"{unquote(user)}:{unquote(password)}" if user or password else None
     headers = urllib3.make_headers(proxy_basic_auth=login)
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=way.tls, proxy_ssl_context=way.tls)
 
 
 class _Wire(HTTPConnection):

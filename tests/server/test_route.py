@@ -199,12 +199,22 @@ def test_certificates_of_ones_own_hold_on_loopback_too(
         fault(url, ServerBlocked, "certificate.*not accepted.*self-signed.*REQUESTS_CA_BUNDLE")
         monkeypatch.setenv(variable, str(PEM))
         AceClient(url).stats()
+        AceClient(url.replace("https", "HTTPS")).stats()
         monkeypatch.setenv(variable, str(tmp_path / "none"))
-        fault(url, ServerBlocked, f"{variable} names .*not there")
+        fault(url, ServerBlocked, f"{variable} names '/.*none', which is not there")
         (tmp_path / "none").write_text("no certificate")
-        fault(url, ServerBlocked, f"{variable} names .*holds no certificate")
+        fault(url, ServerBlocked, f"{variable} names '/.*none', which holds no certificate")
     with answering(GOOD) as port:
         AceClient(f"http://127.0.0.1:{port}").stats()
+
+
+def test_a_proxy_that_speaks_tls_is_checked_by_the_same_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on the way to a server that does not."""
+    with answering(GOOD, tls=True) as port:
+        monkeypatch.setenv("http_proxy", f"https://127.0.0.1:{port}")
+        fault(FAR, ServerBlocked, "certificate.*not accepted.*self-signed")
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(PEM))
+        AceClient(FAR).stats()
 
 
 def test_a_bundle_that_is_changed_holds_from_then_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
