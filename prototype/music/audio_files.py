@@ -60,18 +60,23 @@ class Packed:
     Threads: one writes; what is written already, any may read.
     """
 
-    def __init__(self, n_frames: int, gain: float = 1.0, stored: Stored | None = None) -> None:
-        """Silence, or what is `stored`, for samples in [-1, 1] that are heard by `gain` louder."""
+    def __init__(self, stored: Stored, gain: float) -> None:
+        """What is `stored`, for samples in [-1, 1] that are heard by `gain` louder."""
         self.gain = gain
-        self._stored = np.zeros((n_frames, CHANNELS), np.int16) if stored is None else stored
-        self._settling, self._ratio = (len(self._stored), len(self._stored)), 1.0
+        self._stored = stored
+        self._settling, self._ratio = (len(stored), len(stored)), 1.0
+
+    @classmethod
+    def silent(cls, n_frames: int, gain: float = 1.0) -> Packed:
+        """Return silence, to be filled."""
+        return cls(np.zeros((n_frames, CHANNELS), np.int16), gain)
 
     @classmethod
     def of(cls, samples: Audio) -> Packed:
         """Pack what is not packed yet, its peak at full scale: however quiet it is to be heard, it has its 16 bits."""
         if isinstance(samples, Packed):
             return samples
-        packed = cls(len(samples), loudest(samples) or 1.0)
+        packed = cls.silent(len(samples), loudest(samples) or 1.0)
         for begin in range(0, len(samples), PART_FRAMES):
             packed[begin : begin + PART_FRAMES] = samples[begin : begin + PART_FRAMES] / np.float32(packed.gain)
         return packed
@@ -87,7 +92,7 @@ class Packed:
             stored = np.empty((frames, CHANNELS), "<i2")
             if missing := stored.nbytes - file.readinto(stored.data):  # it was cut off this very moment
                 raise CorruptSegment(said("corrupt.truncated", missing=missing))
-        return cls(frames, FILE_GAIN, stored)
+        return cls(stored, FILE_GAIN)
 
     def __len__(self) -> int:
         """Frames."""
@@ -110,11 +115,11 @@ class Packed:
 
     def part(self, span: slice, louder: float = 1.0) -> Packed:
         """Return some frames, in the same memory, that are heard by `louder` (linear)."""
-        return Packed(0, self.gain * louder, self._stored[span])
+        return Packed(self._stored[span], self.gain * louder)
 
     def joined(self, parts: Iterable[tuple[int, int]]) -> Packed:
         """Return a copy of some parts alone, each from its first frame to its end."""
-        return Packed(0, self.gain, np.concatenate([self._stored[first:end] for first, end in parts]))
+        return Packed(np.concatenate([self._stored[first:end] for first, end in parts]), self.gain)
 
     def parts(self) -> Iterator[Samples]:
         """Yield all of it, PART_FRAMES at a time; of nothing, one part that is empty."""

@@ -189,7 +189,7 @@ class _Sound:
         return packed
 
     def _packed(self) -> Packed:
-        return Packed(0, FILE_GAIN * self._range, self._stored[: self.frames])
+        return Packed(self._stored[: self.frames], FILE_GAIN * self._range)
 
 
 def _pull(file: Stream, promise: Promise, sound: _Sound) -> float | None:

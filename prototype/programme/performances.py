@@ -206,7 +206,7 @@ class BuiltinSupply:
 
     def _make_whole(self, token: int, recipe: Recipe, performance: Performance) -> None:
         """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
-        samples, sound, made = Packed(performance.frames), _Sound(), 0
+        samples, sound, made = Packed.silent(performance.frames), _Sound(), 0
         for stretch in performance.stretches:
             if self._is_over(token) or self._again:
                 return
@@ -221,7 +221,7 @@ class BuiltinSupply:
 
     def _new(self, info: SegmentInfo, opening: Samples | None = None) -> _Growing:
         """Return a piece of which there is no more than its opening."""
-        samples, growth = Packed(info.analysis.length_frames, self._gain(info.analysis)), Growth()
+        samples, growth = Packed.silent(info.analysis.length_frames, self._gain(info.analysis)), Growth()
         if opening is not None:
             growth.frames = min(len(opening), len(samples))
             samples[: growth.frames] = opening[: growth.frames]
@@ -297,7 +297,7 @@ class BuiltinSupply:
         seed = self._seed * 48271 % 999_983 + 1
         recipe = piece_recipe(self._mood.rotation, seed)
         performance = self._begin_anew(recipe, seed)
-        opening, made = Packed(performance.opening_frames), 0
+        opening, made = Packed.silent(performance.opening_frames), 0
         while made < len(opening):
             if self._is_over(token):
                 return

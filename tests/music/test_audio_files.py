@@ -238,7 +238,7 @@ def test_it_takes_two_bytes_a_sample_and_no_copy_of_the_whole() -> None:
 
 def test_a_gain_may_be_known_later() -> None:
     """A piece is measured when it is made; what was stored is then heard at its level."""
-    packed = Packed(SAMPLE_RATE_HZ)
+    packed = Packed.silent(SAMPLE_RATE_HZ)
     packed[:100] = np.full((100, 2), 0.5, np.float32)
     packed.gain = 0.25
     assert packed[:100] == pytest.approx(0.125, abs=1e-5)
