@@ -40,9 +40,9 @@ def export(settings: Settings, lines: Lines) -> int:
     stations = load_stations(settings.stations_file or "")
     written = there = failed = 0
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         entries = sorted(liked(settings.spool_dir), key=lambda one: one[1].key)
         for number, (path, entry) in enumerate(entries, 1):
+            folder.mkdir(parents=True, exist_ok=True)
             lines.passing(said("ui.export.progress", number=number, count=len(entries), name=path.name))
             tags = tags_for(path, entry, stations, settings.language)
             try:

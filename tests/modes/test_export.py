@@ -99,9 +99,10 @@ def test_names_suit_other_systems(tmp_path: Path) -> None:
 
 
 def test_an_empty_library_is_said(tmp_path: Path) -> None:
-    """In the listener's language too."""
+    """In the listener's language too; no folder is made for nothing."""
     assert "library is still empty" in run(tmp_path)[1] or "nothing is in your library" in run(tmp_path)[1]
     assert "ライブラリ" in run(tmp_path, language="ja")[1]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
