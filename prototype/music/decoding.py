@@ -175,11 +175,10 @@ class _Sound:
 
     def mended(self) -> Packed:
         """Return all of it, without a constant offset, and within ±1."""
-        stored = self._stored[: self.frames]
-        blocks = [stored[begin : begin + BLOCK_FRAMES] for begin in range(0, self.frames, BLOCK_FRAMES)]
-        sums = [np.ones(len(block), np.float32) @ block.astype(np.float32) for block in blocks]
+        sums = [np.ones(len(part), np.float32) @ part for part in self._packed().parts()]
         offset = np.sum(sums, axis=0) / self.frames
-        if np.abs(offset).max() * self._range > LARGEST_OFFSET * 2**15:
+        if np.abs(offset).max() > LARGEST_OFFSET:
+            stored, offset = self._stored[: self.frames], offset * 2**15 / self._range
             if max(np.max(stored.max(axis=0) - offset), np.max(offset - stored.min(axis=0))) > 2**15 - 1:
                 self.hold(2 * self._range)
                 offset /= 2

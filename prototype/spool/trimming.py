@@ -9,7 +9,7 @@ from spool.folders import DISLIKED, PLAYED, Storage, tried
 from spool.shelves import PASSING, UNSAVED, Entry, ShelfIndex
 
 PLAYED_IN_MEMORY: Final = 8
-MEMORY_BYTES: Final = 96 * 2**20  # as much as eight of 30 s take; ten minutes are 220 MiB
+MEMORY_BYTES: Final = 96 * 2**20  # eight of 30 s take half of it; ten minutes are 110 MiB
 MOST_DISLIKED: Final = 10
 
 
