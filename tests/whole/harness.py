@@ -169,6 +169,7 @@ class Programme:
         """Let every thread end by itself, as quitting does."""
         self.stop.set()
         self.builtin.close()
+        self.loader.wake()
         self.clock.run_for(ENDING_S)
 
     def play(self, duration_s: float, until: Callable[[], bool] = lambda: False) -> bool:
