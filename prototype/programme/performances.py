@@ -171,9 +171,8 @@ class BuiltinSupply:
             self._make_next(token)
         while self._unfinished:
             self._finish(self._unfinished.pop(), self._mood.token())
-        if openings := self._openings:
+        if self._openings and self._prepare_opening(self._openings, token):
             self._openings = None
-            self._prepare_opening(openings, token)
 
     def _begin_anew(self, recipe: Recipe, seed: int) -> Performance:
         self._let_go()
@@ -184,7 +183,7 @@ class BuiltinSupply:
         process.give_back()
 
     def _make_next(self, token: int) -> None:
-        new, openings = self._begun_mood != token, self._openings
+        new, openings = self._begun_mood != token, self._openings if self._begun_mood is None else None
         known = within(OPENING_WAIT_S, lambda: openings.load(self._mood.station), None) if openings else None
         self._begun_mood = token
         self._seed = known[1] if known else self._seed + 1
@@ -292,20 +291,21 @@ class BuiltinSupply:
     def _gain(self, sound: Analysis) -> float:
         return float(10 ** (piece_gain_db(self.source, sound, None, self._levels.target_lufs) / 20))
 
-    def _prepare_opening(self, openings: Openings, token: int) -> None:
-        """Make and keep the opening that the next session begins with, unless the mood changes."""
+    def _prepare_opening(self, openings: Openings, token: int) -> bool:
+        """Make and keep the opening that the next session begins with; return whether the mood stayed the same."""
         seed = self._seed * 48271 % 999_983 + 1
         recipe = piece_recipe(self._mood.rotation, seed)
         performance = self._begin_anew(recipe, seed)
         opening, made = Packed.silent(performance.opening_frames), 0
         while made < len(opening):
             if self._is_over(token):
-                return
+                return False
             stretch = next(performance.stretches)
             opening[made : made + len(stretch)] = stretch
             made += len(stretch)
         loudness_lufs, peak = performance.loudness_lufs, performance.peak_dbfs
         openings.save(self._info(recipe, seed, made, loudness_lufs, peak), opening[:])
+        return True
 
     def _is_over(self, token: int) -> bool:
         return self._stop.is_set() or token != self._mood.token()

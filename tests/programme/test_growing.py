@@ -426,6 +426,27 @@ def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> 
     np.testing.assert_allclose(piece.samples[:], gain_of(piece, whole) * whole, atol=2e-4)  # 16 bits
 
 
+def test_the_next_session_begins_in_the_mood_that_was_turned_to(tmp_path: Path) -> None:
+    """The mood changed while the opening was made: one of the new mood is made, and the old one not heard again."""
+    path, engine, mood = tmp_path / "opening.wav", Engine(), Mood(LOFI)
+    supply(engine, mood, Openings(path, "v1")).step()
+    before = int(there(audio_files.read_info(path)).seed)
+    later = Engine()
+    target = supply(later, mood, Openings(path, "v1"))
+
+    def change(number: int) -> None:
+        if len(later.begun) == 2 and number == 0:
+            mood.change(PIANO)
+
+    later.on_stretch = change
+    target.step()
+    target.step()
+    info = there(audio_files.read_info(path))
+    assert info.recipe.station == "piano"
+    assert later.begun.count(before) == 1
+    assert int(info.seed) == later.begun[-1] != before
+
+
 def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: Path) -> None:
     """A font may have come or gone between two sessions: where the two meet, nothing clicks."""
     path, engine = tmp_path / "opening.wav", Engine()
