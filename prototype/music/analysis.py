@@ -295,7 +295,7 @@ def _easing(peaks: Peaks, n_frames: int, limit: float, reach: int) -> npt.NDArra
     return gain[:n_frames, np.newaxis]
 
 
-def _blocks(samples: Packed) -> tuple[Curve, Peaks, Curve]:
+def _blocks(samples: Packed) -> tuple[Curve, Curve, Curve]:
     """Return the power, the K-weighted one and the short-term level (dBFS) of every 10 ms block, all in one pass.
 
     In the level, a constant offset is no sound and not counted.

@@ -19,14 +19,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
-from music.audio_files import Packed
 from music.keys import key_name, place
-from music.segment import CHANNELS, SAMPLE_RATE_HZ, Audio, Samples
+from music.segment import CHANNELS, SAMPLE_RATE_HZ, Audio
 
-KEY_RATE_HZ: Final = 6000  # nothing above KEY_HZ is looked at
-KEY_FRAMES: Final = 2048
+KEY_LOWER: Final = 4
+KEY_RATE_HZ: Final = SAMPLE_RATE_HZ // KEY_LOWER  # nothing above KEY_HZ is looked at
+KEY_FRAMES: Final = 4096
 KEY_HZ: Final = (55.0, 2000.0)
 COMPRESSED: Final = 0.67
 PROFILES: Final = {
@@ -37,10 +36,11 @@ KEY_LIKENESS: Final = 0.6
 KEY_MARGIN: Final = 0.1
 
 ONSET_FRAMES: Final = 2048
+ONSET_FOLDS: Final = 2  # neighbouring lines of a windowed spectrum rise together: half of them tell as much
 SEEN: Final = 0.66  # of a window: a sharp stroke is seen 6 ms before its middle reaches it, a soft one as much later
 STEP_FRAMES: Final = SAMPLE_RATE_HZ // 100
 STEPS_A_MINUTE: Final = 60 * SAMPLE_RATE_HZ / STEP_FRAMES
-BASS_BINS: Final = slice(1, 7)  # to 150 Hz
+BASS_BINS: Final = slice(1, 4)  # to 150 Hz
 SLOWEST_BPM: Final = 50.0
 FASTEST_BPM: Final = 170.0
 USUAL_BPM: Final = 95.0
@@ -53,31 +53,30 @@ CLEAR: Final = 1.3  # times the mean of the onsets
 Curve = npt.NDArray[np.float64]
 
 
-def mono(samples: Samples) -> npt.NDArray[np.float32]:
-    """Return the mean of both channels; one channel as it is."""
-    mixed: npt.NDArray[np.float32] = samples if samples.ndim == 1 else samples @ np.full(CHANNELS, 0.5, np.float32)
-    return mixed
-
-
 def spectra(
-    sound: npt.NDArray[np.float32] | Packed, window_frames: int, step_frames: int
+    samples: Audio, window_frames: int, step_frames: int, lower: int = 1, folds: int = 1
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the magnitudes of some windows after the other, shape (n_windows, window_frames // 2 + 1)."""
-    window = (window_frames * np.hanning(window_frames)).astype(np.float32)
-    some = max(1, (1 << 17) // window_frames) * step_frames  # half a MB, which stays in the cache
-    for begin in range(0, len(sound) - window_frames + 1, some):
-        part = mono(sound[begin : begin + some - step_frames + window_frames])
+    """Yield the magnitudes of some windows after the other, both channels together: shape (n_windows, n_lines).
+
+    Windows and steps count means of `lower` frames: a lax low-pass, of which -14 dB and less is folded back into the
+    lower third. Of the lines every `folds`-th is there, from 0 to half the rate: it is that of the window's parts
+    added up.
+    """
+    window = np.hanning(window_frames).astype(np.float32).reshape(folds, -1)
+    window *= lower * window.shape[1]  # whatever the rate, the level is that of a sum of frames
+    mean = np.full(lower * CHANNELS, 1 / (lower * CHANNELS), np.float32)
+    some = max(1, (1 << 17) // window.shape[1]) * step_frames  # half a MB, which stays in the cache
+    for begin in range(0, len(samples) // lower - window_frames + 1, some):
+        end = min(begin + some - step_frames + window_frames, len(samples) // lower)
+        part = samples[lower * begin : lower * end].reshape(-1, lower * CHANNELS) @ mean
         windows = np.lib.stride_tricks.sliding_window_view(part, window_frames)[::step_frames]
-        yield np.abs(np.fft.rfft(windows * window, axis=1, norm="forward"))  # else numpy takes float32 for double
+        folded = np.einsum("wfn,fn->wn", windows.reshape(-1, *window.shape), window)
+        yield np.abs(np.fft.rfft(folded, axis=1, norm="forward"))  # else numpy takes float32 for double
 
 
 def key_spectra(samples: Audio) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the magnitudes of windows of KEY_FRAMES at KEY_RATE_HZ, as those of the original rate are."""
-    stream = soxr.ResampleStream(SAMPLE_RATE_HZ, KEY_RATE_HZ, 1)
-    seconds = range(0, len(samples), SAMPLE_RATE_HZ)  # one by one: a copy of ten minutes would be 115 MB
-    low = [stream.resample_chunk(mono(samples[at : at + SAMPLE_RATE_HZ]), at == seconds[-1]) for at in seconds]
-    level = np.float32(SAMPLE_RATE_HZ / KEY_RATE_HZ)
-    yield from spectra(level * np.concatenate([np.zeros(0, np.float32), *low]), KEY_FRAMES, KEY_FRAMES // 2)
+    """Yield the magnitudes of windows of KEY_FRAMES at KEY_RATE_HZ."""
+    return spectra(samples, KEY_FRAMES, KEY_FRAMES // 2, KEY_LOWER)
 
 
 def measured_key(samples: Audio) -> str:
@@ -85,11 +84,9 @@ def measured_key(samples: Audio) -> str:
     chroma = _chroma(samples)
     if not chroma.any():
         return ""
-    likeness = {
-        (tonic, mode): float(np.corrcoef(chroma, np.roll(profile, tonic))[0, 1])
-        for mode, profile in PROFILES.items()
-        for tonic in range(12)
-    }
+    keys = [(tonic, mode) for mode in PROFILES for tonic in range(12)]
+    curves = np.corrcoef([chroma, *(np.roll(PROFILES[mode], tonic) for tonic, mode in keys)])
+    likeness = dict(zip(keys, curves[0, 1:].tolist(), strict=True))
     best = max(likeness, key=lambda key: likeness[key])
     other = max(value for key, value in likeness.items() if place(*key) != place(*best))
     sure = likeness[best] > max(KEY_LIKENESS, other + KEY_MARGIN)
@@ -100,16 +97,15 @@ def _chroma(samples: Audio) -> Curve:
     """Return how strong each of the twelve pitch classes is, from C."""
     bin_hz = KEY_RATE_HZ / KEY_FRAMES
     first, end = (round(hz / bin_hz) for hz in KEY_HZ)
-    pitches, weights = [np.zeros(0)], [np.zeros(0)]
-    for magnitudes in key_spectra(samples):
-        below, here, above = (np.log(magnitudes[:, first + by : end + by] + 1e-9) for by in (-1, 0, 1))
-        peaks = (here > below) & (here >= above)
-        offset = (below - above) / 2 / (below - 2 * here + above - 1e-9)  # of the parabola through the three
-        strength = np.where(peaks, magnitudes[:, first:end] ** COMPRESSED, 0)
-        strength /= strength.sum(axis=1, keepdims=True) + 1.0
-        pitches.append(69 + 12 * np.log2((np.arange(first, end) + offset)[peaks] * bin_hz / 440))
-        weights.append(strength[peaks])
-    pitch, weight = np.concatenate(pitches), np.concatenate(weights)
+    near = [some[:, first - 1 : end + 1] for some in key_spectra(samples)]
+    loud = np.log(np.concatenate([np.zeros((0, end - first + 2), np.float32), *near]) + 1e-9)
+    curves = loud[:, :-2], loud[:, 1:-1], loud[:, 2:]
+    moments, lines = np.nonzero((curves[1] > curves[0]) & (curves[1] >= curves[2]))
+    below, here, above = (curve[moments, lines] for curve in curves)
+    offset = (below - above) / 2 / (below - 2 * here + above - 1e-9)  # of the parabola through the three
+    pitch = 69 + 12 * np.log2((first + lines + offset) * bin_hz / 440)
+    strength = np.exp(COMPRESSED * here)
+    weight = strength / (np.bincount(moments, strength) + 1.0)[moments]
     tuning = np.angle((weight * np.exp(2j * np.pi * pitch)).sum()) / (2 * np.pi)
     return np.bincount(np.round(pitch - tuning).astype(int) % 12, weight, 12).astype(np.float64)
 
@@ -139,8 +135,8 @@ def measured_beat(samples: Audio) -> tuple[float, float] | None:
 def onset_curves(samples: Audio) -> tuple[Curve, Curve]:
     """Return by how much the spectrum rises from step to step, of all and of the bass alone."""
     rises, bass = [np.zeros(0)], [np.zeros(0)]
-    last = np.zeros((0, ONSET_FRAMES // 2 + 1), np.float32)
-    for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES):
+    last = np.zeros((0, ONSET_FRAMES // ONSET_FOLDS // 2 + 1), np.float32)
+    for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES, folds=ONSET_FOLDS):
         loud = np.concatenate((last, np.log(1 + 30 * magnitudes)))
         rise = np.maximum(np.diff(loud, axis=0), 0)
         rises.append(rise.sum(axis=1))

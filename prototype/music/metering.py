@@ -2,7 +2,8 @@
 
 Loudness is that of ITU-R BS.1770-4. Its filters are applied by their frequency response, to one part after the other,
 each with a lead-in in which they settle: a library for it brings scipy along, which takes 70 MB and most of a second.
-The gates, which need all blocks, follow at the end.
+Above a few kHz they are one constant gain, so that only what is below is filtered, at a quarter of the rate; all else
+is what the whole has more power than that. The gates, which need all blocks, follow at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ METER_LENGTH: Final = 100
 STEP_FRAMES: Final = SAMPLE_RATE_HZ // 10  # a block of 0.4 s begins every 0.1 s
 BLOCK_STEPS: Final = 4
 FINE_FRAMES: Final = STEP_FRAMES // 10
-LEAD_IN_FRAMES: Final = STEP_FRAMES  # the slower filter, a high-pass at 38 Hz, has forgotten all but 1e-10 by then
+LEAD_IN_FRAMES: Final = STEP_FRAMES // 2  # the slower filter, a high-pass at 38 Hz, has forgotten all but 1e-5 by then
 ROW_FRAMES: Final = 4 * STEP_FRAMES
 ROWS: Final = 4  # numpy transforms as many at once as it has float32 in a register, in less than half the time
 PART_FRAMES: Final = LEAD_IN_FRAMES + ROWS * ROW_FRAMES  # small enough to stay in the processor's cache
@@ -36,6 +37,8 @@ K_WEIGHTING: Final = (
     ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
     ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
 )
+TREBLE: Final = np.float32(2.543)  # the power response of both above 6 kHz; 0.01 dB are for what the means fold back
+LOWER: Final = 4  # times, by means of neighbours
 PEAK_BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 1000
 CLICKS: Final = 20  # so many blocks of PEAK_BLOCK_FRAMES may stand out and not count as the peak,
 CLICKS_PART: Final = 0.01  # or so large a part of a short segment
@@ -96,7 +99,7 @@ def loudness_lufs(samples: Samples) -> float:
     return integrated_lufs(LoudnessMeter.of(samples).fine_powers(), block_powers(samples, FINE_FRAMES))
 
 
-def integrated_lufs(weighted: npt.NDArray[np.float32], powers: npt.NDArray[np.float64]) -> float:
+def integrated_lufs(weighted: npt.NDArray[np.float64], powers: npt.NDArray[np.float64]) -> float:
     """Return the same of what has some powers, weighted and not, in every block of FINE_FRAMES."""
     loudness = float(gated_lufs(by_steps(weighted)))
     return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(powers.mean() * CHANNELS + 1e-20))
@@ -136,16 +139,14 @@ def block_powers(samples: Samples, block_frames: int) -> npt.NDArray[np.float64]
 def step_powers(samples: Samples) -> npt.NDArray[np.float64]:
     """Return the K-weighted power (mean square, both channels added) of every whole 0.1 s.
 
-    By the power spectrum of each, without what rings over from the one before: within 0.05 dB (measured) for a sixth of
-    the work. One complex transform takes both channels.
+    By the power spectrum of each, without what rings over from the one before, for half of the work: all of a piece
+    within 0.03 dB, one of them within 0.4 dB in 95 % (measured). One complex transform takes both channels.
     """
-    steps = len(samples) // STEP_FRAMES
-    both = np.ascontiguousarray(samples[: steps * STEP_FRAMES]).view(np.complex64).reshape(steps, STEP_FRAMES)
-    powers = np.empty(steps)
-    for first in range(0, steps, 3 * ROWS):
-        spectra = np.fft.fft(both[first : first + 3 * ROWS], axis=1, norm="forward")
-        powers[first : first + 3 * ROWS] = (spectra.real**2 + spectra.imag**2) @ _step_weights()
-    return powers
+    whole = samples[: len(samples) // STEP_FRAMES * STEP_FRAMES]
+    spectra = np.fft.fft(_lowered(whole).reshape(-1, STEP_FRAMES // LOWER), norm="forward")
+    lacking = TREBLE - np.square(np.abs(_low_weighting(STEP_FRAMES // LOWER)))
+    powers: npt.NDArray[np.float64] = TREBLE * CHANNELS * block_powers(whole, STEP_FRAMES)
+    return powers - (spectra.real**2 + spectra.imag**2) @ lacking
 
 
 def gated_lufs(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -178,9 +179,9 @@ class LoudnessMeter:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Samples] = [np.zeros((LEAD_IN_FRAMES, CHANNELS), np.float32)]
+        self._waiting = np.zeros((PART_FRAMES, CHANNELS), np.float32)
         self._waiting_frames = LEAD_IN_FRAMES
-        self._powers: list[npt.NDArray[np.float32]] = []
+        self._powers = [np.zeros(0)]
 
     @classmethod
     def of(cls, samples: Samples) -> LoudnessMeter:
@@ -191,14 +192,13 @@ class LoudnessMeter:
 
     def feed(self, block: Samples) -> None:
         """Take in the next block: float32, shape (n_frames, 2)."""
-        for begin in range(0, len(block), PART_FRAMES):
-            self._waiting.append(block[begin : begin + PART_FRAMES])
-            self._waiting_frames += len(self._waiting[-1])
-            while self._waiting_frames >= PART_FRAMES:
-                samples = np.concatenate(self._waiting)
-                self._measure(samples[:PART_FRAMES])
-                rest = samples[PART_FRAMES - LEAD_IN_FRAMES :]
-                self._waiting, self._waiting_frames = [rest], len(rest)
+        while len(block):
+            some = block[: PART_FRAMES - self._waiting_frames]
+            self._waiting[self._waiting_frames : self._waiting_frames + len(some)] = some
+            self._waiting_frames += len(some)
+            block = block[len(some) :]
+            if self._waiting_frames == PART_FRAMES:
+                self._measure()
 
     def integrated_lufs(self) -> float:
         """Return the loudness of all that was fed (see `gated_lufs`). Ends the feeding."""
@@ -208,28 +208,32 @@ class LoudnessMeter:
         """Return the powers of every 0.1 s (see `step_powers`). Ends the feeding."""
         return by_steps(self.fine_powers())
 
-    def fine_powers(self) -> npt.NDArray[np.float32]:
+    def fine_powers(self) -> npt.NDArray[np.float64]:
         """Return the powers of every 10 ms. Ends the feeding."""
-        if self._waiting_frames > LEAD_IN_FRAMES:
-            self._measure(np.concatenate(self._waiting))
-        self._waiting, self._waiting_frames = [], 0
-        return np.concatenate([np.zeros(0, np.float32), *self._powers])
+        self._waiting[self._waiting_frames :] = 0
+        self._measure()
+        return np.concatenate(self._powers)
 
-    def _measure(self, samples: Samples) -> None:
-        """Note the powers of `samples` behind their lead-in. One complex transform takes both channels."""
-        both, new_frames = np.zeros(PART_FRAMES, np.complex64), len(samples) - LEAD_IN_FRAMES
-        both[: len(samples)] = samples.view(np.complex64).ravel()
-        rows = np.lib.stride_tricks.sliding_window_view(both, LEAD_IN_FRAMES + ROW_FRAMES)[::ROW_FRAMES]
+    def _measure(self) -> None:
+        """Note the powers of what waits behind the lead-in. One complex transform takes both channels."""
+        powers = CHANNELS * block_powers(self._waiting[LEAD_IN_FRAMES : self._waiting_frames], FINE_FRAMES)
+        size, lead_in = (LEAD_IN_FRAMES + ROW_FRAMES) // LOWER, LEAD_IN_FRAMES // LOWER
+        rows = np.lib.stride_tricks.sliding_window_view(_lowered(self._waiting), size)[:: ROW_FRAMES // LOWER]
         spectra = np.fft.fft(rows, norm="forward")  # in any other norm numpy takes float32 for double
-        spectra *= _k_weighting(rows.shape[1]) * np.float32(rows.shape[1])
-        weighted = np.fft.ifft(spectra)[:, LEAD_IN_FRAMES:].ravel()
-        weighted[new_frames:] = 0
-        fine = weighted.view(np.float32).reshape(-1, CHANNELS * FINE_FRAMES)
-        powers = np.einsum("bs,bs->b", fine, fine) / np.float32(FINE_FRAMES)
-        self._powers.append(powers[: -(-new_frames // FINE_FRAMES)])
+        weighted = np.fft.ifft(spectra * (np.float32(size) * _low_weighting(size)))
+        plain, weighted = (
+            np.einsum("rbs,rbs->rb", fine, fine).ravel()[: len(powers)] * np.float32(LOWER / FINE_FRAMES)
+            for fine in (
+                both[:, lead_in:].view(np.float32).reshape(ROWS, -1, CHANNELS * FINE_FRAMES // LOWER)
+                for both in (rows, weighted)
+            )
+        )
+        self._powers.append(TREBLE * (powers - plain) + weighted)
+        self._waiting[:LEAD_IN_FRAMES] = self._waiting[-LEAD_IN_FRAMES:]
+        self._waiting_frames = LEAD_IN_FRAMES
 
 
-def by_steps(fine: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def by_steps(fine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the powers of every 0.1 s from those of 10 ms each; the last may lack less than half of them."""
     steps = (len(fine) + 5) // 10
     padded = np.zeros(10 * steps)
@@ -238,18 +242,19 @@ def by_steps(fine: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return powers
 
 
+def _lowered(samples: Samples) -> npt.NDArray[np.complex64]:
+    """Return the means of every LOWER frames; both channels as one complex number."""
+    both: npt.NDArray[np.complex64] = np.ascontiguousarray(samples).view(np.complex64).reshape(-1, LOWER)
+    return both @ np.full(LOWER, 1 / LOWER, np.complex64)
+
+
 @functools.cache
-def _k_weighting(size: int) -> npt.NDArray[np.complex64]:
-    """Return the response of the two filters at the frequencies of a transform of `size`, the negative ones too."""
-    back = np.exp(-2j * np.pi * np.fft.fftfreq(size))  # a delay of one frame
+def _low_weighting(size: int) -> npt.NDArray[np.complex64]:
+    """Return by what to multiply a transform of `size` means, so that it is K-weighted if what they lack has TREBLE."""
+    back = np.exp(-2j * np.pi * np.fft.fftfreq(size) / LOWER)  # a delay of one frame; the negative frequencies too
     response = np.ones_like(back)
     for numerator, denominator in K_WEIGHTING:
         response *= np.polyval(numerator[::-1], back) / np.polyval(denominator[::-1], back)
-    weights: npt.NDArray[np.complex64] = response.astype(np.complex64)
-    return weights
-
-
-@functools.cache
-def _step_weights() -> npt.NDArray[np.float32]:
-    """Return by what the power spectrum of a step is to be multiplied."""
-    return np.square(np.abs(_k_weighting(STEP_FRAMES)))
+    lacking = (TREBLE - np.abs(response) ** 2) / np.abs(np.polyval(np.full(LOWER, 1 / LOWER), back)) ** 2
+    weights = np.sqrt(np.maximum(TREBLE - lacking, 0)) * np.exp(1j * np.angle(response))
+    return np.asarray(weights, np.complex64)

@@ -9,7 +9,7 @@ import pytest
 from pyloudnorm import Meter
 
 from doubles.sounds import tone
-from music.metering import LoudnessMeter
+from music.metering import K_WEIGHTING, LoudnessMeter
 from music.segment import SAMPLE_RATE_HZ, Samples
 
 RNG = np.random.default_rng(5)
@@ -58,3 +58,12 @@ def test_it_holds_but_a_few_seconds() -> None:
     for _ in range(60):
         meter.feed(block)
     assert sum(map(len, meter._waiting)) < 13 * SAMPLE_RATE_HZ
+
+
+@pytest.mark.parametrize("hz", [25, 40, 63, 150, 440, 1700, 3500, 5900, 6100, 8100, 10_200, 13_000, 17_800, 23_900])
+def test_every_frequency_is_weighted_as_the_standard_says(hz: int) -> None:
+    """By the response of its two filters, below and above what is measured at a lower rate."""
+    back = np.exp(-2j * np.pi * hz / SAMPLE_RATE_HZ)
+    responses = [np.polyval(above[::-1], back) / np.polyval(below[::-1], back) for above, below in K_WEIGHTING]
+    weight_db = 20 * float(np.log10(np.abs(np.prod(responses))))
+    assert measured(tone(5.0, hz=float(hz)), 9999) == pytest.approx(-20.691 + weight_db, abs=0.05)
