@@ -167,8 +167,11 @@ class BuiltinSupply:
         token = self._mood.token()
         with self._lock:
             self._making = None if self._piece and self._piece[0] == token else token
-        if self._making is not None:
-            self._make_next(token)
+        try:
+            if self._making is not None:
+                self._make_next(token)
+        finally:
+            self._making = None  # also of one that failed, which nobody would ask for again
         while self._unfinished:
             self._finish(self._unfinished.pop(), self._mood.token())
         if self._openings and self._prepare_opening(self._openings, token):

@@ -320,6 +320,17 @@ def test_who_asks_while_a_piece_is_made_does_not_ask_for_another() -> None:
     assert [*wanted, target.wanted] == [True, False, True]
 
 
+def test_a_piece_that_could_not_be_begun_is_asked_for_again() -> None:
+    """The thread starts anew after a failure; the next who asks has it made."""
+    engine = Engine()
+    target = supply(engine, Mood(LOFI))
+    engine.on_stretch = lambda number: print(1 // number)
+    with pytest.raises(ZeroDivisionError):
+        target.step()
+    assert target.next() is None
+    assert target.wanted
+
+
 def test_the_first_file_of_a_mood_is_a_short_one() -> None:
     """It is heard only when it is whole, and there may be nothing else until then."""
     asked: list[float] = []
