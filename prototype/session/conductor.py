@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -139,10 +140,7 @@ class Conductor:
                 self._timer.end_in(seconds, now)
             case controls.Extend(seconds):
                 self._timer.extend(seconds, now)
-        timer = self._timer.view(now)
-        if timer is None or timer.ends_in_s is None:
-            return self._say("timer.off")
-        return self._say("timer.ends_in", minutes=max(1, round(timer.ends_in_s / 60)))
+        return self._tell_end(now)
 
     def is_liked(self, key: str) -> bool:
         """Return whether a piece is kept, or will be as soon as it is made."""
@@ -231,6 +229,14 @@ class Conductor:
         ambience.change(name, percent)
         name, percent = ambience.view
         return Answer(said("ambience.off")) if name == OFF else Answer(said(f"ambience.{name}", percent=percent))
+
+    def _tell_end(self, now: float) -> Answer:
+        timer = self._timer.view(now)
+        if timer is None or timer.ends_in_s is None:
+            return self._say("timer.off")
+        if timer.ends_in_s < 60:
+            return self._say("timer.ends_soon", seconds=math.ceil(timer.ends_in_s))
+        return self._say("timer.ends_in", minutes=round(timer.ends_in_s / 60))
 
     def _break(self, *, begin: bool) -> Answer:
         if begin:

@@ -25,14 +25,13 @@ from session.conductor import Answer, Conductor
 from session.control import Answering, ControlServer
 from session.mpris import Mpris
 from session.sound import Sound
-from session.timers import SessionTimer
+from session.timers import TICK_S, SessionTimer
 from spool.spool import SpoolSnapshot
 from spool.state_files import JobsFile
 
 if TYPE_CHECKING:
     from screen.dashboard import Dashboard  # slow to import: what makes music begins before it is shown
 
-TICK_S: Final = 2.0  # a signal to stop, the timer's next phase and commands are not waited for
 JOIN_S: Final = 0.3
 STARTING_S: Final = 5.0
 
@@ -92,7 +91,7 @@ class Session:
         self._silent_frames = 0
         self._late_said = False
         self._seen: tuple[object, ...] = ()
-        self._history: tuple[object, tuple[Heard, ...]] = None, ()
+        self._history: tuple[SpoolSnapshot | None, object, tuple[Heard, ...]] = None, None, ()
 
     def start(self) -> None:
         """Make music, and obey who is not at the keyboard."""
@@ -168,12 +167,11 @@ class Session:
 
     def _heard(self, spool: SpoolSnapshot) -> tuple[Heard, ...]:
         """Return what was heard, with its likes, which are looked up when they may have changed: there may be many."""
-        given = self.sound.loader.history.heard, spool, self.conductor.to_be_kept
-        if self._history[0] != given:
-            is_liked = self.conductor.is_liked
+        given, is_liked = (self.sound.loader.history.heard, self.conductor.to_be_kept), self.conductor.is_liked
+        if self._history[0] is not spool or self._history[1] != given:  # an equal one may count other likes
             heard = (dataclasses.replace(one, liked=True) if is_liked(one.key) else one for one in given[0])
-            self._history = given, tuple(heard)
-        return self._history[1]
+            self._history = spool, given, tuple(heard)
+        return self._history[2]
 
     def _watch_sound(self) -> None:
         """Note when the programme was last silent, and what the desktop is to know.
@@ -217,7 +215,7 @@ class Terminal:
 
     def stop(self) -> None:
         """Give the terminal back."""
-        heed((signal.SIGWINCH,), lambda *_: None)  # no handler amid what it would wait for
+        heed((signal.SIGWINCH, signal.SIGTSTP), lambda *_: None)  # no handler amid what it would wait for
         self._session.sound.stop_event.set()
         self._keyboard.close()
         self._dashboard.close()

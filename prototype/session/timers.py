@@ -14,6 +14,7 @@ from typing import Final
 from screen.view import TimerView
 
 FADE_S: Final = 12.0
+TICK_S: Final = 2.0  # who asks for the phase comes no later
 BREAK_S: Final = 300.0  # where no pomodoro says how long
 
 
@@ -67,10 +68,11 @@ class SessionTimer:
         self.end_in(play_for_s, started_at)
 
     def end_in(self, seconds: float | None, now: float) -> None:
-        """End the session `seconds` from `now`; None: never."""
-        ends_at = None if seconds is None else now + max(0.0, seconds)
-        fade_s = self._fade_s if seconds is None else max(0.0, min(self._fade_s, seconds / 2))
-        self._plan = replace(self._plan, ends_at=ends_at, fade_s=fade_s)
+        """End the session `seconds` from `now`; None: never. While it runs, an end that is near fades at once."""
+        left_s = max(0.0, math.inf if seconds is None else seconds)
+        near = self._last is not None and left_s < 2 * TICK_S
+        ends_at = None if seconds is None else now + left_s
+        self._plan = replace(self._plan, ends_at=ends_at, fade_s=min(self._fade_s, left_s if near else left_s / 2))
         self._last = None
 
     def extend(self, seconds: float, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -358,6 +359,18 @@ def test_the_closing_fade_is_as_long_as_what_is_left(tmp_path: Path, seconds: in
     assert blocks[-1] == 0.0
     assert min(blocks[:-1]) > 0.0
     desk.sound.spool.close()
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 3.9])
+def test_an_end_that_is_near_is_told_in_seconds_and_fades_although_nobody_looks_yet(desk: Desk, seconds: float) -> None:
+    """A timer of a few seconds, set while it plays: who follows it may look as late as its end."""
+    desk.play_segment()
+    desk.conductor.tick()
+    told = desk.conductor.obey(controls.PlayFor(seconds)).said.words("en")
+    blocks = [abs(desk.mixer.read(SAMPLE_RATE_HZ // 10)).max() for _ in range(round(seconds * 10) + 1)]
+    assert blocks[-1] == 0.0
+    assert 0.0 < blocks[-2] < 0.2 * blocks[0]
+    assert told == f"the music ends in {math.ceil(seconds)} s"
 
 
 def play_in_turn(desk: Desk, *names: str) -> list[str]:

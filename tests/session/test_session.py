@@ -18,7 +18,7 @@ from doubles.fake_vlc import FakeVlc
 from doubles.scripted_server import ScriptedServer
 from doubles.simulated_time import FakeClock
 from doubles.sounds import info, performed, tone
-from music.segment import SAMPLE_RATE_HZ, Source
+from music.segment import SAMPLE_RATE_HZ, Piece, Source
 from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from player import PlaylistPlayer
@@ -27,8 +27,9 @@ from screen.dashboard import Dashboard
 from screen.keyboard import Keyboard
 from session.conductor import Answer
 from session.opening import Opening, Surroundings
-from session.session import TICK_S, Session, Terminal
+from session.session import Session, Terminal
 from session.sound import Sound
+from session.timers import TICK_S
 from whole.harness import Programme
 
 STATIONS = builtin_stations()
@@ -225,6 +226,34 @@ def test_the_screen_is_told_what_is_wished_at_once(tmp_path: Path) -> None:
     assert (told.player_state, told.liked, told.recording) == ("starting", False, "")
     evening.clock.time_s = 7.0
     assert (evening.session.snapshot().uptime_s, evening.session.snapshot().uninterrupted_s) == (7.0, 7.0)
+
+
+def test_likes_that_change_places_between_two_looks_are_seen(tmp_path: Path) -> None:
+    """One is liked and another is not any more: as many as before, of the same size."""
+    evening = Evening(tmp_path)
+    keys = [evening.sound.spool.add(tone(2), info(key=name), shelf="played").key for name in "ab"]
+    for key in keys:
+        evening.sound.loader.history.add(Piece(tone(2), Source.LIBRARY, key))
+    evening.sound.spool.keep(keys[0])
+    told = [[one.liked for one in evening.session.snapshot().history]]
+    evening.sound.spool.unkeep(keys[0])
+    evening.sound.spool.keep(keys[1])
+    told.append([one.liked for one in evening.session.snapshot().history])
+    assert told == [[True, False], [False, True]]
+
+
+def test_no_handler_is_called_amid_the_end(files: Evening) -> None:
+    """It would wait for ever for what the main thread holds: a change of the window's size, and Ctrl-Z."""
+    called: list[bool] = []
+    numbers = (signal.SIGWINCH, *SUSPENSION)
+    handlers = [signal.signal(number, lambda *_: called.append(True)) for number in numbers]
+    here = SimpleNamespace(close=lambda: list(map(signal.raise_signal, numbers[:2])))
+    try:
+        Terminal(files.session, cast("Keyboard", here), cast("Dashboard", here)).stop()
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+    assert not called
 
 
 def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
