@@ -96,7 +96,7 @@ def _manager(way: Route) -> urllib3.PoolManager:
     proxy = way.proxy if "://" in way.proxy else f"http://{way.proxy}"
     user, _, password = (parse_url(proxy).auth or "").partition(":")
     login = f"{unquote(user)}:{unquote(password)}" if user or password else None
-    headers = urllib3.make_headers(proxy_basic_auth=login)
+    headers = urllib3.make_headers(proxy_basic_auth=login, proxy_basic_auth_encoding="utf-8")
     return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=way.tls, proxy_ssl_context=way.tls)
 
 

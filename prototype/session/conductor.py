@@ -380,6 +380,7 @@ class Conductor:
         self._spool.restore(key, shelf)
         if liked:
             self._to_keep[key] = liked
+            self._sound.builtin.complete(liked)
         return self._say("undo.dislike", "good")
 
     def _record(self, on: bool | None) -> Answer:

@@ -661,12 +661,13 @@ def test_a_growing_piece_is_liked_at_once_and_kept_when_it_is_made(desk: Desk, t
 def test_what_was_left_off_of_a_piece_is_asked_for_when_it_is_liked(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The listener had turned to something else, which is not there yet."""
+    """The listener had turned to something else, which is not there yet; or has taken a dislike back."""
     asked: list[str] = []
     monkeypatch.setattr(desk.sound.builtin, "complete", lambda piece: asked.append(piece.key))
     grow_one(desk)
-    desk.conductor.obey(Act.LIKE)
-    assert asked == ["growing"]
+    for act in (Act.LIKE, Act.DISLIKE, Act.UNDO):
+        desk.conductor.obey(act)
+    assert asked == ["growing"] * 2
 
 
 def test_a_growing_piece_is_kept_as_far_as_it_is_made_at_the_end(desk: Desk, tmp_path: Path) -> None:
