@@ -19,7 +19,6 @@ from music.segment import SAMPLE_RATE_HZ, Samples
 
 LENGTHS: Final = (3**12, 7**7, 2**20)
 """11, 17 and 22 s, in frames."""
-LONGEST_FIRST: Final = tuple(enumerate(LENGTHS))[::-1]
 MEASURED_S: Final = 20
 
 Rng = np.random.Generator
@@ -128,7 +127,7 @@ class Ambience:
     def __init__(self, name: str, loudness_lufs: float) -> None:
         make, seed = PLACES[name], list(PLACES).index(name)
         self._loops = [  # the longest first, while nothing else is held
-            make(np.random.default_rng((seed, index)), n_frames, index) for index, n_frames in LONGEST_FIRST
+            make(np.random.default_rng((seed, index)), LENGTHS[index], index) for index in (2, 1, 0)
         ]
         self._position = 0
         meter = LoudnessMeter()

@@ -203,16 +203,15 @@ class NumpyPlayer:
 
     def _sound(self, note: Note) -> Floats:
         voice, before, self._before = self._voice, self._before, note
-        muted = note.articulation is Articulation.MUTED
         length_s = min(note.length_s, LONGEST_RING_S)
-        if isinstance(voice, Struck):
-            release_s = 0.05 if muted else voice.release_s
-            sound = struck(voice, note.pitch, note.velocity, _frames(length_s + release_s), self._rng)
-            return _at_level(note, fade(sound, 0.0, release_s))
+        muted = isinstance(voice, Struck) and note.articulation is Articulation.MUTED
+        release_s = 0.05 if muted else voice.release_s
         # At the very beginning the music is there at once, as if it had begun before.
         attack_s = min(voice.attack_s, length_s / 2) if note.start_s > 0.05 else 0.08
-        n_frames = _frames(length_s + voice.release_s)
-        if isinstance(voice, Choir):
+        n_frames = _frames(length_s + release_s)
+        if isinstance(voice, Struck):
+            sound, attack_s = struck(voice, note.pitch, note.velocity, n_frames, self._rng), 0.0
+        elif isinstance(voice, Choir):
             sound = choir(voice, note.pitch, n_frames, self._rng)
         else:
             bound = note.articulation is Articulation.LEGATO and before is not None
@@ -220,12 +219,9 @@ class NumpyPlayer:
                 voice, note.pitch, note.velocity, n_frames, self._rng, before.pitch if bound and before else None
             )
             attack_s *= 0.4 if bound else 1.0
-        return _at_level(note, fade(sound, attack_s, voice.release_s))
-
-
-def _at_level(note: Note, sound: Floats) -> Floats:
-    sound *= np.float32(amplitude(note.velocity))
-    return sound
+        fade(sound, attack_s, release_s)
+        sound *= np.float32(amplitude(note.velocity))
+        return sound
 
 
 def _frames(length_s: float) -> int:

@@ -283,11 +283,6 @@ def encode(samples: Audio, info: SegmentInfo | None) -> memoryview:
     return data.data
 
 
-def read(path: Path) -> Samples:
-    """Return the samples of one of our own files: float32, shape (n_frames, 2). Raises as `Packed.read` does."""
-    return Packed.read(path)[:]
-
-
 def _chunk(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 

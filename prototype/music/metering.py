@@ -94,13 +94,11 @@ def _is_loud(frame: Samples) -> bool:
     return bool(max(map(abs, frame.tolist())) > SILENCE_LEVEL)
 
 
-def loudness_lufs(samples: Samples) -> float:
-    """Return the integrated loudness (ITU-R BS.1770-4); below its block of 0.4 s, that of the unweighted power."""
-    return integrated_lufs(LoudnessMeter.of(samples).fine_powers(), block_powers(samples, FINE_FRAMES))
-
-
 def integrated_lufs(weighted: npt.NDArray[np.float64], powers: npt.NDArray[np.float64]) -> float:
-    """Return the same of what has some powers, weighted and not, in every block of FINE_FRAMES."""
+    """Return the integrated loudness of what has some powers, K-weighted and not, in every block of FINE_FRAMES.
+
+    Below the standard's block of 0.4 s, it is that of the unweighted power.
+    """
     loudness = float(gated_lufs(by_steps(weighted)))
     return loudness if np.isfinite(loudness) else OFFSET_LU + 10.0 * float(np.log10(powers.mean() * CHANNELS + 1e-20))
 
@@ -182,13 +180,6 @@ class LoudnessMeter:
         self._waiting = np.zeros((PART_FRAMES, CHANNELS), np.float32)
         self._waiting_frames = LEAD_IN_FRAMES
         self._powers = [np.zeros(0)]
-
-    @classmethod
-    def of(cls, samples: Samples) -> LoudnessMeter:
-        """Return one that has been fed."""
-        meter = cls()
-        meter.feed(samples)
-        return meter
 
     def feed(self, block: Samples) -> None:
         """Take in the next block: float32, shape (n_frames, 2)."""

@@ -39,7 +39,7 @@ class Openings:
             seed, prompt = int(info.seed), info.recipe.prompt
             if info.recipe != replace(piece_recipe(station, seed), prompt=prompt) or not station.makes(prompt):
                 return None
-            return info.recipe, seed, audio_files.read(self._path)
+            return info.recipe, seed, audio_files.Packed.read(self._path)[:]
         except (OSError, ValueError, CorruptSegment):
             return None
 

@@ -12,7 +12,7 @@ import pytest
 
 from builtin.ambience import LENGTHS, PLACES, Ambience
 from config import OPTIONS
-from music.metering import loudness_lufs
+from listening.listening import loudness_lufs
 from music.segment import SAMPLE_RATE_HZ, Samples
 
 each_place = pytest.mark.parametrize("name", PLACES)

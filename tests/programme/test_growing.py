@@ -12,8 +12,9 @@ import pytest
 
 from doubles.simulated_time import FakeClock
 from doubles.sounds import LOFI, PIANO, QuietBed, performed, there, tone
+from listening.listening import loudness_lufs
 from music import audio_files
-from music.metering import loudness_lufs, step_powers
+from music.metering import step_powers
 from music.segment import SAMPLE_RATE_HZ, Growth, Performance, Piece, Recipe, Samples, Source
 from music.stations import Mood, builtin_stations
 from music.taste import KINDS, Opinion, Taste
@@ -423,7 +424,7 @@ def test_the_next_session_begins_with_what_this_one_has_left(tmp_path: Path) -> 
     supply(engine, Mood(LOFI), Openings(path, "v1")).step()
     assert engine.begun[0] == 11
     seed = engine.begun[1]
-    assert len(audio_files.read(path)) == 2 * STRETCH
+    assert len(audio_files.Packed.read(path)) == 2 * STRETCH
     later = Engine()
     target = supply(later, Mood(LOFI), Openings(path, "v1"))
     at_once: list[Piece | None] = []

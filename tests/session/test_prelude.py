@@ -272,7 +272,7 @@ def test_where_peaks_are_eased_it_is_as_loud_as_the_programme_has_it(tmp_path: P
     """They do not keep the whole beginning down."""
     put(tmp_path, READY, "peaky")
     (path,) = (tmp_path / READY).iterdir()
-    samples = audio_files.read(path)
+    samples = audio_files.Packed.read(path)[:]
     samples[:: SAMPLE_RATE_HZ // 10] = 0.9
     about = audio_files.read_info(path)
     assert about is not None

@@ -133,7 +133,7 @@ def samples_of(entry: Entry) -> Samples:
     if entry.samples is not None:
         return entry.samples[:]
     assert entry.path is not None
-    return audio_files.read(entry.path)
+    return Packed.read(entry.path)[:]
 
 
 # The life of a segment
