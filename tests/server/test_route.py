@@ -82,7 +82,15 @@ def test_a_proxy_or_gateway_that_does_not_get_through_is_named(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("login", "told"), [("", None), ("me@", "me:"), ("me:a%40b%3Ac@", "me:a@b:c"), ("me:%E9%9F%B3@", "me:音"), (":pass@", ":pass"), ("me:@", "me:")]
+    ("login", "told"),
+    [
+        ("", None),
+        ("me@", "me:"),
+        ("me:a%40b%3Ac@", "me:a@b:c"),
+        ("me:%E9%9F%B3@", "me:音"),
+        (":pass@", ":pass"),
+        ("me:@", "me:"),
+    ],
 )
 def test_a_proxy_is_told_who_asks_and_nothing_of_the_key(
     monkeypatch: pytest.MonkeyPatch, login: str, told: str | None
