@@ -75,6 +75,37 @@ def test_a_missing_libvlc_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_nobody_changes_the_environment_while_libvlc_is_opened() -> None:
+    """VLC's threads look into it: a change at that moment has ended the program with SIGSEGV (setenv(3))."""
+    code = f"""
+import os, sys, threading
+
+start, threads = threading.Thread.start, []
+
+def noted(thread):
+    threads.append(thread.name)
+    start(thread)
+
+def note(event, arguments):
+    if event in ("os.putenv", "os.unsetenv") and threads:
+        sys.exit(f"{{event}} {{arguments}} beside {{threads}}")
+
+threading.Thread.start = noted
+os.environ.pop("PYTHON_VLC_LIB_PATH", None)
+sys.path.insert(0, {str(APP.parent)!r})
+sys.addaudithook(note)
+from base import process
+process.prepare()
+from output.vlc_library import LibVlc
+libvlc = LibVlc()
+libvlc.load()
+import numpy, player, session.session
+assert threads == ["libvlc"]
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_second_program_on_the_spool_is_refused(tmp_path: Path) -> None:
     """One spool, one program: the second says so in one line."""
     (tmp_path / "spool").mkdir()

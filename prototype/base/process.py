@@ -19,7 +19,10 @@ from base.workers import Doorbell
 
 PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "requests", "tenacity", "rich", "dotenv")
 OLDEST_PYTHON: Final = (3, 11)
-BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+BLAS_THREADS: Final = (
+    *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+    "OPENBLAS_MAIN_FREE",  # else numpy sets it as it is imported, while VLC's threads look into the environment
+)
 M_TRIM_THRESHOLD: Final = -1  # malloc.h
 M_MMAP_THRESHOLD: Final = -3
 M_ARENA_MAX: Final = -8

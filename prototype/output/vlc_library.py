@@ -6,7 +6,6 @@ other threads run.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import logging
 import os
@@ -45,6 +44,22 @@ def _install() -> Said:
     return said(INSTALL.get(sys.platform, "vlc.install"))
 
 
+def _loaded() -> Any:
+    """Return libVLC where the system's loader knows it; python-vlc would search with a compiler and ldconfig.
+
+    Before any thread of VLC's runs: they look into the environment, which nobody may change meanwhile (setenv(3)).
+    """
+    if sys.platform != "linux" or "PYTHON_VLC_LIB_PATH" in os.environ:
+        return None
+    try:
+        library = ctypes.CDLL(SONAME)
+    except OSError:
+        log.debug("%s is not on the loader's path", SONAME)
+        return None
+    os.environ["PYTHON_VLC_LIB_PATH"] = SONAME
+    return library
+
+
 class Searches:
     """Which of VLC's threads look for a module: what it has against those that it tries and leaves is no fault.
 
@@ -72,7 +87,7 @@ class LibVlc:
 
     def __init__(self) -> None:
         os.environ["PULSE_PROP"] = f"{STREAM_PROPERTIES} {os.environ.get('PULSE_PROP', '')}"
-        self._library: Any = None
+        self._library = _loaded()
         self._instance: int | None = None
         self._list_player: int | None = None
         self._opening = threading.Thread(target=self._begin, name="libvlc", daemon=True)
@@ -80,12 +95,6 @@ class LibVlc:
 
     def load(self) -> Any:
         """Import and return the `vlc` module. Raises LibVlcMissing, naming the package to install."""
-        if sys.platform == "linux" and "PYTHON_VLC_LIB_PATH" not in os.environ:
-            try:  # python-vlc would search with the help of a compiler and ldconfig, which is slow
-                ctypes.CDLL(SONAME)
-                os.environ["PYTHON_VLC_LIB_PATH"] = SONAME
-            except OSError:
-                log.debug("%s is not on the loader's path", SONAME)
         try:
             import vlc
         except (ImportError, OSError, NotImplementedError, AttributeError, NameError, SystemExit) as error:
@@ -126,14 +135,12 @@ class LibVlc:
         self._opening.start()
 
     def _begin(self) -> None:
-        if sys.platform != "linux" or "PYTHON_VLC_LIB_PATH" in os.environ:
+        if self._library is None:
             return  # it lies where only python-vlc finds it
-        with contextlib.suppress(OSError):
-            self._library = ctypes.CDLL(SONAME)
-            self._library.libvlc_new.restype = ctypes.c_void_p
-            words = [word.encode() for word in ARGUMENTS]
-            self._instance = self._library.libvlc_new(len(words), (ctypes.c_char_p * len(words))(*words))
-            if self._instance is not None:
-                instance = ctypes.c_void_p(self._instance)
-                self._library.libvlc_set_user_agent(instance, TITLE, TITLE)
-                self._library.libvlc_set_app_id(instance, *APPLICATION)
+        self._library.libvlc_new.restype = ctypes.c_void_p
+        words = [word.encode() for word in ARGUMENTS]
+        self._instance = self._library.libvlc_new(len(words), (ctypes.c_char_p * len(words))(*words))
+        if self._instance is not None:
+            instance = ctypes.c_void_p(self._instance)
+            self._library.libvlc_set_user_agent(instance, TITLE, TITLE)
+            self._library.libvlc_set_app_id(instance, *APPLICATION)
