@@ -200,10 +200,9 @@ class BuiltinSupply:
             return
         sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
         begun = self._new(self._info(recipe, self._seed, *sound), known[2] if known else None)
-        give: Callable[[Piece], None] | None = functools.partial(self._hand_over, token)
         if known:
             self._hand_over(token, begun.piece)
-            give = None
+        give = None if known else functools.partial(self._hand_over, token)
         self._grow(begun, performance, give, lambda: self._is_over(token), first=new)
 
     def _make_whole(self, token: int, recipe: Recipe, performance: Performance) -> None:

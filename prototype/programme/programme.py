@@ -56,27 +56,22 @@ class MixerSnapshot:
 
 
 @dataclass(frozen=True, eq=False)
-class Started:
-    """A piece began to be heard."""
+class Event:
+    """What happened to a piece."""
 
     piece: Piece
 
 
-@dataclass(frozen=True, eq=False)
-class Dropped:
-    """A piece left the stock unheard."""
-
-    piece: Piece
+class Started(Event):
+    """It began to be heard."""
 
 
-@dataclass(frozen=True, eq=False)
-class Left:
-    """The listener has skipped what was heard: the piece does not go on."""
-
-    piece: Piece
+class Dropped(Event):
+    """It left the stock unheard."""
 
 
-Event = Started | Dropped | Left
+class Left(Event):
+    """The listener has skipped it: it does not go on."""
 
 
 class Programme(Protocol):

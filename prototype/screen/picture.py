@@ -53,14 +53,13 @@ def render(snapshot: Snapshot, width: int, height: int, language: str) -> Frame:
     width, height = max(1, width), max(1, height)
     margin = 1 if width >= MARGIN_FROM_CELLS else 0
     inner, cursor = width - 2 * margin, None
-    head = panels.header(snapshot, inner, language)
     if snapshot.controls.mode is not Mode.MAIN:
         body, cursor = _overlay(snapshot, inner, height - 2, language)
     elif width >= WIDE_CELLS:
         body = _two_columns(snapshot, inner, height - 2, language)
     else:
         body = _one_column(snapshot, inner, height - 2, language)
-    lines = [head, *body, overlays.hints(snapshot, inner, language)][: max(1, height)]
+    lines = [panels.header(snapshot, inner, language), *body, overlays.hints(snapshot, inner, language)][:height]
     if cursor is not None:
         cursor = (cursor[0] + margin, cursor[1])
     return Frame(lines, width, margin, cursor, panels.window_title(snapshot, language))

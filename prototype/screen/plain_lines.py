@@ -10,7 +10,7 @@ from base.texts import text as say
 from music.segment import SAMPLE_RATE_HZ, Source
 from screen.panels import piece_title, source_name, why_unheard
 from screen.view import Snapshot
-from screen.widgets import clean, clock_time, column, sentence, span, speed
+from screen.widgets import clean, clock_time, column, sentence, span, speed, times
 
 QUEUE_LINE_EVERY_S: Final = 60.0
 
@@ -64,12 +64,7 @@ class PlainLog:
 
 def _times(snapshot: Snapshot, language: str) -> list[str]:
     """Return how long a piece typically takes to make, and how long it then lies ready, as far as is known."""
-    times = {"median": snapshot.generator.median_generation_s, "waited": snapshot.typically_waited_s}
-    return [
-        say(language, f"ui.speed.{key}", time=span(language, seconds))
-        for key, seconds in times.items()
-        if seconds is not None
-    ]
+    return times(language, median=snapshot.generator.median_generation_s, waited=snapshot.typically_waited_s)
 
 
 def summary_lines(snapshot: Snapshot, kept_folder: Path, language: str) -> list[str]:

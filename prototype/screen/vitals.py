@@ -24,6 +24,7 @@ from screen.widgets import (
     span,
     sparkline,
     speed,
+    times,
     wrap,
 )
 
@@ -84,21 +85,15 @@ def _job_line(job: JobView, away: bool, width: int, language: str) -> Line:
 @shows("generator.factor", "generator.median_generation_s", "generator.generation_history_s", "waited_s")
 def pace(snapshot: Snapshot, width: int, language: str) -> Row:
     """Return how fast music is made by playback, and a piece; how long the latest lay ready, and they typically do."""
-    made, room = snapshot.generator, width - LABEL_CELLS
-    times_s = {
-        "median": made.median_generation_s,
-        "waited": snapshot.waited_s[-1] if snapshot.waited_s else None,
-        "typically": snapshot.typically_waited_s if room >= _TYPICAL_FROM_CELLS else None,
-    }
-    parts = (
-        [Line((speed(language, made.factor), "" if made.factor <= 1 else "yellow"))] if made.factor is not None else []
+    made, factor, room = snapshot.generator, snapshot.generator.factor, width - LABEL_CELLS
+    known = times(
+        language,
+        median=made.median_generation_s,
+        waited=snapshot.waited_s[-1] if snapshot.waited_s else None,
+        typically=snapshot.typically_waited_s if room >= _TYPICAL_FROM_CELLS else None,
     )
-    parts += [
-        Line(say(language, f"ui.speed.{key}", time=span(language, time_s)))
-        for key, time_s in times_s.items()
-        if time_s is not None
-    ]
-    line = join(parts, room) or Line((say(language, "ui.speed.none"), "dim"))
+    by_playback = Line((speed(language, factor), "" if factor <= 1 else "yellow")) if factor is not None else NOTHING
+    line = join([by_playback, *map(Line, known)], room) or Line((say(language, "ui.speed.none"), "dim"))
     history = made.generation_history_s
     least_s, most_s = min(history, default=0.0), max(history, default=0.0)
     graph = sparkline(history, min(20, room - line.cell_len - 3), "cyan", 0.6 * least_s, most_s)

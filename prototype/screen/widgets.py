@@ -97,6 +97,12 @@ def speed(language: str, factor: float) -> str:
     return texts.text(language, "ui.speed.slow" if factor > 1 else "ui.speed.fast", times=shown)
 
 
+def times(language: str, **seconds: float | None) -> list[str]:
+    """Return how long something takes, by what it is, as far as that is known."""
+    known = ((key, time_s) for key, time_s in seconds.items() if time_s is not None)
+    return [texts.text(language, f"ui.speed.{key}", time=span(language, time_s)) for key, time_s in known]
+
+
 def sentence(language: str, key: str, args: Iterable[tuple[str, object]] = ()) -> str:
     """Return a notice's text, cleaned; a text that does not exist or does not fit shows what is known."""
     fields = {name: value if isinstance(value, int | texts.Said) else clean(str(value)) for name, value in args}

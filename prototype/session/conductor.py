@@ -388,10 +388,8 @@ class Conductor:
         if path is None and on is not False:
             if self._settings.player == "playlist":
                 return self._say("recorder.no_stream", done=False)
-            stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-            self._sound.record(
-                self._settings.spool_dir / RECORDINGS / f"{stamp}.{self._settings.record_format}", new=True
-            )
+            name = f"{datetime.datetime.now():%Y-%m-%dT%H-%M-%S}.{self._settings.record_format}"
+            self._sound.record(self._settings.spool_dir / RECORDINGS / name, new=True)
             return self._say("recorder.started", "good", path=str(self._sound.recorder.path))
         if on:
             return Answer(said("recorder.started", path=str(path)))
