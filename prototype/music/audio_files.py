@@ -127,9 +127,8 @@ class Packed:
 
     def lower(self, at: int, gains: npt.NDArray[np.float32]) -> None:
         """Multiply the frames from `at` on by `gains`, shape (n, 1), of at most 1, rounded towards zero."""
-        for begin in range(0, len(gains), PART_FRAMES):
-            some = gains[begin : begin + PART_FRAMES]
-            self._stored[at + begin : at + begin + len(some)] = self._stored[at + begin : at + begin + len(some)] * some
+        lowered = self._stored[at : at + len(gains)]
+        np.multiply(lowered, gains, out=lowered, casting="unsafe")  # a bit at a time, without a copy of all
 
     def __getitem__(self, span: slice) -> Samples:
         """Return a copy of some frames as they are heard."""
