@@ -120,9 +120,9 @@ class AceClient:
         if len(upload) > MAX_UPLOAD_BYTES:
             raise UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
         body = self._request(recipe, thinking)
-        files = {"src_audio": ("context.flac", upload, "audio/flac")} if recipe.continues else None
         try:
-            data = self._http.json(SUBMIT_ROUTE, body, read_s=self._submit_s, upload=files)
+            canvas = upload if recipe.continues else None
+            data = self._http.json(SUBMIT_ROUTE, body, read_s=self._submit_s, upload=canvas)
         except (ServerRefused, InternalError) as error:
             if recipe.continues and not isinstance(error, KeyRefused):
                 raise UploadRefused(reason_of(error), is_final=error.is_final) from error

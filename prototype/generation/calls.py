@@ -126,6 +126,9 @@ class Client(Protocol):
     def stats(self) -> ServerStats:
         """Ask what it does."""
 
+    def close(self) -> None:
+        """Let a call that waits fail at once."""
+
 
 @dataclass(frozen=True)
 class Backoff:

@@ -91,7 +91,9 @@ class Connection:
         self._probes = 0
         self._troubles: dict[str, Trouble] = {}
         self._said: dict[tuple[str, int], str] = {}
-        self._slowest_submit_s, self._heard_at = 0.0, run.clock.now()
+        self._slowest_submit_s = 0.0
+        self.heard_at = run.clock.now()
+        """When the server last answered a call that tells how it is."""
         self._loading = self._loading_said = False
         self._ever_up = self._key_taken = False
         self._owes_good_news = True
@@ -113,11 +115,6 @@ class Connection:
     def is_up(self) -> bool:
         """Whether the server can be asked for jobs."""
         return self._state is ServerState.UP
-
-    @property
-    def heard_at(self) -> float:
-        """When the server last answered a call that tells how it is."""
-        return self._heard_at
 
     def is_troubled(self, route: str) -> bool:
         """Whether the last call to a route failed."""
@@ -164,7 +161,7 @@ class Connection:
         A server that answers a submit only as the job is done is deaf until then: its silence is nothing to tell.
         """
         with self._lock:
-            self._heard_at = self._clock.now()
+            self.heard_at = self._clock.now()
             if route == SUBMIT:
                 self._slowest_submit_s = max(self._slowest_submit_s, took_s)
             self._troubles.pop(HEALTH, None)
@@ -260,7 +257,7 @@ class Connection:
             if state in (ServerState.REFUSED, ServerState.UNSURE):
                 self._ask_with_key()
             if state != ServerState.UNSURE:
-                self._on_return(self._clock.now() - self._heard_at)
+                self._on_return(self._clock.now() - self.heard_at)
         except ServerRefused as error:
             self.failed(WHOLE, error, self._clock.now())
         except ServerError as error:

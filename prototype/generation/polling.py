@@ -32,7 +32,7 @@ from generation.calls import JOBS, Backoff, Client, Run, Watch
 from generation.conclusions import LOST, UNUSABLE, Conclusion
 from generation.connection import DOWNLOAD, HEALTH, POLL, SUBMIT, Connection
 from generation.fetching import Fetched, Fetcher
-from generation.jobs import Board, Job, Standing
+from generation.jobs import ENDED, Board, Job, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
 from music.continuing import Continuing
@@ -50,7 +50,6 @@ LOOK_S: Final = 1.0  # what is in doubt is looked at no more often
 SUBMIT_LOST_S: Final = 60.0
 COUNTS_S: Final = 5.0
 LONGEST_POLL_BACKOFF_S: Final = 15.0
-UNFINISHED: Final = (JobState.QUEUED, JobState.RUNNING)
 
 
 class Moods(Protocol):
@@ -70,7 +69,7 @@ class Moods(Protocol):
 class JobServer:
     """One server with our jobs at it, shared by its workers; `policy` and `speed` are what was learned of it.
 
-    Threads: any; `_lock` guards `_cold`, `_adopted`, `_failed_polls`, `_stats_at`, `_submit_at`, `_unsure` and
+    Threads: any; `_lock` guards `cold`, `_adopted`, `_failed_polls`, `_stats_at`, `_submit_at`, `_unsure` and
     `_complaints`.
     """
 
@@ -102,17 +101,13 @@ class JobServer:
         self._mood = mood
         self._file = file
         self._lock = threading.Lock()
-        self._cold = True
+        self.cold = True
+        """Whether the server has not finished a job yet since it was started, as far as we know."""
         self._adopted = False
         self._failed_polls = self._unsure = 0
         self._stats_at = self._clock.now()
         self._submit_at: float | None = None
         self._complaints: set[str] = set()
-
-    @property
-    def cold(self) -> bool:
-        """Whether the server has not finished a job yet since it was started, as far as we know."""
-        return self._cold
 
     @property
     def is_promising(self) -> bool:
@@ -148,7 +143,7 @@ class JobServer:
         self.connection.wait_until_up()
         self._poll()
         self._look_for_idle_server()
-        while (job := self.board.take_finished(self._clock.now(), cold=self._cold)) is not None:
+        while (job := self.board.take_finished(self._clock.now(), cold=self.cold)) is not None:
             self.idlers.wake()
             try:
                 self.bring_in(job)
@@ -235,7 +230,7 @@ class JobServer:
         fetched = self._fetcher.fetch(job, self._download, shelf)
         self._run.counts.add(produced=len(fetched.entries), rejected=len(fetched.rejected))
         with self._lock:
-            cold, self._cold = self._cold, False
+            cold, self.cold = self.cold, False
             if fetched.entries:
                 self._complaints.clear()
         self.connection.note_loading(False)
@@ -302,7 +297,7 @@ class JobServer:
 
     def _restarted(self) -> None:
         with self._lock:
-            self._cold = True
+            self.cold = True
         self.policy.server_restarted()
 
     def _look_for_idle_server(self) -> None:
@@ -347,7 +342,7 @@ class JobServer:
             log.info("the server's counts cannot be had: %s", error)
             return
         self._heard(reports)
-        stale = [task_id for task_id in ids if reports[task_id].state in UNFINISHED]
+        stale = [task_id for task_id in ids if reports[task_id].state not in ENDED]
         gone = len(stale) - stats.running - stats.queued
         lost = {task_id: JobReport(task_id, JobState.LOST) for task_id in stale[: max(gone, 0)]}
         self._lost(self.board.observe(lost, self._clock.now()))

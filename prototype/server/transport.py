@@ -39,9 +39,6 @@ CHUNK_BYTES: Final = 64 * 2**10
 SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
 """Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
 
-Upload = Mapping[str, tuple[str, bytes, str]]
-"""Form field -> name, content and type of a file."""
-
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -107,9 +104,9 @@ class HttpChannel:
         body: Mapping[str, object] | None = None,
         *,
         read_s: float | None = None,
-        upload: Upload | None = None,
+        upload: bytes | None = None,
     ) -> Any:
-        """Get, or post a `body`; return the `data` of the reply. With an `upload`, `body` goes along as form fields.
+        """Get, or post a `body`; return the `data` of the reply. With an `upload`, a FLAC file, `body` is form fields.
 
         `read_s` is the longest wait for a sign of life; the whole may take as long, and has `reply_s` at least. Raises
         ServerError, also for an error inside an HTTP 200.
@@ -145,7 +142,7 @@ class HttpChannel:
         body: Mapping[str, object] | None = None,
         read_s: float | None = None,
         whole_s: float = math.inf,
-        upload: Upload | None = None,
+        upload: bytes | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """Send one request; yield the successful response with its body still to be read, within `whole_s`.
 
@@ -239,14 +236,14 @@ class HttpChannel:
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
 
 
-def _encoded(body: Mapping[str, object] | None, upload: Upload | None) -> tuple[bytes | None, dict[str, str]]:
+def _encoded(body: Mapping[str, object] | None, upload: bytes | None) -> tuple[bytes | None, dict[str, str]]:
     """Return what is posted, and the header that says what it is: JSON, with an `upload` a form."""
     if body is None:
         return None, {}
-    if not upload:
+    if upload is None:
         return json.dumps(body).encode(), {"Content-Type": "application/json"}
     fields = [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in body.items()]
-    data, kind = urllib3.encode_multipart_formdata([*fields, *upload.items()])
+    data, kind = urllib3.encode_multipart_formdata([*fields, ("src_audio", ("context.flac", upload, "audio/flac"))])
     return data, {"Content-Type": kind}
 
 

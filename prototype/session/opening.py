@@ -31,9 +31,9 @@ from spool.folders import AUDIO_SUFFIXES, KEPT, Files, FolderLock
 from spool.state_files import load_remembered
 
 if TYPE_CHECKING:
+    from generation.calls import Client
     from generation.continuing import Ear
     from programme.performances import Begin
-    from session.session import Connection
     from spool.spool import Spool
 
 JOIN_S: Final = 0.3  # a thread: all of them stay within 2 s
@@ -61,7 +61,7 @@ class Surroundings:
     spool: Spool | None = None
     begin_piece: Begin | None = None
     rate_hz: int = SAMPLE_RATE_HZ
-    clients: Sequence[Connection] | None = None
+    clients: Sequence[Client] | None = None
     ear: Ear | None = None
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from ace_client import AceClient
 from base.process import heed
@@ -36,13 +36,6 @@ JOIN_S: Final = 0.3
 STARTING_S: Final = 5.0
 
 
-class Connection(Client, Protocol):
-    """A client whose calls can be ended."""
-
-    def close(self) -> None:
-        """Let a call that waits fail at once."""
-
-
 class Session:
     """One session, from the first key to the last.
 
@@ -54,7 +47,7 @@ class Session:
         self.sound = sound
         self._settings = settings
         self._clock = sound.clock
-        self._clients: Sequence[Connection] = around.clients or [AceClient.of(one) for one in settings.servers]
+        self._clients: Sequence[Client] = around.clients or [AceClient.of(one) for one in settings.servers]
         self.generator = GeneratorLoop(
             settings,
             self._clients,
