@@ -151,9 +151,9 @@ class GeneratorLoop:
             return best
         up = f"{sum(server.connection.is_up for server in self._servers)}/{len(states)}"
         lacking = next((reason for _, reason in states if reason), None)
-        return best[0], said("ui.server.some_up", up=up, lacking=lacking) if lacking else said(
-            "ui.server.all_up", up=up
-        )
+        if lacking:
+            return best[0], said("ui.server.some_up", up=up, lacking=lacking)
+        return best[0], said("ui.server.all_up", up=up)
 
     def _factor(self) -> float | None:
         """Return generation seconds per audible second: what several servers make in a second adds up."""

@@ -197,9 +197,8 @@ class Patience:
         self._finished = finished  # it forgets old jobs
         self.productive = self.productive or bool(stats.succeeded)
         still_s = now - self._moved_at
-        return (
-            still_s if stats.queue_size and still_s > (self._job_s if self.productive else self._first_job_s) else None
-        )
+        longest_s = self._job_s if self.productive else self._first_job_s
+        return still_s if stats.queue_size and still_s > longest_s else None
 
 
 class Keeper:

@@ -29,7 +29,7 @@ class PlainLog:
         found = [
             f"{clean(notice.wall)} {sentence(self._language, notice.key, notice.args)}"
             for notice in snapshot.notices
-            if not any(notice is told or notice == told for told in self._told)
+            if notice not in self._told
         ]
         self._told = snapshot.notices
         found += [f"{wall} {line}" for line in [*self._now_playing(snapshot), *self._queue(snapshot, now)]]

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,9 +92,9 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
                 number = NUMBER.parse(rest.removesuffix("%"))
                 return controls.Volume(number) if rest[0] in "+-" else controls.VolumeTo(number)
             case "ambience" if rest:
-                return (
-                    controls.AmbienceVolume(NUMBER.parse(rest)) if rest[0] in "+-" else controls.Ambience(rest.lower())
-                )
+                if rest[0] in "+-":
+                    return controls.AmbienceVolume(NUMBER.parse(rest))
+                return controls.Ambience(rest.lower())
             case "station" if rest:
                 return _station(rest, stations)
             case "prompt" if rest:
@@ -153,14 +154,14 @@ class Answering:
         return {"code": code, "key": words.key, "message": sentence(self._language, *words)}
 
 
+@dataclass(eq=False)
 class _Client:
     """One connection: what it sent so far, and what it has not taken yet of its reply."""
 
-    def __init__(self, connection: socket.socket, late_at: float) -> None:
-        self.connection = connection
-        self.late_at = late_at
-        self.line = b""
-        self.reply = b""
+    connection: socket.socket
+    late_at: float
+    line: bytes = b""
+    reply: bytes = b""
 
 
 class ControlServer:

@@ -65,11 +65,7 @@ class Session:
         )
         self._stations = tuple(stations)
         self.conductor = Conductor(
-            sound,
-            stations,
-            self._timer,
-            set_resting=self.generator.set_resting,
-            announce=self._announce,
+            sound, stations, self._timer, set_resting=self.generator.set_resting, announce=self._announce
         )
         sound.builtin.is_liked = self.conductor.is_liked
         answering = Answering(self.obey, self.snapshot, stations, settings.language)

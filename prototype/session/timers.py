@@ -148,8 +148,6 @@ class SessionTimer:
         work_s, break_s = self._pomodoro
         rounds, into_s = divmod(max(0.0, now - plan.turns_from), work_s + break_s)
         round_ = plan.rounds + int(rounds) + 1
-        return (
-            (Phase.WORK, work_s - into_s, round_)
-            if into_s < work_s
-            else (Phase.BREAK, work_s + break_s - into_s, round_)
-        )
+        if into_s < work_s:
+            return Phase.WORK, work_s - into_s, round_
+        return Phase.BREAK, work_s + break_s - into_s, round_

@@ -41,10 +41,6 @@ NOT_OURS: Final = (
 )
 
 
-def _unchecked(_value: object) -> None:
-    """Most values need no look at the disk."""
-
-
 class Kind(NamedTuple, Generic[T]):
     """One kind of setting.
 
@@ -56,7 +52,7 @@ class Kind(NamedTuple, Generic[T]):
     accepts: Said
     metavar: str
     parse: Callable[[str], T]
-    check: Callable[[T], None] = _unchecked
+    check: Callable[[T], None] = lambda _value: None  # most need no look at the disk
     secret: bool = False
 
 
