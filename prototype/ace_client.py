@@ -33,15 +33,7 @@ from server.faults import POLL_ROUTE, SUBMIT_ROUTE, InternalError
 from server.replies import AudioFile, JobReport, JobState, ServerStats, Submitted
 from server.transport import HttpChannel, Timeouts
 
-__all__ = [
-    "AceClient",
-    "AudioFile",
-    "JobReport",
-    "JobState",
-    "ServerStats",
-    "Submitted",
-    "Timeouts",
-]
+__all__ = ["AceClient", "AudioFile", "JobReport", "JobState", "ServerStats", "Submitted", "Timeouts"]
 
 MAX_FILE_BYTES: Final = 256 * 2**20
 """Ten minutes of float32 stereo, the longest the server makes, are 220 MiB."""

@@ -78,7 +78,6 @@ class GeneratorLoop:
         """`clients` are those of `settings.servers`; `jobs_file` remembers the jobs there from one run to the next."""
         self._settings = settings
         self._run = run
-        self._clock = run.clock
         self._workers: list[Worker] = []
         ear = ear or Ear()
         chain, file = Chain(settings, mood.continuing, store, run.notices, ear.joints), jobs_file or JobsFile(None)
@@ -119,7 +118,7 @@ class GeneratorLoop:
     def snapshot(self) -> GeneratorSnapshot:
         """Return how it goes; cheap."""
         server, reason = self._state()
-        now = self._clock.now()
+        now = self._run.clock.now()
         history = tuple(run_s for _, run_s in sorted(one for server in self._servers for one in server.speed.history))
         recent = history[-REMEMBERED:]
         return GeneratorSnapshot(

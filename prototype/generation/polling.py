@@ -74,13 +74,7 @@ class JobServer:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        client: Client,
-        run: Run,
-        fetcher: Fetcher,
-        mood: Moods,
-        file: JobsFile,
+        self, settings: Settings, client: Client, run: Run, fetcher: Fetcher, mood: Moods, file: JobsFile
     ) -> None:
         """`file` remembers the jobs from one run of the program to the next."""
         self.url = url = settings.acestep_api_url

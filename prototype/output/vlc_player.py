@@ -43,13 +43,7 @@ class VlcPlayer:
     RELEASE_S = 60.0  # of pause, before others may have the device
 
     def __init__(
-        self,
-        libvlc: LibVlc,
-        notices: Notices,
-        clock: Clock,
-        *,
-        volume: float = 1.0,
-        real_device: bool = True,
+        self, libvlc: LibVlc, notices: Notices, clock: Clock, *, volume: float = 1.0, real_device: bool = True
     ) -> None:
         self.state = "starting"
         self.volume = volume

@@ -46,12 +46,7 @@ class Dashboard:
     """
 
     def __init__(
-        self,
-        get_snapshot: Callable[[], Snapshot],
-        clock: Clock,
-        stream: TextIO,
-        language: str,
-        plain: bool = False,
+        self, get_snapshot: Callable[[], Snapshot], clock: Clock, stream: TextIO, language: str, plain: bool = False
     ) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
