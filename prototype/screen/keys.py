@@ -183,7 +183,7 @@ class KeyParser:
         self._held = (self._held + char)[-len(_PASTE_END) :]
         self._pasted.append(char)
         ended = self._held == _PASTE_END
-        if self._state == self._paste and (ended or len(self._pasted) == LONGEST_PASTE + len(_PASTE_END)):
+        if ended or len(self._pasted) == LONGEST_PASTE + len(_PASTE_END):
             self._keys.append("paste:" + "".join(self._pasted).removesuffix(_PASTE_END)[:LONGEST_PASTE])
             self._state = self._rest_of_paste
         if ended:
