@@ -174,8 +174,9 @@ class BuiltinSupply:
             self._making = None  # also of one that failed, which nobody would ask for again
         while self._unfinished:
             self._finish(self._unfinished.pop(), self._mood.token())
-        if self._openings and self._prepare_opening(self._openings, token):
-            self._openings = None
+        openings, self._openings = self._openings, None
+        if openings and not self._prepare_opening(openings, token):
+            self._openings = openings  # else one that fails would do so again and again
 
     def _begin_anew(self, recipe: Recipe, seed: int) -> Performance:
         self._let_go()

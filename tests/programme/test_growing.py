@@ -459,6 +459,23 @@ def test_the_next_session_begins_in_the_mood_that_was_turned_to(tmp_path: Path) 
     assert int(info.seed) == later.begun[-1] != before
 
 
+def test_an_opening_that_cannot_be_made_is_tried_once(tmp_path: Path) -> None:
+    """It is for the next session: this one's music does not wait for it."""
+    engine = Engine()
+    target = supply(engine, Mood(LOFI), Openings(tmp_path / "opening.wav", "v1"))
+
+    def fail_in_the_opening(_number: int) -> None:
+        assert len(engine.begun) < 2
+
+    engine.on_stretch = fail_in_the_opening
+    with pytest.raises(AssertionError):
+        target.step()
+    assert target.next() is not None
+    engine.on_stretch = lambda _number: None
+    target.step()
+    assert len(engine.begun) == 3
+
+
 def test_an_opening_of_other_instruments_is_faded_over_without_a_step(tmp_path: Path) -> None:
     """A font may have come or gone between two sessions: where the two meet, nothing clicks."""
     path, engine = tmp_path / "opening.wav", Engine()
