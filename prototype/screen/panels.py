@@ -142,11 +142,9 @@ def _about(snapshot: Snapshot, width: int, language: str) -> list[Row]:
         for glyph, word, style, on in signs
         if on
     ]
+    head = two_ends(Line(badge, title), join(shown, width), width)
     details = Line((" " * badge.cell_len + " · ".join(_details(snapshot, language)), "dim"))
-    return [
-        Row(Rank.TITLE, two_ends(Line(badge, title), join(shown, width), width)),
-        Row(Rank.DETAILS, details),
-    ]
+    return [Row(Rank.TITLE, head), Row(Rank.DETAILS, details)]
 
 
 def _details(snapshot: Snapshot, language: str) -> list[str]:

@@ -69,11 +69,8 @@ def _music(snapshot: Snapshot, width: int, height: int, language: str) -> list[R
     """Return the rows of the music, and of its queue or mood."""
     queue = panels.queue if vitals.has_server(snapshot) else panels.mood
     wave_rows = 1 if height < 18 else max(2, height // 8)
-    return [
-        Row(Rank.SPACE),
-        *panels.now_playing(snapshot, width, language, wave_rows),
-        *queue(snapshot, width, language),
-    ]
+    playing = panels.now_playing(snapshot, width, language, wave_rows)
+    return [Row(Rank.SPACE), *playing, *queue(snapshot, width, language)]
 
 
 def _making(snapshot: Snapshot, width: int, language: str) -> list[Row]:

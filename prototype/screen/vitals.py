@@ -140,10 +140,8 @@ def files(snapshot: Snapshot, width: int, language: str) -> list[Row]:
         Line((say(language, "ui.shelf.size", size=f"{spool.size_mb:,.0f}"), "dim")) if spool.size_mb >= 1 else NOTHING,
     ]
     line = join(shelf, width - LABEL_CELLS) or Line((say(language, "ui.shelf.empty"), "dim"))
-    return [
-        Row(Rank.SHELF, labelled(language, "shelf", line)),
-        Row(Rank.RECORDING, labelled(language, "recording", Line(clean(path))) if path else NOTHING),
-    ]
+    recording = labelled(language, "recording", Line(clean(path))) if path else NOTHING
+    return [Row(Rank.SHELF, labelled(language, "shelf", line)), Row(Rank.RECORDING, recording)]
 
 
 @shows("notices")
