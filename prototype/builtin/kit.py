@@ -55,7 +55,8 @@ _SKINS: Final[dict[Drum, Skin]] = {
 }  # fmt: skip
 
 
-def stroke(drum: Drum, force: float, variation: int) -> Floats:
+@functools.lru_cache(maxsize=160)
+def stroke(drum: Drum, force: float, variation: int) -> Kept:
     """Render one stroke of a drum at full level; `force` about 1 makes it brighter or duller."""
     skin, rng = _SKINS[drum], np.random.default_rng((drum, variation))
     n_frames = round(skin.length_s * SAMPLE_RATE_HZ)
@@ -71,12 +72,7 @@ def stroke(drum: Drum, force: float, variation: int) -> Floats:
     tail = np.float32(level * force) * np.exp(-time_s / np.float32(decay_s * (0.8 + 0.2 * force)))
     sides = [body * gain + tail * (middle + turn * 0.35 * side) * gain
              for turn, gain in ((1, 1 - max(0.0, skin.pan)), (-1, 1 + min(0.0, skin.pan)))]  # fmt: skip
-    return fade(np.stack(sides).astype(np.float32), skin.attack_s, 0.3 * skin.length_s)
-
-
-@functools.lru_cache(maxsize=160)
-def _stroke(drum: Drum, force: float, variation: int) -> Kept:
-    return keep(stroke(drum, force, variation))
+    return keep(fade(np.stack(sides).astype(np.float32), skin.attack_s, 0.3 * skin.length_s))
 
 
 class KitPlayer:
@@ -96,7 +92,7 @@ class KitPlayer:
     def _sound(self, note: Note) -> Floats:
         self._strokes += 1
         force = 0.7 if note.velocity < SOFT else 1.0 if note.velocity < LOUD else 1.25
-        scale, sound = _stroke(Drum(note.pitch), force, self._strokes % VARIATIONS)
+        scale, sound = stroke(Drum(note.pitch), force, self._strokes % VARIATIONS)
         return scale * np.float32(amplitude(note.velocity)) * sound
 
 
