@@ -110,8 +110,8 @@ class Packed:
 
     @property
     def loudest(self) -> float:
-        """The largest magnitude that is heard."""
-        return self.gain / FULL_SCALE * loudest(self._stored)
+        """The largest magnitude that is heard, or more while the gain moves."""
+        return self.gain * max(1.0, self._ratio) / FULL_SCALE * loudest(self._stored)
 
     def part(self, span: slice, louder: float = 1.0) -> Packed:
         """Return some frames, in the same memory, that are heard by `louder` (linear)."""

@@ -265,3 +265,12 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_told(tmp_path: Path, monkeyp
     monkeypatch.setattr(audio_files, "own_header", lambda raw: (4800, raw.seek(44) and ""))
     with pytest.raises(CorruptSegment, match="400"):
         Packed.read(tmp_path / "a.wav")
+
+
+def test_a_gain_that_moves_beyond_full_scale_does_not_turn_the_samples_over() -> None:
+    """What is louder than a file can hold in the end is scaled down as a whole, the beginning with it."""
+    packed = Packed.silent(400, 0.9)
+    packed[:] = np.full((400, 2), -1.0, np.float32)
+    packed.settle(1.2, 100, 200)
+    stored = np.frombuffer(audio_files.encode(packed, None), "<i2")[-800:]
+    assert (stored[0], stored[-1]) == pytest.approx((-0.75 * 2**15, -(2**15)), abs=1)
