@@ -163,8 +163,7 @@ def _move(studio: Studio, body: bytes) -> tuple[int, str]:
     try:
         wanted = json.loads(body or b"{}")
         if wanted.pop("free", False):
-            studio.freed.set()
-            studio.freed = threading.Event()
+            studio.free()
         unknown = (set(wanted.get("plan", [])) - set(JOB_FATES)) | {
             key for key in wanted if not hasattr(studio.levers, key)
         }
