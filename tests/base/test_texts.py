@@ -74,10 +74,10 @@ def all_said() -> list[tuple[str, str, set[str] | None]]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
             keys = [word for word in literals if "." in word and " " not in word]
-            if name not in ("say", "said", "text") or not keys:
+            if name not in ("say", "_say", "said", "text") or not keys:
                 continue
             names = [keyword.arg for keyword in node.keywords]
-            fields = None if None in names else {name for name in names if name is not None} - {"level"}
+            fields = None if None in names else {name for name in names if name is not None} - {"level", "done"}
             found.append((f"{path.stem}:{node.lineno}", keys[0], fields))
     return found
 
