@@ -171,7 +171,8 @@ class BuiltinSupply:
             if self._making is not None:
                 self._make_next(token)
         finally:
-            self._making = None  # also of one that failed, which nobody would ask for again
+            with self._lock:
+                self._making = None  # also of one that failed, which nobody would ask for again
         while self._unfinished:
             self._finish(self._unfinished.pop(), self._mood.token())
         openings, self._openings = self._openings, None

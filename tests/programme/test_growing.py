@@ -59,6 +59,13 @@ def supply(engine: Engine, mood: Mood, openings: Openings | None = None, *, grow
     return BuiltinSupply(engine, mood, LEVELS, FakeClock(), 10, openings=openings, growing=growing)
 
 
+def supply_with_likes(engine: Engine, mood: Mood) -> tuple[BuiltinSupply, list[str]]:
+    """Return one, and the keys of what is liked, to be added to."""
+    target, liked = supply(engine, mood), list[str]()
+    target.is_liked = liked.__contains__
+    return target, liked
+
+
 def gain_of(piece: Piece, whole: Samples) -> float:
     """Return the gain of a piece over what the engine made."""
     return float(np.abs(piece.samples[:SECOND]).max() / np.abs(whole[:SECOND]).max())
@@ -199,9 +206,7 @@ def test_a_piece_that_is_skipped_while_it_grows_needs_no_end(heard: bool) -> Non
 def test_a_liked_piece_is_made_to_its_end_whatever_the_listener_turns_to(turned: str) -> None:
     """It is kept whole; but nothing is made behind the end of the program."""
     engine, mood = Engine(), Mood(LOFI)
-    target = supply(engine, mood)
-    liked: list[str] = []
-    target.is_liked = liked.__contains__
+    target, liked = supply_with_likes(engine, mood)
 
     def look(number: int) -> None:
         if number == 3 and engine.made == 3:
@@ -221,9 +226,7 @@ def test_a_liked_piece_is_made_to_its_end_whatever_the_listener_turns_to(turned:
 def test_a_piece_that_is_liked_when_its_rest_was_left_off_is_made_whole(turned: str) -> None:
     """It is heard until another is there, and may be liked until then: all of it is kept."""
     engine, mood = Engine(), Mood(LOFI)
-    target = supply(engine, mood)
-    liked: list[str] = []
-    target.is_liked = liked.__contains__
+    target, liked = supply_with_likes(engine, mood)
     pieces: list[Piece] = []
 
     def look(number: int) -> None:
