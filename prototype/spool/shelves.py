@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from base.errors import CorruptSegment
 from music import audio_files
@@ -73,19 +73,12 @@ def file_name(info: SegmentInfo | None) -> str:
     return "_".join(word for word in words if word) + ".wav"
 
 
-class Unread(NamedTuple):
-    """A file that stands on a shelf, and whose metadata have not been looked at."""
+def listed(files: Files, root: Path, shelves: Iterable[str]) -> list[Entry]:
+    """Return the files on the shelves, in the order of their times: ready pieces in that of their coming.
 
-    heard_s: float
-    key: str
-    shelf: str
-    path: Path
-    size_bytes: int
-
-
-def listed(files: Files, root: Path, shelves: Iterable[str]) -> list[Unread]:
-    """Return the files on the shelves, in the order of their times: ready pieces in that of their coming."""
-    found: dict[str, Unread] = {}
+    Nobody has looked into them yet: that is for `read`.
+    """
+    found: dict[str, Entry] = {}
     for shelf in shelves:
         try:
             listing = files.listing(root / shelf)
@@ -96,21 +89,20 @@ def listed(files: Files, root: Path, shelves: Iterable[str]) -> list[Unread]:
             path = root / shelf / one.name
             if path.suffix.lower() in AUDIO_SUFFIXES:
                 key = one.name if one.name not in found else f"{shelf}/{one.name}"
-                found[key] = Unread(min(one.modified_ns / 1e9, LATEST_S), key, shelf, path, one.size_bytes)
-    return sorted(found.values())
+                heard_s = min(one.modified_ns / 1e9, LATEST_S)
+                found[key] = Entry(key, shelf, path, None, None, heard_s, one.size_bytes, heard_s)
+    return sorted(found.values(), key=lambda entry: (entry.last_heard, entry.key))
 
 
-def read(one: Unread) -> Entry | None:
-    """Return the entry of a file by the metadata inside, None when it is not for us to play."""
+def read(entry: Entry) -> Entry | None:
+    """Return a listed entry with the metadata inside its file, None when it is not for us to play."""
     info = None
-    if one.path.suffix.lower() == ".wav":  # only these can be ours, and only their headers are quick to read
+    if entry.path and entry.path.suffix.lower() == ".wav":  # only these can be ours, and have quick headers
         try:
-            info = audio_files.read_info(one.path)
+            info = audio_files.read_info(entry.path)
         except (CorruptSegment, OSError) as error:
-            log.info("%s/%s is none of our files: %s", one.shelf, one.path.name, error)
-    if info is None and one.shelf != KEPT:
-        return None
-    return Entry(one.key, one.shelf, one.path, info, None, one.heard_s, one.size_bytes, one.heard_s)
+            log.info("%s is none of our files: %s", entry.path, error)
+    return None if info is None and entry.shelf != KEPT else replace(entry, info=info)
 
 
 def _plain(text: str) -> str:

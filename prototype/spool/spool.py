@@ -46,7 +46,6 @@ from spool.shelves import (
     ShelfIndex,
     Spare,
     SpoolSnapshot,
-    Unread,
     file_name,
     listed,
     read,
@@ -98,7 +97,7 @@ class Spool:
         self._turn = threading.Lock()
         self._settler = Settler(self._index, self._storage, self._trimmer, self._disk, notices, clock)
         self._station = station
-        self._unread: deque[Unread] = deque()
+        self._unread: deque[Entry] = deque()
         self._busy_since: float | None = None
         self._work: threading.Event | None = None
         self._closed = threading.Event()
@@ -334,8 +333,8 @@ class Spool:
             except OSError as error:
                 self._disk.refused(error)
             unread = listed(self._storage.files, self._storage.root, (*SHELVES, DISLIKED))
-        self._index.later_than(one.heard_s for one in unread)
-        unread.sort(key=lambda one: (one.shelf != READY, f"_{self._station}_" not in one.path.name))
+        self._index.later_than(one.last_heard for one in unread)
+        unread.sort(key=lambda one: (one.shelf != READY, f"_{self._station}_" not in one.key))
         self._unread = deque(unread)
         self._read_on(sum(one.shelf == READY for one in unread))
         self.opened.set()

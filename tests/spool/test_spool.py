@@ -381,7 +381,7 @@ def test_a_new_piece_takes_no_name_of_one_that_is_not_read_yet(tmp_path: Path) -
     """Both are there when all is read, and count for what the disk may hold."""
     bench = Slow(tmp_path)
     unread = bench.spool._unread[-1]
-    info = there(audio_files.read_info(unread.path))
+    info = there(audio_files.read_info(there(unread.path)))
     bench.spool.add(SOUND, info)
     spool = bench.read_all()
     assert len(spool.ready()) == 1
