@@ -135,10 +135,9 @@ class BuiltinSupply:
 
     def complete(self, piece: Piece) -> None:
         """Have the rest of a piece made, if it lacks any and is heard or liked. Threads: any."""
-        growth, samples = piece.growth, piece.samples
-        if growth and piece.info and isinstance(samples, Packed) and growth.frames < len(samples):
-            growth.ended.clear()
-            self._unfinished.append(_Growing(piece, piece.info, samples, growth))
+        if isinstance(piece, _Growing) and piece.growth.frames < len(piece.samples):
+            piece.growth.ended.clear()
+            self._unfinished.append(piece)
             self._wanted.set()
 
     def change_mood(self) -> None:
@@ -203,21 +202,20 @@ class BuiltinSupply:
         sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
         begun = self._new(self._info(recipe, self._seed, *sound), known[2] if known else None)
         if known:
-            self._hand_over(token, begun.piece)
+            self._hand_over(token, begun)
         give = None if known else functools.partial(self._hand_over, token)
         self._grow(begun, performance, give, lambda: self._is_over(token), first=new)
 
     def _make_whole(self, token: int, recipe: Recipe, performance: Performance) -> None:
         """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
-        samples, sound, made = Packed.silent(performance.frames), _Sound(), 0
+        samples = Packed.silent(performance.frames)
+        making = _Making(samples)
         for stretch in performance.stretches:
             if self._is_over(token) or self._again:
                 return
-            samples[made : made + len(stretch)] = stretch
-            made += len(stretch)
-            sound.take(stretch)
-        powers, loudness_lufs, peak_dbfs = sound.end()
-        info = self._info(recipe, self._seed, made, loudness_lufs, peak_dbfs)
+            making.take(stretch)
+        powers, loudness_lufs, peak_dbfs = making.measured()
+        info = self._info(recipe, self._seed, making.frames, loudness_lufs, peak_dbfs)
         samples.gain = self._gain(info.analysis)
         powers *= samples.gain**2
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
@@ -228,13 +226,11 @@ class BuiltinSupply:
         if opening is not None:
             growth.frames = min(len(opening), len(samples))
             samples[: growth.frames] = opening[: growth.frames]
-        piece = Piece(samples, Source.BUILTIN, info.segment_id, info, growth)
-        return _Growing(piece, info, samples, growth)
+        return _Growing(samples, Source.BUILTIN, info.segment_id, info, growth)
 
     def _finish(self, begun: _Growing, token: int) -> None:
         """Make what lacks of a piece that began to be heard, if it still is, or is liked."""
-        key = begun.info.segment_id
-        wanted = (key == self._heard and not self.is_awaited()) or self.is_liked(key)
+        wanted = (begun.key == self._heard and not self.is_awaited()) or self.is_liked(begun.key)
         if wanted and begun.growth.frames < len(begun.samples):
             performance = self._begin_anew(begun.info.recipe, int(begun.info.seed))
             self._grow(begun, performance, None, lambda: self._is_over(token))
@@ -254,41 +250,37 @@ class BuiltinSupply:
         That waits until it is heard; of the `first` piece of a mood only where others' pieces are heard instead. One
         that the listener turns away from meanwhile needs no end, unless it is liked.
         """
-        key, samples, growth, sound = begun.info.segment_id, begun.samples, begun.growth, _Sound()
-        known, made, was_heard, rests = growth.frames, 0, False, False
+        growth, whole = begun.growth, len(begun.samples)
+        making, was_heard, rests = _Making(begun.samples, growth.frames), False, False
         try:
             for number, stretch in enumerate(performance.stretches, 1):
                 if number % GIVEN_BACK == 0:
                     process.give_back()
-                is_heard = self._heard == key
+                is_heard = self._heard == begun.key
                 was_heard |= is_heard
                 left = is_over() or bool(self._again) or (was_heard and (self.is_awaited() or not is_heard))
-                if self._stop.is_set() or (left and not self.is_liked(key)):
+                if self._stop.is_set() or (left and not self.is_liked(begun.key)):
                     return
-                _continue(samples, stretch, made, known)
-                made += len(stretch)
-                growth.frames = max(known, made)
-                sound.take(stretch)
-                if give and growth.frames >= min(AHEAD_FRAMES, len(samples)):
-                    give(begun.piece)
+                making.take(stretch)
+                growth.frames = max(growth.frames, making.frames)
+                if give and growth.frames >= min(AHEAD_FRAMES, whole):
+                    give(begun)
                     give = None
-                rests = performance.opening_frames <= made < len(samples) and not (
-                    is_heard or (first and not self._rests)
-                )
-                if rests:
-                    growth.powers = samples.gain**2 * sound.end()[0]
+                may_rest = not (is_heard or (first and not self._rests))
+                if rests := may_rest and performance.opening_frames <= making.frames < whole:
+                    growth.powers = begun.samples.gain**2 * making.measured()[0]
                     return
-            self._settle(begun, sound)
+            self._settle(begun, making)
         finally:
             if not rests:
                 growth.ended.set()
 
-    def _settle(self, begun: _Growing, sound: _Sound) -> None:
+    def _settle(self, begun: _Growing, making: _Making) -> None:
         """Let a piece that is whole come to its measured loudness, behind what is heard of it."""
-        powers, loudness_lufs, peak_dbfs = sound.end()
+        powers, loudness_lufs, peak_dbfs = making.measured()
         gain = self._gain(replace(begun.info.analysis, loudness_lufs=loudness_lufs, peak_dbfs=peak_dbfs))
         begun.growth.powers = gain**2 * powers
-        heard_s = self._clock.now() - self._heard_at + SETTLING_LEAD_S if self._heard == begun.info.segment_id else 0.0
+        heard_s = self._clock.now() - self._heard_at + SETTLING_LEAD_S if self._heard == begun.key else 0.0
         late_s = max(0.0, heard_s - SETTLING_S[0])
         begun.samples.settle(gain, *(round((at_s + late_s) * SAMPLE_RATE_HZ) for at_s in SETTLING_S))
 
@@ -331,47 +323,45 @@ class BuiltinSupply:
         )
 
 
-@dataclass(frozen=True)
-class _Growing:
+@dataclass(frozen=True, eq=False)
+class _Growing(Piece):
     """A piece that is not whole yet."""
 
-    piece: Piece
-    info: SegmentInfo
     samples: Packed
+    info: SegmentInfo
     growth: Growth
 
 
-class _Sound:
-    """What is measured of a piece while it is made. Threads: one."""
+class _Making:
+    """Puts stretch after stretch of a piece into its place, and measures it. Threads: one.
 
-    def __init__(self) -> None:
-        self._meter = LoudnessMeter()
-        self._peaks = [np.zeros(0, np.float32)]
+    What is `known_frames` there stays, only its end is faded over: the two are the same but for the rounding of a
+    file, or where the engine's instruments have changed since.
+    """
+
+    def __init__(self, samples: Packed, known_frames: int = 0) -> None:
+        self.frames = 0
+        self._samples, self._known_frames = samples, known_frames
+        self._meter, self._peaks = LoudnessMeter(), [np.zeros(0, np.float32)]
 
     def take(self, stretch: Samples) -> None:
         """Take in what comes next."""
         self._meter.feed(stretch)
         self._peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
+        samples, known_frames, at_frame = self._samples, self._known_frames, self.frames
+        self.frames = end = at_frame + len(stretch)
+        join = max(0, known_frames - JOIN_FRAMES)
+        if end <= (begin := max(at_frame, join)):
+            return
+        new = stretch[begin - at_frame :]
+        if begin < known_frames:
+            share = np.arange(begin, end, dtype=np.float32)[:, None] - np.float32(join)
+            share = np.clip(share / np.float32(max(1, known_frames - join)), 0, 1)
+            before = samples[begin:end] / np.float32(samples.gain)
+            new = before + share * (new - before)
+        samples[begin:end] = new
 
-    def end(self) -> tuple[Powers, float, float]:
+    def measured(self) -> tuple[Powers, float, float]:
         """Return the powers (see `metering.step_powers`), the loudness in LUFS and the peak in dBFS."""
         powers = self._meter.powers()
         return powers, float(gated_lufs(powers)), highest_dbfs(np.concatenate(self._peaks))
-
-
-def _continue(samples: Packed, stretch: Samples, at_frame: int, known_frames: int) -> None:
-    """Put a stretch into its place, but leave what is `known_frames` there: only its end is faded over to the stretch.
-
-    The two are the same but for the rounding of a file, or where the engine's instruments have changed since.
-    """
-    join = max(0, known_frames - JOIN_FRAMES)
-    begin, end = max(at_frame, join), at_frame + len(stretch)
-    if end <= begin:
-        return
-    new = stretch[begin - at_frame :]
-    if begin < known_frames:
-        share = np.arange(begin, end, dtype=np.float32)[:, None] - np.float32(join)
-        share = np.clip(share / np.float32(max(1, known_frames - join)), 0, 1)
-        before = samples[begin:end] / np.float32(samples.gain)
-        new = before + share * (new - before)
-    samples[begin:end] = new

@@ -121,7 +121,7 @@ def test_the_next_opening_is_there_before_the_rest_of_what_is_heard() -> None:
         target.step()
         heard.append(there(target.next()))
     target.heard(heard[1])
-    target.heard(dataclasses.replace(heard[0], key="another", growth=None))
+    target.heard(Piece(heard[0].samples, heard[0].source, "another", heard[0].info))
     made: list[int] = []
     engine.on_stretch = lambda _number: made.append(engine.begun[-1])
     target.step()
