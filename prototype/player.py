@@ -139,7 +139,7 @@ class PlaylistPlayer(VlcPlayer):
             waiting=not self._resting and bool(self._wanted),
             paused=self.is_paused,
             resting=self._resting,
-            muted=self._muted,
+            muted=self.muted,
             volume=self.volume,
             stock=self._stock.counts(),
             frames=dict(self._frames),

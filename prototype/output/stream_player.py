@@ -101,7 +101,7 @@ class StreamPlayer(VlcPlayer):
 
     def _follow(self) -> None:
         left = self._gain is None
-        self._tell(self.left_volume, left and self._muted, left and self.is_paused)
+        self._tell(self.left_volume, left and self.muted, left and self.is_paused)
 
     def _open(self) -> None:
         super()._open()

@@ -53,7 +53,7 @@ class VlcPlayer:
         self._real_device = real_device
         self.hearing: Callable[[], Hearing] = lambda: Hearing.UNKNOWN
         """What the sound server makes of our stream."""
-        self._muted = False
+        self.muted = False
         self._paused_at: float | None = None
         self._paused_s = 0.0
         self._gain: float | None = None  # the volume that VLC was told last; None: volume and pause are not its own
@@ -108,7 +108,7 @@ class VlcPlayer:
 
     def mute(self, muted: bool) -> None:
         """Mute or unmute; the programme goes on."""
-        self._muted = muted
+        self.muted = muted
         self._do(self._follow)
 
     def pause(self, paused: bool) -> None:
@@ -205,7 +205,7 @@ class VlcPlayer:
         return self.is_paused
 
     def _wished_gain(self) -> float:
-        return 0.0 if self._muted or self._stands else self.volume
+        return 0.0 if self.muted or self._stands else self.volume
 
     @property
     def _halts(self) -> bool:

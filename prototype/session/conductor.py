@@ -9,7 +9,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from base.notices import Level
@@ -33,15 +32,6 @@ log = logging.getLogger(__name__)
 RECORDINGS: Final = "recordings"
 
 
-@dataclass(frozen=True)
-class Wished:
-    """What the listener wants of the sound, whether it has followed yet or not."""
-
-    volume_percent: int
-    paused: bool = False
-    muted: bool = False
-
-
 class Answer(NamedTuple):
     """What became of a command; not `done`: it could not be carried out."""
 
@@ -52,11 +42,11 @@ class Answer(NamedTuple):
 class Conductor:
     """Obeys commands and follows the session timer.
 
-    It owns what is wished of the sound: a command changes the last wish, never what a snapshot shows, which may be
-    older than the command before it.
+    What is wished of the sound the player knows: a command changes the last wish, never what a snapshot shows, which
+    may be older than the command before it.
 
     Threads: any call `obey`, the main one `tick`; `_lock` guards all fields, and nothing that is called under it waits.
-    `wished` is a frozen value that any may read. Of `_to_keep` who has `_writing` takes pieces out, one step at a time.
+    Of `_to_keep` who has `_writing` takes pieces out, one step at a time.
     """
 
     def __init__(
@@ -70,8 +60,8 @@ class Conductor:
     ) -> None:
         """`announce` is told the text of a break's begin and end, once each."""
         self._sound = sound
-        self._programme = sound.programme
-        self.wished = Wished(volume_percent=sound.player.volume_percent)
+        self._programme, self._player = sound.programme, sound.player
+        self._volume_percent = sound.player.volume_percent
         self._lock = threading.Lock()
         self._resting = False
         self._fading_out = False
@@ -122,7 +112,7 @@ class Conductor:
             case controls.Set(act, on):
                 return self._set(act, on)
             case controls.Volume(step):
-                return self._set_volume(self._sound.player.volume_percent + step)
+                return self._set_volume(self._player.volume_percent + step)
             case controls.VolumeTo(percent):
                 return self._set_volume(percent)
             case controls.Ambience(name):
@@ -160,7 +150,7 @@ class Conductor:
         """Follow the timer, and what is being made."""
         with self._lock:
             self._keep_made()
-            if self._sound.player.volume_percent != self.wished.volume_percent:
+            if self._player.volume_percent != self._volume_percent:
                 self._note_volume()
             self._follow_timer()
 
@@ -190,16 +180,14 @@ class Conductor:
     def _set(self, act: Act, on: bool | None) -> Answer:
         """Have on or off what an act toggles; the other of both where nobody says which."""
         if act is Act.PAUSE:
-            on = not self.wished.paused if on is None else on
-            self.wished = replace(self.wished, paused=on)
-            self._sound.player.pause(on)
+            on = not self._player.is_paused if on is None else on
+            self._player.pause(on)
             if self._fading_out and not on:
                 self._fade_out()  # it may have stood
             return Answer(said("ctl.paused" if on else "ctl.playing"))
         if act is Act.MUTE:
-            on = not self.wished.muted if on is None else on
-            self.wished = replace(self.wished, muted=on)
-            self._sound.player.mute(on)
+            on = not self._player.muted if on is None else on
+            self._player.mute(on)
             return Answer(said("ctl.muted" if on else "ctl.unmuted"))
         return self._continue(on) if act is Act.CONTINUE else self._record(on)
 
@@ -210,14 +198,13 @@ class Conductor:
 
     def _set_volume(self, percent: int) -> Answer:
         percent = min(100, max(0, percent))
-        self._sound.player.set_volume(percent / 100)
+        self._player.set_volume(percent / 100)
         self._note_volume()
         return Answer(said("ctl.volume", percent=percent))
 
     def _note_volume(self) -> None:
-        """Show and remember the volume, which may have been changed in the system's sound settings too."""
-        percent = self._sound.player.volume_percent
-        self.wished = replace(self.wished, volume_percent=percent)
+        """Remember the volume, which may have been changed in the system's sound settings too."""
+        percent = self._volume_percent = self._player.volume_percent
         self._sound.later("volume", lambda: remember(self._settings.spool_dir, volume=percent))
 
     def _set_ambience(self, name: str | None, percent: int | None = None) -> Answer:

@@ -120,13 +120,13 @@ class Session:
     def snapshot(self) -> Snapshot:
         """Take everything the dashboard shows together."""
         sound, now, spool = self.sound, self._clock.now(), self.sound.spool.snapshot()
-        wished, station = self.conductor.wished, sound.mood.station
+        player, station = sound.player, sound.mood.station
         mixer = dataclasses.replace(
             sound.programme.snapshot(),
-            paused=wished.paused,
-            muted=wished.muted,
-            volume=wished.volume_percent / 100,
-            paused_frames=round(sound.player.paused_s * SAMPLE_RATE_HZ),
+            paused=player.is_paused,
+            muted=player.muted,
+            volume=player.volume_percent / 100,
+            paused_frames=round(player.paused_s * SAMPLE_RATE_HZ),
         )
         return Snapshot(
             mixer=mixer,
@@ -167,13 +167,14 @@ class Session:
 
         Say once when libVLC waits for a dead sound server.
         """
-        now, mixer, state = self._clock.now(), self.sound.programme.snapshot(), self.sound.player_state
+        now, mixer, player = self._clock.now(), self.sound.programme.snapshot(), self.sound.player
+        state, before = self.sound.player_state, self._seen
         if mixer.silent_frames != self._silent_frames or state in UNHEARD:
             self._silent_frames, self._silence_at = mixer.silent_frames, now
-        before, self._seen = self._seen, (state, self.conductor.wished, mixer.playing.key)
+        self._seen = state, player.is_paused, player.muted, player.volume_percent, mixer.playing.key
         if self._seen != before:
             self._mpris.refresh()
-        if self.sound.player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
+        if player.state == "starting" and now - self._began_at > STARTING_S and not self._late_said:
             self._late_said = True
             self.sound.notices.say("player.no_device", "warning")
 

@@ -29,7 +29,7 @@ from programme.mixer import Mixer
 from screen import controls
 from screen.controls import Act
 from session.ambience import NAMES
-from session.conductor import Conductor, Wished
+from session.conductor import Conductor
 from session.control import PLAIN, Answering
 from session.opening import Opening, Surroundings
 from session.sound import Sound
@@ -118,7 +118,8 @@ def test_commands_act_on_what_was_wished(player: str, tmp_path_factory: pytest.T
             muted ^= command is controls.Act.MUTE
             if isinstance(command, controls.Volume):
                 percent = min(100, max(0, percent + command.step))
-            assert desk.conductor.wished == Wished(percent, paused, muted)
+            player = desk.sound.player
+            assert (player.volume_percent, player.is_paused, player.muted) == (percent, paused, muted)
         desk.listen(0.1)
         heard = desk.programme.snapshot()
         assert (heard.paused, heard.muted, round(100 * heard.volume)) == (paused, muted, percent)
@@ -215,10 +216,10 @@ def test_a_volume_that_was_changed_elsewhere_is_shown_and_remembered(desk: Desk,
     """In the system's sound settings; a key begins there, even before it is shown."""
     desk.sound.player.volume = 0.4
     desk.conductor.tick()
-    assert desk.conductor.wished.volume_percent == 40
+    assert desk.sound.player.volume_percent == 40
     desk.sound.player.volume = 0.3
     desk.conductor.obey(controls.Volume(-5))
-    assert (desk.conductor.wished.volume_percent, desk.sound.player.volume) == (25, 0.25)
+    assert (desk.sound.player.volume_percent, desk.sound.player.volume) == (25, 0.25)
     desk.sound.spool.close()
     assert load_remembered(tmp_path)["volume"] == 25
 
@@ -564,7 +565,7 @@ def test_no_order_of_commands_loses_anything(tmp_path_factory: pytest.TempPathFa
             else:
                 assert desk.conductor.obey(command).said.key
         settle(desk)
-        assert desk.programme.snapshot().paused == desk.conductor.wished.paused
+        assert desk.programme.snapshot().paused == desk.sound.player.is_paused
         while desk.conductor.obey(controls.Act.UNDO).done:
             pass
         assert {entry.key for entry in desk.sound.spool.library()} == keys

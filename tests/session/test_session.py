@@ -264,7 +264,7 @@ def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pyt
     monkeypatch.setattr("session.session.Mpris", lambda obey, *_: Mock(obey=obeying.append(obey)))  # type: ignore[func-returns-value]
     session = Session(files.sound, STATIONS)
     dashboard = SimpleNamespace(
-        refresh=lambda: shown.append(session.conductor.wished.paused), ring=lambda: None, run=lambda _stop: None
+        refresh=lambda: shown.append(files.sound.player.is_paused), ring=lambda: None, run=lambda _stop: None
     )
     keyboard = SimpleNamespace(keys=lambda _stop: iter([" ", "?"]))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGWINCH, *SUSPENSION)}
