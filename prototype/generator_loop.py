@@ -34,14 +34,15 @@ from generation.calls import JOBS, Client, Run, Stopped
 from generation.conclusions import FAILED, HUNG, Line
 from generation.connection import POLL
 from generation.continuing import Chain, Ear, Other
-from generation.fetching import Fetcher, Store
+from generation.fetching import Fetcher
 from generation.jobs import GeneratorSnapshot, Job, ServerState
 from generation.policy import REMEMBERED, Tries
-from generation.polling import JobServer, Moods
+from generation.polling import JobServer
 from generation.prefetch import Prefetch, Slot
 from music.segment import Recipe, SegmentInfo
+from music.stations import Mood
 from server.replies import JobState
-from spool.spool import Entry
+from spool.spool import Entry, Spool
 from spool.state_files import JobsFile
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,6 @@ log = logging.getLogger(__name__)
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
 SPARE: Final = 1  # more, for jobs so short that both have ended before anybody looks
 IDLE_S: Final = 1.0
-BEST_FIRST: Final = (
-    ServerState.UP, ServerState.LOADING, ServerState.UNWELL, ServerState.CONNECTING, ServerState.RESTARTING,
-    ServerState.DOWN, ServerState.REFUSED, ServerState.OFF,
-)  # fmt: skip
 LOADING_AFTER_S: Final = 30.0
 AFTER_DISK_TROUBLE_S: Final = 10.0
 
@@ -68,8 +65,8 @@ class GeneratorLoop:
         self,
         settings: Settings,
         clients: Sequence[Client],
-        store: Store,
-        mood: Moods,
+        store: Spool,
+        mood: Mood,
         run: Run,
         *,
         ear: Ear | None = None,
@@ -145,7 +142,7 @@ class GeneratorLoop:
     def _state(self) -> tuple[ServerState, Said | None]:
         """Return the state of the server, or of the best of several with how many are up and what one lacks."""
         states = [server.connection.state for server in self._servers]
-        best = min(states, key=lambda state: BEST_FIRST.index(state[0]))
+        best = min(states, key=lambda state: list(ServerState).index(state[0]))
         if len(states) == 1:
             return best
         up = f"{sum(server.connection.is_up for server in self._servers)}/{len(states)}"
@@ -186,7 +183,7 @@ class Producer:
     """
 
     def __init__(
-        self, settings: Settings, server: JobServer, prefetch: Prefetch, chain: Chain, mood: Moods, run: Run
+        self, settings: Settings, server: JobServer, prefetch: Prefetch, chain: Chain, mood: Mood, run: Run
     ) -> None:
         self.server = server
         self.rivals: Sequence[Producer] = ()

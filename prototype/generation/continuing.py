@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from base.errors import AppError, CorruptSegment, JobLost, UploadRefused
 from base.notices import Notices
 from config import Settings
-from generation.fetching import Ingest, Store
+from generation.fetching import Ingest
 from generation.polling import JobServer
 from music import joining
 from music.analysis import Segment, unmeasured
@@ -27,6 +27,7 @@ from music.audio_files import Packed
 from music.continuing import Continuing, play_order
 from music.joining import Joined
 from music.segment import Audio, Context, Continuation, Piece, Recipe, SegmentInfo, Source
+from spool.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Chain:
     """
 
     def __init__(
-        self, settings: Settings, continuing: Continuing, shelves: Store, notices: Notices, joints: Joints
+        self, settings: Settings, continuing: Continuing, shelves: Spool, notices: Notices, joints: Joints
     ) -> None:
         self.homes: Sequence[JobServer] = ()
         self._settings = settings

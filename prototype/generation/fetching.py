@@ -6,40 +6,23 @@ import contextlib
 import datetime
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from base.errors import AppError, CorruptSegment, ServerError, SpoolError
 from base.notices import Notices
 from generation.jobs import Job
 from music.analysis import Segment
-from music.segment import Analysis, Audio, Continuation, Recipe, SegmentInfo
+from music.segment import Analysis, Continuation, Recipe, SegmentInfo
 from server.replies import AudioFile
-from spool.spool import Entry
+from spool.spool import Entry, Spool
 
 log = logging.getLogger(__name__)
 
 Ingest = Callable[[Path, float, float], Segment]
 Download = Callable[[AudioFile, Path], object]
 Join = Callable[[Recipe, Segment, float], tuple[Segment, Continuation | None]]
-
-
-class Store(Protocol):
-    """The part of the spool that the generator uses; any thread may call it."""
-
-    def incoming_path(self, suffix: str, *, elsewhere: bool = False) -> Path:
-        """Return a fresh path for a partial file; not on the spool's own disk when `elsewhere`."""
-
-    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
-        """Put a segment on a shelf."""
-
-    def ready(self) -> Sequence[Entry]:
-        """Return the queue."""
-
-    def find(self, segment_id: str) -> Entry | None:
-        """Return a segment, whatever shelf it is on."""
 
 
 @dataclass
@@ -58,7 +41,7 @@ class Fetcher:
     Threads: any; it holds nothing that changes.
     """
 
-    def __init__(self, store: Store, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join) -> None:
+    def __init__(self, store: Spool, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join) -> None:
         """`join` cuts what continues a segment to what is new in it, and tells how the two meet."""
         self._join = join
         self._store = store

@@ -28,17 +28,17 @@ ENDED: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.LOST)
 
 
 class ServerState(enum.StrEnum):
-    """How the server is, as the screen shows it; UNSURE is shown as UNWELL."""
+    """How the server is, best first, as the screen shows it; UNSURE is shown as UNWELL."""
 
-    OFF = "off"
-    CONNECTING = "connecting"
     UP = "up"
     LOADING = "loading"
     UNWELL = "unwell"
     UNSURE = "unsure"
-    DOWN = "down"
+    CONNECTING = "connecting"
     RESTARTING = "restarting"
+    DOWN = "down"
     REFUSED = "refused"
+    OFF = "off"
 
 
 @dataclass(frozen=True)

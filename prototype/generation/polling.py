@@ -15,7 +15,7 @@ import logging
 import re
 import threading
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from base.errors import (
     AppError,
@@ -35,8 +35,8 @@ from generation.fetching import Fetched, Fetcher
 from generation.jobs import ENDED, Board, Job, Standing
 from generation.policy import Policy, Speed
 from generation.prefetch import Slot
-from music.continuing import Continuing
 from music.segment import Recipe
+from music.stations import Mood
 from server.replies import AudioFile, JobReport, JobState, Submitted
 from spool.state_files import JobsFile, is_kept
 
@@ -52,20 +52,6 @@ COUNTS_S: Final = 5.0
 LONGEST_POLL_BACKOFF_S: Final = 15.0
 
 
-class Moods(Protocol):
-    """What is to be made, as `music.stations.Mood` knows it; any thread may ask."""
-
-    @property
-    def continuing(self) -> Continuing:
-        """Which pieces go on."""
-
-    def next_recipe(self, duration_s: float) -> Recipe:
-        """Return what the next segment is to be."""
-
-    def token(self) -> int:
-        """Return a count of the changes: what was asked for before one goes to the library."""
-
-
 class JobServer:
     """One server with our jobs at it, shared by its workers; `policy` and `speed` are what was learned of it.
 
@@ -74,7 +60,7 @@ class JobServer:
     """
 
     def __init__(
-        self, settings: Settings, client: Client, run: Run, fetcher: Fetcher, mood: Moods, file: JobsFile
+        self, settings: Settings, client: Client, run: Run, fetcher: Fetcher, mood: Mood, file: JobsFile
     ) -> None:
         """`file` remembers the jobs from one run of the program to the next."""
         self.url = url = settings.acestep_api_url

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 from ace_client import AceClient, ServerStats, Timeouts
@@ -46,16 +46,6 @@ LONGEST_QUOTE: Final = 200
 OUT_OF_MEMORY: Final = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE)
 KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
 LOAD_FAILED: Final = 3  # uvicorn's code
-
-
-class Server(Protocol):
-    """What the keeper asks of the running server."""
-
-    def health(self) -> None:
-        """Return when it answers. Raises ServerError."""
-
-    def stats(self) -> ServerStats:
-        """Return its counts. Raises ServerError."""
 
 
 class Voice:
@@ -116,7 +106,7 @@ def serve(settings: Settings, lines: Lines) -> int:
 
 
 def in_the_way(
-    settings: Settings, client: Server, file: KeeperFile, folder: Path | None, uv: str | None
+    settings: Settings, client: AceClient, file: KeeperFile, folder: Path | None, uv: str | None
 ) -> Iterator[Said]:
     """Yield what keeps us from starting a server, with what to do about it."""
     address, url = settings.acestep_api_url, urlsplit(settings.acestep_api_url)
@@ -210,7 +200,7 @@ class Keeper:
     def __init__(
         self,
         plan: Plan,
-        server: Server,
+        server: AceClient,
         settings: Settings,
         clock: Clock,
         tell: Callable[[Said], None],

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -33,6 +33,7 @@ from modes.server_check import ServerCheck
 from music.segment import Recipe
 from music.stations import Mood, builtin_stations
 from screen.printing import Lines
+from spool.spool import Spool
 from whole.generator_session import Session
 
 STATION = builtin_stations()[0]
@@ -109,7 +110,8 @@ def test_the_generator_uses_all_that_the_gradio_app_makes(gradio: GenuineAcestep
 
     client.submit = counted  # type: ignore[method-assign]
     clock = SystemClock()
-    loop = GeneratorLoop(settings, [client], store, Mood(STATION), Run(clock, Notices(clock), stop))
+    run = Run(clock, Notices(clock), stop)
+    loop = GeneratorLoop(settings, [client], cast("Spool", store), Mood(STATION), run)
     loop.start()
     assert wait_until(lambda: len(store.ready()) >= 3)
     stop.set()
@@ -465,7 +467,7 @@ def test_a_job_that_failed_before_the_answer_is_judged_like_any_other(fake: Fake
     client = AceClient(fake.url, timeouts=Timeouts(submit_s=5.0))
     loop = GeneratorLoop(
         Settings(acestep_api_url=fake.url, engine="acestep", segment_seconds=10.0), [client],
-        MemoryStore(tmp_path), Mood(STATION), Run(clock, notices),
+        cast("Spool", MemoryStore(tmp_path)), Mood(STATION), Run(clock, notices),
     )  # fmt: skip
     assert len(loop.produce_one()) == 1
     assert [notice.args for notice in notices.recent() if notice.key == "job.failed"] == [

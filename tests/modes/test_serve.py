@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -191,7 +191,7 @@ def obstacles(settings: Settings, server: FakeServer, folder: Path | None, uv: s
     settings.spool_dir.mkdir(exist_ok=True)
     file = KeeperFile(settings.spool_dir, settings.acestep_api_url)
     try:
-        return [text_id for text_id, _ in in_the_way(settings, server, file, folder, uv)]
+        return [text_id for text_id, _ in in_the_way(settings, cast("AceClient", server), file, folder, uv)]
     finally:
         file.release()
 
@@ -343,7 +343,8 @@ def keeper(tmp_path: Path, script: str, clock: Any, told: Told, server: FakeServ
     settings = settings_of(tmp_path, ACESTEP_API_URL=f"http://127.0.0.1:{free_port()}")
     settings.spool_dir.mkdir()
     plan = Plan(tmp_path, ("/bin/sh", "-c", script), dict(os.environ), ())
-    return Keeper(plan, server or FakeServer(AWAY), settings, clock, told.tell, threading.Event())
+    client = cast("AceClient", server or FakeServer(AWAY))
+    return Keeper(plan, client, settings, clock, told.tell, threading.Event())
 
 
 def lives(tmp_path: Path, script: str, hours: float, server: FakeServer | None = None) -> tuple[Told, FakeClock]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,8 @@ from generation.continuing import Ear
 from generator_loop import SPARE, WORKERS, GeneratorLoop
 from music.continuing import Continuing
 from music.segment import Piece, Recipe, Source
+from music.stations import Mood
+from spool.spool import Spool
 from spool.state_files import JobsFile, KeeperFile
 from whole.scales import TinyJoints
 
@@ -77,8 +79,8 @@ class Session:
         return GeneratorLoop(
             self.settings,
             [self.server, *self.others],
-            self.store,
-            self,
+            cast("Spool", self.store),
+            cast("Mood", self),
             Run(self.clock, self.notices, self.stop, random.Random(self.seed)),
             ear=Ear(scripted_ingest, TinyJoints(0)),
             jobs_file=JobsFile(self.jobs_file),
