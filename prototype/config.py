@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -194,14 +194,22 @@ def language_of(lang: str, locale: str) -> str:
 OPTIONS: Final = options_of(Settings)
 
 
-def load(argv: Sequence[str], environ: Mapping[str, str], dotenv_path: Path) -> Settings:
+def load(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    dotenv_path: Path,
+    look_up: Callable[[Settings], Sequence[Said]] = lambda _settings: (),
+) -> Settings:
     """Read and check all settings.
 
+    `look_up` returns the faults that would be found later, to be told beside those that are found here.
     Raises ConfigError with all faults at once; SystemExit(0) for --help and --version.
     """
     faults: list[Said] = []
     from_command_line = read_command_line(OPTIONS, VERSION, argv, faults)
-    from_file = envfile.read(dotenv_path, faults)
+    bindings = envfile.read(dotenv_path, faults)
+    named = {option.variable: option.env for option in OPTIONS if option.env}  # docker reads variables' names there
+    from_file = {named.get(one.name) or one.name: one.value for one in bindings}
     sources = {COMMAND_LINE: from_command_line, ENVIRONMENT: environ, DOTENV_PATH.name: from_file}
     keyless = functools.partial(_without_keys, sources=(environ, from_file))
     values: dict[str, Any] = {}
@@ -226,10 +234,11 @@ def load(argv: Sequence[str], environ: Mapping[str, str], dotenv_path: Path) -> 
     if HELP in from_command_line:
         show_help(OPTIONS, language)
     if faults:
+        if "stations_file" in values or "stations_file" not in given:
+            faults += look_up(Settings(**values))
         raise ConfigError([fault.edited(keyless) for fault in faults], language)
-    variables = {option.variable for option in OPTIONS if option.env}
-    warnings += envfile.misspelled_variables(environ, variables)
-    warnings += envfile.misspelled(from_file, variables | {option.env for option in OPTIONS if option.env})
+    warnings += envfile.misspelled_variables(environ, OPTIONS)
+    warnings += envfile.doubts(bindings, dotenv_path.name, OPTIONS)
     return Settings(
         **values,
         given=frozenset(given),
@@ -241,16 +250,14 @@ def load(argv: Sequence[str], environ: Mapping[str, str], dotenv_path: Path) -> 
 def _find(option: Option, sources: Mapping[str, Mapping[str, Any]]) -> tuple[str, str | list[str] | None]:
     """Return where the option's text stands ("" for its default) and the text; None when it is not set.
 
-    An empty setting is as one that is not there. `.env` may hold a variable's name too, as docker can read it.
+    An empty setting is as one that is not there.
     """
     if not option.env:
         return (COMMAND_LINE, word) if (word := sources[COMMAND_LINE].get(option.name)) is not None else ("", None)
-    for source, names in zip(sources, ((option.name,), (option.variable,), (option.variable, option.env)), strict=True):
-        for name in names:
-            raw = sources[source].get(name, "")
-            text = raw.strip() if option.kind.secret else unquoted(raw)
-            if text:
-                return source, text
+    for source, name in zip(sources, (option.name, option.variable, option.env), strict=True):
+        raw = sources[source].get(name, "")
+        if text := raw.strip() if option.kind.secret else unquoted(raw):
+            return source, text
     return "", option.default
 
 

@@ -673,7 +673,7 @@ def test_a_name_that_no_variable_can_have_is_a_fault(name: str, tmp_path: Path) 
 
 def test_dotenv_grammar(tmp_path: Path) -> None:
     """Comments, quotes, export, Windows line ends and a byte order mark are understood."""
-    text = "\ufeffMAX_RETRY=5\r\n# mine\r\nexport VOLUME=40 # quiet\r\nPROMPT='tape # piano'\r\nVOLUME=50\r\n"
+    text = "\ufeffMAX_RETRY=5\r\n# mine\r\nexport VOLUME=50 # quiet\r\nPROMPT='tape # piano'\r\nVOLUME=50\r\n"
     settings = load(dotenv=text, folder=tmp_path)
     assert (settings.max_retry, settings.volume, settings.prompt) == (5, 50, "tape # piano")
     assert settings.warnings == ()
@@ -686,13 +686,19 @@ MISSPELLED = {
     "SPOOL_DIR": ("SPOOL_FOLDER_DIR",),
     "ACESTEP_API_URL": ("ACESTEP_SERVER_URL", "ACE_STEP_URL", "ACE_STEP_API_URL", "ACESTEP_API_BASE_URL", "API_URL"),
     "ACESTEP_API_KEY": ("API_KEY",),
-    "SEGMENT_SECONDS": ("segment_seconds",),
+    "SEGMENT_SECONDS": ("segment_seconds", "SEGMENT_LENGHT", "segment-seconds", "--segment-seconds"),
+    "CROSSFADE_SECONDS": ("CROSSFADE_LENGTH",),
+    "STATIONS_FILE": ("STATIONS_PATH",),
+    "PLAY_FOR": ("FOR", "for"),
+    "CONTINUE": ("CONTINUING",),
+    "VOLUME": ("Volume",),
 }
 MISSPELLED_AS_OURS = {
     "ACESTEP_API_URL": ("ACESTEP_URL", "ACESTEP_BASE_URL"),
     "ACESTEP_API_KEY": ("ACESTEP_KEY",),
     "SEGMENT_SECONDS": ("SEGMENT_SECOND", "SAGYO_SEGMENT_SECONDS"),
     "SAGYO_PROMPT": ("SAGYO_PROMT",),
+    "PLAY_FOR": ("SAGYO_FOR",),
 }
 """These cannot be anybody else's, in the environment either."""
 
@@ -709,22 +715,49 @@ MISSPELLED_AS_OURS = {
 def test_misspelled_names_are_pointed_out(name: str, meant: str, ours: bool, tmp_path: Path) -> None:
     """A name that looks like a setting but is none is warned of, with the likely one; its value is not repeated."""
     told = f'"{name}" is no setting and was ignored; did you mean {meant}?'
-    assert warnings(dotenv=f"{name}=20\n", folder=tmp_path) == (f".env: {told}",)
+    assert warnings(dotenv=f"# mine\n\n{name}=20\n", folder=tmp_path) == (f".env, line 3: {told}",)
     if ours:
         assert warnings(**{name: KEY}) == (f"environment: {told}",)
 
 
-def test_a_name_with_our_prefix_is_meant_for_us() -> None:
+def test_a_name_with_our_prefix_is_meant_for_us(tmp_path: Path) -> None:
     """Even where it resembles nothing."""
-    (warning,) = warnings(SAGYO_WHATEVER=KEY)
-    assert warning == 'environment: "SAGYO_WHATEVER" is no setting and was ignored; see .env.example'
+    told = '"SAGYO_WHATEVER" is no setting and was ignored; see .env.example'
+    assert warnings(SAGYO_WHATEVER=KEY) == (f"environment: {told}",)
+    assert warnings(dotenv=f"SAGYO_WHATEVER={KEY}", folder=tmp_path) == (f".env, line 1: {told}",)
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if not option.env], ids=lambda option: option.name)
+def test_what_only_the_command_line_may_say_is_told(option: Option, tmp_path: Path) -> None:
+    """An option that is no setting does nothing in .env, nor in the environment with our prefix."""
+    flag = (option.flags or ("",))[-1]
+    told = f"is no setting and was ignored; give {flag} on the command line".replace("--output", "-o")
+    name = option.name.upper()
+    assert warnings(dotenv=f"{name}=true", folder=tmp_path) == (f'.env, line 1: "{name}" {told}',)
+    assert warnings(**{f"SAGYO_{name}": "true"}) == (f'environment: "SAGYO_{name}" {told}',)
+    assert warnings(**{name: "true"}) == ()
+
+
+def test_a_setting_that_stands_twice_is_told(tmp_path: Path) -> None:
+    """The last one counts, whichever of its names it has; of equal values, and of others' names, nothing is said."""
+    for first, last in (("VOLUME", "VOLUME"), ("SAGYO_VOLUME", "VOLUME"), ("VOLUME", "SAGYO_VOLUME")):
+        settings = load(dotenv=f"{first}=40\nPORT=1\nPORT=2\n{last}=50\n", folder=tmp_path)
+        assert settings.volume == 50
+        told = ".env, line 4: VOLUME was set in line 1 already; this one counts, remove one of the two"
+        assert tuple(map(str, settings.warnings)) == (told,)
+        assert warnings(dotenv=f"{first}=50\n{last}='50'\n", folder=tmp_path) == ()
 
 
 SERVERS = (
     "API_HOST API_PORT API_WORKERS AVG_JOB_SECONDS AVG_WINDOW CONFIG_PATH DEVICE INIT_LLM LM_BACKEND LM_DEVICE "
     "LM_MODEL_PATH LM_OFFLOAD_TO_CPU OFFLOAD_DIT_TO_CPU OFFLOAD_TO_CPU QUEUE_MAXSIZE QUEUE_WORKERS TMPDIR"
 )
-FOREIGN = ("LANG", "NO_COLOR", "HOME", "HF_TOKEN", "OPENAI_API_KEY", *(f"ACESTEP_{name}" for name in SERVERS.split()))
+FOREIGN = (
+    *("LANG", "NO_COLOR", "HOME", "HF_TOKEN", "HF_HOME", "OPENAI_API_KEY", "PORT", "SERVER_NAME", "LANGUAGE"),
+    *("CUDA_VISIBLE_DEVICES", "CUDA_HOME", "MAX_CUDA_VRAM", "CHECK_UPDATE", "PYTORCH_CUDA_ALLOC_CONF", "LOG_LEVEL"),
+    *("COMPOSE_PROJECT_NAME", "TZ", "PUID", "HTTP_PROXY", "PULSE_SERVER", "UV_CACHE_DIR", "DEBUG"),
+    *(f"ACESTEP_{name}" for name in SERVERS.split()),
+)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

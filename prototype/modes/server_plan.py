@@ -107,8 +107,8 @@ def planned(settings: Settings, uv: str, folder: Path, found: Sequence[Card], en
     What the environment, our `.env` or that of ACE-Step says of it is a person's choice and stays, unless that person
     chose otherwise in our settings.
     """
-    files = {**envfile.read(folder / ".env", []), **envfile.read(DOTENV_PATH, [])}
-    theirs = {name: value for name, value in files.items() if name.startswith("ACESTEP_")}
+    files = [*envfile.read(folder / ".env", []), *envfile.read(DOTENV_PATH, [])]
+    theirs = {one.name: one.value for one in files if one.name.startswith("ACESTEP_")}
     inherited = {name: value for name, value in environ.items() if _is_for_the_server(name, value)}
     ours = {"lm_model_path": "ACESTEP_LM_MODEL_PATH", "lm_backend": "ACESTEP_LM_BACKEND"}
     wanted = {variable: str(getattr(settings, name)) for name, variable in ours.items()}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from base.texts import Said, said
 from settings.kinds import PREFIX, quoted
+from settings.options import Option
 
 LARGEST_BYTES: Final = 1_000_000
 NEAR: Final = 0.85
@@ -18,32 +19,40 @@ NEAR_WITH_ONE_END: Final = 0.8
 SHORTEST_PREFIX: Final = 5
 SHORTEST_OURS: Final = 10
 OUR_PREFIXES: Final = (PREFIX, "ACESTEP_", "ACE_STEP_")
-THEIRS: Final = frozenset({"ACESTEP_TMPDIR"})  # the server's own, though it looks like one of ours
+THEIRS: Final = frozenset({"ACESTEP_TMPDIR", "LANG"})  # the server's and the system's own, though they look like ours
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")  # of any program's variable
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read(path: Path, faults: list[Said]) -> dict[str, str]:
+class Binding(NamedTuple):
+    """What a line of `.env` says."""
+
+    line: int
+    name: str
+    value: str
+
+
+def read(path: Path, faults: list[Said]) -> list[Binding]:
     """Return what `.env` at `path` holds; no file is an empty one, and the last of two equal names counts."""
     try:
         text = _text_of(path)
     except FileNotFoundError:
-        return {}
+        return []
     except (OSError, ValueError) as error:
         unread = said("env.unreadable", reason=error, path=quoted(str(path)))
         faults.append(said("env.fault", file=path.name, reason=unread if isinstance(error, OSError) else error))
-        return {}
+        return []
     from dotenv.parser import parse_stream  # slow to import, and most people have no such file
 
-    found: dict[str, str] = {}
+    found: list[Binding] = []
     for binding in parse_stream(io.StringIO(text)):
         named = binding.key is None or NAME.fullmatch(binding.key)
+        line = binding.original.line + _leading_lines(binding.original.string)
         if binding.error or not named or (binding.key is not None and binding.value is None):
             # The line itself is not repeated: it may hold the key.
-            line = binding.original.line + _leading_lines(binding.original.string)
-            faults.append(said("env.line", file=path.name, line=line))
+            faults.append(said("env.line", where=said("env.where", file=path.name, line=line)))
         elif binding.key is not None:
-            found[binding.key] = binding.value or ""
+            found.append(Binding(line, binding.key, binding.value or ""))
     return found
 
 
@@ -68,18 +77,31 @@ def _text_of(path: Path) -> str:
         raise ValueError(said("env.not_utf8")) from None
 
 
-def misspelled(names: Iterable[str], known: Collection[str]) -> list[Said]:
-    """Return a warning for every name of `.env` that looks like one of `known` but is none."""
-    return [_warning(".env", name, near) for name in names if name not in known and (near := _near(name, known))]
+def doubts(bindings: Iterable[Binding], file: str, options: Sequence[Option]) -> list[Said]:
+    """Return a warning for every line of `.env` that does nothing though it looks meant for us, or undoes another."""
+    names = {name: option.env for option in options if option.env for name in (option.env, option.variable)}
+    told: list[Said] = []
+    before: dict[str | None, Binding] = {}
+    for one in bindings:
+        where, setting = said("env.where", file=file, line=one.line), names.get(one.name)
+        if setting is None:
+            told += _warnings(where, one.name, options, names)
+            continue
+        if setting in before and before[setting].value != one.value:
+            told.append(said("env.twice", where=where, name=setting, line=before[setting].line))
+        before[setting] = one
+    return told
 
 
-def misspelled_variables(names: Iterable[str], known: Collection[str]) -> list[Said]:
+def misspelled_variables(variables: Iterable[str], options: Sequence[Option]) -> list[Said]:
     """Return the same for the environment, where most names are others': only those that are clearly meant for us."""
-    ours = (name for name in names if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known))
+    known = {option.variable for option in options if option.env}
+    ours = (name for name in variables if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known))
     return [
-        _warning(said("fault.environment"), name, near)
+        warning
         for name in ours
-        if name not in known and ((near := _near(name, known)) or name.startswith(PREFIX))
+        if name not in known
+        for warning in _warnings(said("fault.environment"), name, options, known)
     ]
 
 
@@ -91,10 +113,17 @@ def _is_typo(name: str, known: Collection[str]) -> bool:
     return bool(difflib.get_close_matches(name.upper(), known, 1, NEAR))
 
 
-def _warning(where: Said | str, name: str, near: str) -> Said:
-    if near:
-        return said("env.near", where=where, name=quoted(name), near=near)
-    return said("env.unknown", where=where, name=quoted(name))
+def _warnings(where: Said, name: str, options: Iterable[Option], known: Collection[str]) -> list[Said]:
+    bare = name.upper().removeprefix(PREFIX).strip("-").replace("-", "_")
+    told = {"where": where, "name": quoted(name)}
+    for option in options if name not in THEIRS else ():
+        for flag in option.flags or (f"--{option.name}",):
+            if bare in (flag.strip("-").replace("-", "_").upper(), option.name.upper()):
+                near = option.env if option.env in known else option.variable
+                return [said("env.near", near=near, **told) if near else said("env.option", option=flag, **told)]
+    if near := _near(name, known):
+        return [said("env.near", near=near, **told)]
+    return [said("env.unknown", **told)] if name.startswith(PREFIX) else []
 
 
 def _near(name: str, known: Collection[str]) -> str:
@@ -107,7 +136,7 @@ def _near(name: str, known: Collection[str]) -> str:
     bare = upper.removeprefix(PREFIX)
     if close := difflib.get_close_matches(upper, names, 1, NEAR) or difflib.get_close_matches(bare, names, 1, NEAR):
         return close[0]
-    first, last = upper.split("_")[0], upper.split("_")[-1]
+    first, last = bare.split("_")[0], bare.split("_")[-1]
     for one in names:
         part = one.startswith(upper) or one.endswith(f"_{upper}") or upper.startswith(f"{one}_")
         if part and len(upper) >= SHORTEST_PREFIX:
@@ -115,4 +144,10 @@ def _near(name: str, known: Collection[str]) -> str:
         if first != last and one.startswith(f"{first}_") and one.endswith(f"_{last}"):
             return one
     ends = [one for one in names if one.endswith(f"_{last}")]
-    return next(iter(difflib.get_close_matches(upper, ends, 1, NEAR_WITH_ONE_END)), "")
+    begins = [one for one in names if one.startswith(f"{first}_") and len(first) >= SHORTEST_PREFIX]
+    if f"{first}_" in OUR_PREFIXES or first == last:  # the server has many such names of its own
+        begins = []
+    close = difflib.get_close_matches(upper, ends, 1, NEAR_WITH_ONE_END) or difflib.get_close_matches(
+        bare, begins, 1, 0
+    )
+    return close[0] if close else ""
