@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 import config
 from base import process
 from base.errors import ConfigError, StartupError
+from base.files import write_named
 from base.journal import Journal, standard_error_into_log
 from base.process import Exit
 from base.texts import Said, reason_of, said
@@ -74,13 +75,23 @@ def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     raise ConfigError([said("fault.no_station", name=settings.station, names=names)])
 
 
+def look_up(settings: Settings) -> Sequence[Said]:
+    """Return what is wrong with the station, which is looked up when it is to be played."""
+    try:
+        if settings.mode in ("", "check"):
+            choose_station(settings)
+    except ConfigError as error:
+        return error.faults
+    return ()
+
+
 def write_figures(path: Path, last: Snapshot, kept: Path) -> Said | None:
     """Write the figures for machines; return why that was not possible, None when it was."""
     from session.status import stats_dict
 
     figures = json.dumps(stats_dict(last, kept), indent=2) + "\n"
     try:
-        written = within(FAREWELL_S, lambda: path.write_text(figures, "utf-8"), None)
+        written = within(FAREWELL_S, lambda: write_named(path, figures.encode()), False)
     except OSError as error:
         return said("stats.unwritten", path=path, reason=error)
     return None if written else said("stats.no_answer", path=path)
@@ -179,7 +190,7 @@ def main(arguments: Sequence[str], libvlc: LibVlc | None = None) -> int:
     language = ""
     try:
         try:
-            settings = config.load(arguments, os.environ, config.DOTENV_PATH)
+            settings = config.load(arguments, os.environ, config.DOTENV_PATH, look_up)
             language = settings.language
             code = beside_playing(settings)
         except ConfigError as error:

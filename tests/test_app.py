@@ -56,6 +56,21 @@ def test_an_unknown_station_names_those_there_are(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_unknown_station_is_told_beside_all_else(tmp_path: Path) -> None:
+    """It is looked up at once, but where the file with stations of one's own cannot be read: nobody knows then."""
+    done = run(tmp_path, "--station", "nowhere", "--volume", "loud")
+    assert "nowhere" in done.stderr
+    assert "--volume" in done.stderr
+    done = run(tmp_path, "--station", "nowhere", "--check", "--volume", "loud")
+    assert "nowhere" in done.stdout
+    done = run(tmp_path, "--station", "nowhere", "--stations-file", str(tmp_path / "none.toml"))
+    assert "--stations-file" in done.stderr
+    assert "nowhere" not in done.stderr
+    (tmp_path / "mine.toml").write_text("[mine]\nbpm = 1\n[yours]\nbpm = 2\n")
+    done = run(tmp_path, "--stations-file", str(tmp_path / "mine.toml"), "--volume", "loud")
+    assert all(part in done.stderr for part in ("mine", "yours", "--volume"))
+
+
 def test_a_python_without_the_packages_says_what_starts_it() -> None:
     """The system's Python: one line with the command, and not that libVLC is missing."""
     words = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(APP.parent)!r}]; import base.process"]

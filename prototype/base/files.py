@@ -7,6 +7,7 @@ import errno
 import fcntl
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,22 +77,45 @@ def replace_safely(path: Path, data: bytes | memoryview) -> None:
     """Write a small file anew, so that a reader finds the old one or the new one, whole. Raises OSError."""
     partial = path.with_name(path.name + ".part")
     partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours
-    try:
-        with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            file.write(data)
+    with _deleted_at_last(partial):
+        _write_new(partial, data)
         partial.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
+
+
+def write_named(path: Path, data: bytes) -> bool:
+    """Write what a person named: a file, links followed, whole or not at all; a device as it is. Raises OSError."""
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        return target.write_bytes(data) == len(data)
+    with partial_beside(target) as partial:
+        _write_new(partial, data)
+        take_place(partial, target)
+    return True
+
+
+def _write_new(path: Path, data: bytes | memoryview) -> None:
+    with os.fdopen(open_safely(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        file.write(data)
 
 
 @contextlib.contextmanager
 def partial_beside(target: Path) -> Iterator[Path]:
     """Yield a hidden path in the folder of `target`, short and nobody else's; what is left there is deleted."""
-    partial = target.with_name(f".{os.urandom(16).hex()}.part")
+    with _deleted_at_last(target.with_name(f".{os.urandom(16).hex()}.part")) as partial:
+        yield partial
+
+
+@contextlib.contextmanager
+def _deleted_at_last(partial: Path) -> Iterator[Path]:
     try:
         yield partial
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def take_place(partial: Path, target: Path) -> None:
+    """Put a file that is whole in the place of another, if there is one, with its permissions. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copymode(target, partial)
+    partial.replace(target)

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile as sf
 
 from base.errors import CorruptSegment, StartupError
-from base.files import partial_beside
+from base.files import partial_beside, take_place
 from base.process import Exit
 from base.texts import said, text
 from config import Settings
@@ -71,7 +71,7 @@ def render(settings: Settings, lines: Lines) -> int:
                     meter.feed(block)
                     file.write(block)
             if report.frames:
-                partial.replace(target)
+                take_place(partial, target)
     except (OSError, sf.SoundFileError) as error:
         lines.tell(said("render.unwritten", path=target, reason=error))
         return Exit.PROBLEM

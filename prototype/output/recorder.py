@@ -179,12 +179,13 @@ class File:
         self.tags = tags
         self._kind = format_of(path)
         self.frames = 0
-        self._new = new
+        self._new, self._is_ours = new, new or not os.path.lexists(path)
         flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
         self._fd = open_safely(path if new else own_target(path), flags)
         try:
             self._encoder = Encoder(self._fd, self._kind, **tags)
         except (OSError, sf.SoundFileError):
+            self._new = self._is_ours
             self._let_go()
             raise
 
@@ -194,6 +195,7 @@ class File:
 
     def write(self, block: Samples) -> None:
         """Append a block. Raises OSError or SoundFileError."""
+        self._new = self._is_ours
         self._encoder.write(block)
         self.frames += len(block)
 
@@ -206,7 +208,7 @@ class File:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Close the descriptor; a new file without any sound goes."""
+        """Close the descriptor; a new file without any sound goes, one of a name that was given if there was some."""
         with contextlib.suppress(OSError):
             if self._new and not (self.frames and os.fstat(self._fd).st_size):
                 self.path.unlink()

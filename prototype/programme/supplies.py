@@ -16,6 +16,7 @@ import numpy as np
 
 from base import process
 from base.errors import CorruptSegment, SpoolError
+from base.files import replace_safely
 from base.texts import reason_of, said
 from music import audio_files
 from music.analysis import ingest, to_piece
@@ -301,7 +302,7 @@ class Filed:
             raise CorruptSegment(said("corrupt.no_file"))
         path = self._spool.incoming_path(".wav")
         try:
-            path.write_bytes(audio_files.encode(offer.samples, offer.info))
+            replace_safely(path, audio_files.encode(offer.samples, offer.info))
         except OSError as error:
             raise SpoolError(reason_of(error)) from error
         return replace(piece, path=path, temporary=True)

@@ -292,6 +292,13 @@ def check_writable(path: Path) -> None:
         raise ValueError(said("value.not_writable"))
 
 
+def check_result(path: Path) -> None:
+    """Raise unless a file can be written at `path` or put in its place."""
+    check_writable(path)
+    if path.is_file():
+        check_folder(path.resolve().parent)
+
+
 def check_plain(path: Path) -> None:
     """Raise unless `path` is, or can become, a regular file we can write; "nowhere" (/dev/null) will do."""
     check_writable(path)
@@ -366,4 +373,4 @@ AUDIO_OUTPUT: Final = Kind(
 )
 GIVEN_FILE: Final = Kind(said("accepts.readable"), "FILE", _from_here, check_readable)
 RESULT_FOLDER: Final = Kind(said("accepts.folder"), "FOLDER", _from_here, check_folder)
-RESULT_FILE: Final = Kind(said("accepts.file"), "FILE", _from_here, check_writable)
+RESULT_FILE: Final = Kind(said("accepts.file"), "FILE", _from_here, check_result)

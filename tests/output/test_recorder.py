@@ -161,13 +161,14 @@ def test_a_disk_that_is_full_ends_a_recording_of_any_kind(tmp_path: Path, kind: 
     ]
 
 
+@pytest.mark.parametrize("new", [True, False])
 @pytest.mark.parametrize("kind", ["mp3", "flac", "wav", "ogg", "opus"])
-def test_a_recording_that_nothing_of_was_written_leaves_no_file(tmp_path: Path, kind: str) -> None:
-    """On a disk that is full from the start; the file of a name that the listener gave stays, as it may be a link."""
+def test_a_recording_that_nothing_of_was_written_leaves_no_file(tmp_path: Path, kind: str, new: bool) -> None:
+    """On a disk that is full from the start; what had the name before stays, as it may be a link."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     recorder = Recorder(Notices(FakeClock()))
-    recorder.start(tmp_path / f"a.{kind}", new=True)
+    recorder.start(tmp_path / f"a.{kind}", new=new)
     recorder.take(tone(1.0))
     recorder.end()
     try:
