@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from base.texts import Said, said, visible
+from base.texts import Said, escaped, said
 
 
 class AppError(Exception):
@@ -47,7 +47,7 @@ class AppError(Exception):
     def words(self, language: str) -> str:
         """Return it in a language, a line a sentence; nothing in it can command a terminal."""
         sentences = (one if isinstance(one, Said) else said("quote", words=one) for one in self.args)
-        return "\n".join(visible(one.words(language)) for one in sentences)
+        return "\n".join(escaped(one.words(language)) for one in sentences)
 
 
 class StartupError(AppError):

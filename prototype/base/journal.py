@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from base.files import open_safely, own_target
+from base.texts import uncommanding
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record."""
-        return super().format(record).translate(CONTROLS)
+        return uncommanding(super().format(record)).translate(CONTROLS)
 
 
 class Journal(logging.Handler):

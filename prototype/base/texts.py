@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import errno
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 LANGUAGES: Final = ("en", "ja")
 LONGEST_PROMPT: Final = 511  # the limit of ACE-Step's text encoder
+# What commands a terminal (ECMA-48, 8.3), whole: what would be left of it is no text. A string without its end goes to
+# the end of its line, but where its begin may be a letter of a wrong encoding.
+COMMANDS: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
+    r"|\x1b[\]PX^_][^\n\x1b]*"
+    r"|\x1b[ -/]*[0-~]?"
+)
 
 
 @functools.cache
@@ -75,8 +84,18 @@ def reason_of(error: BaseException) -> Said:
     return said("quote", words=visible(theirs or type(error).__name__))
 
 
+def uncommanding(text: str) -> str:
+    """Return a text without what commands a terminal; single control characters may be left."""
+    return COMMANDS.sub("", text)
+
+
 def visible(text: str) -> str:
     """Return one line in which nothing can command a terminal: what it would not print stands there as an escape."""
+    return escaped(uncommanding(text))
+
+
+def escaped(text: str) -> str:
+    """Return the same of what a person has to mend, commands and all."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from base.errors import StartupError
-from base.texts import Said, said
+from base.texts import Said, said, uncommanding
 from screen.terminal import terminal_size
 from screen.widgets import fit, wrap
 
@@ -25,8 +25,8 @@ LEAST_ROOM: Final = 20
 
 
 def harmless(value: object) -> str:
-    """Return `value` in full as one harmless line: what is no visible character or space becomes a space."""
-    text = (c if c.isprintable() or unicodedata.category(c) == "Zs" else " " for c in str(value))
+    """Return `value` in full as one harmless line: what commands a terminal goes, any other invisible is a space."""
+    text = (c if c.isprintable() or unicodedata.category(c) == "Zs" else " " for c in uncommanding(str(value)))
     return "".join(text).strip()
 
 

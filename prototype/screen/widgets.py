@@ -9,7 +9,6 @@ from __future__ import annotations
 import bisect
 import enum
 import functools
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -23,12 +22,6 @@ MISSING: Final = "–"
 LABEL_CELLS: Final = 10
 LONGEST_TEXT: Final = 600
 LONGEST_TIME_S: Final = 360_000_000.0
-_ESCAPES: Final = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC with their strings
-    r"|\x1b[ -/]*[0-~]?",
-    re.DOTALL,
-)
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _DOTS_LEFT: Final = (0x40, 0x04, 0x02, 0x01)  # the left column of a Braille cell, foot to top
 _DOTS_RIGHT: Final = (0x80, 0x20, 0x10, 0x08)
@@ -38,7 +31,7 @@ RANGE_DB: Final = 24.0
 @functools.lru_cache(maxsize=256)
 def clean(text: str) -> str:
     """Return one harmless line: no escape sequence, control, direction or unassigned character, single spaces."""
-    text = _ESCAPES.sub("", text[: 4 * LONGEST_TEXT])[:LONGEST_TEXT]
+    text = texts.uncommanding(text[: 4 * LONGEST_TEXT])[:LONGEST_TEXT]
     shown = (" " if unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cc") else char for char in text)
     kept = "".join(char for char in shown if unicodedata.category(char)[0] != "C")
     return " ".join(unicodedata.normalize("NFC", kept).split())

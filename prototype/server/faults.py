@@ -26,7 +26,7 @@ from base.errors import (
     ServerUnreachable,
     ServerUnsupported,
 )
-from base.texts import Said, reason_of, said
+from base.texts import Said, reason_of, said, uncommanding
 from server.route import Route
 
 SUBMIT_ROUTE: Final = "/release_task"
@@ -48,7 +48,9 @@ NO_MODEL: Final = re.compile(r"\bmodel (is )?not (yet )?(initiali[sz]ed|loaded)"
 
 def plain_text(value: object, limit: int = 200) -> str:
     """Return the server's words as one line without control characters: they end up on a terminal."""
-    words = "".join(char if char.isprintable() else " " for char in value) if isinstance(value, str) else ""
+    words = (
+        "".join(char if char.isprintable() else " " for char in uncommanding(value)) if isinstance(value, str) else ""
+    )
     line = " ".join(words.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

@@ -16,6 +16,7 @@ from base.texts import text
 from music.segment import SAMPLE_RATE_HZ, Source
 from programme.programme import PlayingView
 from screen.panels import piece_title, source_name, timer_words, why_unheard
+from screen.printing import harmless
 from screen.view import Snapshot
 from screen.vitals import TROUBLES
 from screen.widgets import clock_time, sentence
@@ -26,7 +27,7 @@ SCHEMA: Final = 1
 def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
     """Return all that the screen shows now, ready for JSON."""
     mixer, generator, spool, timer = snapshot.mixer, snapshot.generator, snapshot.spool, snapshot.timer
-    return {
+    found = {
         "schema": SCHEMA,
         "state": state_of(snapshot),
         "player": snapshot.player_state,
@@ -71,6 +72,15 @@ def status_dict(snapshot: Snapshot, language: str) -> dict[str, Any]:
             for one in snapshot.history
         ],
     }  # fmt: skip
+    return {name: _harmless(value) for name, value in found.items()}
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _harmless(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return list(map(_harmless, value))
+    return harmless(value) if isinstance(value, str) else value
 
 
 def stats_dict(snapshot: Snapshot, kept_folder: Path) -> dict[str, object]:

@@ -50,7 +50,7 @@ def read(path: Path, faults: list[Said]) -> list[Binding]:
         line = binding.original.line + _leading_lines(binding.original.string)
         if binding.error or not named or (binding.key is not None and binding.value is None):
             # The line itself is not repeated: it may hold the key.
-            faults.append(said("env.line", where=said("env.where", file=path.name, line=line)))
+            faults.append(said("env.line", file=path.name, line=line))
         elif binding.key is not None:
             found.append(Binding(line, binding.key, binding.value or ""))
     return found

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from base.texts import Said, said, visible
+from base.texts import Said, escaped, said
 
 T = TypeVar("T")
 PREFIX: Final = "SAGYO_"  # before names in the environment that others use too
@@ -64,7 +64,7 @@ def shown(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Quote a text; control characters and stray bytes are escaped, Japanese is left alone."""
-    return f'"{visible(text)}"'
+    return f'"{escaped(text)}"'
 
 
 def unquoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import string
 import unicodedata
@@ -12,10 +13,13 @@ import pytest
 from rich.cells import cell_len
 
 from base.errors import CorruptSegment
+from base.journal import Plain
 from base.notices import Notices
-from base.texts import said, text, texts
+from base.texts import reason_of, said, text, texts, uncommanding
 from doubles.simulated_time import FakeClock
+from screen.printing import harmless
 from screen.widgets import LABEL_CELLS, sentence
+from server.faults import plain_text
 
 ENGLISH, JAPANESE = texts("en"), texts("ja")
 PROTOTYPE = Path(__file__).resolve().parents[2] / "prototype"
@@ -43,6 +47,38 @@ def test_each_text_is_one_clean_line(words: dict[str, str]) -> None:
     assert [key for key, text in words.items() if not text.strip()] == []
     assert {key for key, text in words.items() if text.strip() != text} <= {"ui.comma"}
     assert [key for key, text in words.items() if any(unicodedata.category(char)[0] == "C" for char in text)] == []
+
+
+COMMANDS = {
+    "colour": "\x1b[31m|\x1b[0m",
+    "colour of eight bits": "\x9b1;31m|\x9bm",
+    "colour without an end": "|\x1b[38;5",
+    "title": "\x1b]0;evil\x07|\x1b]2;evil\x1b\\",
+    "title of eight bits": "\x9d0;evil\x9c|\x9d0;evil\x07",
+    "link": "\x1b]8;;http://evil\x1b\\|\x1b]8;;\x1b\\",
+    "device control": "\x1bP1$r0m\x1b\\|\x90q\x9c",
+    "character set": "\x1b(B|\x1b)0",
+    "reset": "\x1bc|\x1b=",
+    "title without an end": "|\x1b]0;evil",
+}
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_what_commands_a_terminal_goes_whole(kind: str) -> None:
+    """Nothing of it is left, and nothing beside it goes: in lines, reasons, what a server says, and the log."""
+    before, after = COMMANDS[kind].split("|")
+    words = f"no {before}model{after}"
+    record = logging.LogRecord("a", logging.INFO, "", 0, f"{words}\nnext line", None, None)
+    assert (uncommanding(words), harmless(words), plain_text(words)) == ("no model", "no model", "no model")
+    assert str(reason_of(OSError(words))) == "no model"
+    assert Plain("%(message)s").format(record) == "no model\nnext line"
+
+
+def test_letters_of_a_wrong_encoding_command_nothing() -> None:
+    """UTF-8 read as Latin-1 has codes that begin a string of eight bits: what follows is not lost."""
+    words = "“model” – not found".encode().decode("latin-1")
+    assert uncommanding(words).endswith("not found")
+    assert "model" in uncommanding(words)
 
 
 def test_english_has_no_japanese_in_it() -> None:

@@ -523,7 +523,7 @@ def test_the_servers_words_are_one_plain_line_without_the_key(fake: FakeAcestep)
         wrapped([{"task_id": "a", "status": 0, "result": json.dumps([{"stage": "a\x1b]0;b\n" + "c" * 99}])}])
     )
     client = client_of(fake, api_key=KEY)
-    assert client.poll(["a"])["a"].detail == "RuntimeError: [31m5Hz LM init failed ***"
+    assert client.poll(["a"])["a"].detail == "RuntimeError: 5Hz LM init failed ***"
     stage = client.poll(["a"])["a"].stage
     assert stage.isprintable()
     assert len(stage) <= 40

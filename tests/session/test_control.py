@@ -13,6 +13,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from base import control_socket
 from base.control_socket import LONGEST_LINE, PATIENCE_S, NotReached, ask
 from base.texts import reason_of, said
 from base.workers import SystemClock
+from generation.jobs import JobView
 from music.stations import builtin_stations
 from screen import controls
 from screen.controls import Act, Command, Set
@@ -44,6 +46,8 @@ from session.control import (
     Refused,
     parse,
 )
+from session.status import status_dict
+from tools.screens import afternoon
 
 STATIONS = builtin_stations()
 
@@ -190,6 +194,16 @@ def test_help_needs_no_player(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     settings = config.load(["--spool-dir", str(tmp_path), "--ctl", "help"], {}, tmp_path / "no.env")
     assert tell(settings, Lines(sys.stdout, "en")) == 0
     assert capsys.readouterr() == (f"{USAGE}\n", "")
+
+
+def test_nothing_in_the_status_can_command_a_terminal() -> None:
+    """Whatever a prompt, a stage or a reason holds, wherever it stands."""
+    nasty, job = "a\x1b[31mb\x9b2J\x1b]0;c\x07d\r", JobView("", 1.0, "\x1b[1mloading", 1.0, 0.5)
+    good = afternoon()
+    generator = replace(good.generator, server_reason=said("quote", words=nasty), jobs=(job,))
+    status = status_dict(replace(good, prompt=nasty, recording=nasty, generator=generator), "en")
+    assert (status["prompt"], status["recording"], status["queue"]["making"][0]["stage"]) == ("abd", "abd", "loading")
+    assert status["server"]["detail"].strip('"“”') == "abd"
 
 
 def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
