@@ -212,22 +212,8 @@ def load(
     from_file = {named.get(one.name) or one.name: one.value for one in bindings}
     sources = {COMMAND_LINE: from_command_line, ENVIRONMENT: environ, DOTENV_PATH.name: from_file}
     keyless = functools.partial(_without_keys, sources=(environ, from_file))
-    values: dict[str, Any] = {}
-    given: set[str] = set()
+    values, given = _values(sources, keyless, faults)
     warnings: list[Said] = []
-    reads = any(map(from_command_line.get, READING))
-    for option in (one._replace(kind=READ_FOLDER) if reads and one.kind is FOLDER else one for one in OPTIONS):
-        source, raw = _find(option, sources)
-        # A line copied from .env.example is no choice of a person's.
-        if source and not (source == DOTENV_PATH.name and raw == option.default):
-            given.add(option.name)
-        for text in [] if raw is None else raw if isinstance(raw, list) else [raw]:
-            try:
-                found = _value(option, text)
-            except (ValueError, OSError) as reason:
-                faults.append(_fault(option, source, keyless(text), reason))
-            else:
-                values[option.name] = (*values.get(option.name, ()), found) if isinstance(raw, list) else found
     faults += _cross_faults(values, given, warnings) + _mode_faults(values, given)
     locale = _locale({**from_file, **environ})
     language = language_of(values.get("lang", ""), locale)
@@ -245,6 +231,28 @@ def load(
         warnings=tuple(warning.edited(keyless) for warning in warnings),
         locale=locale,
     )
+
+
+def _values(
+    sources: Mapping[str, Mapping[str, Any]], keyless: Callable[[str], str], faults: list[Said]
+) -> tuple[dict[str, Any], set[str]]:
+    """Return the value of each setting that has a good one, and the names of those that a person chose."""
+    values: dict[str, Any] = {}
+    given: set[str] = set()
+    reads = any(map(sources[COMMAND_LINE].get, READING))
+    for option in (one._replace(kind=READ_FOLDER) if reads and one.kind is FOLDER else one for one in OPTIONS):
+        source, raw = _find(option, sources)
+        # A line copied from .env.example is no choice of a person's.
+        if source and not (source == DOTENV_PATH.name and raw == option.default):
+            given.add(option.name)
+        for text in [] if raw is None else raw if isinstance(raw, list) else [raw]:
+            try:
+                found = _value(option, text)
+            except (ValueError, OSError) as reason:
+                faults.append(_fault(option, source, keyless(text), reason))
+            else:
+                values[option.name] = (*values.get(option.name, ()), found) if isinstance(raw, list) else found
+    return values, given
 
 
 def _find(option: Option, sources: Mapping[str, Mapping[str, Any]]) -> tuple[str, str | list[str] | None]:
