@@ -151,11 +151,13 @@ def handle_suspension(before: Callable[[], None], after: Callable[[], None]) -> 
     """
 
     def on_stop(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # a second one amid this would wait for what the first holds
         before()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, on_stop)
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         after()
+        signal.signal(signal.SIGTSTP, on_stop)
 
     if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
         return

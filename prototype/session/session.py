@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ace_client import AceClient
-from base.process import heed
+from base.process import heed, heed_aside
 from base.texts import text
 from generation.calls import Client, Run
 from generator_loop import GeneratorLoop
@@ -198,7 +198,7 @@ class Terminal:
         """Take the terminal."""
         begin = self._session.sound.begin
         self._session.ring, self._session.show = self._dashboard.ring, self._dashboard.refresh
-        heed((signal.SIGWINCH,), lambda *_: self._dashboard.refresh())
+        heed_aside((signal.SIGWINCH,), self._dashboard.refresh)
         handle_suspension(self._leave, self._take)
         begin("input", self._listen)
         begin("dashboard", self._dashboard.run)

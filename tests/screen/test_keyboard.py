@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from base.process import ENDING
-from screen.keyboard import Keyboard, in_foreground
+from screen.keyboard import Keyboard, handle_suspension, in_foreground
 
 CHILD = Path(__file__).with_name("keyboard_child.py")
 PATIENCE_S = 20.0
@@ -285,3 +285,25 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() -> None:
         assert termios.tcgetattr(shell.program) == shell.before
     finally:
         shell.close()
+
+
+def test_a_second_ctrl_z_amid_the_first_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stop half-way, or wait for ever for what the first one holds."""
+    done: list[str] = []
+
+    def step(name: str) -> None:
+        done.append(name)
+        if len(done) < 9:
+            signal.raise_signal(signal.SIGTSTP)
+
+    numbers = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+    handlers = [signal.getsignal(number) for number in numbers]
+    monkeypatch.setattr("screen.keyboard.os.kill", lambda *_: done.append("stopped"))
+    try:
+        handle_suspension(lambda: step("before"), lambda: step("after"))
+        signal.raise_signal(signal.SIGTSTP)
+        assert done == ["before", "stopped", "after"]
+        assert callable(signal.getsignal(signal.SIGTSTP))
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)

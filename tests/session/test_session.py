@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import queue
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -259,12 +261,15 @@ def test_no_handler_is_called_amid_the_end(files: Evening) -> None:
 def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a key, by a command or a media key from elsewhere, after it was obeyed; and another size of the window."""
     shown: list[bool] = []
+    by: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
     obeying: list[Callable[[controls.Command], Answer]] = []
     monkeypatch.setattr("session.session.Answering", lambda obey, *_: obeying.append(obey))
     monkeypatch.setattr("session.session.Mpris", lambda obey, *_: Mock(obey=obeying.append(obey)))  # type: ignore[func-returns-value]
     session = Session(files.sound, STATIONS)
     dashboard = SimpleNamespace(
-        refresh=lambda: shown.append(files.sound.player.is_paused), ring=lambda: None, run=lambda _stop: None
+        refresh=lambda: by.put((shown.append(files.sound.player.is_paused), threading.current_thread())[1]),  # type: ignore[func-returns-value]
+        ring=lambda: None,
+        run=lambda _stop: None,
     )
     keyboard = SimpleNamespace(keys=lambda _stop: iter([" ", "?"]))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGWINCH, *SUSPENSION)}
@@ -276,7 +281,8 @@ def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pyt
             obey(controls.Act.PAUSE)
         assert shown == [True, True, False, True]
         signal.raise_signal(signal.SIGWINCH)
-        assert len(shown) == 5
+        *_, last = [by.get(timeout=10) for _ in range(5)]
+        assert last is not threading.main_thread()  # amid which another signal may come, and another
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
