@@ -62,6 +62,7 @@ CALLS: Final[dict[tuple[str, str], Command | None]] = {
     (PLAYER, "SetPosition"): None,
     (PLAYER, "OpenUri"): None,
 }
+SIGNATURES: Final = {"Get": "ss", "GetAll": "s", "Set": "ssv"}  # the bus does not check what a caller makes of them
 ROOT_PROPERTIES: Final[Properties] = {
     "CanQuit": ("b", True),
     "CanRaise": ("b", False),
@@ -211,9 +212,12 @@ class Mpris:
         if header.message_type is not MessageType.method_call:
             return
         interface, member = header.fields.get(HeaderFields.interface, ""), header.fields.get(HeaderFields.member, "")
+        given = header.fields.get(HeaderFields.signature, "")
         try:
             if header.fields.get(HeaderFields.path) != PATH:
                 raise _Wrong("UnknownObject", "there is only " + PATH)
+            if given != SIGNATURES.get(member, given):
+                raise _Wrong("InvalidArgs", f"{member} takes {SIGNATURES[member]}, not {given}")
             signature, body = self._called(interface, member, message.body)
             reply = new_method_return(message, signature, body)
         except _Wrong as wrong:

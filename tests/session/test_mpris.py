@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
+from jeepney import DBusAddress, HeaderFields, Message, new_method_call
 
 from base.workers import SystemClock
 from doubles.sounds import info
@@ -90,6 +91,24 @@ def test_what_cannot_be_done_is_refused_by_name() -> None:
     }
     for arguments, error in wrong.items():
         assert call(desk, *arguments) == error, arguments
+    assert desk.obeyed == []
+
+
+@pytest.mark.parametrize(
+    ("member", "signature", "arguments"),
+    [
+        ("Get", "sas", (PLAYER, ["Volume"])), ("Set", "ssi", (PLAYER, "Volume", 5)), ("Get", None, ()),
+        ("Set", "sss", (PLAYER, "Volume", "d")), ("Set", "ss(ds)", (PLAYER, "Volume", ("d", "x"))),
+        ("Set", "sav", (PLAYER, [("s", "Volume")])), ("GetAll", "as", ([PLAYER],)),
+    ],
+)  # fmt: skip
+def test_arguments_of_another_kind_are_refused(member: str, signature: str | None, arguments: tuple[Any, ...]) -> None:
+    """The caller is told, and the others' connection stays."""
+    desk, sent = Desk(), list[Message]()
+    message = new_method_call(DBusAddress(mpris.PATH, NAME, PROPERTIES), member, signature, arguments)
+    message.header.serial = 7
+    desk.mpris._answer(cast("Any", SimpleNamespace(send=sent.append)), message)
+    assert [reply.header.fields[HeaderFields.error_name] for reply in sent] == [mpris.ERROR + "InvalidArgs"]
     assert desk.obeyed == []
 
 
