@@ -33,6 +33,8 @@ WRAPPING: Final = "\x1b[?7h"
 ERASE_REST: Final = "\x1b[K"
 SHOW_CURSOR: Final = "\x1b[?25h"
 HIDE_CURSOR: Final = "\x1b[?25l"
+NO_TITLE: Final = ("linux", "vt1", "vt2", "vt3", "vt4", "vt5", "ansi", "cons25")
+"""How TERM begins where there is no window: on a console or a serial line, some of which would print the title."""
 PUSH_TITLE: Final = "\x1b[22;2t"
 POP_TITLE: Final = "\x1b]2;\a\x1b[23;2t"  # where titles cannot be kept, an empty one is the terminal's own
 
@@ -57,7 +59,7 @@ class Dashboard:
         self._language = language
         self._outlet = None if self.plain else Outlet(stream)
         self._coloured = not os.environ.get("NO_COLOR")
-        self._has_title = os.environ.get("TERM") != "linux"  # a console of the kernel's own has none
+        self._has_title = not os.environ.get("TERM", "").startswith(NO_TITLE)
         self._lock = threading.RLock()
         self._taken = False
         self._seen: Frame | None = None  # what is on the screen; None: nobody knows
@@ -150,9 +152,10 @@ class Dashboard:
         seen, self._seen = self._seen, None  # nobody knows what is seen if this fails half-way
         changed = frame.changed_since(seen)
         for index in changed:
-            parts += [_move_to(0, index), frame.ansi(index, coloured=self._coloured)]
-            if frame.margin + frame.rows[index].cell_len < frame.width:  # else it would erase the last character
-                parts.append(ERASE_REST)
+            row = [frame.ansi(index, coloured=self._coloured), ERASE_REST]
+            if frame.margin + frame.rows[index].cell_len >= frame.width:  # afterwards it would erase the last character
+                row.reverse()
+            parts += [_move_to(0, index), *row]
         if seen is None or len(changed) == len(frame.rows):
             self._whole_at = self._clock.now() + WHOLE_S
         if frame.cursor is not None and (seen is None or changed or frame.cursor != seen.cursor):

@@ -25,6 +25,8 @@ from screen.keys import ESC_TIMEOUT_S, KeyParser
 FOREGROUND_CHECK_S: Final = 1.0
 NO_SEQUENCES: Final = ("", "dumb", "unknown")
 """Values of TERM that mean: no escape sequences, please."""
+SIGNALS: Final = {"ctrl-z": signal.SIGTSTP, "ctrl-\\": signal.SIGQUIT}
+"""What a terminal does by itself, but for one whose protocol makes keys of them; Ctrl-C ends the program either way."""
 
 
 def in_foreground(fd: int) -> bool:
@@ -115,7 +117,11 @@ class Keyboard:
                 data = self._read()
                 if data == b"":
                     return
-                yield from self._parser.feed(data or b"")
+                for key in self._parser.feed(data or b""):
+                    if key in SIGNALS:
+                        os.killpg(0, SIGNALS[key])
+                    else:
+                        yield key
 
     def _may_read(self) -> bool:
         """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""

@@ -29,6 +29,8 @@ _CONTROL_KEYS: Final = {
     "\x7f": "backspace",
     "\x03": "ctrl-c",
     "\x08": "backspace",
+    "\x1a": "ctrl-z",
+    "\x1c": "ctrl-\\",
     **{chr(ord(letter) & 0x1F): f"ctrl-{letter}" for letter in "abdefknpuwy"},
 }
 _CURSOR_KEYS: Final = dict(zip("ABCDHF", ("up", "down", "right", "left", "home", "end"), strict=True))

@@ -104,8 +104,10 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
         made.stream.close()
 
 
-def test_no_row_runs_into_the_next_whatever_a_terminal_takes_for_wide(show: Show) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+def test_no_row_runs_into_the_next_whatever_a_terminal_takes_for_wide(show: Show, size: tuple[int, int]) -> None:
     """Some draw "━" or an emoji wider or narrower than we think: too long is cut, and too short leaves no rest."""
+    show.set_size(*size)
     long, short = (replace(afternoon(), wall=wall) for wall in ("14:04", ""))
     first, second, *_ = show.watch([long, short])
     assert first.startswith("\x1b[?1049h\x1b[H\x1b[?7l")
@@ -392,9 +394,10 @@ def test_a_listeners_own_music_is_called_what_it_is(show: Show) -> None:
     assert (rain + wind).count("Björk – 雨") == 3
 
 
-def test_a_console_has_no_title(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's own console has no window."""
-    monkeypatch.setenv("TERM", "linux")
+@pytest.mark.parametrize("term", ["linux", "linux-16color", "vt102", "vt220", "ansi"])
+def test_a_console_has_no_title(show: Show, monkeypatch: pytest.MonkeyPatch, term: str) -> None:
+    """The kernel's own console has no window, nor has what stands at a serial line."""
+    monkeypatch.setenv("TERM", term)
     (seen,) = show.watch([afternoon()])
     assert "vibraphone" in seen
     assert "\x1b]2" not in seen + show.shown()

@@ -64,6 +64,25 @@ def test_keys_are_read_and_the_terminal_restored(terminal: tuple[int, int]) -> N
     assert termios.tcgetattr(program) == before
 
 
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [(b"\x1b[122;5u", signal.SIGTSTP), (b"\x1b[27;5;122~", signal.SIGTSTP), (b"\x1b[92;5u", signal.SIGQUIT)],
+)
+def test_keys_of_the_shells_work_in_every_protocol(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch, typed: bytes, number: signal.Signals
+) -> None:
+    """Of kitty's, and of modifyOtherKeys: they are signals to all that runs here, as anywhere."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr("screen.keyboard.os.killpg", lambda *how: sent.append(how))
+    person, program = terminal
+    keyboard = Keyboard(program, program)
+    keyboard.resume()
+    os.write(person, typed + b"n")
+    assert next(keyboard.keys(threading.Event())) == "n"
+    keyboard.close()
+    assert sent == [(0, number)]
+
+
 def test_replies_of_the_terminal_are_no_keys(terminal: tuple[int, int]) -> None:
     """Written in pieces: what was typed around a reply is read, and only that."""
     person, program = terminal

@@ -146,6 +146,8 @@ KEYS = [
     (b"\x1b[127u", ["backspace"]),
     (b"\x1b[117;5u", ["ctrl-u"]),
     (b"\x1b[99;5u", ["ctrl-c"]),
+    (b"\x1b[122;5u", ["ctrl-z"]),
+    (b"\x1b[92;5u", ["ctrl-\\"]),
     (b"\x1b[113;3u", ["alt-q"]),
     (b"\x1b[127;3u", ["alt-backspace"]),
     (b"\x1b[1;67D", ["alt-left"]),
