@@ -17,15 +17,17 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final
 
 UNKNOWN_BYTES: Final = 0x7F00_0000  # from here on a length is what is written where it is not known
 LONGEST_CHUNK: Final = 1 << 20  # of what a decoder needs to know; a larger one is a picture
 STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
 MANY: Final = 1 << 40  # frames
 FORMS: Final = (b"fmt ", b"COMM")
+BIG_EXTENSIBLE: Final = b"\xff\xfe"  # what libsndfile does not know of a RIFX file
+STREAMINFO_END: Final = 42
 OGG_HEADER: Final = 27
 MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 XING_AT: Final = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13, (0, False): 21, (0, True): 13}
@@ -53,17 +55,34 @@ class Promise:
     lacks: bool = False
 
 
+class Data:
+    """The bytes of an open file, from behind the ID3 tags that other programs put ahead of any kind of sound."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle, self._first = handle, 0
+        while (tag := self.read(10, 0).ljust(10, b"\0"))[:3] == b"ID3":
+            self._first += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+        self.size = os.fstat(handle).st_size - self._first
+
+    def read(self, count: int, at: int) -> bytes:
+        """Return `count` bytes, or as many as there are."""
+        return os.pread(self._handle, count, self._first + at)
+
+
 class View(io.RawIOBase):
     """`head` + the bytes `begin` to `end` of a file + `tail`, to read and seek in; the file itself stays as it is."""
 
-    def __init__(
-        self, raw: BinaryIO, head: bytes = b"", begin: int = 0, end: int | None = None, tail: bytes = b""
-    ) -> None:
-        self._raw = raw.fileno()
+    def __init__(self, raw: Data, head: bytes = b"", begin: int = 0, end: int | None = None, tail: bytes = b"") -> None:
+        self._raw = raw
         self._head, self._begin, self._tail = head, begin, tail
-        self._end = os.fstat(self._raw).st_size if end is None else end
+        self._end = raw.size if end is None else end
         self._size = len(head) + self._end - begin + len(tail)
         self._at = 0
+
+    @property
+    def behind(self) -> int:
+        """Where the file goes on behind what was read of it, which is one byte at least."""
+        return self._begin + max(1, self._at - len(self._head))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move as a file does."""
@@ -85,7 +104,7 @@ class View(io.RawIOBase):
             data = self._head[self._at : self._at + len(buffer)]
         elif self._at < middle:
             at = self._at - len(self._head) + self._begin
-            data = os.pread(self._raw, min(len(buffer), self._end - at), at)
+            data = self._raw.read(min(len(buffer), self._end - at), at)
         else:
             data = self._tail[self._at - middle : self._at - middle + len(buffer)]
         buffer[: len(data)] = data
@@ -95,19 +114,22 @@ class View(io.RawIOBase):
         return len(data)
 
 
-def views(raw: BinaryIO) -> list[tuple[View, Promise]]:
-    """Return the file as libsndfile shall see it, with what its header promised; a chained Ogg has several."""
-    magic = os.pread(raw.fileno(), 16, 0)
+def views(raw: Data) -> Iterator[tuple[View, Promise]]:
+    """Yield the file as libsndfile shall see it, with what its header promised; a chained Ogg has several.
+
+    Whoever takes one leaves it where its decoder stopped, before taking the next.
+    """
+    magic = raw.read(16, 0)
     if magic[:4] == b"OggS":
-        return list(_ogg(raw))
+        return _ogg(raw)
     if magic[:4] == b"fLaC":
-        return [_flac(raw)]
+        return _parts(raw, _flac)
     if magic[:4] == b".snd":
-        return [_au(raw)]
-    layout = next((layout for layout in LAYOUTS if layout.begins(magic)), None)
-    if layout is not None:
-        return list(_chunked(raw, layout)) or [(View(raw), Promise())]
-    return [_mp3(raw)]
+        return iter([_au(raw)])
+    layout = next((one for one in LAYOUTS if magic[:4] in one.magics and magic.startswith(one.kind, 8)), None)
+    found = _parts(raw, _mp3) if layout is None else _chunked(raw, layout)
+    first = next(found, (View(raw), Promise()))  # it is something else, and libsndfile may know
+    return itertools.chain([first], found)
 
 
 # -- files of chunks ---------------------------------------------------------------------------------------------------
@@ -140,55 +162,52 @@ class Layout:
         """Return what stands before the contents of a chunk."""
         return name + struct.pack(self.size_format, size + self.counted_bytes)
 
-    def begins(self, magic: bytes) -> bool:
-        """Tell whether a file that begins so is of this kind."""
-        return magic[:4] in self.magics and magic[8 : 8 + len(self.kind)] == self.kind
-
 
 LAYOUTS: Final = (
     Layout((b"RIFF", b"RF64", b"BW64"), b"WAVE", 12, 4, "<I", 2, b"data"),
+    Layout((b"RIFX",), b"WAVE", 12, 4, ">I", 2, b"data"),
     Layout((b"FORM",), b"AIF", 12, 4, ">I", 2, b"SSND"),
     Layout((b"caff",), b"", 8, 4, ">q", 1, b"data"),
     Layout((b"riff",), b"", 40, 16, "<Q", 8, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", True),
 )
 
 
-def _chunked(raw: BinaryIO, layout: Layout) -> Iterator[tuple[View, Promise]]:
+def _chunked(raw: Data, layout: Layout) -> Iterator[tuple[View, Promise]]:
     """Yield each chunk of sound, with the size that it has in the file, behind the first of each other kind before it.
 
     What tells the format may stand behind the sound. RF64 becomes RIFF, as its large sizes fall away.
     """
-    file_end = os.fstat(raw.fileno()).st_size
     wide_bytes, block_bytes = 0, 1
     before: dict[bytes, bytes] = {}
-    chunks = _chunks(raw, layout, layout.first_at, file_end)
+    chunks = _chunks(raw, layout, layout.first_at)
     for name, at, size in sorted(chunks, key=lambda chunk: chunk[0][:4] not in FORMS):
         if name == b"ds64":
-            wide_bytes = struct.unpack("<Q", os.pread(raw.fileno(), 8, at + 8).ljust(8, b"\0"))[0]
+            wide_bytes = struct.unpack("<Q", raw.read(8, at + 8).ljust(8, b"\0"))[0]
         elif name != layout.data and name not in before:
-            content = os.pread(raw.fileno(), max(0, size), at) if size <= LONGEST_CHUNK else b""
+            content = raw.read(max(0, size), at) if size <= LONGEST_CHUNK else b""
+            if content[:2] == BIG_EXTENSIBLE:
+                content = content[24:26] + content[2:]  # the format that it extends
             before[name] = layout.header(name, len(content)) + content + bytes(-len(content) % layout.align)
             if name[:4] == b"fmt ":
-                block_bytes = max(1, *struct.unpack("<H", content[12:14].ljust(2, b"\0")))
+                block_bytes = max(1, *struct.unpack(layout.size_format[0] + "H", content[12:14].ljust(2, b"\0")))
         if name != layout.data:
             continue
-        if size == 0xFFFF_FFFF and wide_bytes:
-            size = wide_bytes
-        found = file_end - at
+        size = wide_bytes if wide_bytes and size == 0xFFFF_FFFF else size
+        found = raw.size - at
         known = 0 <= size < UNKNOWN_BYTES
         there = min(size, found) if known else found
-        runs_on = there < found and _runs_on(raw, layout, at + size, file_end)
+        runs_on = there < found and _runs_on(raw, layout, at + size)
         if runs_on:
             there = found
         there -= there % block_bytes  # half a block of ADPCM is decoded as a burst of noise
         promise = Promise(missing_part=max(0, size - found) / max(1, found) if known else 0.0)
-        head = os.pread(raw.fileno(), layout.first_at, 0) + b"".join(before.values())
+        head = raw.read(layout.first_at, 0) + b"".join(before.values())
         yield View(raw, _with_size(layout, head, there), at, at + there), promise
         if runs_on:
             return
 
 
-def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(raw: Data, layout: Layout, at: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, position and size of the contents of each chunk, as long as they bear names.
 
     Some writers leave out what should fill up an odd size.
@@ -197,15 +216,15 @@ def _chunks(raw: BinaryIO, layout: Layout, at: int, end: int) -> Iterator[tuple[
     while chunk is not None:
         yield chunk
         size = max(0, chunk[2])
-        at = min(chunk[1] + size, end)
+        at = min(chunk[1] + size, raw.size)
         chunk = _chunk(raw, layout, at)
-        if chunk is None or not _fits(chunk, layout, end):
+        if chunk is None or not _fits(chunk, layout, raw.size):
             chunk = _chunk(raw, layout, at + -size % layout.align)
 
 
-def _chunk(raw: BinaryIO, layout: Layout, at: int) -> tuple[bytes, int, int] | None:
+def _chunk(raw: Data, layout: Layout, at: int) -> tuple[bytes, int, int] | None:
     """Return name, position and size of the contents of the chunk at `at`, None where there is none."""
-    header = os.pread(raw.fileno(), layout.header_bytes, at)
+    header = raw.read(layout.header_bytes, at)
     name = header[: layout.name_bytes]
     if len(header) < layout.header_bytes or not all(32 <= letter < 127 for letter in name[:4]):
         return None
@@ -219,34 +238,34 @@ def _fits(chunk: tuple[bytes, int, int], layout: Layout, end: int) -> bool:
     return name == layout.data or 0 <= size <= end - at + layout.align
 
 
-def _runs_on(raw: BinaryIO, layout: Layout, at: int, end: int) -> bool:
+def _runs_on(raw: Data, layout: Layout, at: int) -> bool:
     """Tell whether the data go on behind their stated end `at`: no chunks stand there, nor just a few bytes."""
     for begin in {at, at + -at % layout.align}:
-        follows = list(itertools.takewhile(lambda chunk: _fits(chunk, layout, end), _chunks(raw, layout, begin, end)))
+        follows = list(itertools.takewhile(lambda chunk: _fits(chunk, layout, raw.size), _chunks(raw, layout, begin)))
         if any(name == layout.data for name, _, _ in follows):
             return False
-        if follows and abs(follows[-1][1] + follows[-1][2] - end) <= layout.align + layout.header_bytes:
+        if follows and abs(follows[-1][1] + follows[-1][2] - raw.size) <= layout.align + layout.header_bytes:
             return False
-    return end - at > STRAY_BYTES
+    return raw.size - at > STRAY_BYTES
 
 
 def _with_size(layout: Layout, before: bytes, there: int) -> bytes:
     """Return the head of a file with so much sound, of its own one and of the chunks `before` the sound."""
     head = bytearray(before + layout.header(layout.data, there))
     whole = len(head) + there
-    if bytes(head[:4]) in (b"RIFF", b"RF64", b"BW64"):
-        head[:8] = struct.pack("<4sI", b"RIFF", whole - 8)
-    if head[:4] == b"FORM":
-        struct.pack_into(">I", head, 4, whole - 8)
+    if bytes(head[:4]) in (b"RF64", b"BW64"):
+        head[:4] = b"RIFF"
+    if bytes(head[:4]) in (b"RIFF", b"RIFX", b"FORM"):
+        struct.pack_into(layout.size_format, head, 4, whole - 8)
     if head[:4] == b"riff":
         struct.pack_into("<Q", head, 16, whole)
     return bytes(head)
 
 
-def _au(raw: BinaryIO) -> tuple[View, Promise]:
-    head = os.pread(raw.fileno(), 24, 0).ljust(24, b"\0")
+def _au(raw: Data) -> tuple[View, Promise]:
+    head = raw.read(24, 0).ljust(24, b"\0")
     at, size = struct.unpack_from(">II", head, 4)
-    found = max(1, os.fstat(raw.fileno()).st_size - at)
+    found = max(1, raw.size - at)
     short = size - found if size < UNKNOWN_BYTES else 0
     return View(raw, head[:8] + struct.pack(">I", found) + head[12:], 24), Promise(missing_part=max(0, short) / found)
 
@@ -254,50 +273,56 @@ def _au(raw: BinaryIO) -> tuple[View, Promise]:
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 
-def _flac(raw: BinaryIO) -> tuple[View, Promise]:
+def _parts(raw: Data, part: Callable[[Data, int], tuple[View, Promise] | None]) -> Iterator[tuple[View, Promise]]:
+    """Yield a stream, and anew what is behind each place at which its decoder stopped, which keeps no promise more."""
+    found = part(raw, 0)
+    while found is not None:
+        yield found
+        at = found[0].behind
+        again = part(raw, at) if at + STRAY_BYTES < raw.size else None
+        found = again and (again[0], Promise(0))
+
+
+def _flac(raw: Data, at: int) -> tuple[View, Promise]:
     """Take the number of samples out of STREAMINFO (36 bits from byte 21 on): 0 is unknown."""
-    head = bytearray(os.pread(raw.fileno(), 26, 0).ljust(26, b"\0"))
+    head = bytearray(raw.read(STREAMINFO_END, 0).ljust(STREAMINFO_END, b"\0"))
     frames = (head[21] & 0xF) << 32 | int.from_bytes(head[22:26], "big")
     head[21] &= 0xF0
     head[22:26] = bytes(4)
-    return View(raw, bytes(head), 26), Promise(frames or None)
+    head[4] |= 0x80 if at else 0  # the last of the metadata, that is
+    return View(raw, bytes(head), at or STREAMINFO_END), Promise(frames or None)
 
 
-def _ogg(raw: BinaryIO) -> Iterator[tuple[View, Promise]]:
+def _ogg(raw: Data) -> Iterator[tuple[View, Promise]]:
     """Yield the links of a chain, each with a last page whose position is beyond all that can come."""
     pages = list(_pages(raw))
     if not pages:
-        yield View(raw), Promise()
         return
     firsts = [n for n, (_, page) in enumerate(pages) if page[5] & 2 and not (n and pages[n - 1][1][5] & 2)] or [0]
     for first, beyond in zip(firsts, [*firsts[1:], len(pages)], strict=True):
         at, page = pages[beyond - 1]
-        last = os.pread(raw.fileno(), _page_bytes(page), at)
+        last = raw.read(_page_bytes(page), at)
         marked = last[:6] + struct.pack("<q", MANY) + last[14:]
         marked = marked[:22] + _ogg_checksum(marked) + marked[26:]
-        granule = struct.unpack_from("<q", page, 6)[0] - _pre_skip(raw, *pages[first])
+        head = raw.read(12, pages[first][0] + OGG_HEADER + pages[first][1][26])
+        pre_skip = int.from_bytes(head[10:], "little") if head.startswith(b"OpusHead") else 0  # RFC 7845, section 5.1
+        granule = struct.unpack_from("<q", page, 6)[0] - pre_skip
         # A stream that was joined late counts from its true beginning, so that the position tells no length.
         lacks = not page[5] & 4 or _is_damaged(raw, pages[first:beyond])
         promise = Promise(granule if granule > 0 else None, counted=False, lacks=lacks)
         yield View(raw, b"", pages[first][0], at, marked), promise
 
 
-def _pre_skip(raw: BinaryIO, at: int, page: bytes) -> int:
-    """Return the frames that an Opus stream counts before its first one (RFC 7845, section 5.1)."""
-    head = os.pread(raw.fileno(), 12, at + OGG_HEADER + page[26])
-    return int.from_bytes(head[10:], "little") if head.startswith(b"OpusHead") else 0
-
-
-def _pages(raw: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _pages(raw: Data) -> Iterator[tuple[int, bytes]]:
     """Yield position and header of each whole page, past whatever stands between them."""
-    at, size = 0, os.fstat(raw.fileno()).st_size
-    while at < size:
-        header = os.pread(raw.fileno(), OGG_HEADER + 255, at)
-        if header[:4] == b"OggS" and len(header) > OGG_HEADER and at + _page_bytes(header) <= size:
+    at = 0
+    while at < raw.size:
+        header = raw.read(OGG_HEADER + 255, at)
+        if header[:4] == b"OggS" and len(header) > OGG_HEADER and at + _page_bytes(header) <= raw.size:
             yield at, header
             at += _page_bytes(header)
         else:
-            ahead = os.pread(raw.fileno(), 1 << 16, at + 1)
+            ahead = raw.read(1 << 16, at + 1)
             found = ahead.find(b"OggS")
             at += 1 + (found if found >= 0 else max(1, len(ahead) - 3))
 
@@ -313,11 +338,11 @@ def _ogg_checksum(page: bytes) -> bytes:
     return mirrored.to_bytes(4).translate(MIRRORED)
 
 
-def _is_damaged(raw: BinaryIO, pages: Sequence[tuple[int, bytes]]) -> bool:
+def _is_damaged(raw: Data, pages: Sequence[tuple[int, bytes]]) -> bool:
     """Tell whether a page is not as it was written, or lacks: a decoder goes on behind it without a word."""
     numbers: dict[bytes, int] = {}
     for at, header in pages:
-        page = os.pread(raw.fileno(), _page_bytes(header), at)
+        page = raw.read(_page_bytes(header), at)
         number = int.from_bytes(page[18:22], "little")
         if page[22:26] != _ogg_checksum(page) or numbers.get(page[14:18], number) != number:
             return True
@@ -325,13 +350,15 @@ def _is_damaged(raw: BinaryIO, pages: Sequence[tuple[int, bytes]]) -> bool:
     return False
 
 
-def _mp3(raw: BinaryIO) -> tuple[View, Promise]:
+def _mp3(raw: Data, at: int) -> tuple[View, Promise] | None:
     """Replace the Xing tag by one whose length is beyond all that can come; where there is none, put one first."""
-    at = _first_frame(raw)
-    frame = os.pread(raw.fileno(), 4096, at)
+    data = raw.read(UNSOUND_BYTES, at)
+    places = itertools.chain([0], (sync.start() for sync in MP3_SYNC.finditer(data)))
+    at += next((place for place in places if _has_frames(data, place)), len(data))
+    frame = raw.read(4096, at)
     shape = _mp3_shape(frame)
-    if shape is None:  # it is something else, and libsndfile may know
-        return View(raw), Promise()
+    if shape is None:
+        return None
     xing_at, length, samples = shape
     if frame[xing_at : xing_at + 4] not in (b"Xing", b"Info"):
         head = frame[:4].ljust(xing_at, b"\0") + b"Xing" + struct.pack(">II", 1, XING_FRAMES)
@@ -342,20 +369,10 @@ def _mp3(raw: BinaryIO) -> tuple[View, Promise]:
     told = bytearray(frame[:length])
     struct.pack_into(">I", told, xing_at + 8, XING_FRAMES)
     if flags & 2:
-        struct.pack_into(">I", told, xing_at + 12, os.fstat(raw.fileno()).st_size - at)
+        struct.pack_into(">I", told, xing_at + 12, raw.size - at)
     lame_at = xing_at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
     trimmed = int.from_bytes(told[lame_at + 21 : lame_at + 24], "big")
     return View(raw, bytes(told), at + length), Promise(frames * samples - (trimmed >> 12) - (trimmed & 0xFFF))
-
-
-def _first_frame(raw: BinaryIO) -> int:
-    """Return where the frames begin: behind the tags, and whatever else stands there."""
-    at = 0
-    while (tag := os.pread(raw.fileno(), 10, at).ljust(10, b"\0"))[:3] == b"ID3":
-        at += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
-    begin = os.pread(raw.fileno(), at + UNSOUND_BYTES, 0)
-    places = itertools.chain([at], (sync.start() for sync in MP3_SYNC.finditer(begin)))
-    return next((place for place in places if _has_frames(begin, place)), at)
 
 
 def _has_frames(data: bytes, at: int) -> bool:

@@ -13,7 +13,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 import soundfile as sf
@@ -22,8 +22,8 @@ import soxr
 from base.errors import CorruptSegment
 from base.texts import said
 from music.audio_files import FILE_GAIN, Packed, Stored
-from music.containers import Promise, views
-from music.metering import loudest
+from music.containers import Data, Promise, views
+from music.metering import PEAK_BLOCK_FRAMES, block_peaks, highest_dbfs, loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 # Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.
@@ -34,6 +34,7 @@ MAX_SOURCE_CHANNELS: Final = 16
 MAX_SAMPLE: Final = 1e5  # a float file beyond is garbage, and its square no float32
 
 FIRST_FRAMES: Final = 1 << 20  # 4 MiB: numpy asks for huge pages from here on, each of which takes one fault, not 512
+CLICK: Final = 4.0  # what stands out so far beyond the music and full scale is none of it, and must not take its bits
 READ_BYTES: Final = 1 << 16
 BLOCK_FRAMES: Final = 1 << 16
 CODED_FRAMES: Final = 1 << 12  # at a time of what is compressed: as much is lost where it is damaged
@@ -92,7 +93,7 @@ def read(path: Path) -> Decoded:
             raise CorruptSegment(said("corrupt.empty"))
         if size > MAX_FILE_BYTES:
             raise CorruptSegment(said("corrupt.too_big", size=round(size / 2**20), limit=round(MAX_FILE_BYTES / 2**20)))
-        return _joined(raw)
+        return _joined(Data(raw.fileno()))
 
 
 def title_of(path: Path) -> str:
@@ -107,28 +108,29 @@ def title_of(path: Path) -> str:
     return path.stem
 
 
-def _joined(raw: BinaryIO) -> Decoded:
+def _joined(raw: Data) -> Decoded:
     """Decode all parts of a file, mostly one; one that is broken inside is left out when others are not."""
     sound, failure = _Sound(), said("corrupt.nothing")
     lacking: list[float | None] = []
     for view, promise in views(raw):
-        begin = sound.frames
+        begin, buffer = sound.frames, io.BufferedReader(view, READ_BYTES)
         try:
-            with Stream(io.BufferedReader(view, READ_BYTES)) as file:
+            with Stream(buffer) as file:
                 lacking.append(_pull(file, promise, sound))
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
             sound.frames = begin
             kind, words = foreign_kind(raw), str(getattr(error, "error_string", error))
             failure = said("corrupt.foreign", kind=kind) if kind else said("corrupt.broken", words=words)
+        view.seek(buffer.tell())
     if not sound.frames:
         raise CorruptSegment(said("corrupt.nothing") if lacking else failure)
-    missing = [part_s for part_s in lacking if part_s is not None]
-    return Decoded(sound.mended(), sum(missing) if missing else None)
+    missing_s = sum(part_s for part_s in lacking if part_s is not None)
+    return Decoded(sound.mended(), missing_s if missing_s > 0 else None)
 
 
-def foreign_kind(raw: BinaryIO) -> str:
+def foreign_kind(raw: Data) -> str:
     """Return what a file is that cannot be decoded, "" when that is not known."""
-    head = os.pread(raw.fileno(), 36, 0)
+    head = raw.read(36, 0)
     return next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
 
 
@@ -169,6 +171,9 @@ class _Sound:
         peak = loudest(block)
         if not peak <= MAX_SAMPLE:  # true for NaN too
             raise CorruptSegment(said("corrupt.no_sound"))
+        if peak > max(1.0, self._range):
+            peak = min(peak, max(1.0, CLICK * 10 ** (highest_dbfs(block_peaks(block, PEAK_BLOCK_FRAMES)) / 20)))
+            block = block.clip(-peak, peak)
         self.hold(peak)
         self.room(len(block))[:] = np.rint(block * np.float32(2**15 / self._range)).clip(max=2**15 - 1)
         self.frames += len(block)
@@ -206,15 +211,16 @@ def _pull(file: Stream, promise: Promise, sound: _Sound) -> float | None:
     if direct:
         sound.hold(1.0)
     coded = file.format == "FLAC" or not file.subtype.startswith(("PCM", "FLOAT", "DOUBLE"))
-    count = size = CODED_FRAMES if coded else BLOCK_FRAMES
-    block = np.empty((size, channels), np.float32)
+    most = count = size = CODED_FRAMES if coded else BLOCK_FRAMES
+    block = np.empty((most, channels), np.float32)
     frames, broken_at = 0, -1
     while count == size:
+        size = told - frames if 0 < told - frames < most else most  # what follows the last may be broken
         try:
-            count = len(file.read(out=sound.room(size) if direct else block))
+            count = len(file.read(out=sound.room(size) if direct else block[:size]))
         except sf.LibsndfileError:
             if broken_at < frames:
-                broken_at = frames
+                broken_at, count = frames, size
                 continue  # what comes behind may be good
             if not frames:
                 raise
@@ -232,7 +238,7 @@ def _pull(file: Stream, promise: Promise, sound: _Sound) -> float | None:
     if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:
         # what fills the last frame of a lossy format
         sound.frames = min(sound.frames, begin + round(promise.frames * SAMPLE_RATE_HZ / rate))
-    return _missing_s(promise, frames, rate, broken_at >= 0, exact=file.format == "FLAC")
+    return _missing_s(promise, frames, rate, 0 <= broken_at < told, exact=file.format == "FLAC")
 
 
 def _missing_s(promise: Promise, frames: int, rate: int, broken: bool, *, exact: bool) -> float | None:
@@ -241,7 +247,7 @@ def _missing_s(promise: Promise, frames: int, rate: int, broken: bool, *, exact:
         return promise.missing_part * frames / rate
     if promise.frames is not None and promise.counted:
         lacking_s = (promise.frames - frames) / rate
-        if lacking_s > (0.0 if exact else TOLERANCE_S):
+        if lacking_s > (0.0 if exact else TOLERANCE_S) or not promise.frames:
             return lacking_s
     return float("inf") if broken or promise.lacks else None
 

@@ -316,6 +316,84 @@ def test_a_flac_that_is_damaged_is_played_and_said(tmp_path: Path, at_s: float) 
     assert found.missing_s == pytest.approx(10.0 - seconds(found))
 
 
+def id3(length: int) -> bytes:
+    """Return a tag that is so long without its header."""
+    return b"ID3\x04\0\0" + bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(length)
+
+
+@pytest.mark.parametrize(("container", "subtype"), KINDS)
+@pytest.mark.parametrize("tags", [id3(300), id3(100) + id3(200_000)])
+def test_tags_ahead_of_any_kind_of_sound_are_passed(tmp_path: Path, container: str, subtype: str, tags: bytes) -> None:
+    """Taggers put ID3 before FLAC and WAV too: what is behind is what it is, cut or whole."""
+    data = encoded(chord(3.0), container, subtype)
+    for bare in (data, data[: len(data) * 4 // 5]):
+        alone, behind = read(tmp_path, bare), read(tmp_path, tags + bare)
+        assert (behind.missing, len(behind.samples)) == (alone.missing, len(alone.samples))
+        assert np.array_equal(np.asarray(behind.samples), np.asarray(alone.samples))
+
+
+@pytest.mark.parametrize("tail", [b"TAG" + bytes(125), np.random.default_rng(1).bytes(5000), bytes(20_000)])
+def test_what_stands_behind_a_flac_takes_nothing_from_it(tmp_path: Path, tail: bytes) -> None:
+    """A tag of other programs, and whatever else: all of the music, and no false word."""
+    whole = chord(3.0)
+    found = read(tmp_path, encoded(whole, "FLAC", "PCM_16") + tail)
+    assert (seconds(found), found.missing) == (3.0, "")
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
+@pytest.mark.parametrize("hole", [np.random.default_rng(2).bytes(2000), bytes(3000)])
+def test_behind_a_damaged_place_a_stream_goes_on(tmp_path: Path, container: str, subtype: str, hole: bytes) -> None:
+    """Where a decoder gives up, only what was there is lost, and said."""
+    data = encoded(chord(20.0), container, subtype)
+    middle = len(data) // 2
+    found = read(tmp_path, data[:middle] + hole + data[middle + len(hole) :])
+    assert 17.5 < seconds(found) < 20.05
+    assert found.missing_s is None or found.missing_s == pytest.approx(20.0 - seconds(found), abs=0.05)
+
+
+@pytest.mark.parametrize("rates", [(48_000, 44_100), (22_050, 48_000), (32_000, 8_000)])
+def test_an_mp3_whose_rate_changes_is_played_to_its_end(tmp_path: Path, rates: tuple[int, int]) -> None:
+    """As put together from several: each at its own speed and length."""
+    data = b""
+    for rate, channels in zip(rates, (2, 1), strict=True):
+        buffer = io.BytesIO()
+        sf.write(buffer, chord(5.0)[: 5 * rate, :channels], rate, format="MP3", subtype="MPEG_LAYER_III")
+        data += buffer.getvalue()
+    lengths = [min(5.0, 240_000 / rate) for rate in rates]
+    assert seconds(read(tmp_path, data)) == pytest.approx(sum(lengths), abs=0.2)
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("extensible", [False, True])
+@pytest.mark.parametrize("size", [None, 0, 0xFFFF_FFFF, 5000])
+def test_a_wav_of_the_other_byte_order_is_like_any_other(
+    tmp_path: Path, bits: int, extensible: bool, size: int | None
+) -> None:
+    """RIFX, with the format that other programs write, and with the same lies about its length."""
+    whole = np.rint(chord(3.0) * 2**15)
+    data = (whole * 2 ** (bits - 16)).astype(">i4").view(np.uint8).reshape(-1, 4)[:, 4 - bits // 8 :].tobytes()
+    form = struct.pack(">HHIIHH", 0xFFFE if extensible else 1, 2, 48_000, 12_000 * bits, bits // 4, bits)
+    if extensible:
+        form += struct.pack(">HHI", 22, bits, 3) + bytes.fromhex("0001000000001000800000aa00389b71")
+    body = b"WAVEfmt " + struct.pack(">I", len(form)) + form + b"data"
+    body += struct.pack(">I", len(data) if size is None else size) + data
+    found = read(tmp_path, b"RIFX" + struct.pack(">I", len(body)) + body)
+    assert np.array_equal(np.rint(np.asarray(found.samples) * 2**15), whole)
+
+
+@pytest.mark.parametrize("height", [9.0, 50.0, -90_000.0])
+def test_a_click_far_beyond_full_scale_takes_no_bits_from_the_music(tmp_path: Path, height: float) -> None:
+    """As a float it may be as high as it likes: the music keeps its level, and stays as fine as in 13 bits."""
+    music = chord(3.0)
+    clicked = music.copy()
+    clicked[70_000, 1] = height
+    found = np.asarray(read(tmp_path, encoded(clicked, "WAV", "FLOAT")).samples)
+    found, quiet = np.delete(found, 70_000, axis=0), np.delete(music, 70_000, axis=0)
+    scale = np.vdot(found, quiet) / np.vdot(quiet, quiet)
+    assert scale > 0.5
+    assert np.abs(found / scale - quiet).max() < 2**-13
+
+
 def test_the_limit_that_bites_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Minutes, megabytes, channels or rate, each with its limit: a tiny FLAC can hold hours of silence."""
     monkeypatch.setattr(decoding, "MAX_LENGTH_S", 60.0)
