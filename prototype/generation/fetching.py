@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import logging
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,8 @@ class Fetcher:
         """
         fetched = Fetched()
         for index, file in enumerate(job.files):
-            segment_id = f"{re.sub(r'[^A-Za-z0-9]+', '-', job.task_id)[:48].strip('-')}-{index}"
-            if job.inherited and self._store.find(segment_id):
+            segment_id = self._new_name(job, index)
+            if not segment_id:
                 continue  # killed between storing it and forgetting its job
             try:
                 segment = self._examined(file, job.recipe, download)
@@ -78,6 +79,19 @@ class Fetcher:
                 fetched.unstored += 1
                 self._notices.say("segment.unstored", "error", reason=error)
         return fetched
+
+    def _new_name(self, job: Job, index: int) -> str:
+        """Return a name that no segment has: some servers count anew when they start. "" where it is there already."""
+        word, number = re.sub(r"[^A-Za-z0-9]+", "-", job.task_id)[:48].strip("-"), 1
+        if word != job.task_id:
+            word += f"-{zlib.crc32(job.task_id.encode()):08x}"
+        name = f"{word}-{index}"
+        while known := self._store.find(name):
+            if job.inherited and known.info is not None and known.info.recipe == job.recipe:
+                return ""
+            number += 1
+            name = f"{word}-{number}-{index}"
+        return name
 
     def _examined(self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False) -> Segment:
         """Download and examine; when the spool's disk refuses, once more to another place."""
