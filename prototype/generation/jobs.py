@@ -198,6 +198,9 @@ class Board:
             due_at = self._next_poll_at
             if not any(other.at_server for other in self._jobs):
                 due_at, self._polled_at, self._spared_s = math.inf, now, self._poll_s
+            for other in self._jobs:
+                if other.task_id == job.task_id and other.at_server:
+                    other.state = JobState.LOST  # the server was restarted, and counts anew
             self._jobs.append(job)
             self._mark_heads(now)
             self._next_poll_at = max(min(due_at, now + self._interval_s(now)), now + self._poll_s / 5)

@@ -47,6 +47,18 @@ def test_jobs_do_not_pile_up_behind_hung_ones() -> None:
     assert board.has_room()
 
 
+def test_an_id_belongs_to_the_job_that_got_it_last() -> None:
+    """A server that was restarted may count anew: what it says of an id is not told of two jobs."""
+    board = new_board()
+    hung, running_one = ask(board, "1"), ask(board, "2")
+    board.abandon(hung)
+    ask(board, "1", now=5.0), ask(board, "2", now=6.0)
+    done = JobReport("", JobState.SUCCEEDED, files=(AudioFile("/a"),))
+    board.observe({"1": done, "2": done}, 9.0)
+    assert [job.state for job in (hung, running_one)] == [JobState.LOST, JobState.LOST]
+    assert board.take_finished(9.0, cold=False) is None
+
+
 def test_one_poll_at_a_time() -> None:
     """While a poll is under way, nobody else gets ids; an ended one frees the turn, however it ended."""
     board = new_board()
