@@ -39,9 +39,10 @@ PROXY_WANTS_LOGIN: Final = 407
 PROXY_REFUSES: Final = frozenset({401, 403})
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 INTERNAL_ERROR: Final = 500
-QUEUE_FULL: Final = 429
+BUSY_STATUSES: Final = frozenset({409, 423, 429})
 REASON_FIELDS: Final = ("detail", "error", "message", "msg")
 NO_ADDRESS: Final = (exceptions.LocationValueError, UnicodeError)
+FULL: Final = re.compile(r"\b(queue|busy|full|capacity|overload|too many)", re.IGNORECASE)
 NO_MODEL: Final = re.compile(r"\bmodel (is )?not (yet )?(initiali[sz]ed|loaded)", re.IGNORECASE)
 """What the Gradio app says before somebody has had it load its models."""
 
@@ -91,7 +92,8 @@ def from_status(
     if status in GATEWAY_STATUSES and not from_server:
         who = way.proxy_name if way.proxy else said("call.gateway")
         return ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
-    if status == QUEUE_FULL:
+    is_full = status == 503 and from_server and FULL.search(detail)
+    if status == 429 or (route == SUBMIT_ROUTE and (status in BUSY_STATUSES or is_full)):
         return ServerBusy(said("call.queue_full", url=url, answer=answer), retry_after_s=wait_s)
     if status >= 500 and NO_MODEL.search(detail):
         return ServerRefused(said("call.no_model", url=url, answer=answer), status=status)
@@ -104,7 +106,7 @@ def from_status(
         return InternalError(words, detail if from_server else "", wait_s)
     if status == 403 and not from_server:
         return ServerRefused(said("call.no_access", url=url, answer=answer), status=status)
-    kind = KeyRefused if status in (401, 403) else ServerRefused
+    kind = KeyRefused if status == 401 or (status == 403 and route != AUDIO_ROUTE) else ServerRefused
     return kind(_refusal(call, status, answer), status=status)
 
 
@@ -127,6 +129,8 @@ def _refusal(call: Call, status: int, answer: Said) -> Said:
         return said("call.elsewhere", url=url, answer=answer)
     if status == 401 and not call.has_key:
         return said("call.wants_key", url=url, answer=answer)
+    if status == 403 and route == AUDIO_ROUTE:
+        return said("call.no_file", url=url, answer=answer)
     if status in (401, 403):
         return said("call.refuses_key", url=url, answer=answer)
     if status == 404 and route == AUDIO_ROUTE:

@@ -117,11 +117,12 @@ class ServerStats:
 
 
 def submitted(data: object, clean: Clean) -> Submitted:
-    """Read the reply to a submit. Raises ServerTrouble: the server has the job, but we cannot ask for it."""
+    """Read the reply to a submit. Raises ServerTrouble: if the server has the job, we cannot ask for it."""
     fields = _mapping(_job(data), said("reply.job"))
     task_id = _id(fields)
     if not task_id:
-        raise ServerTrouble(said("reply.no_task_id"))
+        words = _reason(fields, clean)
+        raise ServerTrouble(said("reply.no_job", words=words) if words else said("reply.no_task_id"))
     position = _number(fields.get("queue_position"))
     state = _state(fields.get("status"))
     return Submitted(

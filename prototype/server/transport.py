@@ -196,6 +196,8 @@ class HttpChannel:
     def _rejection(self, response: urllib3.BaseHTTPResponse, call: Call) -> ServerError:
         """Return the error for a reply that is no success."""
         detail, ours = self._detail(response)
+        if response.status < 400:
+            detail = self.clean(response.headers.get("Location", ""))
         served_by = response.headers.get("Server", "").lower()
         return faults.from_status(
             call,
@@ -231,7 +233,8 @@ class HttpChannel:
         if not isinstance(reply, dict):
             raise faults.nonsense(call, said("call.unknown_form"))
         status = _status(reply.get("code"))
-        if reply.get("error") or not (status == 0 or 200 <= status < 300):
+        refused = reply.get("error") or False in (reply.get("success"), reply.get("ok"))
+        if refused or not (status == 0 or 200 <= status < 300):
             raise faults.from_status(call, status if status >= 300 else 500, self._words(reply))
         return reply.get("data") if reply.keys() & {"data", "code", "error"} else reply
 

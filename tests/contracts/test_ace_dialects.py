@@ -14,14 +14,14 @@ from typing import Any, cast
 import pytest
 
 from ace_client import AceClient, AudioFile, JobReport, JobState, Timeouts
-from base.errors import KeyRefused, ServerNonsense, ServerRefused, ServerTrouble, ServerUnsupported
+from base.errors import KeyRefused, ServerBusy, ServerNonsense, ServerRefused, ServerTrouble, ServerUnsupported
 from base.notices import Notices
 from base.texts import said
 from base.workers import SystemClock
 from config import Settings
 from doubles import genuine_acestep
 from doubles.fake_acestep import FakeAcestep
-from doubles.fake_http import text, wrapped
+from doubles.fake_http import Reply, text, wrapped
 from doubles.genuine_acestep import GenuineAcestep
 from doubles.scripted_server import MemoryStore, ScriptedServer
 from doubles.simulated_time import FakeClock, SimClock
@@ -335,6 +335,74 @@ def test_a_submit_may_be_answered_when_the_job_is_over(
     taken = client.submit(RECIPE)
     assert (taken.task_id, taken.ended, client.one_at_a_time) == (task_id, ended, ended)
     assert (taken.report and taken.report.detail) == detail
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ({"success": False, "message": "no GPU"}, "no GPU"),
+        ({"status": "error", "message": "no GPU"}, "no GPU"),
+        ({"status": "failed", "error": {"message": "no GPU"}}, "no GPU"),
+        ({"ok": False, "data": None, "msg": "no GPU"}, "no GPU"),
+        ({"data": {"status": "error", "message": "no GPU"}, "code": 200}, "no GPU"),
+        ({"code": 200, "data": {"success": False, "detail": "no GPU"}}, "no GPU"),
+    ],
+)
+def test_why_no_job_was_taken_is_told_in_the_servers_words(fake: FakeAcestep, reply: object, words: str) -> None:
+    """Also where it says so under HTTP 200, in a form of its own."""
+    fake.answer_next(text(200, json.dumps(reply)))
+    with pytest.raises(ServerTrouble, match=words):
+        AceClient(fake.url).submit(RECIPE)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        text(429, '{"detail": "Server busy: queue is full"}'),
+        text(409, '{"detail": "another job is running"}'),
+        text(423, ""),
+        text(503, '{"detail": "Server busy: queue is full"}', "application/json"),
+        text(503, '{"error": "At capacity, try again later"}', "application/json"),
+        text(503, '{"message": "too many jobs"}', "application/json"),
+        wrapped(None, 503, "queue is full"),
+        wrapped(None, 409, "busy"),
+    ],
+)
+def test_a_server_without_room_for_a_job_may_say_so_by_several_statuses(fake: FakeAcestep, reply: Any) -> None:
+    """It surely took none; that is no refusal of what was asked for."""
+    fake.answer_next(reply)
+    with pytest.raises(ServerBusy, match=r"queue full.*HTTP"):
+        AceClient(fake.url).submit(RECIPE)
+
+
+def test_one_that_loads_or_is_behind_a_gateway_is_not_full(fake: FakeAcestep) -> None:
+    """What we asked for may have been done then."""
+    for reply in (text(503, '{"detail": "Model loading"}'), text(503, "Service busy", "text/html")):
+        fake.answer_next(reply)
+        with pytest.raises(ServerTrouble) as caught:
+            AceClient(fake.url).submit(RECIPE)
+        assert caught.value.arrived
+
+
+def test_a_file_that_is_not_given_is_no_fault_of_the_key(fake: FakeAcestep, tmp_path: Path) -> None:
+    """acestep-api answers 403 for a place on its disk that it does not serve, and the other link may be served."""
+    client = AceClient(fake.url, KEY)
+    (file,) = client.poll([client.submit(RECIPE).task_id]).popitem()[1].files
+    denied = text(403, '{"detail": "Access denied: path outside allowed directory"}', "application/json")
+    fake.answer_next(denied, 2, route="/v1/audio")
+    with pytest.raises(ServerRefused, match=r"does not give.*Access denied") as caught:
+        client.download(AudioFile("/v1/audio?path=x"), tmp_path / "a")
+    assert not isinstance(caught.value, KeyRefused)
+    assert client.download(AudioFile("/v1/audio?path=x", otherwise=file.url), tmp_path / "a") > 1000
+
+
+@pytest.mark.parametrize("place", ["https://music.example/api/release_task", "/login?next=%2F"])
+def test_where_a_server_sends_us_is_told(fake: FakeAcestep, place: str) -> None:
+    """So that a person can set it, or see that it is a login."""
+    fake.answer_next(Reply(308, headers={"Location": place}))
+    with pytest.raises(ServerRefused, match="elsewhere") as caught:
+        AceClient(fake.url).submit(RECIPE)
+    assert place in str(caught.value)
 
 
 def test_a_model_that_is_not_loaded_is_said_with_the_remedy(fake: FakeAcestep) -> None:
