@@ -349,10 +349,53 @@ def test_what_the_server_says_of_a_failure_is_shown(make: Make) -> None:
 def test_one_bad_file_does_not_spoil_the_others(make: Make) -> None:
     """What is good of a job is used, and the job counts as done."""
     run = make(files_per_job=3, batch_size=3, speed=0.0)
-    run.server.call_faults[4] = lambda: ServerRefused("no longer there", status=404)
+    run.server.call_faults |= dict.fromkeys(range(4, 8), lambda: ServerRefused("no longer there", status=404))
     assert run.produce() == 2
     assert run.loop.snapshot().rejected == 1
     assert len(run.server.asked) == 1
+
+
+@pytest.mark.parametrize("late_s", [0.1, 1.0, 3.0])
+def test_a_file_that_is_there_a_little_after_its_job_is_waited_for(make: Make, late_s: float) -> None:
+    """Some servers say that a job is done before they have written its file: nothing is made twice, or said."""
+    run = make(late_files_s=late_s, files_per_job=2, batch_size=2)
+    run.at(120.0, run.stop.set)
+    assert run.produce() == 2
+    assert [job.downloads for job in run.server.asked] == [2]
+    assert len(run.server.times_of("download")) <= 6
+    assert run.notices.keys == ["server.up"]
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 60.0])
+@pytest.mark.parametrize("speed", [0.02, 0.3])
+def test_a_server_with_room_for_one_job_is_no_busy_one(
+    in_threads: Make, speed: float, retry_after_s: float | None
+) -> None:
+    """What it is asked for beside our own job comes as soon as that has ended: no line, no pause, few requests."""
+    run = in_threads(room=1, speed=speed, retry_after_s=retry_after_s)
+    run.listen(1800.0)
+    assert run.end()
+    assert run.notices.keys == ["server.up"]
+    assert run.silent_s == 0.0
+    made = len(run.server.asked)
+    assert {job.downloads for job in run.server.asked[:-2]} == {1}
+    assert len(run.server.times_of("submit")) <= 2 * made + 1
+    assert len(run.server.times_of("health")) <= made + 5
+
+
+def test_between_two_tries_of_a_submit_nobody_looks_every_second(in_threads: Make) -> None:
+    """Nothing is under way then that could have been lost."""
+    run = in_threads(busy=True, retry_after_s=60.0)
+    run.listen(600.0)
+    assert len(run.server.calls) <= 60
+
+
+def test_a_server_that_says_when_it_will_be_well_is_not_asked_before(make: Make) -> None:
+    """Also where the submit may have arrived."""
+    run = make()
+    run.server.trouble = lambda name: ServerTrouble("HTTP 503", retry_after_s=90.0) if name == "submit" else None
+    run.stop_at(600.0)
+    assert len(run.server.times_of("submit")) <= 8
 
 
 def test_a_download_that_breaks_off_is_repeated(make: Make) -> None:

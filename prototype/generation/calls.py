@@ -25,6 +25,11 @@ MOST_PATIENT_S: Final = 120.0  # however long a server asks us to wait
 RELIEF_S: Final = 10.0  # after which a call may keep who looks
 
 
+def asked_wait_s(error: BaseException | None) -> float:
+    """Return the seconds that the server asks us to wait, as far as we do."""
+    return min(getattr(error, "retry_after_s", None) or 0.0, MOST_PATIENT_S)
+
+
 class Stopped(Exception):
     """The program ends: leave whatever you do."""
 
@@ -164,8 +169,7 @@ class Retries:
             return isinstance(error, ServerTrouble) and not error.is_final and (self.idempotent or not error.arrived)
 
         def wait_s(state: RetryCallState) -> float:
-            asked_s = getattr(error_of(state), "retry_after_s", None) or 0.0
-            return max(self.backoff.wait_s(state.attempt_number, run.rng), min(asked_s, MOST_PATIENT_S))
+            return max(self.backoff.wait_s(state.attempt_number, run.rng), asked_wait_s(error_of(state)))
 
         return Retrying(
             retry=retry_if_exception(passing),

@@ -12,6 +12,7 @@ a job of ours that has no name there is waited for like any other.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 from pathlib import Path
@@ -21,6 +22,7 @@ from base.errors import (
     AppError,
     CorruptSegment,
     KeyRefused,
+    ServerBusy,
     ServerError,
     ServerRefused,
     ServerTrouble,
@@ -28,7 +30,7 @@ from base.errors import (
     ServerUnsupported,
 )
 from config import Settings
-from generation.calls import JOBS, Backoff, Client, Run, Watch
+from generation.calls import JOBS, Backoff, Client, Run, Watch, asked_wait_s
 from generation.conclusions import LOST, UNUSABLE, Conclusion
 from generation.connection import DOWNLOAD, HEALTH, POLL, SUBMIT, Connection
 from generation.fetching import Fetched, Fetcher
@@ -49,14 +51,17 @@ SUBMIT_QUIET_S: Final = 5.0
 LOOK_S: Final = 1.0  # what is in doubt is looked at no more often
 SUBMIT_LOST_S: Final = 60.0
 COUNTS_S: Final = 5.0
+FULL_S: Final = 60.0  # whoever else filled the server may be gone then
+NOT_THERE: Final = frozenset({404, 410})
+LATE_TRIES: Final = 3
 LONGEST_POLL_BACKOFF_S: Final = 15.0
 
 
 class JobServer:
     """One server with our jobs at it, shared by its workers; `policy` and `speed` are what was learned of it.
 
-    Threads: any; `_lock` guards `cold`, `_adopted`, `_failed_polls`, `_stats_at`, `_submit_at`, `_unsure` and
-    `_complaints`.
+    Threads: any; `_lock` guards `cold`, `_adopted`, `_failed_polls`, `_stats_at`, `_submit_at`, `_full`,
+    `_unsure` and `_complaints`.
     """
 
     def __init__(
@@ -86,7 +91,8 @@ class JobServer:
         self._adopted = False
         self._failed_polls = self._unsure = 0
         self._stats_at = self._clock.now()
-        self._submit_at: float | None = None
+        self._submit_at: float | None = None  # infinite between two tries
+        self._full = 0, 0.0
         self._complaints: set[str] = set()
 
     @property
@@ -96,8 +102,11 @@ class JobServer:
 
     @property
     def may_ask(self) -> bool:
-        """Whether no submit is under way, and one more job would not just pile up or keep others waiting."""
-        return not self._is_asking and self.board.has_room(alone=self._client.one_at_a_time)
+        """Whether no submit is under way, and one job more is taken and does not pile up or keep others waiting."""
+        ours, until = self._full
+        if self._is_asking or (self._clock.now() < until and len(self.board.pending_ids()) >= ours):
+            return False
+        return self.board.has_room(alone=self._client.one_at_a_time)
 
     @property
     def _is_asking(self) -> bool:
@@ -146,9 +155,9 @@ class JobServer:
         with self._lock:
             if self._is_asking:
                 return None
-            self._submit_at = began_at
+            self._submit_at = math.inf
         try:
-            submitted = self.connection.retrying(SUBMIT)(self._client.submit, recipe, thinking=thinking, upload=upload)
+            submitted = self.connection.retrying(SUBMIT)(self._submit, recipe, thinking, upload)
         except (ServerUnreachable, ServerRefused) as error:
             self.connection.failed(SUBMIT, error, began_at)
         except ServerTrouble as error:
@@ -157,11 +166,28 @@ class JobServer:
             else:
                 self._run.pause(JOBS.longest_s)
         else:
-            return self._taken(slot, submitted, recipe, began_at)
+            return self._taken(slot, submitted, recipe, began_at) if submitted else None
         finally:
             with self._lock:
                 self._submit_at = None
         return None
+
+    def _submit(self, recipe: Recipe, thinking: bool, upload: bytes) -> Submitted | None:
+        """Submit once. None where there is no room beside our own jobs: one more is asked for when one of them ends."""
+        with self._lock:
+            self._submit_at = self._clock.now()
+        try:
+            return self._client.submit(recipe, thinking=thinking, upload=upload)
+        except ServerBusy as error:
+            ours = len(self.board.pending_ids())
+            if not ours:
+                raise
+            with self._lock:
+                self._full = ours, self._clock.now() + max(FULL_S, asked_wait_s(error))
+            return None
+        finally:
+            with self._lock:
+                self._submit_at = math.inf
 
     def _taken(self, slot: Slot, submitted: Submitted, recipe: Recipe, began_at: float) -> Job:
         now = self._clock.now()
@@ -199,7 +225,7 @@ class JobServer:
                 break
             self._run.pause(COUNTS_S)
             self.tend()
-        self._run.pause(JOBS.wait_s(number, self._run.rng))
+        self._run.pause(max(JOBS.wait_s(number, self._run.rng), asked_wait_s(error)))
 
     def bring_in(self, job: Job) -> Fetched:
         """Fetch what the job made, and learn from it. Raises the reason when none of it can be used."""
@@ -228,7 +254,11 @@ class JobServer:
         return fetched
 
     def _download(self, file: AudioFile, path: Path) -> None:
-        """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped."""
+        """Fetch a file, which outlives a server restart. Raises ServerRefused, ServerTrouble, SpoolError, Stopped.
+
+        Some servers say that a job is done before its file is there.
+        """
+        missed = 0
         while True:
             self.connection.wait_until_up()
             began_at = self._clock.now()
@@ -241,6 +271,11 @@ class JobServer:
             except ServerUnsupported as error:
                 self.connection.failed(DOWNLOAD, error, began_at)
                 raise
+            except ServerRefused as error:
+                missed += 1
+                if error.status not in NOT_THERE or missed > LATE_TRIES:
+                    raise
+                self._run.pause(JOBS.wait_s(missed, self._run.rng))
 
     # The state of the jobs
 

@@ -89,6 +89,11 @@ class ScriptedServer:
     refuses: int | None = None
     """HTTP status of every call but /health."""
     busy: bool = False
+    room: int = 99
+    """So many jobs are taken at once."""
+    retry_after_s: float | None = None
+    late_files_s: float = 0.0
+    """So long after its job a file is there."""
     no_stats: bool = False
     away: list[tuple[float, float]] = field(default_factory=list)
     """Times during which nothing listens."""
@@ -175,8 +180,8 @@ class ScriptedServer:
         """Queue a job."""
         with self._lock:
             late = self._take_call("submit")
-            if self.busy:
-                raise ServerBusy("the queue is full (HTTP 429)")
+            if self.busy or len(self._queue) + (self._running is not None) >= self.room:
+                raise ServerBusy("the queue is full (HTTP 429)", retry_after_s=self.retry_after_s)
             if recipe.continues and self.refuse_uploads:
                 raise UploadRefused(f"HTTP {self.refuse_uploads}", is_final=self.refuse_uploads != 500)
             needs_s = self.speed * recipe.canvas_s + (0.0 if self._warm else self.first_job_extra_s)
@@ -217,7 +222,7 @@ class ScriptedServer:
             if late is not None:
                 raise late
             job = self._known.get(file.url.partition("#")[0])
-            if job is None:
+            if job is None or self.now() < job.began_at + job.needs_s + self.late_files_s:
                 raise ServerRefused("no such file (HTTP 404)", status=404)
             job.downloads += 1
             good = job.fate != CORRUPT
