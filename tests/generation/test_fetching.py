@@ -13,9 +13,9 @@ from doubles.simulated_time import FakeClock
 from generation.fetching import Fetcher
 from generation.jobs import Job
 from music.analysis import ingest
-from music.segment import SAMPLE_RATE_HZ, Audio, Recipe, SegmentInfo
+from music.segment import SAMPLE_RATE_HZ, Recipe
 from server.replies import AudioFile
-from spool.spool import Entry, Spool
+from spool.spool import Spool
 
 
 def written(data: bytes, _: AudioFile, path: Path) -> None:
@@ -43,32 +43,6 @@ def test_a_result_that_was_cut_off_is_used_and_said(tmp_path: Path) -> None:
     spool.close()
 
 
-class Shelf:
-    """A store that remembers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.entries: dict[str, Entry] = {}
-
-    def incoming_path(self, suffix: str, *, elsewhere: bool = False) -> Path:
-        """Return a path."""
-        return self.folder / f"a{suffix}"
-
-    def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
-        """Take a segment, whose name nobody else may have."""
-        assert info.segment_id not in self.entries
-        self.entries[info.segment_id] = entry = Entry(info.segment_id, shelf, None, info, samples, 0.0)
-        return entry
-
-    def ready(self) -> list[Entry]:
-        """Return the queue."""
-        return list(self.entries.values())
-
-    def find(self, segment_id: str) -> Entry | None:
-        """Return a segment."""
-        return self.entries.get(segment_id)
-
-
 CLUSTER = "production-cluster-eu-west-1-tenant-000000000000-"
 
 
@@ -78,8 +52,9 @@ CLUSTER = "production-cluster-eu-west-1-tenant-000000000000-"
 @pytest.mark.parametrize("inherited", [False, True])
 def test_what_two_jobs_made_never_has_one_name(tmp_path: Path, ids: tuple[str, str], inherited: bool) -> None:
     """However long or odd their ids, and also where a server counts anew; but a job is brought in once."""
-    store = Shelf(tmp_path)
-    fetcher = Fetcher(store, ingest, Notices(FakeClock()), -45.0, lambda _recipe, segment, _cue_dbfs: (segment, None))
+    spool = Spool(tmp_path, 1024, Notices(FakeClock()), FakeClock())
+    spool.open()
+    fetcher = Fetcher(spool, ingest, Notices(FakeClock()), -45.0, lambda _recipe, segment, _cue_dbfs: (segment, None))
     download = partial(written, wav_bytes(chord(6.0)))
     jobs = [
         Job(task_id, Recipe("lofi", f"keys {number}", 6.0), 0.0, files=(AudioFile("/a"),), inherited=inherited)
@@ -89,4 +64,5 @@ def test_what_two_jobs_made_never_has_one_name(tmp_path: Path, ids: tuple[str, s
         assert len(fetcher.fetch(job, download, lambda: "ready").entries) == 1
     if inherited:
         assert fetcher.fetch(jobs[-1], download, lambda: "ready").entries == []
-    assert len(store.entries) == 2
+    assert len({entry.info.segment_id for entry in spool.ready() if entry.info}) == 2
+    spool.close()
