@@ -27,6 +27,13 @@ _DOTS_LEFT: Final = (0x40, 0x04, 0x02, 0x01)  # the left column of a Braille cel
 _DOTS_RIGHT: Final = (0x80, 0x20, 0x10, 0x08)
 RANGE_DB: Final = 24.0
 
+Rank = enum.IntEnum(
+    "Rank",
+    "TITLE TIME NEXT NOTICE BUFFER MAKING MOOD WAVE SECOND_NOTICE SERVER DETAILS HEARD SPEED MORE_MAKING HIGH_WAVE"
+    " SESSION THIRD_NOTICE SPACE MADE SHELF RECORDING MORE_NEXT MORE_SPACE MORE",
+)
+"""The rows of the screen in the order in which a small terminal keeps them."""
+
 
 @functools.lru_cache(maxsize=256)
 def clean(text: str) -> str:
@@ -146,35 +153,6 @@ def _bars(height: int, top_db: float) -> tuple[list[float], list[str]]:
     ladder = _EIGHTHS[0] * top + _EIGHTHS + _EIGHTHS[-1] * top
     steps_db = [top_db + RANGE_DB * ((eighth + 0.5) / top - 1) for eighth in range(1, top)]
     return steps_db, [ladder[8 + eighth : 1 + top + eighth : 8] for eighth in range(1, top + 1)]
-
-
-class Rank(enum.IntEnum):
-    """The rows of the screen in the order in which a small terminal keeps them."""
-
-    TITLE = enum.auto()
-    TIME = enum.auto()
-    NEXT = enum.auto()
-    NOTICE = enum.auto()
-    BUFFER = enum.auto()
-    MAKING = enum.auto()
-    MOOD = enum.auto()
-    WAVE = enum.auto()
-    SECOND_NOTICE = enum.auto()
-    SERVER = enum.auto()
-    DETAILS = enum.auto()
-    HEARD = enum.auto()
-    SPEED = enum.auto()
-    MORE_MAKING = enum.auto()
-    HIGH_WAVE = enum.auto()
-    SESSION = enum.auto()
-    THIRD_NOTICE = enum.auto()
-    SPACE = enum.auto()
-    MADE = enum.auto()
-    SHELF = enum.auto()
-    RECORDING = enum.auto()
-    MORE_NEXT = enum.auto()
-    MORE_SPACE = enum.auto()
-    MORE = enum.auto()
 
 
 class Row(NamedTuple):
