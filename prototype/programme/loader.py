@@ -10,7 +10,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from base.errors import CorruptSegment, SpoolError
@@ -33,13 +32,8 @@ CALM_S: Final = 1.5  # with a piece in stock, and nobody to wake it: a disk that
 REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """What came of an offer of `source`; None through a mistake of ours."""
-
-    offer: Offer
-    source: Source
-    piece: Piece | CorruptSegment | OSError | SpoolError | None
+_Prepared = tuple[Offer, Source, Piece | CorruptSegment | OSError | SpoolError | None]
+"""What came of an offer of a source; None through a mistake of ours."""
 
 
 class Reader:
@@ -72,13 +66,13 @@ class Reader:
         """Have a piece prepared for the stock."""
 
         def prepare() -> None:
-            piece: Piece | CorruptSegment | OSError | SpoolError | None = None
+            made: _Prepared = offer, source, None
             try:
-                piece = self._prepared(offer, source)
+                made = offer, source, self._prepared(offer, source)
             except (CorruptSegment, OSError, SpoolError) as error:
-                piece = error
+                made = offer, source, error
             finally:
-                self._done.append(_Prepared(offer, source, piece))
+                self._done.append(made)
 
         self._since[offer.key] = self._clock.now()
         self._do(offer.key, offer, prepare)
@@ -91,8 +85,8 @@ class Reader:
     def take(self) -> list[_Prepared]:
         """Return what is prepared."""
         done = [self._done.popleft() for _ in range(len(self._done))]
-        for one in done:
-            self._since.pop(one.offer.key, None)
+        for offer, _, _ in done:
+            self._since.pop(offer.key, None)
         return done
 
     def awaits(self, key: str) -> bool:
@@ -303,16 +297,16 @@ class Loader:
 
     def _take_prepared(self) -> None:
         """Offer what has been prepared, if it is still wanted."""
-        for one in self._reader.take():
-            if isinstance(one.piece, Piece) and self._is_wanted(one.offer, one.source):
-                self._programme.offer(one.piece)
+        for offer, source, made in self._reader.take():
+            if isinstance(made, Piece) and self._is_wanted(offer, source):
+                self._programme.offer(made)
                 continue
-            self._stocked.pop(one.offer.key, None)
-            if isinstance(one.piece, SpoolError):
-                log.warning("%s cannot be given a file: %s", one.offer.key, one.piece)
+            self._stocked.pop(offer.key, None)
+            if isinstance(made, SpoolError):
+                log.warning("%s cannot be given a file: %s", offer.key, made)
                 self._refused_until = self._clock.now() + REFUSED_S
-            elif isinstance(one.piece, Exception) and isinstance(one.offer, Entry):
-                self._reject(one.offer, one.piece)
+            elif isinstance(made, Exception) and isinstance(offer, Entry):
+                self._reject(offer, made)
 
     def _is_wanted(self, offer: Offer, source: Source) -> bool:
         """Whether the mood, and the listener, still want what was prepared."""

@@ -24,7 +24,7 @@ class Openings:
     harm, so no failure is reported. Threads: any, one at a time.
     """
 
-    def __init__(self, path: Path | None, version: str, later: Later = at_once) -> None:
+    def __init__(self, path: Path, version: str, later: Later = at_once) -> None:
         """`later` has it written by who may wait for the disk."""
         self._path = path
         self._version = version
@@ -33,8 +33,8 @@ class Openings:
     def load(self, station: Station) -> tuple[Recipe, int, Samples] | None:
         """Return recipe, seed and first frames of a piece of `station`, chosen by what was liked when it was made."""
         try:
-            info = audio_files.read_info(self._path) if self._path else None
-            if self._path is None or info is None or info.engine != self._version:
+            info = audio_files.read_info(self._path)
+            if info is None or info.engine != self._version:
                 return None
             seed, prompt = int(info.seed), info.recipe.prompt
             if info.recipe != replace(piece_recipe(station, seed), prompt=prompt) or not station.makes(prompt):
@@ -45,14 +45,13 @@ class Openings:
 
     def save(self, info: SegmentInfo, samples: Samples) -> None:
         """Keep an opening in place of the one before."""
-        path, named = self._path, replace(info, engine=self._version)
-        if path is not None:
-            self._later("opening", lambda: _keep(path, audio_files.encode(samples, named)))
+        named = replace(info, engine=self._version)
 
+        def keep() -> None:
+            with contextlib.suppress(OSError):
+                replace_safely(self._path, audio_files.encode(samples, named))
 
-def _keep(path: Path, data: bytes | memoryview) -> None:
-    with contextlib.suppress(OSError):
-        replace_safely(path, data)
+        self._later("opening", keep)
 
 
 def piece_recipe(station: Station, seed: int) -> Recipe:
