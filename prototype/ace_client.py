@@ -13,17 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from base.errors import (
-    KeyRefused,
-    ServerError,
-    ServerNonsense,
-    ServerRefused,
-    ServerTrouble,
-    ServerUnreachable,
-    ServerUnsupported,
-    SpoolError,
-    UploadRefused,
-)
+from base import errors
 from base.texts import reason_of, said
 from base.workers import Clock, SystemClock
 from config import Settings
@@ -110,14 +100,14 @@ class AceClient:
         other ServerTrouble it may have one that we cannot name.
         """
         if len(upload) > MAX_UPLOAD_BYTES:
-            raise UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
+            raise errors.UploadRefused(said("call.upload_too_large", size=f"{len(upload) / 2**20:.0f}"), is_final=True)
         body = self._request(recipe, thinking)
         try:
             canvas = upload if recipe.continues else None
             data = self._http.json(SUBMIT_ROUTE, body, read_s=self._submit_s, upload=canvas)
-        except (ServerRefused, InternalError) as error:
-            if recipe.continues and not isinstance(error, KeyRefused):
-                raise UploadRefused(reason_of(error), is_final=error.is_final) from error
+        except (errors.ServerRefused, InternalError) as error:
+            if recipe.continues and not isinstance(error, errors.KeyRefused):
+                raise errors.UploadRefused(reason_of(error), is_final=error.is_final) from error
             if not isinstance(error, InternalError) or not self.one_at_a_time:
                 raise
             task_id = f"unnamed-{uuid.uuid4().hex}"
@@ -149,12 +139,12 @@ class AceClient:
         """
         try:
             return self._fetch(file.url, destination)
-        except ServerRefused as refusal:
+        except errors.ServerRefused as refusal:
             if not file.otherwise:
                 raise
             try:
                 return self._fetch(file.otherwise, destination)
-            except (ServerRefused, ServerTrouble):
+            except (errors.ServerRefused, errors.ServerTrouble):
                 raise refusal from None
 
     def health(self) -> None:
@@ -165,10 +155,10 @@ class AceClient:
         """
         try:
             self._healthy(self._http.json("/health", read_s=self._probe_s))
-        except ServerUnreachable:
+        except errors.ServerUnreachable:
             self._polls_work = False
             raise
-        except (ServerRefused, ServerNonsense) as error:
+        except (errors.ServerRefused, errors.ServerNonsense) as error:
             self._answers_polls(error)
         else:
             if not self._polls_work:
@@ -178,28 +168,28 @@ class AceClient:
     def _healthy(self, data: object) -> None:
         """Take in what /health says. Raises ServerTrouble where it says that it is not well."""
         if not isinstance(data, dict) or "status" not in data:
-            raise ServerNonsense(said("call.unlike", url=self._http.url))
+            raise errors.ServerNonsense(said("call.unlike", url=self._http.url))
         if str(data["status"]).lower() not in WELL:
             words = self._http.clean(str(data["status"]), 60)
-            raise ServerTrouble(said("call.says", url=self._http.url, words=words))
+            raise errors.ServerTrouble(said("call.says", url=self._http.url, words=words))
         if "gradio" in str(data.get("service")).lower():
             self.one_at_a_time = True
 
-    def _answers_polls(self, doubt: ServerError | None) -> None:
+    def _answers_polls(self, doubt: errors.ServerError | None) -> None:
         """Ask for a job that nobody knows. Raises `doubt`, or why the server cannot be used."""
         try:
             data = self._http.json(POLL_ROUTE, {"task_id_list": ["probe"]}, read_s=self._probe_s)
             report = replies.job_reports(data, ["probe"], self._http.clean)["probe"]
             if doubt is not None and report.doubtful:
                 raise doubt
-        except ServerUnsupported:
+        except errors.ServerUnsupported:
             raise
-        except KeyRefused:
+        except errors.KeyRefused:
             return
-        except ServerRefused as error:
+        except errors.ServerRefused as error:
             raise doubt or error from None
-        except ServerTrouble as error:
-            if doubt or isinstance(error, ServerNonsense):
+        except errors.ServerTrouble as error:
+            if doubt or isinstance(error, errors.ServerNonsense):
                 raise doubt or error from None
 
     def stats(self) -> ServerStats:
@@ -266,5 +256,5 @@ class AceClient:
             with contextlib.suppress(OSError):  # then the spool sweeps it at the next start
                 destination.unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise SpoolError(said("spool.cannot_write", path=destination, reason=error)) from error
+                raise errors.SpoolError(said("spool.cannot_write", path=destination, reason=error)) from error
             raise

@@ -17,16 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from base.errors import (
-    AppError,
-    CorruptSegment,
-    JobError,
-    JobFailed,
-    JobLost,
-    JobStalled,
-    ServerError,
-    UploadRefused,
-)  # fmt: skip
+from base import errors
 from base.texts import Said, said
 from base.workers import Worker
 from config import Settings
@@ -233,14 +224,14 @@ class Producer:
             entries = self.server.bring_in(slot.job).entries
             self._chain.trust(self.server)
             return entries
-        except (JobError, CorruptSegment, UploadRefused) as error:
-            if not isinstance(error, JobLost) or (slot.job and slot.job.began_at is not None):
+        except (errors.JobError, errors.CorruptSegment, errors.UploadRefused) as error:
+            if not isinstance(error, errors.JobLost) or (slot.job and slot.job.began_at is not None):
                 self._chain.failed(self.server, before, error)
-            if isinstance(error, JobStalled):
+            if isinstance(error, errors.JobStalled):
                 self._failed(error)
-            elif isinstance(error, JobFailed | CorruptSegment):
+            elif isinstance(error, errors.JobFailed | errors.CorruptSegment):
                 self._run.counts.add(failures=1)
-        except ServerError as error:
+        except errors.ServerError as error:
             log.info("a job brought nothing, through no fault of its own: %s", error)
         return []
 
@@ -284,15 +275,15 @@ class Producer:
                 if fetched.unstored:
                     self._run.pause(AFTER_DISK_TROUBLE_S)
                 return fetched.entries
-            except (JobFailed, CorruptSegment) as error:
+            except (errors.JobFailed, errors.CorruptSegment) as error:
                 self._failed(error)
                 self._conclude(self._policy.failed, tries, conditions, self._clock.now())
                 recipe, conditions = replace(recipe, seed=self._seed()), None
-            except (JobLost, ServerError) as error:
+            except (errors.JobLost, errors.ServerError) as error:
                 log.info("a job brought nothing, through no fault of its own: %s", error)
                 if slot.job and slot.job.began_at is not None:
                     self._chain.trust(self.server)
-            except JobStalled as error:
+            except errors.JobStalled as error:
                 self._failed(error)
             if slot.job is not None:
                 self.server.leave(slot.job)
@@ -346,28 +337,28 @@ class Producer:
             if state is JobState.SUCCEEDED and has_files:
                 return
             if state is JobState.SUCCEEDED:
-                raise JobFailed(said("unmade.no_file"))
+                raise errors.JobFailed(said("unmade.no_file"))
             if state is JobState.FAILED:
-                raise JobFailed(detail or said("unmade.no_reason"))
+                raise errors.JobFailed(detail or said("unmade.no_reason"))
             if state is JobState.LOST:
-                raise JobLost(said("unmade.unknown"))
+                raise errors.JobLost(said("unmade.unknown"))
             now = self._clock.now()
             reason = self._board.overdue_reason(job, now, cold=self.server.cold)
             if reason:
                 self._board.abandon(job)
-                raise JobStalled(reason)
+                raise errors.JobStalled(reason)
             runs_s = now - job.began_at if job.began_at is not None else 0.0
             if runs_s > LOADING_AFTER_S and self.server.cold:
                 self.server.connection.note_loading(True)
             self._run.pause(self._board.until_poll_s(now))
 
-    def _failed(self, error: AppError) -> None:
+    def _failed(self, error: errors.AppError) -> None:
         """Count a try that gave no music, and say why; not what was said already: of a file, or where polls fail."""
         self._run.counts.add(failures=1, retries=1)
         self.server.connection.note_loading(False)
-        if isinstance(error, JobFailed):
+        if isinstance(error, errors.JobFailed):
             self.server.complain(FAILED, error)
-        elif isinstance(error, JobStalled) and not self.server.connection.is_troubled(POLL):
+        elif isinstance(error, errors.JobStalled) and not self.server.connection.is_troubled(POLL):
             self._run.notices.say(*HUNG.drawn, reason=error)
 
     def _conclude(self, verdict: Callable[..., list[Line]], *of_try: object) -> None:

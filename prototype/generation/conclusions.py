@@ -11,18 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from base.errors import (
-    KeyRefused,
-    ServerBlocked,
-    ServerBusy,
-    ServerError,
-    ServerNonsense,
-    ServerRefused,
-    ServerSilent,
-    ServerTrouble,
-    ServerUnreachable,
-    ServerUnsupported,
-)
+from base import errors
 from base.notices import Level
 
 Line = tuple[str, Level]
@@ -114,19 +103,19 @@ next shorter length, until one of that length works. It is tried after some succ
 HOPELESS: Final = Conclusion("job.rarely", "job.works", "error")
 """A job failed at every length, with and without thinking: one try a minute, until one brings music."""
 
-OF_CALLS: Final[dict[type[ServerError], Conclusion]] = {
-    ServerUnreachable: AWAY,
-    ServerBlocked: BLOCKED,
-    ServerTrouble: UNWELL,
-    ServerBusy: BUSY,
-    ServerSilent: SILENT,
-    ServerNonsense: WRONG,
-    ServerRefused: REFUSING,
-    KeyRefused: KEY,
-    ServerUnsupported: WRONG,
+OF_CALLS: Final[dict[type[errors.ServerError], Conclusion]] = {
+    errors.ServerUnreachable: AWAY,
+    errors.ServerBlocked: BLOCKED,
+    errors.ServerTrouble: UNWELL,
+    errors.ServerBusy: BUSY,
+    errors.ServerSilent: SILENT,
+    errors.ServerNonsense: WRONG,
+    errors.ServerRefused: REFUSING,
+    errors.KeyRefused: KEY,
+    errors.ServerUnsupported: WRONG,
 }
 
 
-def of_call(error: ServerError) -> Conclusion:
+def of_call(error: errors.ServerError) -> Conclusion:
     """Return what a call shows that failed, if it goes on so."""
     return next(OF_CALLS[kind] for kind in type(error).__mro__ if kind in OF_CALLS)

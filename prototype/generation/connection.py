@@ -16,15 +16,7 @@ from typing import Final
 
 from tenacity import Retrying
 
-from base.errors import (
-    KeyRefused,
-    ServerError,
-    ServerRefused,
-    ServerSilent,
-    ServerTrouble,
-    ServerUnreachable,
-    ServerUnsupported,
-)
+from base import errors
 from base.texts import Said, reason_of
 from generation import conclusions
 from generation.calls import FETCHES, PROBES, SUBMITS, Client, Run, Stopped, Watch
@@ -121,35 +113,35 @@ class Connection:
         with self._lock:
             return route in self._troubles
 
-    def failed(self, route: str, error: ServerError, began_at: float) -> None:
+    def failed(self, route: str, error: errors.ServerError, began_at: float) -> None:
         """Note that a call failed. Where it did not arrive, or was refused, nobody calls before the server is well.
 
         What fails otherwise is repeated, and said once that lasts.
         """
-        if isinstance(error, ServerTrouble):
+        if isinstance(error, errors.ServerTrouble):
             self.troubled(route, error, began_at)
             return
-        refused = isinstance(error, ServerRefused)
+        refused = isinstance(error, errors.ServerRefused)
         with self._lock:
             if refused and self._state != ServerState.REFUSED:
                 self._enter(ServerState.REFUSED, error)
-                self._rests_until = self._clock.now() + UNSUPPORTED_S * isinstance(error, ServerUnsupported)
+                self._rests_until = self._clock.now() + UNSUPPORTED_S * isinstance(error, errors.ServerUnsupported)
             elif not refused and self._state in (ServerState.UP, ServerState.UNSURE):
                 self._enter(ServerState.DOWN, error)
         if refused:
             self._say(route, error)
 
-    def unsure(self, error: ServerError) -> None:
+    def unsure(self, error: errors.ServerError) -> None:
         """Note that a submit may have arrived: nobody calls before the server answers and its counts are known."""
         with self._lock:
             if self._state == ServerState.UP:
                 self._enter(ServerState.UNSURE, error)
 
-    def troubled(self, route: str, error: ServerError, began_at: float) -> None:
+    def troubled(self, route: str, error: errors.ServerError, began_at: float) -> None:
         """Note that a call failed which is repeated, and say so once that lasts."""
         with self._lock:
             since = self._troubles[route].since if route in self._troubles else began_at
-            trouble = Trouble(since, self._clock.now(), reason_of(error), isinstance(error, ServerSilent))
+            trouble = Trouble(since, self._clock.now(), reason_of(error), isinstance(error, errors.ServerSilent))
             self._troubles[route] = trouble
             lasts = self._lasts(trouble)
         if lasts:
@@ -178,9 +170,9 @@ class Connection:
         def note(attempt: int, error: BaseException | None) -> None:
             self._run.counts.add(retries=1)
             log.info("a call to acestep-api failed in transit, try %d: %s", attempt, error)
-            if isinstance(error, ServerError) and route != SUBMIT:
+            if isinstance(error, errors.ServerError) and route != SUBMIT:
                 self.troubled(route, error, began_at)
-            elif isinstance(error, ServerTrouble) and (
+            elif isinstance(error, errors.ServerTrouble) and (
                 attempt >= BUSY_AFTER or (error.retry_after_s or 0.0) > PATIENCE_S
             ):
                 self._say(SUBMIT, error)
@@ -230,7 +222,7 @@ class Connection:
         patience_s = max(PATIENCE_S, 2 * self._slowest_submit_s) if trouble.silent else PATIENCE_S
         return trouble.until - trouble.since >= patience_s
 
-    def _enter(self, state: ServerState, error: ServerError) -> None:
+    def _enter(self, state: ServerState, error: errors.ServerError) -> None:
         """Change the state to one in which nobody calls. Called under the lock."""
         self._state, self._reason = state, reason_of(error)
         self._probes = 0
@@ -258,9 +250,9 @@ class Connection:
                 self._ask_with_key()
             if state != ServerState.UNSURE:
                 self._on_return(self._clock.now() - self.heard_at)
-        except ServerRefused as error:
+        except errors.ServerRefused as error:
             self.failed(WHOLE, error, self._clock.now())
-        except ServerError as error:
+        except errors.ServerError as error:
             self._still_away(error)
         else:
             self._returned()
@@ -274,11 +266,11 @@ class Connection:
             self._client.stats()
             with self._lock:
                 self._key_taken = True
-        except KeyRefused:
+        except errors.KeyRefused:
             raise
-        except ServerRefused:
+        except errors.ServerRefused:
             return
-        except ServerTrouble:
+        except errors.ServerTrouble:
             if self._probes < PROBES_FOR_COUNTS:
                 raise
 
@@ -297,8 +289,8 @@ class Connection:
         if news:
             self._run.notices.say("server.up", "good")
 
-    def _still_away(self, error: ServerError) -> None:
-        unreachable = isinstance(error, ServerUnreachable)
+    def _still_away(self, error: errors.ServerError) -> None:
+        unreachable = isinstance(error, errors.ServerUnreachable)
         self._restarting = unreachable and self._kept()
         with self._lock:
             if self._state == ServerState.REFUSED and not unreachable:
@@ -308,16 +300,16 @@ class Connection:
             self._reason = reason_of(error)
         self._say(WHOLE, error)
 
-    def _say(self, route: str, error: ServerError) -> None:
+    def _say(self, route: str, error: errors.ServerError) -> None:
         """Say what a failed call shows, once until a call to that route (WHOLE: any) is answered."""
         conclusion = conclusions.of_call(error)
-        refused = isinstance(error, ServerRefused)
+        refused = isinstance(error, errors.ServerRefused)
         with self._lock:
             if conclusion is conclusions.AWAY and self._restarting:
                 conclusion = conclusions.RESTARTING
             elif conclusion is conclusions.AWAY and not self._ever_up and self._engine == "auto":
                 conclusion = conclusions.ABSENT
-            key = (conclusion.line, error.status if isinstance(error, ServerRefused) else 0)
+            key = (conclusion.line, error.status if isinstance(error, errors.ServerRefused) else 0)
             known = key in self._said
             self._said.setdefault(key, WHOLE if conclusion is conclusions.KEY else route)
             self._owes_good_news = True

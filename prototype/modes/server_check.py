@@ -17,21 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from ace_client import AceClient
-from base.errors import (
-    AppError,
-    ConfigError,
-    CorruptSegment,
-    JobFailed,
-    JobLost,
-    JobStalled,
-    KeyRefused,
-    ServerError,
-    ServerRefused,
-    ServerSilent,
-    ServerTrouble,
-    ServerUnreachable,
-    SpoolError,
-)
+from base import errors
 from base.texts import reason_of, said
 from base.workers import Clock
 from config import Settings
@@ -88,8 +74,8 @@ class Bench:
         files, took_s, waited = self._wait(submitted.task_id, ends_at)
         took_s = answered_s if submitted.ended else took_s
         if not files:
-            raise JobFailed(said("unmade.no_file"))
-        usable, rejected = 0, CorruptSegment(said("corrupt.no_file"))
+            raise errors.JobFailed(said("unmade.no_file"))
+        usable, rejected = 0, errors.CorruptSegment(said("corrupt.no_file"))
         with tempfile.TemporaryDirectory(prefix="check-") as folder:
             for number, file in enumerate(files):
                 path = Path(folder) / f"{number}.part"
@@ -97,7 +83,7 @@ class Bench:
                 try:
                     ingest(path, recipe.duration_s, self.cue_dbfs)
                     usable += 1
-                except CorruptSegment as error:
+                except errors.CorruptSegment as error:
                     rejected = error
         if not usable:
             raise rejected
@@ -110,7 +96,7 @@ class Bench:
         """
         began_at, silent = self.clock.now(), False
         while self.clock.now() < ends_at:
-            with contextlib.suppress(ServerSilent):
+            with contextlib.suppress(errors.ServerSilent):
                 if silent:
                     self.client.health()
                 asked_at = self.clock.now()
@@ -118,7 +104,7 @@ class Bench:
             silent = True
             self.watch(self.clock.now() - began_at)
             self.clock.wait(threading.Event(), POLL_S)
-        raise JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
+        raise errors.JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
 
     def _wait(self, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
         """Poll until the job has ended; return its files, how long it ran, and whether it was seen to wait before."""
@@ -130,9 +116,9 @@ class Bench:
             try:
                 report = self.client.poll([task_id])[task_id]
                 bad_polls = 0
-            except ServerSilent:
+            except errors.ServerSilent:
                 continue
-            except (ServerTrouble, ServerUnreachable):
+            except (errors.ServerTrouble, errors.ServerUnreachable):
                 bad_polls += 1
                 if bad_polls == MOST_BAD_POLLS:
                     raise
@@ -143,13 +129,13 @@ class Bench:
                 return report.files, self.clock.now() - began_at, began_at > asked_at
             elif report.state is not JobState.RUNNING:
                 raise _ending(report)
-        raise JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
+        raise errors.JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
 
 
-def _ending(report: JobReport) -> AppError:
+def _ending(report: JobReport) -> errors.AppError:
     if report.state is JobState.LOST:
-        return JobLost(said("unmade.unknown"))
-    return JobFailed(report.detail or said("unmade.no_reason"))
+        return errors.JobLost(said("unmade.unknown"))
+    return errors.JobFailed(report.detail or said("unmade.no_reason"))
 
 
 class ServerCheck:
@@ -172,9 +158,9 @@ class ServerCheck:
         try:
             client = AceClient.of(settings, clock=self._clock)
             client.health()
-        except ConfigError as error:
+        except errors.ConfigError as error:
             yield Finding(PROBLEM, "server", reason_of(error))
-        except ServerError as error:
+        except errors.ServerError as error:
             if settings.engine == "acestep":
                 yield found(PROBLEM, "server", "check.server.needed", reason=error)
             else:
@@ -190,17 +176,17 @@ class ServerCheck:
         try:
             try:
                 stats = client.stats()
-            except KeyRefused:
+            except errors.KeyRefused:
                 raise
-            except ServerRefused:
+            except errors.ServerRefused:
                 client.models()  # wants the key too; the Gradio app has no counts
             yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
-        except KeyRefused as error:
+        except errors.KeyRefused as error:
             yield Finding(PROBLEM, "key", reason_of(error))
             return
-        except ServerRefused as error:
+        except errors.ServerRefused as error:
             yield found(OK, "key", "check.key.unknown", reason=error)  # an older server has no such route
-        except ServerError as error:
+        except errors.ServerError as error:
             yield found(WARNING, "key", "check.key.unknown", reason=error)
         if station is not None:
             yield from self._music(client, station, busy=bool(stats.running or stats.queue_size))
@@ -212,13 +198,13 @@ class ServerCheck:
         bench = Bench(client, self._clock, longest_s, self._settings.cue_dbfs, self._waiting)
         try:
             made, thinking = self._made(bench, station)
-        except (JobFailed, JobLost) as error:
+        except (errors.JobFailed, errors.JobLost) as error:
             yield found(PROBLEM, "model", "check.job.failed", reason=error)
-        except JobStalled:
+        except errors.JobStalled:
             yield found(PROBLEM, "model", "check.job.late", seconds=f"{longest_s:.0f}")
-        except ServerError as error:
+        except errors.ServerError as error:
             yield found(PROBLEM, "model", "check.job.refused", reason=error)
-        except (CorruptSegment, SpoolError, OSError) as error:
+        except (errors.CorruptSegment, errors.SpoolError, OSError) as error:
             yield found(PROBLEM, "model", "check.job.file", reason=error)
         else:
             yield found(OK, "model", "check.job.ok", model=_models(client))
@@ -231,7 +217,7 @@ class ServerCheck:
         if self._settings.thinking:
             try:
                 return bench.run(recipe, thinking=True), True
-            except JobFailed:
+            except errors.JobFailed:
                 self._lines.tell(said("check.job.again"), FAINT)
         return bench.run(recipe, thinking=False), False
 
@@ -259,5 +245,5 @@ def _models(client: AceClient) -> str:
     """Return the names of the server's models; its own name where it does not say."""
     try:
         return ", ".join(client.models()) or "acestep-api"
-    except ServerError:
+    except errors.ServerError:
         return "acestep-api"
