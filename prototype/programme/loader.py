@@ -19,7 +19,7 @@ from music.segment import Piece, Source
 from music.stations import Mood
 from programme.history import Heard, History
 from programme.programme import Event, Left, Programme, Started
-from programme.supplies import Offer, Pacing, Preparer, Supply
+from programme.supplies import Decoded, Filed, Offer, Pacing, Supply
 from spool.folders import READY
 from spool.spool import HANGING_S, Entry, Spool
 
@@ -42,7 +42,7 @@ class Reader:
     Threads: `begin`, `take` and `hung` belong to the loader's; `later` may use another.
     """
 
-    def __init__(self, preparer: Preparer, notices: Notices, clock: Clock, later: Later = at_once) -> None:
+    def __init__(self, preparer: Decoded | Filed, notices: Notices, clock: Clock, later: Later = at_once) -> None:
         self.later = later
         self._preparer = preparer
         self._notices = notices

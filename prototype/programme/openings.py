@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from base.errors import CorruptSegment
 from base.files import replace_safely
 from base.workers import Later, at_once
 from music import audio_files
-from music.segment import Recipe, Samples, SegmentInfo
+from music.segment import Analysis, Recipe, Samples, SegmentInfo
 from music.stations import Station
 
 BUILTIN_S: Final = (150.0, 180.0, 120.0, 210.0)  # one after the other
@@ -57,3 +58,15 @@ class Openings:
 def piece_recipe(station: Station, seed: int) -> Recipe:
     """Return what the piece of a seed is to be."""
     return station.recipe(seed, BUILTIN_S[seed % len(BUILTIN_S)])
+
+
+def piece_info(recipe: Recipe, seed: int, frames: int, loudness_lufs: float, peak_dbfs: float) -> SegmentInfo:
+    """Return what is known of a piece of ours; its beats begin with it."""
+    return SegmentInfo(
+        segment_id=f"builtin-{recipe.station}-{seed}",
+        recipe=recipe,
+        engine="builtin",
+        seed=str(seed),
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs, "", recipe.bpm, 0.0 if recipe.bpm else None),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import threading
 from collections import deque
@@ -30,7 +29,7 @@ from music.segment import (
     piece_gain_db,
 )
 from music.stations import Mood
-from programme.openings import Openings, piece_recipe
+from programme.openings import Openings, piece_info, piece_recipe
 from programme.supplies import Levels
 
 FIRST_WHOLE_S: Final = 15.0  # it is waited for
@@ -200,7 +199,7 @@ class BuiltinSupply:
             self._make_whole(token, recipe, performance)
             return
         sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
-        begun = self._new(self._info(recipe, self._seed, *sound), known[2] if known else None)
+        begun = self._new(piece_info(recipe, self._seed, *sound), known[2] if known else None)
         if known:
             self._hand_over(token, begun)
         give = None if known else functools.partial(self._hand_over, token)
@@ -215,7 +214,7 @@ class BuiltinSupply:
                 return
             making.take(stretch)
         powers, loudness_lufs, peak_dbfs = making.measured()
-        info = self._info(recipe, self._seed, making.frames, loudness_lufs, peak_dbfs)
+        info = piece_info(recipe, self._seed, making.frames, loudness_lufs, peak_dbfs)
         samples.gain = self._gain(info.analysis)
         powers *= samples.gain**2
         self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
@@ -300,7 +299,7 @@ class BuiltinSupply:
             opening[made : made + len(stretch)] = stretch
             made += len(stretch)
         loudness_lufs, peak = performance.loudness_lufs, performance.peak_dbfs
-        openings.save(self._info(recipe, seed, made, loudness_lufs, peak), opening[:])
+        openings.save(piece_info(recipe, seed, made, loudness_lufs, peak), opening[:])
         return True
 
     def _is_over(self, token: int) -> bool:
@@ -311,16 +310,6 @@ class BuiltinSupply:
             self._piece, self._making = (token, piece), None
         self.begun.set()
         self.on_ready()
-
-    def _info(self, recipe: Recipe, seed: int, frames: int, loudness_lufs: float, peak_dbfs: float) -> SegmentInfo:
-        return SegmentInfo(
-            segment_id=f"builtin-{recipe.station}-{seed}",
-            recipe=recipe,
-            engine="builtin",
-            seed=str(seed),
-            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            analysis=Analysis(frames, 0, frames, loudness_lufs, peak_dbfs, "", recipe.bpm, 0.0 if recipe.bpm else None),
-        )
 
 
 @dataclass(frozen=True, eq=False)

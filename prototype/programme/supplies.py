@@ -235,31 +235,21 @@ class Levels:
     cue_dbfs: float
 
 
-class Preparer(Protocol):
-    """Makes pieces of what the sources give, as whoever plays them takes them."""
-
-    def waits(self, offer: Offer) -> bool:
-        """Whether the disk is needed for that."""
-
-    def prepare(self, offer: Offer, source: Source, cut_off: Callable[[str], object]) -> Piece:
-        """Make a piece. Raises CorruptSegment when it is no music, OSError when it cannot be read.
-
-        `cut_off` is told what lacks of a file that does not hold what it promises.
-        """
-
-
 class Decoded:
-    """For the mixer: decoded and levelled. A file without metadata (a stranger's) is measured first."""
+    """Makes pieces for the mixer: decoded and levelled. A file without metadata (a stranger's) is measured first."""
 
     def __init__(self, levels: Levels) -> None:
         self._levels = levels
 
     def waits(self, offer: Offer) -> bool:
-        """Files are read."""
+        """Whether the disk is needed: files are read."""
         return offer.samples is None
 
     def prepare(self, offer: Offer, source: Source, cut_off: Callable[[str], object]) -> Piece:
-        """Decode and level."""
+        """Decode and level. Raises CorruptSegment when it is no music, OSError when it cannot be read.
+
+        `cut_off` is told what lacks of a file that does not hold what it promises.
+        """
         if isinstance(offer, Piece):
             return offer
         target_lufs = self._levels.target_lufs
@@ -280,7 +270,7 @@ class Decoded:
 
 
 class Filed:
-    """For VLC's list: as files, where they stand; what has none yet is written into one, which is `temporary`.
+    """Makes pieces for VLC's list: files, where they stand; what has none yet is written into one, `temporary`.
 
     Raises SpoolError too, where no disk takes a file.
     """
@@ -289,7 +279,7 @@ class Filed:
         self._spool = spool
 
     def waits(self, offer: Offer) -> bool:
-        """Files are written, and the tags of a listener's own are read."""
+        """Whether the disk is needed: files are written, and the tags of a listener's own are read."""
         return offer.path is None or offer.info is None
 
     def prepare(self, offer: Offer, source: Source, cut_off: Callable[[str], object]) -> Piece:

@@ -10,7 +10,7 @@ from rich.cells import cell_len, chop_cells
 from base.texts import LONGEST_PROMPT
 from base.texts import text as say
 from music.segment import Source
-from screen.controls import CHOICE_LABELS, KEYS, OVERLAY_KEYS, TIMERS, Command, Key
+from screen.controls import CHOICE_LABELS, KEYS, OVERLAY_KEYS, TIMERS, Key
 from screen.line import NOTHING, Line
 from screen.panels import heard_line, timer_words
 from screen.view import Mode, Snapshot, shows
@@ -120,13 +120,11 @@ def _history(snapshot: Snapshot, width: int, language: str) -> _Titled:
 
 
 def _timers(snapshot: Snapshot, _width: int, language: str) -> _Titled:
-    rows = [(Line(_timer_words(word, command, language)), "") for word, command in TIMERS]
+    rows = []
+    for word, command in TIMERS:
+        minutes = f"{(getattr(command, 'seconds', None) or 0.0) / 60:+g}".removeprefix("+" * (word == "for"))
+        rows.append((Line(say(language, f"ui.timers.{word}", minutes=minutes)), ""))
     return " · ".join([say(language, "ui.timers.title"), *timer_words(snapshot.timer, language)]), rows, ""
-
-
-def _timer_words(word: str, command: Command, language: str) -> str:
-    seconds = getattr(command, "seconds", None)
-    return say(language, f"ui.timers.{word}", minutes=f"{(seconds or 0.0) / 60:+g}".removeprefix("+" * (word == "for")))
 
 
 def _prompt(snapshot: Snapshot, width: int, height: int, language: str) -> tuple[list[Line], tuple[int, int] | None]:

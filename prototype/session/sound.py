@@ -29,7 +29,7 @@ from programme.mixer import GATE_S, Mixer
 from programme.openings import Openings
 from programme.performances import BuiltinSupply
 from programme.programme import Programme
-from programme.supplies import Decoded, Filed, Levels, Pacing, Preparer, supplies
+from programme.supplies import Decoded, Filed, Levels, Pacing, supplies
 from programme.voice import Ramp
 from session.ambience import Ambience
 from session.opening import Opening
@@ -82,10 +82,8 @@ class Sound:
         self.programme: Programme
         self.player: StreamPlayer | PlaylistPlayer
         self._take_over: Callable[[], object]
-        if opening.player is not None:
-            preparer = self._play_stream(opening, opening.player)
-        else:
-            preparer = self._play_files(opening)
+        stream = opening.player
+        preparer = self._play_files(opening) if stream is None else self._play_stream(opening, stream)
         continuing.playing = self.programme.playing_piece
         self.builtin.is_awaited = lambda: self.programme.snapshot().waiting
         self.builtin.forget = builtin_engine.forget
@@ -110,7 +108,7 @@ class Sound:
             openings = Openings(self.settings.spool_dir / OPENING, version, self.later)
         return BuiltinSupply(begin, self.mood, self._levels, self.clock, seed, openings=openings, growing=growing)
 
-    def _play_stream(self, opening: Opening, player: StreamPlayer) -> Preparer:
+    def _play_stream(self, opening: Opening, player: StreamPlayer) -> Decoded:
         """Have the player pull the mixer, which goes on with the bed; returns what the mixer is fed with."""
         mixer = Mixer(
             opening.bed,
@@ -156,7 +154,7 @@ class Sound:
         self.programme, self.player, self._take_over = mixer, player, take_over
         return Decoded(self._levels)
 
-    def _play_files(self, opening: Opening) -> Preparer:
+    def _play_files(self, opening: Opening) -> Filed:
         """Have VLC play files from a list of its own; returns what the list is fed with."""
         player = PlaylistPlayer(
             self.around.libvlc, self.notices, self.clock, self.later,
