@@ -19,6 +19,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -191,29 +192,24 @@ class Patience:
         return still_s if stats.queue_size and still_s > longest_s else None
 
 
+@dataclass(eq=False)
 class Keeper:
     """One server process, and another one after it; `hurry`, once set, lets none of them end slowly.
 
     Threads: `run` has one.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        server: AceClient,
-        settings: Settings,
-        clock: Clock,
-        tell: Callable[[Said], None],
-        hurry: threading.Event,
-    ) -> None:
-        self._hurry = hurry
-        self._log_begin = 0
-        self._plan = plan
-        self._server = server
-        self._settings = settings
-        self._clock = clock
-        self._tell = tell
-        self._log_path = settings.spool_dir / "acestep-api.log"
+    _plan: Plan
+    _server: AceClient
+    _settings: Settings
+    _clock: Clock
+    _tell: Callable[[Said], None]
+    _hurry: threading.Event
+    _log_begin: int = 0
+
+    @property
+    def _log_path(self) -> Path:
+        return self._settings.spool_dir / "acestep-api.log"
 
     def run(self, stop: threading.Event) -> None:
         """Keep a server running until `stop` is set; leave no process behind."""

@@ -119,39 +119,33 @@ def _station(name: str, stations: Sequence[Station]) -> Command:
     raise Refused(said("ctl.no_station", name=name[:40], names=", ".join(station.key for station in stations)))
 
 
+@dataclass(frozen=True)
 class Answering:
     """What the player answers: it obeys a command as it obeys a key, or tells how it is.
 
     Threads: any; what it calls does not wait.
     """
 
-    def __init__(
-        self,
-        obey: Callable[[Command], Answer],
-        snapshot: Callable[[], Snapshot],
-        stations: Sequence[Station],
-        language: str,
-    ) -> None:
-        self._obey = obey
-        self._snapshot = snapshot
-        self._stations = stations
-        self._language = language
+    obey: Callable[[Command], Answer]
+    snapshot: Callable[[], Snapshot]
+    stations: Sequence[Station]
+    language: str
 
     def __call__(self, line: str) -> Reply:
         """Return the reply to a line: its `code`, and what became of it as `key` and `message`."""
         if line.split() in (["status"], ["status", "--json"]):
-            snapshot = self._snapshot()
-            message, status = status_line(snapshot, self._language), status_dict(snapshot, self._language)
+            snapshot = self.snapshot()
+            message, status = status_line(snapshot, self.language), status_dict(snapshot, self.language)
             return {"code": DONE, "key": "status", "message": message, "status": status}
         try:
-            answer = self._obey(parse(line, self._stations))
+            answer = self.obey(parse(line, self.stations))
         except Refused as refused:
             return self.say(refused.code, reason_of(refused))
         return self.say(DONE if answer.done else NOT_NOW, answer.said)
 
     def say(self, code: int, words: Said) -> Reply:
         """Return a reply with a text."""
-        return {"code": code, "key": words.key, "message": sentence(self._language, *words)}
+        return {"code": code, "key": words.key, "message": sentence(self.language, *words)}
 
 
 @dataclass(eq=False)
