@@ -44,6 +44,7 @@ _SEQUENCES: Final = {
     "[7~": "home",
     "[8~": "end",
     "OM": "enter",
+    **{"O" + final: key for final, key in zip("jklmnopqrstuvwxyX", "*+,-./0123456789=", strict=True)},  # the keypad's
     "Od": "ctrl-left",
     "Oc": "ctrl-right",
 }

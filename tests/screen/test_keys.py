@@ -152,6 +152,7 @@ KEYS = [
     (b"\x1b[127;3u", ["alt-backspace"]),
     (b"\x1b[1;67D", ["alt-left"]),
     (b"\x1b[57413u", ["+"]),
+    (b"\x1bOk\x1bOm\x8fq\x1bOM", ["+", "-", "1", "enter"]),
     (b"\x1b[57414;129u", ["enter"]),
     (b"\x1b[1;1:1A", ["up"]),
     (b"\x1b[1;129B", ["down"]),
