@@ -18,17 +18,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from base.errors import (
-    AppError,
-    CorruptSegment,
-    KeyRefused,
-    ServerBusy,
-    ServerError,
-    ServerRefused,
-    ServerTrouble,
-    ServerUnreachable,
-    ServerUnsupported,
-)
+from base import errors
 from config import Settings
 from generation.calls import JOBS, Backoff, Client, Run, Watch, asked_wait_s
 from generation.conclusions import LOST, UNUSABLE, Conclusion
@@ -114,7 +104,7 @@ class JobServer:
         since = self._submit_at
         return since is not None and self.connection.heard_at - since < SUBMIT_LOST_S
 
-    def complain(self, conclusion: Conclusion, reason: AppError) -> None:
+    def complain(self, conclusion: Conclusion, reason: errors.AppError) -> None:
         """Say why there is no music; the same (but for names and numbers) once until a job brings some."""
         complaint = conclusion.line + re.sub(r"\S*\d\S*", "#", str(reason))
         with self._lock:
@@ -136,7 +126,7 @@ class JobServer:
             self.idlers.wake()
             try:
                 self.bring_in(job)
-            except (CorruptSegment, ServerError):
+            except (errors.CorruptSegment, errors.ServerError):
                 log.info("job %s, which nobody waited for, brought nothing", job.task_id)
             finally:
                 self.leave(job)
@@ -158,9 +148,9 @@ class JobServer:
             self._submit_at = math.inf
         try:
             submitted = self.connection.retrying(SUBMIT)(self._submit, recipe, thinking, upload)
-        except (ServerUnreachable, ServerRefused) as error:
+        except (errors.ServerUnreachable, errors.ServerRefused) as error:
             self.connection.failed(SUBMIT, error, began_at)
-        except ServerTrouble as error:
+        except errors.ServerTrouble as error:
             if error.arrived:
                 self._find_out(error, began_at)
             else:
@@ -178,7 +168,7 @@ class JobServer:
             self._submit_at = self._clock.now()
         try:
             return self._client.submit(recipe, thinking=thinking, upload=upload)
-        except ServerBusy as error:
+        except errors.ServerBusy as error:
             ours = len(self.board.pending_ids())
             if not ours:
                 raise
@@ -202,7 +192,7 @@ class JobServer:
         self._file.save(self.url, self.board.persistent)
         return job
 
-    def _find_out(self, error: ServerTrouble, began_at: float) -> None:
+    def _find_out(self, error: errors.ServerTrouble, began_at: float) -> None:
         """Return when it is known what became of a submit that may have arrived."""
         with self._lock:
             self._unsure += 1
@@ -215,7 +205,7 @@ class JobServer:
         while self._clock.now() < ends_at:
             try:
                 stats = self._client.stats()
-            except ServerError as reason:
+            except errors.ServerError as reason:
                 log.info("the server's counts cannot be had: %s", reason)
                 break
             at_work, done = stats.at_work, (stats.succeeded or 0) + (stats.failed or 0)
@@ -246,10 +236,10 @@ class JobServer:
                 job.run_s, job.recipe.canvas_s, fetched.audible_s, files, cold=cold, ended_at=job.ended_at or 0.0
             )
         for reason in fetched.rejected:
-            if not isinstance(reason, ServerUnsupported):  # that one was said of the server
+            if not isinstance(reason, errors.ServerUnsupported):  # that one was said of the server
                 self.complain(UNUSABLE, reason)
         if fetched.rejected and not fetched.entries:
-            corrupt = (reason for reason in fetched.rejected if isinstance(reason, CorruptSegment))
+            corrupt = (reason for reason in fetched.rejected if isinstance(reason, errors.CorruptSegment))
             raise next(corrupt, fetched.rejected[0])
         return fetched
 
@@ -266,12 +256,12 @@ class JobServer:
                 self.connection.retrying(DOWNLOAD)(self._client.download, file, path)
                 self.connection.answered(DOWNLOAD)
                 return
-            except (ServerUnreachable, KeyRefused) as error:
+            except (errors.ServerUnreachable, errors.KeyRefused) as error:
                 self.connection.failed(DOWNLOAD, error, began_at)
-            except ServerUnsupported as error:
+            except errors.ServerUnsupported as error:
                 self.connection.failed(DOWNLOAD, error, began_at)
                 raise
-            except ServerRefused as error:
+            except errors.ServerRefused as error:
                 missed += 1
                 if error.status not in NOT_THERE or missed > LATE_TRIES:
                     raise
@@ -287,7 +277,7 @@ class JobServer:
         wait_s, began_at = self._poll_backoff.first_s, self._clock.now()
         try:
             self._heard(self._client.poll(ids))
-        except ServerError as error:
+        except errors.ServerError as error:
             self.connection.failed(POLL, error, began_at)
             with self._lock:
                 self._failed_polls += 1
@@ -338,9 +328,9 @@ class JobServer:
         began_at = self._clock.now()
         try:
             self._client.health()
-        except ServerUnreachable as error:
+        except errors.ServerUnreachable as error:
             self.connection.failed(HEALTH, error, began_at)
-        except ServerError as error:
+        except errors.ServerError as error:
             self.connection.troubled(HEALTH, error, began_at)
         else:
             self.connection.answered(HEALTH)
@@ -353,7 +343,7 @@ class JobServer:
             if stats.running is None or stats.queued is None or stats.running + stats.queued >= len(ids):
                 return
             reports = self._client.poll(ids)  # one may have ended between the two calls
-        except ServerError as error:
+        except errors.ServerError as error:
             log.info("the server's counts cannot be had: %s", error)
             return
         self._heard(reports)

@@ -14,18 +14,7 @@ from typing import Final
 
 from urllib3 import exceptions
 
-from base.errors import (
-    KeyRefused,
-    ServerBlocked,
-    ServerBusy,
-    ServerError,
-    ServerNonsense,
-    ServerRefused,
-    ServerSilent,
-    ServerTrouble,
-    ServerUnreachable,
-    ServerUnsupported,
-)
+from base import errors
 from base.texts import Said, reason_of, said, uncommanding
 from server.route import Route
 
@@ -56,7 +45,7 @@ def plain_text(value: object, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-class InternalError(ServerTrouble):
+class InternalError(errors.ServerTrouble):
     """An HTTP 500 of the server itself; `detail` is what it says of it, "" for nothing."""
 
     def __init__(self, message: Said, detail: str, retry_after_s: float | None) -> None:
@@ -76,7 +65,7 @@ class Call:
 
 def from_status(
     call: Call, status: int, detail: str, *, from_server: bool = True, retry_after: str = ""
-) -> ServerError:
+) -> errors.ServerError:
     """Return the error for an HTTP status, or the `code` of a wrapped reply, that is no success.
 
     Where it is not `from_server` (its form is not acestep-api's), something in between may have said it: the proxy
@@ -88,34 +77,34 @@ def from_status(
     if status == PROXY_WANTS_LOGIN or (way.proxy and not from_server and status in PROXY_REFUSES):
         return _from_proxy(call, status, answer)
     if status in LACKING_STATUSES and route in NEEDED_ROUTES:
-        return ServerUnsupported(said("call.lacks_route", url=url, route=route, answer=answer), status=status)
+        return errors.ServerUnsupported(said("call.lacks_route", url=url, route=route, answer=answer), status=status)
     if status in GATEWAY_STATUSES and not from_server:
         who = way.proxy_name if way.proxy else said("call.gateway")
-        return ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
+        return errors.ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
     is_full = status == 503 and from_server and FULL.search(detail)
     if status == 429 or (route == SUBMIT_ROUTE and (status in BUSY_STATUSES or is_full)):
-        return ServerBusy(said("call.queue_full", url=url, answer=answer), retry_after_s=wait_s)
+        return errors.ServerBusy(said("call.queue_full", url=url, answer=answer), retry_after_s=wait_s)
     if status >= 500 and NO_MODEL.search(detail):
-        return ServerRefused(said("call.no_model", url=url, answer=answer), status=status)
+        return errors.ServerRefused(said("call.no_model", url=url, answer=answer), status=status)
     if status in PASSING_STATUSES or not 300 <= status < 500:
         words = said("call.failed", url=url, route=route, answer=answer)
         if route == SUBMIT_ROUTE:
             words = said("call.submit_failed", failure=words)
         if status != INTERNAL_ERROR:
-            return ServerTrouble(words, retry_after_s=wait_s)
+            return errors.ServerTrouble(words, retry_after_s=wait_s)
         return InternalError(words, detail if from_server else "", wait_s)
     if status == 403 and not from_server:
-        return ServerRefused(said("call.no_access", url=url, answer=answer), status=status)
-    kind = KeyRefused if status == 401 or (status == 403 and route != AUDIO_ROUTE) else ServerRefused
+        return errors.ServerRefused(said("call.no_access", url=url, answer=answer), status=status)
+    kind = errors.KeyRefused if status == 401 or (status == 403 and route != AUDIO_ROUTE) else errors.ServerRefused
     return kind(_refusal(call, status, answer), status=status)
 
 
-def _from_proxy(call: Call, status: int, answer: Said) -> ServerError:
+def _from_proxy(call: Call, status: int, answer: Said) -> errors.ServerError:
     way = call.way
     if not way.proxy:
-        return ServerBlocked(said("call.is_proxy", url=call.url, answer=answer))
+        return errors.ServerBlocked(said("call.is_proxy", url=call.url, answer=answer))
     words = said("call.proxy_refuses", proxy=way.proxy_name, url=call.url, answer=answer, way_out=way.way_out)
-    return ServerBlocked(said("call.proxy_login", refusal=words) if status == PROXY_WANTS_LOGIN else words)
+    return errors.ServerBlocked(said("call.proxy_login", refusal=words) if status == PROXY_WANTS_LOGIN else words)
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -140,15 +129,17 @@ def _refusal(call: Call, status: int, answer: Said) -> Said:
     return said("call.refuses", url=url, route=route, answer=answer)
 
 
-def nonsense(call: Call, what: Said) -> ServerNonsense:
+def nonsense(call: Call, what: Said) -> errors.ServerNonsense:
     """Return the error for a reply that acestep-api would not give; it may still have done what we asked."""
     url, way = call.url + call.route, call.way
     if way.proxy:
-        return ServerNonsense(said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url, way_out=way.way_out))
-    return ServerNonsense(said("call.nonsense", url=url, what=what))
+        return errors.ServerNonsense(
+            said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url, way_out=way.way_out)
+        )
+    return errors.ServerNonsense(said("call.nonsense", url=url, what=what))
 
 
-def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> ServerError:
+def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> errors.ServerError:
     """Return the error for an exception of urllib3 or the system.
 
     `to_tls` finds out whether the server wants TLS; it is asked where a reply breaks off.
@@ -156,22 +147,22 @@ def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> 
     url, route, way = call.url, call.route, call.way
     cause = _cause(error)
     if isinstance(error, exceptions.SSLError) or isinstance(cause, ssl.SSLError):
-        return ServerBlocked(_tls(cause, url, way))
+        return errors.ServerBlocked(_tls(cause, url, way))
     reason = _why_never_sent(error, cause)
     if reason and way.proxy:
-        return ServerBlocked(
+        return errors.ServerBlocked(
             said("call.proxy_leads_nowhere", proxy=way.proxy_name, url=url, reason=reason, way_out=way.way_out)
         )
     if reason:
-        return ServerUnreachable(said("call.unreachable", url=url, reason=reason))
+        return errors.ServerUnreachable(said("call.unreachable", url=url, reason=reason))
     server = said("call.through", url=url, proxy=way.proxy_name) if way.proxy else url
     if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
-        return ServerSilent(said("call.silent", url=server, route=route))
+        return errors.ServerSilent(said("call.silent", url=server, route=route))
     if not way.proxy and to_tls():
-        return ServerBlocked(said("call.speaks_tls", url=url))
+        return errors.ServerBlocked(said("call.speaks_tls", url=url))
     if _is_no_http(cause):
         return nonsense(call, said("call.no_http"))
-    return ServerTrouble(said("call.broke_off", url=server, route=route))
+    return errors.ServerTrouble(said("call.broke_off", url=server, route=route))
 
 
 def _tls(cause: BaseException, url: str, way: Route) -> Said:
