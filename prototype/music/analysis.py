@@ -33,7 +33,6 @@ from music.features import measured_beat, measured_key
 from music.metering import (
     PEAK_BLOCK_FRAMES,
     LoudnessMeter,
-    block_peaks,
     block_powers,
     highest_dbfs,
     integrated_lufs,
@@ -131,16 +130,12 @@ def _without_clicks(samples: Packed) -> Peaks:
 
     Returns the peaks of every PEAK_BLOCK_FRAMES.
     """
-    peaks = _peaks(samples)
+    peaks = samples.peaks(PEAK_BLOCK_FRAMES)
     limit = 10 ** ((highest_dbfs(peaks) + CLICK_DB) / 20)
     if peaks.max(initial=0.0) <= limit:
         return peaks
     samples.lower(0, _easing(peaks, len(samples), limit, CLICK_BLOCKS))
-    return _peaks(samples)
-
-
-def _peaks(samples: Packed) -> Peaks:
-    return np.concatenate([block_peaks(part, PEAK_BLOCK_FRAMES) for part in samples.parts()])
+    return samples.peaks(PEAK_BLOCK_FRAMES)
 
 
 def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Analysis:
@@ -153,7 +148,7 @@ def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Anal
     power, weighted, levels = _blocks(samples)
     if not len(levels) or levels.max() < SILENT_DBFS:
         raise CorruptSegment(said("corrupt.silent", least=f"{SILENT_DBFS:.0f}"))
-    peaks = _peaks(samples) if peaks is None else peaks
+    peaks = samples.peaks(PEAK_BLOCK_FRAMES) if peaks is None else peaks
     gain = gain_db(integrated_lufs(weighted, power), highest_dbfs(peaks), REFERENCE_LUFS)
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
@@ -196,10 +191,9 @@ def to_piece(
     heard = Packed.of(samples).part(slice(cue_in, cue_out), 10 ** (gain / 20))
     for most, reach in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
         if heard.loudest > most:
-            heard.lower(0, _easing(_peaks(heard), len(heard), most, reach))
-    blocks = [(block_powers(part, LEVEL_FRAMES), block_peaks(part, LEVEL_FRAMES)) for part in heard.parts()]
-    power, peaks = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    parts = _kept(power, peaks, len(heard), target_lufs)
+            heard.lower(0, _easing(heard.peaks(PEAK_BLOCK_FRAMES), len(heard), most, reach))
+    power = np.concatenate([block_powers(part, LEVEL_FRAMES) for part in heard.parts()])
+    parts = _kept(power, heard.peaks(LEVEL_FRAMES), len(heard), target_lufs)
     for first, end in parts:
         edge = min(EDGE_FADE_FRAMES, (end - first) // 2)
         ramp = (np.sin(np.linspace(0.0, np.pi / 2, edge)) ** 2).astype(np.float32)[:, np.newaxis]
@@ -300,13 +294,12 @@ def _blocks(samples: Packed) -> tuple[Curve, Curve, Curve]:
 
     In the level, a constant offset is no sound and not counted.
     """
-    meter, powers, sums = LoudnessMeter(), [], []
+    meter, sums = LoudnessMeter(), []
     for part in samples.parts():
         meter.feed(part)
-        powers.append(block_powers(part, LEVEL_FRAMES))
         both = part.view(np.complex64).ravel()  # as one number, which adds up many times faster
         sums.append(np.add.reduceat(both, np.arange(0, len(both), LEVEL_FRAMES)))
-    power, total = np.concatenate(powers), np.concatenate(sums)
+    weighted, power, total = meter.fine_powers(), meter.plain_powers(), np.concatenate(sums)
     offset = total.sum(dtype=np.complex128) / max(1, len(samples))
     # Σ(x-m)² = Σx² - 2mΣx + nm², so that the samples are read once and not copied again
     level = power - (2 * (total * offset.conj()).real - LEVEL_FRAMES * abs(offset) ** 2) / (LEVEL_FRAMES * CHANNELS)
@@ -315,7 +308,7 @@ def _blocks(samples: Packed) -> tuple[Curve, Curve, Curve]:
         half = MEDIAN_BLOCKS // 2
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(level, half, mode="edge"), MEDIAN_BLOCKS)
         level = np.median(windows, axis=1)
-    return power, meter.fine_powers(), 10.0 * np.log10(level + 1e-20)
+    return power, weighted, 10.0 * np.log10(level + 1e-20)
 
 
 def _highest(peaks: Peaks) -> Peaks:

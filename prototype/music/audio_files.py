@@ -26,7 +26,7 @@ import soundfile as sf
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.metering import STEP_FRAMES, loudest
+from music.metering import STEP_FRAMES, block_peaks, loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Audio, Samples, SegmentInfo
 from music.wav_header import FORMAT, FORMAT_END, FRAME_BYTES, own_header
 from music.wav_header import read_info as read_info
@@ -112,6 +112,10 @@ class Packed:
     def loudest(self) -> float:
         """The largest magnitude that is heard, or more while the gain moves."""
         return self.gain * max(1.0, self._ratio) / FULL_SCALE * loudest(self._stored)
+
+    def peaks(self, block_frames: int) -> npt.NDArray[np.float32]:
+        """Return the largest magnitude of every block as `metering.block_peaks` does, before the gain moves."""
+        return block_peaks(self._stored, block_frames) * np.float32(self.gain / FULL_SCALE)
 
     def part(self, span: slice, louder: float = 1.0) -> Packed:
         """Return some frames, in the same memory, that are heard by `louder` (linear)."""
@@ -275,11 +279,20 @@ def encode(samples: Audio, info: SegmentInfo | None) -> memoryview:
     if isinstance(samples, Packed) and samples.plain is not None:
         stored[:] = samples.plain
         return data.data
-    scale = np.float32(2**15 / max(1.0, samples.loudest if isinstance(samples, Packed) else loudest(samples)))
-    for begin in range(0, len(samples), BLOCK_FRAMES):
-        part = np.rint(samples[begin : begin + BLOCK_FRAMES] * scale)
-        stored[begin : begin + BLOCK_FRAMES] = part.clip(max=2**15 - 1)  # what came as 16 bits is stored as it came
+    peak = samples.loudest if isinstance(samples, Packed) else loudest(samples)
+    for begin in range(0, len(samples), BLOCK_FRAMES):  # what came as 16 bits is stored as it came
+        part = samples[begin : begin + BLOCK_FRAMES]
+        stored[begin : begin + BLOCK_FRAMES] = whole(part, 2**15 / max(1.0, peak), peak)
     return data.data
+
+
+def whole(samples: Samples, scale: float, peak: float) -> Samples:
+    """Return samples of at most `peak` by `scale` as whole numbers of 16 bits, by which +1 alone is passed."""
+    found = samples * np.float32(scale)
+    np.rint(found, out=found)
+    if peak * scale > 2**15 - 1:  # else it would take more time than all the rest
+        np.minimum(found, 2**15 - 1, out=found)
+    return found
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -21,7 +21,7 @@ import soxr
 
 from base.errors import CorruptSegment
 from base.texts import said
-from music.audio_files import FILE_GAIN, Packed, Stored
+from music.audio_files import FILE_GAIN, Packed, Stored, whole
 from music.containers import Data, Promise, views
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks, highest_dbfs, loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
@@ -175,13 +175,13 @@ class _Sound:
             peak = min(peak, max(1.0, CLICK * 10 ** (highest_dbfs(block_peaks(block, PEAK_BLOCK_FRAMES)) / 20)))
             block = block.clip(-peak, peak)
         self.hold(peak)
-        self.room(len(block))[:] = np.rint(block * np.float32(2**15 / self._range)).clip(max=2**15 - 1)
+        self.room(len(block))[:] = whole(block, 2**15 / self._range, peak)
         self.frames += len(block)
 
     def mended(self) -> Packed:
         """Return all of it, without a constant offset, and within ±1."""
-        sums = [np.ones(len(part), np.float32) @ part for part in self._packed().parts()]
-        offset = np.sum(sums, axis=0) / self.frames
+        total = sum(complex(part.view(np.complex64).sum()) for part in self._packed().parts())  # of both channels
+        offset = np.array([total.real, total.imag]) / self.frames
         if np.abs(offset).max() > LARGEST_OFFSET:
             stored, offset = self._stored[: self.frames], offset * 2**15 / self._range
             if max(np.max(stored.max(axis=0) - offset), np.max(offset - stored.min(axis=0))) > 2**15 - 1:

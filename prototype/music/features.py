@@ -97,8 +97,8 @@ def _chroma(samples: Audio) -> Curve:
     """Return how strong each of the twelve pitch classes is, from C."""
     bin_hz = KEY_RATE_HZ / KEY_FRAMES
     first, end = (round(hz / bin_hz) for hz in KEY_HZ)
-    near = [some[:, first - 1 : end + 1] for some in key_spectra(samples)]
-    loud = np.log(np.concatenate([np.zeros((0, end - first + 2), np.float32), *near]) + 1e-9)
+    near = (np.log(some[:, first - 1 : end + 1] + 1e-9) for some in key_spectra(samples))  # the rest is let go at once
+    loud = np.concatenate([np.zeros((0, end - first + 2), np.float32), *near])
     curves = loud[:, :-2], loud[:, 1:-1], loud[:, 2:]
     moments, lines = np.nonzero((curves[1] > curves[0]) & (curves[1] >= curves[2]))
     below, here, above = (curve[moments, lines] for curve in curves)
@@ -138,9 +138,10 @@ def onset_curves(samples: Audio) -> tuple[Curve, Curve]:
     last = np.zeros((0, ONSET_FRAMES // ONSET_FOLDS // 2 + 1), np.float32)
     for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES, folds=ONSET_FOLDS):
         loud = np.concatenate((last, np.log(1 + 30 * magnitudes)))
-        rise = np.maximum(np.diff(loud, axis=0), 0)
-        rises.append(rise.sum(axis=1))
-        bass.append(rise[:, BASS_BINS].sum(axis=1))
+        rise = np.diff(loud, axis=0)
+        rise += np.abs(rise)  # twice what rises, in a third of the time of `maximum`
+        rises.append(rise.sum(axis=1) / 2)
+        bass.append(rise[:, BASS_BINS].sum(axis=1) / 2)
         last = loud[-1:]
     return np.concatenate(rises), np.concatenate(bass)
 

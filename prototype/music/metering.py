@@ -118,11 +118,12 @@ def highest_dbfs(peaks: npt.NDArray[np.float32]) -> float:
     return 20.0 * float(np.log10(max(highest, 1e-10)))
 
 
-def block_peaks(samples: Samples, block_frames: int) -> npt.NDArray[np.float32]:
+def block_peaks(samples: Samples | npt.NDArray[np.int16], block_frames: int) -> npt.NDArray[np.float32]:
     """Return the largest magnitude of every block; the last one may be shorter."""
     flat = samples.ravel()
     at = np.arange(0, len(flat), block_frames * CHANNELS)
-    return np.maximum(np.maximum.reduceat(flat, at), -np.minimum.reduceat(flat, at))
+    highest, lowest = (bound.reduceat(flat, at).astype(np.float32) for bound in (np.maximum, np.minimum))
+    return np.maximum(highest, -lowest)
 
 
 def block_powers(samples: Samples, block_frames: int) -> npt.NDArray[np.float64]:
@@ -179,7 +180,7 @@ class LoudnessMeter:
     def __init__(self) -> None:
         self._waiting = np.zeros((PART_FRAMES, CHANNELS), np.float32)
         self._waiting_frames = LEAD_IN_FRAMES
-        self._powers = [np.zeros(0)]
+        self._powers, self._plain = [np.zeros(0)], [np.zeros(0)]
 
     def feed(self, block: Samples) -> None:
         """Take in the next block: float32, shape (n_frames, 2)."""
@@ -205,9 +206,14 @@ class LoudnessMeter:
         self._measure()
         return np.concatenate(self._powers)
 
+    def plain_powers(self) -> npt.NDArray[np.float64]:
+        """Return the mean squares of every 10 ms, not weighted, after the feeding (see `block_powers`)."""
+        return np.concatenate(self._plain)
+
     def _measure(self) -> None:
         """Note the powers of what waits behind the lead-in. One complex transform takes both channels."""
-        powers = CHANNELS * block_powers(self._waiting[LEAD_IN_FRAMES : self._waiting_frames], FINE_FRAMES)
+        self._plain.append(block_powers(self._waiting[LEAD_IN_FRAMES : self._waiting_frames], FINE_FRAMES))
+        powers = CHANNELS * self._plain[-1]
         size, lead_in = (LEAD_IN_FRAMES + ROW_FRAMES) // LOWER, LEAD_IN_FRAMES // LOWER
         rows = np.lib.stride_tricks.sliding_window_view(_lowered(self._waiting), size)[:: ROW_FRAMES // LOWER]
         spectra = np.fft.fft(rows, norm="forward")  # in any other norm numpy takes float32 for double

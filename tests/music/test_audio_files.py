@@ -19,8 +19,9 @@ from base.errors import CorruptSegment
 from doubles.fake_audio import chord
 from doubles.sounds import info_for, tone
 from music import audio_files, decoding
-from music.audio_files import Packed
+from music.audio_files import Packed, whole
 from music.features import measured_beat, measured_key
+from music.metering import block_peaks
 from music.segment import SAMPLE_RATE_HZ
 from music.wav_header import own_header
 
@@ -274,3 +275,21 @@ def test_a_gain_that_moves_beyond_full_scale_does_not_turn_the_samples_over() ->
     packed.settle(1.2, 100, 200)
     stored = np.frombuffer(audio_files.encode(packed, None), "<i2")[-800:]
     assert (stored[0], stored[-1]) == pytest.approx((-0.75 * 2**15, -(2**15)), abs=1)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.25, 3.0])
+def test_the_peaks_of_what_is_packed_are_those_of_what_is_heard(gain: float) -> None:
+    """Block by block, the shorter last one too, and of the lowest of 16 bits, whose magnitude is no number of them."""
+    stored = np.random.default_rng(3).integers(-(2**15), 2**15, (1000, 2)).astype(np.int16)
+    stored[::100] = -(2**15)
+    packed = Packed(stored, gain)
+    assert packed.peaks(48).tolist() == block_peaks(packed[:], 48).tolist()
+
+
+@pytest.mark.parametrize("peak", [1.0, 32767.4 / 32768, 0.5])
+def test_whole_numbers_never_pass_16_bits(peak: float) -> None:
+    """Full scale is the largest there is, downwards and upwards; all else is rounded, to within half a step."""
+    samples = np.linspace(-peak, peak, 2001, dtype=np.float32)[:, None].repeat(2, axis=1)
+    numbers = whole(samples, 2**15, peak)
+    assert np.abs(numbers - np.minimum(samples * 2**15, 2**15 - 1)).max() <= 0.5
+    assert (numbers == numbers.astype(np.int16)).all()

@@ -9,7 +9,7 @@ import pytest
 from pyloudnorm import Meter
 
 from doubles.sounds import tone
-from music.metering import K_WEIGHTING, LoudnessMeter
+from music.metering import FINE_FRAMES, K_WEIGHTING, LoudnessMeter, block_powers
 from music.segment import SAMPLE_RATE_HZ, Samples
 
 RNG = np.random.default_rng(5)
@@ -67,3 +67,14 @@ def test_every_frequency_is_weighted_as_the_standard_says(hz: int) -> None:
     responses = [np.polyval(above[::-1], back) / np.polyval(below[::-1], back) for above, below in K_WEIGHTING]
     weight_db = 20 * float(np.log10(np.abs(np.prod(responses))))
     assert measured(tone(5.0, hz=float(hz)), 9999) == pytest.approx(-20.691 + weight_db, abs=0.05)
+
+
+@pytest.mark.parametrize("frames", [0, 479, 76_800, 200_123])
+def test_it_tells_the_powers_that_are_not_weighted_too(frames: int) -> None:
+    """Of every 10 ms, and of what is left at the end, as of all at once."""
+    samples, meter = restless(5.0)[:frames], LoudnessMeter()
+    for begin in range(0, frames, 7000):
+        meter.feed(samples[begin : begin + 7000])
+    weighted, plain = meter.fine_powers(), meter.plain_powers()
+    assert len(weighted) == len(plain)
+    assert np.allclose(plain, block_powers(samples, FINE_FRAMES), rtol=1e-5, atol=0)
