@@ -3,7 +3,7 @@
 Ctrl-C and Ctrl-Z stay signals; Ctrl-S does not freeze the screen.
 
 Threads: `Keyboard.keys` belongs to the input thread; `close`, `suspend` and `resume` may be called by any thread and by
-a signal handler (`_lock` is re-entrant for that reason and guards `_saved` and `_closed`).
+a signal handler (`_lock` is re-entrant for that reason and guards `_saved`, `_taken` and `_closed`).
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Keyboard:
         self._out = fd_out
         self._lock = threading.RLock()
         self._saved: list[Any] | None = None
+        self._taken = False
         self._closed = False
         self._speaks = os.environ.get("TERM", "") not in NO_SEQUENCES
         self._bell = Doorbell()
@@ -64,10 +65,17 @@ class Keyboard:
         self._take()
         self._bell.ring()
 
+    def renew(self) -> None:
+        """Take the terminal again if it is ours: while a SIGSTOP held us, the shell has set it as it likes it."""
+        with self._lock:
+            self._taken = False
+            if self._saved is not None:
+                self._take()
+
     def _take(self) -> None:
         """Enter cbreak mode, if this is a terminal in whose foreground we are."""
         with self._lock:
-            if self._closed or self._saved is not None or not in_foreground(self._in):
+            if self._closed or self._taken or not in_foreground(self._in):
                 return
             with contextlib.suppress(termios.error, OSError):
                 saved = termios.tcgetattr(self._in)
@@ -76,13 +84,13 @@ class Keyboard:
                 mode[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
                 mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
                 termios.tcsetattr(self._in, termios.TCSANOW, mode)
-                self._saved = saved
+                self._saved, self._taken = self._saved or saved, True
                 self._write(b"\x1b[?2004h")
 
     def suspend(self) -> None:
         """Give the terminal back as it was found; `resume` takes it again."""
         with self._lock:
-            saved, self._saved = self._saved, None
+            saved, self._saved, self._taken = self._saved, None, False
             if saved is None:
                 return
             self._write(b"\x1b[?2004l")
@@ -125,7 +133,7 @@ class Keyboard:
 
     def _may_read(self) -> bool:
         """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""
-        return self._saved is not None and in_foreground(self._in)
+        return self._taken and in_foreground(self._in)
 
     def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
         """Wait for input; return whether there is some, None when the terminal has gone."""

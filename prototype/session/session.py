@@ -198,17 +198,23 @@ class Terminal:
         """Take the terminal."""
         begin = self._session.sound.begin
         self._session.ring, self._session.show = self._dashboard.ring, self._dashboard.refresh
-        heed_aside((signal.SIGWINCH,), self._dashboard.refresh)
+        heed_aside((signal.SIGWINCH, signal.SIGCONT), self._renew)
         handle_suspension(self._leave, self._take)
         begin("input", self._listen)
         begin("dashboard", self._dashboard.run)
 
     def stop(self) -> None:
         """Give the terminal back."""
-        heed((signal.SIGWINCH, signal.SIGTSTP), lambda *_: None)  # no handler amid what it would wait for
+        heed(
+            (signal.SIGWINCH, signal.SIGCONT, signal.SIGTSTP), lambda *_: None
+        )  # no handler amid what it would wait for
         self._session.sound.stop_event.set()
         self._keyboard.close()
         self._dashboard.close()
+
+    def _renew(self) -> None:
+        self._keyboard.renew()
+        self._dashboard.refresh()
 
     def _leave(self) -> None:
         self._dashboard.suspend()

@@ -64,6 +64,24 @@ def test_keys_are_read_and_the_terminal_restored(terminal: tuple[int, int]) -> N
     assert termios.tcgetattr(program) == before
 
 
+def test_a_terminal_that_a_shell_took_meanwhile_is_taken_again(terminal: tuple[int, int]) -> None:
+    """As while a SIGSTOP held the program: keys work, in the end it is as at first. One given back is left alone."""
+    person, program = terminal
+    before = termios.tcgetattr(program)
+    keyboard = Keyboard(program, program)
+    keyboard.resume()
+    within = termios.tcgetattr(program)
+    for left_by_the_shell in (before, within):
+        termios.tcsetattr(program, termios.TCSANOW, left_by_the_shell)
+        keyboard.renew()
+        assert termios.tcgetattr(program) == within
+        os.write(person, b"n")
+        assert next(keyboard.keys(threading.Event())) == "n"
+    keyboard.suspend()
+    keyboard.renew()
+    assert termios.tcgetattr(program) == before
+
+
 @pytest.mark.parametrize(
     ("typed", "number"),
     [(b"\x1b[122;5u", signal.SIGTSTP), (b"\x1b[27;5;122~", signal.SIGTSTP), (b"\x1b[92;5u", signal.SIGQUIT)],

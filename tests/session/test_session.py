@@ -35,7 +35,7 @@ from session.timers import TICK_S
 from whole.harness import Programme
 
 STATIONS = builtin_stations()
-SUSPENSION = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+SUSPENSION = (signal.SIGTSTP, signal.SIGCONT, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Evening:
@@ -245,11 +245,11 @@ def test_likes_that_change_places_between_two_looks_are_seen(tmp_path: Path) -> 
 
 
 def test_no_handler_is_called_amid_the_end(files: Evening) -> None:
-    """It would wait for ever for what the main thread holds: a change of the window's size, and Ctrl-Z."""
+    """It would wait for ever for what the main thread holds: a change of the window's size, Ctrl-Z and fg."""
     called: list[bool] = []
     numbers = (signal.SIGWINCH, *SUSPENSION)
     handlers = [signal.signal(number, lambda *_: called.append(True)) for number in numbers]
-    here = SimpleNamespace(close=lambda: list(map(signal.raise_signal, numbers[:2])))
+    here = SimpleNamespace(close=lambda: list(map(signal.raise_signal, numbers[:3])))
     try:
         Terminal(files.session, cast("Keyboard", here), cast("Dashboard", here)).stop()
     finally:
@@ -271,7 +271,8 @@ def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pyt
         ring=lambda: None,
         run=lambda _stop: None,
     )
-    keyboard = SimpleNamespace(keys=lambda _stop: iter([" ", "?"]))
+    renewed: list[bool] = []
+    keyboard = SimpleNamespace(keys=lambda _stop: iter([" ", "?"]), renew=lambda: renewed.append(True))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGWINCH, *SUSPENSION)}
     monkeypatch.setattr(files.sound, "begin", lambda _name, body: body(files.sound.stop_event))
     try:
@@ -281,8 +282,10 @@ def test_what_a_person_changes_is_shown_at_once(files: Evening, monkeypatch: pyt
             obey(controls.Act.PAUSE)
         assert shown == [True, True, False, True]
         signal.raise_signal(signal.SIGWINCH)
-        *_, last = [by.get(timeout=10) for _ in range(5)]
-        assert last is not threading.main_thread()  # amid which another signal may come, and another
+        *_, fifth = [by.get(timeout=10) for _ in range(5)]
+        signal.raise_signal(signal.SIGCONT)
+        assert threading.main_thread() not in (fifth, by.get(timeout=10))  # another signal may come amid it
+        assert renewed == [True, True]
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
