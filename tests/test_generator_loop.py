@@ -398,6 +398,17 @@ def test_a_server_that_says_when_it_will_be_well_is_not_asked_before(make: Make)
     assert len(run.server.times_of("submit")) <= 8
 
 
+def test_polls_wait_as_long_as_the_server_asks(make: Make) -> None:
+    """A limit of requests is kept, and nothing is lost by it."""
+    run = make()
+    limited = ServerTrouble("HTTP 429", retry_after_s=40.0)
+    run.server.trouble = lambda name: limited if name == "poll" else None
+    run.at(120.0, lambda: setattr(run.server, "trouble", lambda name: None))
+    assert run.produce() == 1
+    assert len(run.server.times_of("poll")) <= 6
+    assert len(run.server.asked) == 1
+
+
 def test_a_download_that_breaks_off_is_repeated(make: Make) -> None:
     """A finished job's file is fetched again, not generated again."""
     run = make(newer=False, speed=0.0)

@@ -283,7 +283,7 @@ class JobServer:
                 self._failed_polls += 1
                 number = self._failed_polls
             log.info("a poll failed: %s", error)
-            wait_s = max(wait_s, self._poll_backoff.wait_s(number, self._run.rng))
+            wait_s = max(wait_s, self._poll_backoff.wait_s(number, self._run.rng), asked_wait_s(error))
         finally:
             self.board.end_poll(self._clock.now(), wait_s)
 

@@ -23,7 +23,7 @@ POLL_ROUTE: Final = "/query_result"
 AUDIO_ROUTE: Final = "/v1/audio"
 NEEDED_ROUTES: Final = (SUBMIT_ROUTE, POLL_ROUTE)
 LACKING_STATUSES: Final = frozenset({404, 405, 501})
-PASSING_STATUSES: Final = frozenset({408, 425})
+PASSING_STATUSES: Final = frozenset({408, 425, 429})
 PROXY_WANTS_LOGIN: Final = 407
 PROXY_REFUSES: Final = frozenset({401, 403})
 GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
@@ -82,7 +82,7 @@ def from_status(
         who = way.proxy_name if way.proxy else said("call.gateway")
         return errors.ServerTrouble(said("call.in_its_place", who=who, url=url, answer=answer), retry_after_s=wait_s)
     is_full = status == 503 and from_server and FULL.search(detail)
-    if status == 429 or (route == SUBMIT_ROUTE and (status in BUSY_STATUSES or is_full)):
+    if route == SUBMIT_ROUTE and (status in BUSY_STATUSES or is_full):
         return errors.ServerBusy(said("call.queue_full", url=url, answer=answer), retry_after_s=wait_s)
     if status >= 500 and NO_MODEL.search(detail):
         return errors.ServerRefused(said("call.no_model", url=url, answer=answer), status=status)
