@@ -67,6 +67,7 @@ class AceClient:
         self._max_file_bytes = max_file_bytes
         self._lock = threading.Lock()
         self._doubted: set[str] = set()
+        self._numbers: set[str] = set()  # ids that are none of text at the server
         self.one_at_a_time = False
         """Whether the server answers nobody while it makes music, as ACE-Step's Gradio app does.
 
@@ -114,6 +115,8 @@ class AceClient:
             return Submitted(task_id, ended=True, report=JobReport(task_id, JobState.FAILED, detail=error.detail))
         taken = replies.submitted(data, self._http.clean)
         self.one_at_a_time |= taken.ended
+        if taken.is_number:
+            self._numbers.add(taken.task_id)
         return taken
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, JobReport]:
@@ -124,7 +127,8 @@ class AceClient:
         wanted = list(task_ids)
         if not wanted:
             return {}
-        data = self._http.json(POLL_ROUTE, {"task_id_list": wanted}, read_s=self._patient_s)
+        ids = [int(task_id) if task_id in self._numbers else task_id for task_id in wanted]
+        data = self._http.json(POLL_ROUTE, {"task_id_list": ids}, read_s=self._patient_s)
         reports = replies.job_reports(data, wanted, self._http.clean)
         doubtful = {task_id for task_id, report in reports.items() if report.doubtful}
         with self._lock:

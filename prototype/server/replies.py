@@ -23,8 +23,10 @@ MAX_STAGE_CHARS: Final = 40
 MAX_SEED_CHARS: Final = 20
 ID_FIELDS: Final = ("task_id", "job_id", "id")
 WRAPPERS: Final = ("data", "result", "results", "task", "tasks", "job", "jobs")
-LINK_FIELDS: Final = ("url", "file", "audio_url", "path")
-LIST_FIELDS: Final = (*LINK_FIELDS, "files", "audios", "audio_paths")
+LINK_FIELDS: Final = (
+    "url", "file", "audio_url", "file_url", "download_url", "path", "audio_path", "file_path",
+)  # fmt: skip
+LIST_FIELDS: Final = (*LINK_FIELDS, "files", "audio", "audios", "audio_paths")
 BARE_LINK: Final = re.compile(r"https?://|/|[A-Za-z]:[\\/]|\\\\")
 DEPTH: Final = 4
 SEED_FIELDS: Final = ("seed_value", "seed")
@@ -88,12 +90,14 @@ class Submitted:
     """A job the server took. `queue_position` counts from 1; None where the server does not say.
 
     `ended`: the server answered only when the job was over; a `report` is there where that was said not to be well.
+    `is_number`: it is a number that the server calls it by.
     """
 
     task_id: str
     queue_position: int | None = None
     ended: bool = False
     report: JobReport | None = None
+    is_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def submitted(data: object, clean: Clean) -> Submitted:
         int(position) if position is not None and 1 <= position < 1e9 else None,
         ended=state in (JobState.SUCCEEDED, JobState.FAILED),
         report=JobReport(task_id, state, detail=_reason(fields, clean)) if state is JobState.FAILED else None,
+        is_number=isinstance(_given_id(fields), int),
     )
 
 
@@ -209,9 +214,13 @@ def _parsed(value: object) -> object:
     return value
 
 
+def _given_id(fields: Mapping[str, Any]) -> object:
+    return next((fields[name] for name in ID_FIELDS if fields.get(name)), "")
+
+
 def _id(fields: Mapping[str, Any]) -> str:
     """Return the id of a job, "" where there is none that could be asked for."""
-    task_id = next((fields[name] for name in ID_FIELDS if fields.get(name)), "")
+    task_id = _given_id(fields)
     if isinstance(task_id, int) and not isinstance(task_id, bool):
         return str(task_id)
     return task_id if isinstance(task_id, str) and len(task_id) <= MAX_ID_CHARS and task_id.isprintable() else ""

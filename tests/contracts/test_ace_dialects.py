@@ -197,7 +197,8 @@ ROW = {"task_id": "a", "status": 1, "result": [{"file": LINK}]}
     [
         [LINK], LINK, json.dumps(LINK), json.dumps(json.dumps([{"file": LINK}])), [[{"file": LINK}]],
         [{"file": [LINK]}], [{"file": {"url": LINK}}], {"files": [LINK]}, {"audio_paths": [LINK], "seed": 1},
-        [{"audios": [{"path": LINK}]}], {"files": [], "audio_paths": [LINK]},
+        [{"audios": [{"path": LINK}]}], {"files": [], "audio_paths": [LINK]}, [{"audio_path": LINK, "wave": ""}],
+        [{"download_url": LINK}], [{"file_url": LINK}], [{"file_path": LINK}], [{"audio": {"url": LINK}}],
     ],
 )  # fmt: skip
 def test_a_result_may_name_its_files_in_any_form(fake: FakeAcestep, result: object) -> None:
@@ -239,6 +240,33 @@ def test_the_row_of_a_job_is_found_under_other_wrappings(fake: FakeAcestep, data
     """One more, as text, alone, or by its id; and by any of the names that a submit's answer gives it."""
     fake.answer_next(wrapped(data))
     assert [file.url for file in AceClient(fake.url).poll(["a"])["a"].files] == [LINK]
+
+
+@pytest.mark.parametrize(("given", "asked"), [(5, [5, "a"]), ("5", ["5", "a"]), ("a/1", ["a/1", "a"])])
+def test_a_job_is_asked_for_by_its_id_as_it_was_given(fake: FakeAcestep, given: object, asked: list[object]) -> None:
+    """A server that numbers its jobs may know no job that is called by a text."""
+    fake.answer_next(wrapped({"task_id": given}))
+    client = AceClient(fake.url)
+    task_id = client.submit(RECIPE).task_id
+    fake.answer_next(wrapped([{"task_id": given, "status": 1, "result": [LINK]}]))
+    assert client.poll([task_id, "a"])[task_id].state is JobState.SUCCEEDED
+    assert fake.asked("/query_result")[-1].body["task_id_list"] == asked
+
+
+@pytest.mark.parametrize("route", ["/query_result", "/v1/audio", "/v1/stats"])
+def test_who_is_asked_too_often_has_no_full_queue(fake: FakeAcestep, tmp_path: Path, route: str) -> None:
+    """A limit of requests is told by the same status as a queue without room."""
+    fake.answer_next(Reply(429, b'{"detail": "rate limit"}', headers={"Retry-After": "30"}), route=route)
+    client = AceClient(fake.url)
+    calls: dict[str, Callable[[], object]] = {
+        "/query_result": lambda: client.poll(["a"]),
+        "/v1/audio": lambda: client.download(AudioFile(LINK), tmp_path / "a"),
+        "/v1/stats": client.stats,
+    }
+    with pytest.raises(ServerTrouble, match=r"HTTP 429: rate limit") as caught:
+        calls[route]()
+    assert not isinstance(caught.value, ServerBusy)
+    assert caught.value.retry_after_s == 30.0
 
 
 @pytest.mark.parametrize(
