@@ -19,7 +19,7 @@ import numpy as np
 from builtin import kit, synth
 from builtin.composer import compose
 from builtin.score import Floats, Note, Part, Player, Role, Score
-from builtin.signals import around, fade, keep
+from builtin.signals import fade
 from builtin.studio import Bus, Convolver, response, tape
 from music.segment import Performance, Recipe, Samples
 
@@ -81,10 +81,10 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     players = list(zip(score.parts, cast(score), strict=True))
     style = score.style
     echo_s = style.echo_beats * 60 / score.pulse_bpm
-    room = Convolver(response(style.room_s, echo_s, np.random.default_rng(score.seed % 2**128)))
+    rng = np.random.default_rng(score.seed % 2**128)
+    room = Convolver(response(style.room_s, echo_s, rng))
     pressed, bus = Convolver(tape(style.tape_db, style.air_db)), Bus(PEAK_MAX)
-    scale, ground = keep(kit.texture(score.texture) if score.texture else np.zeros((2, 1), np.float32))
-    scale *= np.float32(10 ** (style.texture_dbfs / 20))
+    texture = kit.Texture(score.texture, rng) if score.texture else None
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [note.frame for note in score.notes]
 
@@ -92,7 +92,8 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
         begun = score.notes[bisect.bisect_left(starts, first) : bisect.bisect_left(starts, end)]
         dry, sent = _parts(score, players, begun, first, end - first)
         dry += room.process(sent)
-        dry += scale * around(ground, first, end - first)
+        if texture:
+            dry += np.float32(10 ** (style.texture_dbfs / 20)) * texture.play(first, end - first)
         mixed = bus.process(pressed.process(dry))
         if first == 0:
             fade(mixed, EDGE_S, 0.0)

@@ -10,12 +10,14 @@ from typing import Final
 import numpy as np
 
 from builtin.score import Drum, Floats, Note, amplitude
-from builtin.signals import Kept, Ringing, band, fade, keep, seconds, shaped_noise
+from builtin.signals import Kept, Ringing, around, band, fade, keep, seconds, shaped_noise
 from music.segment import SAMPLE_RATE_HZ
 
 SOFT, LOUD = 0.4, 0.75  # between these velocities a drum is struck as usual
 VARIATIONS: Final = 3  # strokes of one drum that are not copies
 LOOP_S: Final = 9
+SWELLS_S: Final = (7.3, 11.9)
+DROPS: Final = 24  # that differ in pitch
 _TEXTURES: Final = {  # noise from and to so many Hz, drops a second and how loud they are
     "rain": (200, 2200, 45, 3.0), "stream": (350, 2600, 20, 2.0), "vinyl": (150, 2500, 7, 9.0),
     "wind": (90, 420, 0, 0.0), "hum": (60, 160, 0, 0.0),
@@ -96,25 +98,38 @@ class KitPlayer:
         return scale * np.float32(amplitude(note.velocity)) * sound
 
 
-def texture(name: str) -> Floats:
-    """Return LOOP_S of a background of RMS about 1, periodic: one of _TEXTURES."""
-    loop, rng = LOOP_S * SAMPLE_RATE_HZ, np.random.default_rng(3)
-    low_hz, high_hz, drops_a_second, strength = _TEXTURES[name]
-    bands = (band(low_hz, high_hz), band(low_hz, high_hz), band(3000, 14_000))
-    middle, side, air = (shaped_noise(rng, loop, shape) for shape in bands)
-    middle += np.float32(0.06) * air
-    if name in ("wind", "stream"):
-        # Slow swells, a whole number of them in the loop.
-        turns = 2 * np.pi * np.arange(loop, dtype=np.float32) / loop
-        middle *= (1 + 0.45 * np.sin(3 * turns)).astype(np.float32)
-    width = np.float32(0.0 if name == "hum" else 0.5)
-    ground = np.stack([middle + width * side, middle - width * side])
-    for _ in range(LOOP_S * drops_a_second):
-        hz, decay_s = (rng.uniform(1000, 4200), 0.004) if name != "vinyl" else (rng.uniform(800, 3200), 0.001)
-        length = round(8 * decay_s * SAMPLE_RATE_HZ)
-        time_s = seconds(length)
-        grain = np.sin(np.float32(2 * np.pi * hz) * time_s) * np.exp(-time_s / np.float32(decay_s))
-        at, level, pan = rng.integers(loop - length), strength * rng.random() ** 4, rng.uniform(0.25, 0.75)
+class Texture:
+    """A background of RMS about 1, one of _TEXTURES: its noise goes round, but no swell and no drop comes again.
+
+    Threads: the one that renders.
+    """
+
+    def __init__(self, name: str, rng: np.random.Generator) -> None:
+        low_hz, high_hz, self._drops_a_second, self._strength = _TEXTURES[name]
+        bands = (band(low_hz, high_hz), band(low_hz, high_hz), band(3000, 14_000))
+        middle, side, air = (shaped_noise(rng, LOOP_S * SAMPLE_RATE_HZ, shape) for shape in bands)
+        middle += np.float32(0.06) * air
+        side *= np.float32(0.0 if name == "hum" else 0.5)
+        self._scale, self._ground = keep(np.stack([middle + side, middle - side]))
+        self._swells_s = SWELLS_S if name in ("wind", "stream") else ()
+        (low_hz, high_hz), decay_s = ((800, 3200), 0.001) if name == "vinyl" else ((1000, 4200), 0.004)
+        time_s = seconds(round(8 * decay_s * SAMPLE_RATE_HZ))
+        dying = fade(np.exp(-time_s / np.float32(decay_s)), 0.0003, 0.0)
+        self._drops = [
+            dying * np.sin(np.float32(2 * np.pi * hz) * time_s) for hz in rng.uniform(low_hz, high_hz, DROPS)
+        ]
+        self._rng, self._ringing = rng, Ringing()
+
+    def play(self, first_frame: int, n_frames: int) -> Floats:
+        """Return the next `n_frames`, which begin at `first_frame`, with what falls in them."""
+        time_s = (first_frame + np.arange(n_frames)) / SAMPLE_RATE_HZ
+        swell = 1 + sum(0.25 * np.sin(2 * np.pi / period_s * time_s) for period_s in self._swells_s)
+        falling = self._rng.poisson(self._drops_a_second * n_frames / SAMPLE_RATE_HZ)
+        heard = self._ringing.add((self._drop(n_frames) for _ in range(falling)), n_frames)
+        heard += np.float32(swell) * self._scale * around(self._ground, first_frame, n_frames)
+        return heard
+
+    def _drop(self, n_frames: int) -> tuple[int, Floats]:
+        level, pan = self._strength * self._rng.random() ** 4, self._rng.uniform(0.25, 0.75)
         sides = np.array([[1 - pan], [pan]], np.float32) * np.float32(level)
-        ground[:, at : at + length] += fade(grain.astype(np.float32), 0.0003, 0.0) * sides
-    return ground
+        return int(self._rng.integers(n_frames)), sides * self._drops[self._rng.integers(DROPS)]
