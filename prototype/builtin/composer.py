@@ -18,13 +18,14 @@ import numpy as np
 
 from builtin import harmony, styles, writers
 from builtin.score import Chord, Part, Role, Score, Section
-from builtin.styles import LEVELS_DB, PROGRESSIONS, Style
+from builtin.styles import LEVELS_DB, PROGRESSIONS, SCALES, Style
 from builtin.writers import PHRASE_BARS, Sheet
 from music.keys import parse_key
 from music.segment import Recipe
 
 SLOWEST_PULSE_BPM: Final = 52.0
 FASTEST_PULSE_BPM: Final = 132.0
+BASS: Final = range(28, 46)  # where the roots lie
 SEND: Final = {Role.BASS: 0.0, Role.DRUMS: 0.35}
 
 # Section, its energy, and its share of what lies between intro and outro.
@@ -118,19 +119,24 @@ def _harmonise(score: Score, rng: np.random.Generator) -> tuple[tuple[Chord, ...
     """Return the chords, each voiced from the one before, and by how much the key of each bar is moved."""
     style = score.style
     bank = PROGRESSIONS[f"{style.harmony} {score.mode}"]
-    chosen = {letter: [str(line) for line in rng.permutation(bank[letter])[:2]] for letter in "ABT"}
+    known = sorted({symbol for lines in bank.values() for line in lines for symbol in line.split()})
+    scale = SCALES["diatonic"][score.mode]
+    chosen = {
+        letter: [harmony.varied(str(line), known, scale, rng) for line in rng.permutation(bank[letter])[:2]]
+        for letter in "ABT"
+    }
     letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
     away = int(rng.choice(_NEAR_KEYS))
     shifts = [away * (score.section(bar).name == "turn") for bar in range(score.written_bars)]
     chords: list[Chord] = []
     played: Counter[str] = Counter()
-    voicing: tuple[int, ...] = ()
+    voicing, bass = tuple[int, ...](), BASS[len(BASS) // 2]
     for bar in range(0, score.written_bars, style.bars):
         section = score.section(bar)
         lines = chosen[letters[section.name]]
         phrase, inside = divmod(played[letters[section.name]], PHRASE_BARS)
         played[letters[section.name]] += 1  # a section goes on where the last of its kind has stopped
-        symbols = lines[phrase % len(lines)].split()
+        symbols = lines[phrase % len(lines)]
         symbol = symbols[inside % len(symbols)]
         if bar >= score.bars:  # over the next piece's beginning: home
             symbol = next((each for each in symbols if re.match("[Ii](?![IViv])", each)), symbol)
@@ -139,7 +145,8 @@ def _harmonise(score: Score, rng: np.random.Generator) -> tuple[tuple[Chord, ...
         centre = style.centre + round(4 * (section.energy - 0.55)) + 2 * (section.name == "B")
         voicing = harmony.voice(root, tones, voicing, centre)
         length_s = min(style.bars, score.written_bars - bar) * score.bar_s
-        chords.append(Chord(symbol, bar * score.bar_s, length_s, voicing, 33 + (root - 33) % 12))
+        bass = min((pitch for pitch in BASS if pitch % 12 == root), key=lambda pitch: abs(pitch - bass))
+        chords.append(Chord(symbol, bar * score.bar_s, length_s, voicing, bass))
     return tuple(chords), tuple(shifts)
 
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from collections.abc import Collection, Iterable
 from typing import Final
 
+import numpy as np
+
+VARIED: Final = 0.5  # of the chords for which another may stand
 LOWEST: Final = 50  # a voicing leaves what is below to the bass
 
 _NUMERAL = re.compile(r"([b#]?)([iv]+|[IV]+)(.*)")
@@ -22,6 +26,7 @@ _QUALITIES: Final[dict[str, tuple[int, ...]]] = {
     "7b5": (0, 4, 6, 10),
 }  # fmt: skip
 _RUBS = frozenset({1, 13})
+_THIRDS = (0, 3, 4, 8, 9)
 
 
 @functools.cache
@@ -51,8 +56,30 @@ def voice(root: int, tones: tuple[int, ...], before: tuple[int, ...], centre: in
     return min(filter(_is_open, voicings), key=lambda voicing: (_cost(voicing, before, centre), voicing))
 
 
+def rub(pitch: int, others: Iterable[int]) -> bool:
+    """Whether a pitch lies a semitone or a flat ninth from one of the others."""
+    return any(abs(pitch - other) in _RUBS for other in others)
+
+
+def varied(line: str, symbols: Iterable[str], scale: Collection[int], rng: np.random.Generator) -> list[str]:
+    """Return a line's chords, many of those behind the first replaced by one of `symbols` that shares two tones.
+
+    Both are of the `scale` (semitones above the tonic), their roots the same or a third apart. A borrowed chord leads
+    somewhere, and stays.
+    """
+    chords, known = line.split(), {symbol: chord_tones(symbol) for symbol in symbols}
+    roots = {symbol: root for symbol, (root, tones) in known.items() if all((root + t) % 12 in scale for t in tones)}
+    for at, chord in enumerate(chords[1:], 1):
+        beside = {known[other][0] for other in chords[:at] + chords[at + 1 :]}
+        alike = {(roots[chord] + third) % 12 for third in _THIRDS} - beside if chord in roots else set()
+        free = [symbol for symbol, root in roots.items() if root in alike and symbol != chord]
+        if free and rng.random() < VARIED:
+            chords[at] = str(rng.choice(free))
+    return chords
+
+
 def _is_open(voicing: tuple[int, ...]) -> bool:
-    rubs = any(b - a in _RUBS for a, b in itertools.combinations(voicing, 2))
+    rubs = any(rub(a, voicing[:i]) for i, a in enumerate(voicing))
     return not rubs and all(b - a >= (3 if a < 60 else 2) for a, b in itertools.pairwise(voicing))
 
 

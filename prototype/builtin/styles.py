@@ -277,12 +277,12 @@ STYLES: Final[dict[str, Style]] = {
         late_ms={"snare": 3, "bass": 2, "lead": 5, "hat": -2, "arpeggio": 0},
     ),
     "koto": Style(
-        tape_db=8, air_db=5, trim_db=-0.8,
+        tape_db=8, air_db=5, trim_db=0.1,
         words=("koto", "japanese", "zen", "shamisen", "shakuhachi"), pad=("pad",), bass=("koto",), basses=("broken",),
         lead=("koto", "shakuhachi"), melody=0.9, arpeggio=("koto",), arpeggio_beats=1.0, scale="hirajoshi",
         harmony="garden", bars=2, strum_s=0.03, tune=72, texture="stream",
         texture_dbfs=-52, room_s=2.2, wet=0.3,
-        levels_db={"lead": 1, "pad": -11, "bass": -7, "arpeggio": -5},
+        levels_db={"lead": 0, "pad": -8, "bass": -7, "arpeggio": -4},
         late_ms={"lead": 12, "arpeggio": 6},
     ),
     "bossa": Style(
@@ -309,14 +309,14 @@ STYLES: Final[dict[str, Style]] = {
         levels_db={"pad": -5, "arpeggio": -3, "bass": -7, "lead": -2}, late_ms={"lead": 14, "bass": 8, "arpeggio": 0},
     ),
     "ambient": Style(
-        tape_db=-1, air_db=6, trim_db=-3.0,
+        tape_db=-1, air_db=6, trim_db=-2.5,
         words=("ambient", "beatless", "soundscape"), pad=("pad", "choir"), bass=("drone",),
         lead=("bell", "piano", "vibes"), melody=0.8, harmony="calm", bars=2, texture="wind",
         texture_dbfs=-47, room_s=3.2, wet=0.4,
         echo_beats=1.5, levels_db={"pad": -4, "bass": -8, "lead": -2}, late_ms={"lead": 20},
     ),
     "nature": Style(
-        tape_db=6, air_db=4, trim_db=-3.0,
+        tape_db=6, air_db=4, trim_db=-2.4,
         words=("nature", "forest", "pastoral", "folk", "acoustic"), pad=("pad",), bass=("nylon",), basses=("broken",),
         arpeggio=("nylon", "harp"), lead=("flute", "harp"), melody=0.55, harmony="song", texture="stream",
         texture_dbfs=-48, room_s=1.8,
@@ -332,7 +332,7 @@ STYLES: Final[dict[str, Style]] = {
         levels_db={"drums": -3, "pad": -12}, late_ms={"lead": 18, "chords": 6, "rim": 8},
     ),
     "piano": Style(
-        tape_db=7, air_db=8, trim_db=-0.3,
+        tape_db=7, air_db=8, trim_db=0.3,
         words=("piano",), arpeggio=("piano",), bass=("piano",), basses=("broken", "held"), lead=("piano",),
         pad=("strings",), melody=0.75, scale="diatonic", harmony="song", room_s=1.7, wet=0.26,
         levels_db={"arpeggio": -3, "lead": 0, "bass": -6, "pad": -17}, late_ms={"lead": 10, "arpeggio": 0, "bass": -4},

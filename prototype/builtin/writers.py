@@ -14,10 +14,13 @@ from typing import Final
 
 import numpy as np
 
+from builtin.harmony import rub
 from builtin.score import Articulation, Chord, Drum, Note, Part, Role, Score, velocity_of
 from builtin.styles import BASSES, COMPS, DRUMS, FILLS, LATE_MS, SCALES, Hits
 
 PHRASE_BARS: Final = 4
+STEP: Final = 2.4  # semitones: of a pentatonic scale, on average
+REACH: Final = 8  # of a tune, around its centre
 DRIFT: Final = 0.85
 DRIFT_S: Final = {Role.DRUMS: 0.003, Role.PAD: 0.015}
 DRIFT_DB: Final = 2.8
@@ -33,16 +36,22 @@ _ARPEGGIOS: Final[tuple[tuple[int, ...], ...]] = (
     (0, 1, 2, 3, 4, 3, 2, 1), (0, 2, 1, 3, 2, 4, 3, 1), (0, 2, 3, 2, 4, 2, 3, 2), (0, 1, 3, 4, 2, 1, 3, 2),
     (0, 3, 1, 4, 2, 4, 1, 3), (4, 3, 2, 1, 0, 1, 2, 3), (0, 2, 4, 5, 4, 2, 3, 1),
 )  # fmt: skip
-_RHYTHMS: Final = (
-    ((0, 1.5), (1.5, 0.5), (2, 2.5), (5, 1), (6, 1.8)),
-    ((0.5, 0.5), (1, 1), (2.5, 2), (5.5, 0.5), (6, 1.5)),
-    ((0, 2.5), (3, 0.5), (3.5, 0.5), (4, 3)),
-    ((1, 1), (2, 0.5), (2.5, 1.5), (5, 1), (6.5, 1.5)),
-    ((0, 1), (1, 1), (2, 1.5), (3.5, 3)),
-    ((2, 0.5), (2.5, 0.5), (3, 2.5), (6, 1.8)),
-    ((0.5, 1), (1.5, 0.5), (2, 3), (5, 0.5), (5.5, 0.5), (6, 1)),
+# What a tune does in the first of two bars, and in the second: (beat, length). Any two go together.
+_BARS: Final = (
+    (
+        ((0, 1.5), (1.5, 0.5), (2, 1.8)), ((0.5, 0.5), (1, 1), (2.5, 1.4)), ((0, 2.5), (3, 0.5), (3.5, 0.5)),
+        ((1, 1), (2, 0.5), (2.5, 1.5)), ((0, 1), (1, 1), (2, 1.5), (3.5, 0.5)), ((2, 0.5), (2.5, 0.5), (3, 1)),
+        ((0.5, 1), (1.5, 0.5), (2, 2)), ((0, 0.5), (0.5, 0.5), (1, 2.5)),
+    ),
+    (
+        ((1, 1), (2, 1.8)), ((0, 3),), ((1.5, 0.5), (2, 1.5)), ((1, 0.5), (1.5, 0.5), (2, 1.5)), ((0, 1), (1, 2)),
+        ((0.5, 0.5), (1, 1), (2.5, 1.4)), ((0, 1.5), (1.5, 1.5)),
+    ),
+)  # fmt: skip
+_SLOW_BARS: Final = (
+    (((0, 4),), ((2, 2),), ((0, 3),), ((1, 3),), ((0, 2), (3, 1))),
+    (((0, 3.5),), ((1, 3),), ((0, 2), (2, 2)), ((2, 2),)),
 )
-_SLOW_RHYTHMS: Final = (((0, 5),), ((2, 4),), ((0, 3), (4, 3.5)), ((1, 2.5), (4, 3)), ((0, 2), (3, 4)))
 
 Motif = tuple[tuple[float, float, int], ...]
 """A cell of two bars: (beat, length, steps from the note before)."""
@@ -146,7 +155,8 @@ def _pad(sheet: Sheet, part: Part, bar: int) -> None:
             length = sheet.score.beats * left - late
         elif alone and sheet.rng.random() < 0.4:
             late = float(sheet.rng.choice((0, 1, 2)))
-            length, pitch = sheet.score.beats * left - late, pitch + 12 * int(pitch < 64 and sheet.rng.random() < 0.5)
+            higher = pitch < 64 and sheet.rng.random() < 0.5 and not rub(pitch + 12, chord.voicing)
+            length, pitch = sheet.score.beats * left - late, pitch + 12 * higher
         else:
             continue
         sheet.play(part, bar, late, length, pitch, sheet.level_db(bar, late) - 2.0 * (i % 2))
@@ -181,7 +191,8 @@ def _arpeggio(sheet: Sheet, part: Part, bar: int) -> None:
     if bar >= sheet.score.bars and sheet.part("chords"):
         return
     section, voicing = sheet.score.section(bar), sheet.chord(bar).voicing
-    tones = [*voicing, *(pitch + 12 for pitch in voicing)]
+    tones = [*voicing, *(pitch + 12 for pitch in voicing if not rub(pitch + 12, voicing))]
+    left = sheet.score.beats * (sheet.style.bars - bar % sheet.style.bars)
     order = _ARPEGGIOS[sheet.pick("arpeggio", bar, len(_ARPEGGIOS))]
     step = sheet.style.arpeggio_beats
     if not sheet.style.loops:
@@ -192,8 +203,8 @@ def _arpeggio(sheet: Sheet, part: Part, bar: int) -> None:
         if i % len(order) and sheet.rng.random() < 0.14:
             continue  # a breath
         pitch = tones[order[i % len(order)] % len(tones)]
-        level = sheet.level_db(bar, i * step) - 0.15 * (pitch - voicing[0])
-        sheet.play(part, bar, i * step, max(1.6, 2 * step), pitch, level)
+        level = sheet.level_db(bar, i * step) - 0.25 * (pitch - voicing[0])
+        sheet.play(part, bar, i * step, min(max(1.6, 2 * step), left - i * step), pitch, level)
 
 
 def _bass(sheet: Sheet, part: Part, bar: int) -> None:
@@ -269,8 +280,10 @@ def _tune(sheet: Sheet, part: Part, bar: int) -> None:
 def _motif(sheet: Sheet, letter: str) -> Motif:
     """Return the motif of A or B, made when it is first heard."""
     if letter not in sheet.motifs:
-        rhythms = _SLOW_RHYTHMS if sheet.style.bars > 1 and not sheet.style.arpeggio else _RHYTHMS
-        rhythm = rhythms[int(sheet.rng.integers(len(rhythms)))]
+        cells = _SLOW_BARS if sheet.style.bars > 1 and not sheet.style.arpeggio else _BARS
+        first, second = (bars[int(sheet.rng.integers(len(bars)))] for bars in cells)
+        beats = sheet.score.beats
+        rhythm = [(at, length) for at, length in first if at < beats] + [(beats + at, length) for at, length in second]
         steps = sheet.rng.choice((-2, -1, -1, 1, 1, 2, 3), len(rhythm))
         sheet.motifs[letter] = tuple((at, length, int(step)) for (at, length), step in zip(rhythm, steps, strict=True))
     return sheet.motifs[letter]
@@ -296,38 +309,34 @@ def _sing(sheet: Sheet, part: Part, bar: int, motif: Motif) -> None:
     """Lay a motif on the scale, drawn to the chord on strong beats and never a semitone beside one of its tones."""
     section, style = sheet.score.section(bar), sheet.style
     centre = style.tune + round(6 * (section.energy - 0.6)) - 5 * (section.name == "turn")
-    here: int | None = None
+    last = next((note.pitch for note in reversed(sheet.notes) if note.part == part.name), centre)
+    here = round((last + centre) / 2)  # the motif comes wherever the tune has got to
     for i, (at, length, step) in enumerate(motif):
         into, beat = divmod(at, sheet.score.beats)
         now = bar + int(into)
         if at >= 2 * sheet.score.beats or now >= sheet.score.written_bars:
             break
-        ladder, tones = _ladder(sheet, now)
-        strong = beat % 2 == 0 or length >= 2
-        wanted = centre if here is None else here
-        index = min(range(len(ladder)), key=lambda j: abs(ladder[j] - wanted))
-        index = min(max(index + (step if i else 0), 0), len(ladder) - 1)
-        if strong or i == 0:
-            index = min(range(len(ladder)), key=lambda j: abs(j - index) + 3 * (ladder[j] % 12 not in tones))
-        here = ladder[index]
-        if abs(here - centre) > 9:
-            wanted = centre
-            here = min(ladder, key=lambda pitch: abs(pitch - wanted))
+        ladder, tones = _ladder(sheet, now, centre)
+        wanted = here + STEP * (step if abs(here + STEP * step - centre) <= REACH else -step)
+        strong = not i or beat % 2 == 0 or length >= 2
+        costs = {p: abs(p - wanted) + 3 * (p == here) + 4 * (strong and p % 12 not in tones) for p in ladder}
+        here = min(costs, key=costs.__getitem__)
         next_at = motif[i + 1][0] if i + 1 < len(motif) else 2.0 * sheet.score.beats
         bound = Articulation.LEGATO if i and at - motif[i - 1][0] <= motif[i - 1][1] + 0.01 else Articulation.NORMAL
-        level = sheet.level_db(now, beat) + 3.0 * math.sin(math.pi * (i + 1) / (len(motif) + 1)) + 0.4 * (here - centre)
+        level = sheet.level_db(now, beat) + 3.0 * math.sin(math.pi * (i + 1) / (len(motif) + 1)) + 0.2 * (here - centre)
         sheet.play(part, now, beat, min(length, max(0.4, next_at - at)), here, level, bound)
 
 
-def _ladder(sheet: Sheet, bar: int) -> tuple[list[int], set[int]]:
-    """Return the pitches a tune may use here, and the pitch classes of the chord."""
+def _ladder(sheet: Sheet, bar: int, centre: int) -> tuple[list[int], set[int]]:
+    """Return the pitches that a tune around `centre` may use here, and the pitch classes of the chord."""
     chord = sheet.chord(bar)
     tones = {pitch % 12 for pitch in (*chord.voicing, chord.bass)}
     tonic = sheet.score.tonic + sheet.shifts[min(bar, len(sheet.shifts) - 1)]
     scale = {(tonic + step) % 12 for step in SCALES[sheet.style.scale][sheet.score.mode]}
     rubbing = {(tone + side) % 12 for tone, side in itertools.product(tones, (1, -1))} - tones
     usable = (scale - rubbing) or tones
-    return [pitch for pitch in range(62, 89) if pitch % 12 in usable], tones
+    around = range(max(62, centre - REACH), centre + REACH + 1)
+    return [pitch for pitch in around if pitch % 12 in usable and not rub(pitch, chord.voicing)], tones
 
 
 WRITERS: Final = {

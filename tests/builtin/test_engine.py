@@ -20,14 +20,26 @@ from builtin.engine import LOUDNESS_LUFS, forget, perform, render, version
 from builtin.score import Drum, Note, Part, Role, Score, amplitude, velocity_of
 from builtin.signals import keep
 from builtin.studio import Convolver, tape
-from builtin.styles import BASSES, COMPS, DRUMS, FILLS, PROGRESSIONS, STYLES, choose_style, named_texture, named_voices
+from builtin.styles import (
+    BASSES,
+    COMPS,
+    DRUMS,
+    FILLS,
+    PROGRESSIONS,
+    SCALES,
+    STYLES,
+    choose_style,
+    named_texture,
+    named_voices,
+)
 from builtin.voices import VOICES, Choir, Solo, Struck
 from doubles.pieces import STATIONS, piece, recipe
 from listening import musical
 from listening.listening import loudness_lufs, momentary_lufs, quiet_stretches
-from listening.scores import bars_of, bass_share, levels_of
+from listening.scores import bars_of, bass_share, held_rub_share, levels_of, phrases_of
 from music.keys import parse_key
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
+from programme.openings import piece_recipe
 
 BEATS = tuple(name for name, style in STYLES.items() if style.drums)
 KEYS = ("C major", "F# minor", "Bb major", "A minor")
@@ -343,6 +355,71 @@ def test_notes_are_as_loud_as_a_player_makes_them(station: str) -> None:
 def test_bars_are_not_copied(station: str, seed: int) -> None:
     """At most a fifth of the bars repeat an earlier one, to the sixteenth, unless the style is made of loops."""
     assert musical.repeated_share(bars_of(written(station, seed))) <= (0.5 if STYLES[station].loops else 0.2)
+
+
+@functools.cache
+def an_hour(station: str) -> list[Score]:
+    """Return the pieces of an hour as they are written, in the order in which the program asks for them."""
+    return [compose(piece_recipe(STATIONS[station], seed), seed) for seed in range(1, 24)]
+
+
+@each_station
+def test_notes_that_are_held_do_not_rub(station: str) -> None:
+    """Of any two parts, over the whole piece: at most 3 % of the time, 1 % on average."""
+    shares = [held_rub_share(score) for score in an_hour(station)]
+    assert max(shares) < 0.03 and np.mean(shares) < 0.01
+
+
+@each_station
+def test_an_hour_has_many_progressions(station: str) -> None:
+    """Of four chords each, besides the turns: more than the bank's lines; and no chord's stand-in is borrowed."""
+    lines = set()
+    for score in an_hour(station):
+        names = [(chord.symbol, score.section(round(chord.start_s / score.bar_s)).name) for chord in score.chords]
+        for four in (names[at : at + 4] for at in range(0, len(names) - 3, 4)):
+            if "turn" not in {section for _, section in four}:
+                lines.add((score.mode, *(symbol for symbol, _ in four)))
+    assert len(lines) > 28
+
+
+def test_what_stands_for_a_chord_shares_two_tones_with_it() -> None:
+    """The first chord of a line, and what is borrowed, stay; no root comes twice; many chords are replaced."""
+    scale, bank = SCALES["diatonic"]["major"], PROGRESSIONS["jazz major"]
+    known = sorted({symbol for lines in bank.values() for line in lines for symbol in line.split()})
+    changed = 0
+    for seed, line in itertools.product(range(50), (*bank["A"], *bank["B"], *bank["T"])):
+        old, new = line.split(), harmony.varied(line, known, scale, np.random.default_rng(seed))
+        roots = [harmony.chord_tones(symbol)[0] for symbol in new]
+        assert new[0] == old[0] and len(set(roots)) >= len({harmony.chord_tones(symbol)[0] for symbol in old})
+        for one, other in zip(old, new, strict=True):
+            if one != other:
+                changed += 1
+                triads = [{(root + tone) % 12 for tone in tones if tone % 12 in (0, 3, 4, 7)}
+                          for root, tones in map(harmony.chord_tones, (one, other))]  # fmt: skip
+                assert all(triad <= set(scale) for triad in triads) and not {one, other} & {"VI7", "II9", "iv6"}
+                assert len({roots[new.index(other)], harmony.chord_tones(one)[0]}) == 1 or triads[0] & triads[1]
+    assert changed > 300
+
+
+@each_station
+def test_tunes_go_on_from_where_they_are(station: str) -> None:
+    """In an hour phrases have many rhythms, seldom begin on the note of the one before, and stay within a tenth."""
+    rhythms, again, count = set(), 0, 0
+    for score in an_hour(station):
+        phrases = phrases_of(score)
+        for phrase in phrases:
+            beats = [note.start_s % (2 * score.bar_s) / score.bar_s * score.beats for note in phrase]
+            rhythms.add(tuple(round(2 * beat) for beat in beats))
+        again += sum(one[0].pitch == other[0].pitch for one, other in itertools.pairwise(phrases))
+        count += len(phrases)
+    assert len(rhythms) > 30 and again < 0.28 * count
+
+
+@each_station
+def test_the_bass_steps_rather_than_leaps(station: str) -> None:
+    """Roots that follow one another seldom lie more than half an octave apart: only at the edges of its range."""
+    steps = [abs(b.bass - a.bass) for score in an_hour(station) for a, b in itertools.pairwise(score.chords)]
+    assert np.mean([step > 6 for step in steps]) < 0.15
 
 
 def test_no_crackle_of_a_record_comes_again() -> None:

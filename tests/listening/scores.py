@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from typing import Final
 
 import numpy as np
 
 from builtin.engine import numpy_cast
-from builtin.score import Role, Score, amplitude
+from builtin.score import Note, Role, Score, amplitude
 from listening import musical
+
+STEPS_S: Final = 20
 
 
 def bars_of(score: Score) -> list[set[tuple[str, int, int]]]:
@@ -28,6 +32,31 @@ def levels_of(score: Score) -> dict[str, list[float]]:
     for note in score.notes:
         levels[note.part].append(20 * float(np.log10(amplitude(note.velocity))))
     return levels
+
+
+def held_rub_share(score: Score) -> float:
+    """Return the share of time in which two notes of any parts but drums rub, for over a tenth of a second.
+
+    What is held for long has died away after three seconds.
+    """
+    drums = {part.name for part in score.parts if part.role is Role.DRUMS}
+    held = np.zeros((math.ceil(score.duration_s * STEPS_S) + 9 * STEPS_S, 128), bool)
+    for note in score.notes:
+        begin_s, end_s = note.start_s + 0.06, note.start_s + min(note.length_s, 3.0) - 0.06
+        if note.part not in drums:
+            held[round(begin_s * STEPS_S) : round(end_s * STEPS_S), note.pitch] = True
+    rubbing = [(held[:, :-apart] & held[:, apart:]).any(axis=1) for apart in musical.RUBS]
+    return float(np.any(rubbing, axis=0).sum() / (score.duration_s * STEPS_S))
+
+
+def phrases_of(score: Score) -> list[list[Note]]:
+    """Return the notes of each two bars of tune."""
+    tunes = {part.name for part in score.parts if part.role is Role.LEAD}
+    phrases: dict[int, list[Note]] = defaultdict(list)
+    for note in score.notes:
+        if note.part in tunes:
+            phrases[int((note.start_s + 0.1) / (2 * score.bar_s))].append(note)
+    return list(phrases.values())
 
 
 def bass_share(score: Score) -> float:
