@@ -75,7 +75,7 @@ class Decoded:
         """What lacks, to be read: "-2.5 s", "-0.1 ms", "-? s"; empty when nothing does."""
         if self.missing_s is None:
             return ""
-        if self.missing_s == float("inf"):
+        if self.missing_s > MAX_LENGTH_S:  # or the promise was nonsense
             return "-? s"
         return f"-{self.missing_s:.1f} s" if self.missing_s >= TOLERANCE_S else f"-{1000 * self.missing_s:.1f} ms"
 
@@ -119,19 +119,14 @@ def _joined(raw: Data) -> Decoded:
                 lacking.append(_pull(file, promise, sound))
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
             sound.frames = begin
-            kind, words = foreign_kind(raw), str(getattr(error, "error_string", error))
+            head, words = raw.read(36, 0), str(getattr(error, "error_string", error))
+            kind = next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
             failure = said("corrupt.foreign", kind=kind) if kind else said("corrupt.broken", words=words)
         view.seek(buffer.tell())
     if not sound.frames:
         raise CorruptSegment(said("corrupt.nothing") if lacking else failure)
     missing_s = sum(part_s for part_s in lacking if part_s is not None)
     return Decoded(sound.mended(), missing_s if missing_s > 0 else None)
-
-
-def foreign_kind(raw: Data) -> str:
-    """Return what a file is that cannot be decoded, "" when that is not known."""
-    head = raw.read(36, 0)
-    return next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
 
 
 class Stream(sf.SoundFile):  # type: ignore[misc]

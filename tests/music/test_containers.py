@@ -332,6 +332,13 @@ def test_tags_ahead_of_any_kind_of_sound_are_passed(tmp_path: Path, container: s
         assert np.array_equal(np.asarray(behind.samples), np.asarray(alone.samples))
 
 
+def test_a_promise_that_is_nonsense_is_no_measure_of_what_lacks(tmp_path: Path) -> None:
+    """A day of music in three seconds' file: that something lacks is said, not how much."""
+    data = bytearray(encoded(chord(3.0), "FLAC", "PCM_16"))
+    data[21] |= 1
+    assert read(tmp_path, bytes(data)).missing == "-? s"
+
+
 @pytest.mark.parametrize("tail", [b"TAG" + bytes(125), np.random.default_rng(1).bytes(5000), bytes(20_000)])
 def test_what_stands_behind_a_flac_takes_nothing_from_it(tmp_path: Path, tail: bytes) -> None:
     """A tag of other programs, and whatever else: all of the music, and no false word."""
