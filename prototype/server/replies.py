@@ -160,13 +160,8 @@ def stats(data: object) -> ServerStats:
     fields = _mapping(data, said("reply.statistics"))
     jobs = fields.get("jobs")
     jobs = jobs if isinstance(jobs, dict) else {}
-    return ServerStats(
-        queued=_count(jobs.get("queued")),
-        running=_count(jobs.get("running")),
-        succeeded=_count(jobs.get("succeeded")),
-        failed=_count(jobs.get("failed")),
-        queue_size=_count(fields.get("queue_size")),
-    )
+    counts = {name: _count(jobs.get(name)) for name in ("queued", "running", "succeeded", "failed")}
+    return ServerStats(**counts, queue_size=_count(fields.get("queue_size")))
 
 
 def models(data: object, clean: Clean) -> tuple[str, ...]:
