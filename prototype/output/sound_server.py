@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from base.notices import Notices
 from music.segment import CHANNELS, SAMPLE_RATE_HZ
@@ -35,8 +35,6 @@ NO_DEVICE: Final = "auto_null"  # what PulseAudio and WirePlumber call the sink 
 METER: Final = "Peak detect"  # the stream of a level meter in the sound settings
 _PLAYBACK: Final = 1
 _FLOAT32LE: Final = 5
-
-Answer = TypeVar("Answer")
 
 
 class Hearing(enum.Enum):
@@ -143,30 +141,27 @@ def _connected(pulsectl: Any) -> Iterator[Any]:
         raise ConnectionError(str(error)) from error
 
 
-def _asked(question: Callable[[Any], Answer], otherwise: Answer) -> Answer:
+def ask_traits() -> Traits:
     """Ask a server that runs, if there is one."""
     try:
         import pulsectl
 
         with _connected(pulsectl) as pulse:
-            return question(pulse)
+            flat = any(sink.flags & FLAT for sink in pulse.sink_list())
+            return Traits(not flat, "PipeWire" in pulse.server_info().server_name)
     except (ImportError, OSError):
-        return otherwise
-
-
-def ask_traits() -> Traits:
-    """Return what sort of server runs."""
-
-    def traits(pulse: Any) -> Traits:
-        flat = any(sink.flags & FLAT for sink in pulse.sink_list())
-        return Traits(not flat, "PipeWire" in pulse.server_info().server_name)
-
-    return _asked(traits, Traits())
+        return Traits()
 
 
 def look_once() -> Hearing:
-    """Return what becomes of our stream."""
-    return _asked(lambda pulse: look(pulse)[0], Hearing.UNKNOWN)
+    """Ask a server that runs, if there is one."""
+    try:
+        import pulsectl
+
+        with _connected(pulsectl) as pulse:
+            return look(pulse)[0]
+    except (ImportError, OSError):
+        return Hearing.UNKNOWN
 
 
 class SoundServer:
