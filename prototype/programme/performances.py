@@ -80,7 +80,7 @@ class BuiltinSupply:
         self._openings = openings if growing else None
         self._growing = growing
         self._begun_mood: int | None = None
-        self._heard, self._heard_at, self._rests = "", 0.0, False
+        self._heard, self._rests = "", False
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._piece: tuple[int, Piece] | None = None
@@ -91,6 +91,8 @@ class BuiltinSupply:
         self._wanted.set()
         self.is_awaited: Callable[[], bool] = lambda: False
         """Whether a piece would be heard at once."""
+        self.position_s: Callable[[], float] = lambda: 0.0
+        """How far the piece that is heard has come."""
         self.on_ready: Callable[[], None] = lambda: None
         """Told that there is a piece."""
         self.is_liked: Callable[[str], bool] = lambda key: False
@@ -129,7 +131,7 @@ class BuiltinSupply:
 
     def heard(self, piece: Piece) -> None:
         """Note which piece it is, and have the rest of it made."""
-        self._heard, self._heard_at, self._rests = piece.key, self._clock.now(), piece.source is not self.source
+        self._heard, self._rests = piece.key, piece.source is not self.source
         self.complete(piece)
 
     def complete(self, piece: Piece) -> None:
@@ -279,7 +281,7 @@ class BuiltinSupply:
         powers, loudness_lufs, peak_dbfs = making.measured()
         gain = self._gain(replace(begun.info.analysis, loudness_lufs=loudness_lufs, peak_dbfs=peak_dbfs))
         begun.growth.powers = gain**2 * powers
-        heard_s = self._clock.now() - self._heard_at + SETTLING_LEAD_S if self._heard == begun.key else 0.0
+        heard_s = self.position_s() + SETTLING_LEAD_S if self._heard == begun.key else 0.0
         late_s = max(0.0, heard_s - SETTLING_S[0])
         begun.samples.settle(gain, *(round((at_s + late_s) * SAMPLE_RATE_HZ) for at_s in SETTLING_S))
 

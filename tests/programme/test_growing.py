@@ -153,7 +153,10 @@ class Loud(Engine):
 
 
 def test_a_gain_does_not_step_where_the_whole_comes_late() -> None:
-    """On a slow machine it may take longer than until the gain would move: then it moves behind what is heard."""
+    """On a slow machine it may take longer than until the gain would move: then it moves behind what is heard.
+
+    That is how far the piece has come, however long it stood still.
+    """
     engine = Loud()
     target = supply(engine, Mood(LOFI))
     pieces: list[Piece] = []
@@ -163,7 +166,8 @@ def test_a_gain_does_not_step_where_the_whole_comes_late() -> None:
             pieces.append(there(target.next()))
             target.heard(pieces[0])
         elif number == 10:
-            target._clock.time_s += 31.0  # type: ignore[attr-defined]
+            target.position_s = lambda: 31.0
+            target._clock.time_s += 3600.0  # type: ignore[attr-defined] # as it stood paused
 
     engine.on_stretch = wait
     target.step()
