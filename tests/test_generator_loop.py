@@ -383,6 +383,15 @@ def test_a_server_with_room_for_one_job_is_no_busy_one(
     assert len(run.server.times_of("health")) <= made + 5
 
 
+@pytest.mark.parametrize("speed", [0.02, 0.3])
+def test_an_end_of_ours_comes_before_the_wait_that_a_server_asks_for(in_threads: Make, speed: float) -> None:
+    """Also where it has room for one job and does not say that this is why it fails."""
+    run = in_threads(room=1, speed=speed, full=ServerTrouble, retry_after_s=60.0)
+    run.listen(1800.0)
+    assert run.end()
+    assert run.silent_s == 0.0
+
+
 def test_between_two_tries_of_a_submit_nobody_looks_every_second(in_threads: Make) -> None:
     """Nothing is under way then that could have been lost."""
     run = in_threads(busy=True, retry_after_s=60.0)

@@ -198,6 +198,8 @@ class JobServer:
             self._unsure += 1
             number = self._unsure
         self._run.counts.add(retries=1)
+        # Beside a job of ours it may have meant that there is room when that has ended.
+        asked_s = 0.0 if self.board.pending_ids() else asked_wait_s(error)
         self.connection.troubled(SUBMIT, error, began_at)
         self.connection.unsure(error)
         self.tend()
@@ -215,7 +217,7 @@ class JobServer:
                 break
             self._run.pause(COUNTS_S)
             self.tend()
-        self._run.pause(max(JOBS.wait_s(number, self._run.rng), asked_wait_s(error)))
+        self._run.pause(max(JOBS.wait_s(number, self._run.rng), asked_s))
 
     def bring_in(self, job: Job) -> Fetched:
         """Fetch what the job made, and learn from it. Raises the reason when none of it can be used."""

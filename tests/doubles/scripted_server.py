@@ -91,6 +91,7 @@ class ScriptedServer:
     busy: bool = False
     room: int = 99
     """So many jobs are taken at once."""
+    full: type[ServerTrouble] = ServerBusy
     retry_after_s: float | None = None
     late_files_s: float = 0.0
     """So long after its job a file is there."""
@@ -181,7 +182,7 @@ class ScriptedServer:
         with self._lock:
             late = self._take_call("submit")
             if self.busy or len(self._queue) + (self._running is not None) >= self.room:
-                raise ServerBusy("the queue is full (HTTP 429)", retry_after_s=self.retry_after_s)
+                raise self.full("the queue is full", retry_after_s=self.retry_after_s)
             if recipe.continues and self.refuse_uploads:
                 raise UploadRefused(f"HTTP {self.refuse_uploads}", is_final=self.refuse_uploads != 500)
             needs_s = self.speed * recipe.canvas_s + (0.0 if self._warm else self.first_job_extra_s)
