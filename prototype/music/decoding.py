@@ -23,7 +23,7 @@ from base.errors import CorruptSegment
 from base.texts import said
 from music.audio_files import FILE_GAIN, Packed, Stored, whole
 from music.containers import Data, Promise, views
-from music.metering import PEAK_BLOCK_FRAMES, block_peaks, highest_dbfs, loudest
+from music.metering import loudest
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Samples
 
 # Limits on what is decoded, so that no file can exhaust the memory. The server's longest piece is 600 s.
@@ -34,7 +34,10 @@ MAX_SOURCE_CHANNELS: Final = 16
 MAX_SAMPLE: Final = 1e5  # a float file beyond is garbage, and its square no float32
 
 FIRST_FRAMES: Final = 1 << 20  # 4 MiB: numpy asks for huge pages from here on, each of which takes one fault, not 512
-CLICK: Final = 4.0  # what stands out so far beyond the music and full scale is none of it, and must not take its bits
+CLICK: Final = 4.0  # what stands out so far beyond the music and full scale is none of it, and must not take its bits,
+CLICK_FRAMES: Final = 1 << 9  # in parts of this length,
+MOST_CLICKS: Final = 750  # unless there are so many (8 s), all of which are held,
+CLICKS_PART: Final = 0.25  # or so large a part of the whole: then it is in other units
 READ_BYTES: Final = 1 << 16
 BLOCK_FRAMES: Final = 1 << 16
 CODED_FRAMES: Final = 1 << 12  # at a time of what is compressed: as much is lost where it is damaged
@@ -118,7 +121,7 @@ def _joined(raw: Data) -> Decoded:
             with Stream(buffer) as file:
                 lacking.append(_pull(file, promise, sound))
         except RuntimeError as error:  # of libsndfile (SoundFileError among them) and of soxr
-            sound.frames = begin
+            sound.cut(begin)
             head, words = raw.read(36, 0), str(getattr(error, "error_string", error))
             kind = next((name for at, magic, name in FOREIGN if head.startswith(magic, at)), "")
             failure = said("corrupt.foreign", kind=kind) if kind else said("corrupt.broken", words=words)
@@ -138,10 +141,14 @@ class Stream(sf.SoundFile):  # type: ignore[misc]
 
 
 class _Sound:
-    """What has come so far, as 16 bits of the least power of two that holds it: those of a file stay what they are."""
+    """What has come so far, as 16 bits of the least power of two that holds it: those of a file stay what they are.
+
+    What stands out is clipped at the range of the rest, which is known at the end.
+    """
 
     def __init__(self) -> None:
         self.frames = 0
+        self._clicks: list[tuple[int, Samples]] = []
         self._range = LEAST_RANGE
         self._stored: Stored = np.empty((0, CHANNELS), np.int16)
 
@@ -166,15 +173,43 @@ class _Sound:
         peak = loudest(block)
         if not peak <= MAX_SAMPLE:  # true for NaN too
             raise CorruptSegment(said("corrupt.no_sound"))
-        if peak > max(1.0, self._range):
-            peak = min(peak, max(1.0, CLICK * 10 ** (highest_dbfs(block_peaks(block, PEAK_BLOCK_FRAMES)) / 20)))
-            block = block.clip(-peak, peak)
-        self.hold(peak)
-        self.room(len(block))[:] = whole(block, 2**15 / self._range, peak)
-        self.frames += len(block)
+        if peak <= CLICK * max(1.0, self._range):
+            self.hold(peak)
+            self.room(len(block))[:] = whole(block, 2**15 / self._range, peak)
+            self.frames += len(block)
+        elif len(block) > CLICK_FRAMES:
+            for begin in range(0, len(block), CLICK_FRAMES):
+                self.put(block[begin : begin + CLICK_FRAMES])
+        else:
+            self._clicks.append((self.frames, block.copy()))
+            self.room(len(block))[:] = 0
+            self.frames += len(block)
+            if len(self._clicks) > MOST_CLICKS:
+                self._tell_clicks()
+
+    def cut(self, frames: int) -> None:
+        """Let go of what is behind so many frames."""
+        self.frames = min(self.frames, frames)
+        self._clicks = [(at, block) for at, block in self._clicks if at < frames]
+
+    def _tell_clicks(self) -> None:
+        """Store what was taken for clicks and is none, by what has come since."""
+        frames = sum(len(block) for _, block in self._clicks)
+        many = len(self._clicks) > MOST_CLICKS or frames > CLICKS_PART * self.frames
+        limit = math.inf if many else CLICK * max(1.0, self._range)
+        music = [one for one in self._clicks if loudest(one[1]) <= limit]
+        self._clicks = [one for one in self._clicks if loudest(one[1]) > limit]
+        self.hold(max((loudest(block) for _, block in music), default=0.0))
+        self._place(music)
+
+    def _place(self, parts: list[tuple[int, Samples]]) -> None:
+        for at, block in parts:
+            clipped = block.clip(-self._range, self._range)
+            self._stored[at : at + len(block)] = whole(clipped, 2**15 / self._range, self._range)
 
     def mended(self) -> Packed:
         """Return all of it, without a constant offset, and within ±1."""
+        self._tell_clicks()
         total = sum(complex(part.view(np.complex64).sum()) for part in self._packed().parts())  # of both channels
         offset = np.array([total.real, total.imag]) / self.frames
         if np.abs(offset).max() > LARGEST_OFFSET:
@@ -183,6 +218,7 @@ class _Sound:
                 self.hold(2 * self._range)
                 offset /= 2
             stored -= np.rint(offset).astype(np.int16)
+        self._place(self._clicks)
         packed = self._packed()
         packed.gain /= max(1.0, packed.loudest)
         return packed
@@ -232,7 +268,7 @@ def _pull(file: Stream, promise: Promise, sound: _Sound) -> float | None:
         sound.put(stream.resample_chunk(block[:0, :1].repeat(CHANNELS, axis=1), last=True))
     if promise.frames is not None and 0 < frames - promise.frames <= TOLERANCE_S * rate:
         # what fills the last frame of a lossy format
-        sound.frames = min(sound.frames, begin + round(promise.frames * SAMPLE_RATE_HZ / rate))
+        sound.cut(begin + round(promise.frames * SAMPLE_RATE_HZ / rate))
     return _missing_s(promise, frames, rate, 0 <= broken_at < told, exact=file.format == "FLAC")
 
 

@@ -190,6 +190,55 @@ def test_samples_beyond_full_scale_are_scaled(tmp_path: Path) -> None:
     assert np.allclose(read(tmp_path / "a.wav").samples, samples / np.abs(samples).max(), atol=2**-15)
 
 
+@pytest.mark.parametrize(
+    ("level", "at", "frames", "rate"),
+    [
+        (1000.0, 100_000, 1, SAMPLE_RATE_HZ), (-90_000.0, 0, 1, SAMPLE_RATE_HZ), (300.0, 350_000, 1, 44_100),
+        (300.0, 100_000, 2_000, SAMPLE_RATE_HZ), (-60_000.0, 100_000, 2_000, 44_100), (64.0, 0, 40_000, SAMPLE_RATE_HZ),
+    ],
+)  # fmt: skip
+def test_a_click_far_above_the_music_costs_it_no_bits(
+    tmp_path: Path, level: float, at: int, frames: int, rate: int
+) -> None:
+    """It is clipped where the music around it ends, wherever and however long it is; a burst as well."""
+    music = np.tile(chord(4.0) / np.abs(chord(4.0)).max(), (2, 1))
+    clicked = music.copy()
+    clicked[at : at + frames] = level
+    for name, samples in (("music", music), ("clicked", clicked)):
+        sf.write(tmp_path / f"{name}.wav", samples, rate, subtype="FLOAT")
+    found, wanted = (read(tmp_path / f"{name}.wav").samples for name in ("clicked", "music"))
+    beside, scale = np.ones(len(wanted), bool), SAMPLE_RATE_HZ / rate
+    beside[max(0, round(at * scale) - 2_000) : round((at + frames) * scale) + 2_000] = False
+    heard, ought = found[:][beside], wanted[:][beside]
+    ought *= np.vdot(heard, ought) / np.vdot(ought, ought)
+    assert np.abs(heard - ought).max() < 2**-13 * np.abs(ought).max()
+    assert np.abs(ought).max() > 0.2
+
+
+@pytest.mark.parametrize("peak", [2.0, 3.98, 15.0])
+@pytest.mark.parametrize("at", [0, 150_000])
+def test_peaks_of_hot_music_keep_their_form(tmp_path: Path, at: int, peak: float) -> None:
+    """Up to 12 dB over full scale, or over the loudest of the rest: they are no clicks, the first of all as little."""
+    music = chord(4.0) * np.float32(2.0 if peak < 10 else 8.0)
+    music[at + 10 : at + 40] *= peak / np.abs(music[at + 10 : at + 40]).max()
+    music -= music.mean(axis=0)
+    sf.write(tmp_path / "a.wav", music, SAMPLE_RATE_HZ, subtype="FLOAT")
+    found = read(tmp_path / "a.wav").samples[:]
+    largest = float(np.abs(music).max())
+    np.testing.assert_allclose(found, music / largest, rtol=0, atol=2**-14)
+
+
+@pytest.mark.parametrize("silent", [0, 100_000, 300_000])
+def test_music_in_the_units_of_16_bits_is_music(tmp_path: Path, silent: int) -> None:
+    """Some programs write floats up to 32768: the form is kept, where silence goes before as well."""
+    music = np.tile(chord(4.0), (3, 1)) * np.float32(32_767)
+    music[silent:] -= music[silent:].mean(axis=0)
+    music[:silent] = 0
+    sf.write(tmp_path / "a.wav", music, SAMPLE_RATE_HZ, subtype="FLOAT")
+    found = read(tmp_path / "a.wav").samples[:]
+    np.testing.assert_allclose(found, music / np.abs(music).max(), rtol=0, atol=2**-14)
+
+
 def test_a_vanished_file_is_an_os_error(tmp_path: Path) -> None:
     """Gone is not corrupt."""
     with pytest.raises(FileNotFoundError):
