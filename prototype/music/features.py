@@ -35,6 +35,7 @@ PROFILES: Final = {
 KEY_LIKENESS: Final = 0.6
 KEY_MARGIN: Final = 0.1
 
+ONSET_LOWER: Final = 2  # what is above 12 kHz rises with the rest
 ONSET_FRAMES: Final = 2048
 ONSET_FOLDS: Final = 2  # neighbouring lines of a windowed spectrum rise together: half of them tell as much
 SEEN: Final = 0.66  # of a window: a sharp stroke is seen 6 ms before its middle reaches it, a soft one as much later
@@ -135,8 +136,9 @@ def measured_beat(samples: Audio) -> tuple[float, float] | None:
 def onset_curves(samples: Audio) -> tuple[Curve, Curve]:
     """Return by how much the spectrum rises from step to step, of all and of the bass alone."""
     rises, bass = [np.zeros(0)], [np.zeros(0)]
-    last = np.zeros((0, ONSET_FRAMES // ONSET_FOLDS // 2 + 1), np.float32)
-    for magnitudes in spectra(samples, ONSET_FRAMES, STEP_FRAMES, folds=ONSET_FOLDS):
+    last = np.zeros((0, ONSET_FRAMES // (2 * ONSET_LOWER * ONSET_FOLDS) + 1), np.float32)
+    window, step = ONSET_FRAMES // ONSET_LOWER, STEP_FRAMES // ONSET_LOWER
+    for magnitudes in spectra(samples, window, step, ONSET_LOWER, ONSET_FOLDS):
         loud = np.concatenate((last, np.log(1 + 30 * magnitudes)))
         rise = np.diff(loud, axis=0)
         rise += np.abs(rise)  # twice what rises, in a third of the time of `maximum`
