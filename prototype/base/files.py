@@ -75,38 +75,28 @@ def read_safely(path: Path, longest: int = -1) -> str:
 
 def replace_safely(path: Path, data: bytes | memoryview) -> None:
     """Write a small file anew, so that a reader finds the old one or the new one, whole. Raises OSError."""
-    partial = path.with_name(path.name + ".part")
-    partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours
-    with _deleted_at_last(partial):
-        _write_new(partial, data)
+    with partial_beside(path, f"{path.name}.part") as partial:
+        with os.fdopen(open_safely(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(data)
         partial.replace(path)
 
 
 def write_named(path: Path, data: bytes) -> bool:
     """Write what a person named: a file, links followed, whole or not at all; a device as it is. Raises OSError."""
+    if path.exists() and not path.is_file():
+        return path.write_bytes(data) == len(data)
     target = path.resolve()
-    if target.exists() and not target.is_file():
-        return target.write_bytes(data) == len(data)
     with partial_beside(target) as partial:
-        _write_new(partial, data)
+        partial.write_bytes(data)
         take_place(partial, target)
     return True
 
 
-def _write_new(path: Path, data: bytes | memoryview) -> None:
-    with os.fdopen(open_safely(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-        file.write(data)
-
-
 @contextlib.contextmanager
-def partial_beside(target: Path) -> Iterator[Path]:
-    """Yield a hidden path in the folder of `target`, short and nobody else's; what is left there is deleted."""
-    with _deleted_at_last(target.with_name(f".{os.urandom(16).hex()}.part")) as partial:
-        yield partial
-
-
-@contextlib.contextmanager
-def _deleted_at_last(partial: Path) -> Iterator[Path]:
+def partial_beside(target: Path, name: str = "") -> Iterator[Path]:
+    """Yield a path in the folder of `target`, hidden, short and nobody else's; what is left there is deleted."""
+    partial = target.with_name(name or f".{os.urandom(16).hex()}.part")
+    partial.unlink(missing_ok=True)  # what a killed program left, or a link that is none of ours
     try:
         yield partial
     finally:
@@ -118,4 +108,9 @@ def take_place(partial: Path, target: Path) -> None:
     """Put a file that is whole in the place of another, if there is one, with its permissions. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         shutil.copymode(target, partial)
-    partial.replace(target)
+    try:
+        partial.replace(target)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        shutil.copyfile(partial, target)  # a mount: what containers are given as a single file

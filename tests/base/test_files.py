@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -59,3 +60,25 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
     write_named(pipe, b"figures")
     assert os.read(reader, 100) == b"figures"
     os.close(reader)
+
+
+def test_a_pipe_without_a_name_is_written_to() -> None:
+    """As `/dev/stdout` in front of a pipe, or `>(jq .)`, which lead to nothing that could be replaced."""
+    reader, writer = os.pipe()
+    write_named(Path(f"/dev/fd/{writer}"), b"figures")
+    assert os.read(reader, 100) == b"figures"
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_file_that_is_a_mount_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container is given as a single file takes no other in its place."""
+
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    path = tmp_path / "figures.json"
+    path.write_bytes(b"old figures")
+    monkeypatch.setattr(Path, "replace", busy)
+    write_named(path, b"figures")
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"figures"]
