@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import logging
 import re
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +41,7 @@ class Fetched:
 class Fetcher:
     """Fetches, examines and stores what jobs have made.
 
-    Threads: any; it holds nothing that changes.
+    Threads: any; `_naming` is held from the choice of a name until it is taken.
     """
 
     def __init__(self, store: Spool, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join) -> None:
@@ -49,6 +51,7 @@ class Fetcher:
         self._ingest = ingest
         self._notices = notices
         self._cue_dbfs = cue_dbfs
+        self._naming = threading.Lock()
 
     def fetch(self, job: Job, download: Download, shelf: Callable[[], str]) -> Fetched:
         """Take in every file of a job that succeeded; `shelf` is asked as each is stored.
@@ -57,16 +60,19 @@ class Fetcher:
         """
         fetched = Fetched()
         for index, file in enumerate(job.files):
-            segment_id = self._new_name(job, index)
-            if not segment_id:
+            before = self._namesakes(job, index) if job.inherited else ()
+            if any(entry.info and entry.info.recipe == job.recipe for entry in before):
                 continue  # killed between storing it and forgetting its job
             try:
                 segment = self._examined(file, job.recipe, download)
-                if segment.missing:
-                    self._notices.say("segment.cut_off", "warning", name=segment_id, missing=segment.missing)
+                missing = segment.missing
                 segment, continues = self._join(job.recipe, segment, self._cue_dbfs)
-                info = _info(segment_id, job, file, segment.analysis, continues)
-                fetched.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
+                with self._naming:
+                    segment_id = _name(job, index, len(self._namesakes(job, index)))
+                    info = _info(segment_id, job, file, segment.analysis, continues)
+                    fetched.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
+                if missing:
+                    self._notices.say("segment.cut_off", "warning", name=segment_id, missing=missing)
                 fetched.audible_s += info.audible_s
                 log.info(
                     "segment %s: %.1f s audible, generated in %.1f s, of which %.1f s waiting at the server; queue %d",
@@ -80,18 +86,10 @@ class Fetcher:
                 self._notices.say("segment.unstored", "error", reason=error)
         return fetched
 
-    def _new_name(self, job: Job, index: int) -> str:
-        """Return a name that no segment has: some servers count anew when they start. "" where it is there already."""
-        word, number = re.sub(r"[^A-Za-z0-9]+", "-", job.task_id)[:48].strip("-"), 1
-        if word != job.task_id:
-            word += f"-{zlib.crc32(job.task_id.encode()):08x}"
-        name = f"{word}-{index}"
-        while known := self._store.find(name):
-            if job.inherited and known.info is not None and known.info.recipe == job.recipe:
-                return ""
-            number += 1
-            name = f"{word}-{number}-{index}"
-        return name
+    def _namesakes(self, job: Job, index: int) -> list[Entry]:
+        """Return the segments that have such a name already: some servers count anew when they start."""
+        found = (self._store.find(_name(job, index, number)) for number in itertools.count())
+        return [entry for entry in itertools.takewhile(bool, found) if entry]
 
     def _examined(self, file: AudioFile, recipe: Recipe, download: Download, *, elsewhere: bool = False) -> Segment:
         """Download and examine; when the spool's disk refuses, once more to another place."""
@@ -108,6 +106,14 @@ class Fetcher:
                 raise
             log.info("a download could not be written, once more: %s", error)
             return self._examined(file, recipe, download, elsewhere=True)
+
+
+def _name(job: Job, index: int, number: int) -> str:
+    """Return the name of a file of a job, the `number` of those that had the job's id before."""
+    word = re.sub(r"[^A-Za-z0-9]+", "-", job.task_id)[:48].strip("-")
+    if word != job.task_id:
+        word += f"-{zlib.crc32(job.task_id.encode()):08x}"
+    return f"{word}-{number + 1}-{index}" if number else f"{word}-{index}"
 
 
 def _info(segment_id: str, job: Job, file: AudioFile, sound: Analysis, continues: Continuation | None) -> SegmentInfo:

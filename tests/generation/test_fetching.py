@@ -66,3 +66,20 @@ def test_what_two_jobs_made_never_has_one_name(tmp_path: Path, ids: tuple[str, s
         assert fetcher.fetch(jobs[-1], download, lambda: "ready").entries == []
     assert len({entry.info.segment_id for entry in spool.ready() if entry.info}) == 2
     spool.close()
+
+
+def test_two_servers_that_count_from_one_bring_two_segments(tmp_path: Path) -> None:
+    """While one is fetched the other may come: neither has a name before both are there."""
+    spool = Spool(tmp_path, 1024, Notices(FakeClock()), FakeClock())
+    spool.open()
+    fetcher = Fetcher(spool, ingest, Notices(FakeClock()), -45.0, lambda _recipe, segment, _cue_dbfs: (segment, None))
+    one, other = (Job("1", Recipe("lofi", keys, 6.0), 0.0, files=(AudioFile("/a"),)) for keys in ("one", "other"))
+    download = partial(written, wav_bytes(chord(6.0)))
+
+    def meanwhile(file: AudioFile, path: Path) -> None:
+        fetcher.fetch(other, download, lambda: "ready")
+        download(file, path)
+
+    fetcher.fetch(one, meanwhile, lambda: "ready")
+    assert {entry.info.segment_id for entry in spool.ready() if entry.info} == {"1-0", "1-2-0"}
+    spool.close()
