@@ -18,38 +18,12 @@ from urllib.parse import quote
 from base.errors import ConfigError
 from base.texts import LANGUAGES, LONGEST_PROMPT, Said, said
 from base.workers import within
-from settings import envfile
-from settings.kinds import (
-    ANY_FOLDER,
-    API_KEY,
-    AUDIO_OUTPUT,
-    DURATION,
-    FOLDER,
-    GIVEN_FILE,
-    LOG,
-    POMODORO,
-    PROJECT_ROOT,
-    READ_FOLDER,
-    READABLE,
-    RESULT_FILE,
-    RESULT_FOLDER,
-    SOUND_FORMATS,
-    SOUNDFONT,
-    URL,
-    YES_NO,
-    choice,
-    number,
-    quoted,
-    shown,
-    unquoted,
-    whole,
-    words,
-)
+from settings import envfile, kinds
 from settings.options import HELP, Option, options_of, read_command_line, setting, show_help
 
 VERSION: Final = "1.0.0"
 ANSWER_S: Final = 2.0  # of a disk
-DOTENV_PATH: Final = PROJECT_ROOT / ".env"
+DOTENV_PATH: Final = kinds.PROJECT_ROOT / ".env"
 COMMAND_LINE: Final = "command_line"
 ENVIRONMENT: Final = "environment"
 SHORTEST_KEY_HIDDEN: Final = 4
@@ -79,72 +53,78 @@ class Settings:
     `given` names the settings a person chose; `warnings` are sentences to show; `locale` is the system's.
     """
 
-    station: str = setting(words(64, said("accepts.station"), "NAME"), "lofi", MUSIC)
+    station: str = setting(kinds.words(64, said("accepts.station"), "NAME"), "lofi", MUSIC)
     prompt: str = setting(
-        words(LONGEST_PROMPT, said("accepts.text"), "TEXT"),
+        kinds.words(LONGEST_PROMPT, said("accepts.text"), "TEXT"),
         None,
         MUSIC,
         unset="",
         example='"warm tape piano, soft rain"',
     )
-    stations_file: Path | None = setting(READABLE, None, MUSIC, example="my_stations.toml")
-    volume: int = setting(whole(0, 100), "100", MUSIC)
-    ambience: str = setting(choice("off", "rain", "vinyl", "cafe", "waves", "brown"), "off", MUSIC)
-    ambience_volume: int = setting(whole(0, 100), "40", MUSIC)
+    stations_file: Path | None = setting(kinds.READABLE, None, MUSIC, example="my_stations.toml")
+    volume: int = setting(kinds.whole(0, 100), "100", MUSIC)
+    ambience: str = setting(kinds.choice("off", "rain", "vinyl", "cafe", "waves", "brown"), "off", MUSIC)
+    ambience_volume: int = setting(kinds.whole(0, 100), "40", MUSIC)
 
-    engine: str = setting(choice("auto", "acestep", "builtin"), "auto", GENERATION)
-    segment_seconds: float = setting(number(10, 600), "30", GENERATION)
-    segment_max_seconds: float = setting(number(10, 600), "60", GENERATION)
-    prefetch_target: int = setting(whole(1, 20), "3", GENERATION)
-    continuing: str = setting(choice("off", "on"), "off", GENERATION, env="CONTINUE", flags=("--continue",))
-    context_seconds: float = setting(number(5, 60), "15", GENERATION)
-    piece_minutes: float = setting(number(1, 120), "6", GENERATION)
-    batch_size: int = setting(whole(1, 8), "1", GENERATION)
-    thinking: bool = setting(YES_NO, "true", GENERATION)
-    lm_model_path: str = setting(words(200, said("accepts.name"), "NAME"), "acestep-5Hz-lm-0.6B", GENERATION)
-    lm_backend: str = setting(choice("vllm", "pt", "mlx"), "vllm", GENERATION)
-    max_retry: int = setting(whole(0, 10), "2", GENERATION)
+    engine: str = setting(kinds.choice("auto", "acestep", "builtin"), "auto", GENERATION)
+    segment_seconds: float = setting(kinds.number(10, 600), "30", GENERATION)
+    segment_max_seconds: float = setting(kinds.number(10, 600), "60", GENERATION)
+    prefetch_target: int = setting(kinds.whole(1, 20), "3", GENERATION)
+    continuing: str = setting(kinds.choice("off", "on"), "off", GENERATION, env="CONTINUE", flags=("--continue",))
+    context_seconds: float = setting(kinds.number(5, 60), "15", GENERATION)
+    piece_minutes: float = setting(kinds.number(1, 120), "6", GENERATION)
+    batch_size: int = setting(kinds.whole(1, 8), "1", GENERATION)
+    thinking: bool = setting(kinds.YES_NO, "true", GENERATION)
+    lm_model_path: str = setting(kinds.words(200, said("accepts.name"), "NAME"), "acestep-5Hz-lm-0.6B", GENERATION)
+    lm_backend: str = setting(kinds.choice("vllm", "pt", "mlx"), "vllm", GENERATION)
+    max_retry: int = setting(kinds.whole(0, 10), "2", GENERATION)
 
-    acestep_api_url: str = setting(URL, "http://127.0.0.1:8001", SERVER)
-    acestep_api_key: str = setting(API_KEY, None, SERVER, unset="", flags=(), example="the-key")
-    acestep_dir: Path | None = setting(ANY_FOLDER, None, SERVER, example="../ACE-Step-1.5")
-    poll_interval_sec: float = setting(number(0.1, 30), "1.5", SERVER)
-    stall_sec: float = setting(number(5, 3600), "120", SERVER)
-    job_timeout_sec: float = setting(number(10, 3600), "300", SERVER)
-    first_job_timeout_sec: float = setting(number(60, 7200), "1200", SERVER)
+    acestep_api_url: str = setting(kinds.URL, "http://127.0.0.1:8001", SERVER)
+    acestep_api_key: str = setting(kinds.API_KEY, None, SERVER, unset="", flags=(), example="the-key")
+    acestep_dir: Path | None = setting(kinds.ANY_FOLDER, None, SERVER, example="../ACE-Step-1.5")
+    poll_interval_sec: float = setting(kinds.number(0.1, 30), "1.5", SERVER)
+    stall_sec: float = setting(kinds.number(5, 3600), "120", SERVER)
+    job_timeout_sec: float = setting(kinds.number(10, 3600), "300", SERVER)
+    first_job_timeout_sec: float = setting(kinds.number(60, 7200), "1200", SERVER)
 
-    player: str = setting(choice("stream", "playlist"), "stream", SOUND)
-    audio_output: str = setting(AUDIO_OUTPUT, "auto", SOUND)
-    soundfont: Path | None = setting(SOUNDFONT, None, SOUND, example="~/GeneralUser.sf2")
-    crossfade_seconds: float = setting(number(0, 10), "4", SOUND)
-    target_lufs: float = setting(number(-40, -10), "-23", SOUND)
-    cue_dbfs: float = setting(number(-70, -20), "-45", SOUND)
+    player: str = setting(kinds.choice("stream", "playlist"), "stream", SOUND)
+    audio_output: str = setting(kinds.AUDIO_OUTPUT, "auto", SOUND)
+    soundfont: Path | None = setting(kinds.SOUNDFONT, None, SOUND, example="~/GeneralUser.sf2")
+    crossfade_seconds: float = setting(kinds.number(0, 10), "4", SOUND)
+    target_lufs: float = setting(kinds.number(-40, -10), "-23", SOUND)
+    cue_dbfs: float = setting(kinds.number(-70, -20), "-45", SOUND)
 
-    play_for: float | None = setting(DURATION, None, LISTENING, flags=("--for",), example="50m")
-    pomodoro: tuple[float, float] | None = setting(POMODORO, None, LISTENING, example="25/5")
-    announce: str = setting(choice("off", "bell", "notification"), "off", LISTENING)
-    plain: bool = setting(YES_NO, "false", LISTENING)
-    lang: str = setting(choice("auto", "en", "ja"), "auto", LISTENING, env="UI_LANG")
+    play_for: float | None = setting(kinds.DURATION, None, LISTENING, flags=("--for",), example="50m")
+    pomodoro: tuple[float, float] | None = setting(kinds.POMODORO, None, LISTENING, example="25/5")
+    announce: str = setting(kinds.choice("off", "bell", "notification"), "off", LISTENING)
+    plain: bool = setting(kinds.YES_NO, "false", LISTENING)
+    lang: str = setting(kinds.choice("auto", "en", "ja"), "auto", LISTENING, env="UI_LANG")
 
-    spool_dir: Path = setting(FOLDER, "spool", FILES)
-    spool_max_mb: float = setting(number(50, 1_000_000), "1024", FILES)
-    library_no_repeat: int = setting(whole(0, 100), "8", FILES)
-    record_format: str = setting(choice(*SOUND_FORMATS), "flac", FILES)
-    log_file: Path | None = setting(LOG, None, FILES, example="player.log")
+    spool_dir: Path = setting(kinds.FOLDER, "spool", FILES)
+    spool_max_mb: float = setting(kinds.number(50, 1_000_000), "1024", FILES)
+    library_no_repeat: int = setting(kinds.whole(0, 100), "8", FILES)
+    record_format: str = setting(kinds.choice(*kinds.SOUND_FORMATS), "flac", FILES)
+    log_file: Path | None = setting(kinds.LOG, None, FILES, example="player.log")
 
-    list_stations: bool = setting(YES_NO, "false", MODES, env="")
-    library: bool = setting(YES_NO, "false", MODES, env="")
-    forget_taste: bool = setting(YES_NO, "false", MODES, env="")
-    play_library: bool = setting(YES_NO, "false", MODES, env="")
-    check: bool = setting(YES_NO, "false", MODES, env="")
-    render: tuple[Path, ...] = setting(GIVEN_FILE, None, MODES, unset=(), env="", many=True)
-    output: Path | None = setting(RESULT_FILE, None, MODES, env="", flags=("-o", "--output"))
-    export: Path | None = setting(RESULT_FOLDER, None, MODES, env="")
-    serve: bool = setting(YES_NO, "false", MODES, env="")
+    list_stations: bool = setting(kinds.YES_NO, "false", MODES, env="")
+    library: bool = setting(kinds.YES_NO, "false", MODES, env="")
+    forget_taste: bool = setting(kinds.YES_NO, "false", MODES, env="")
+    play_library: bool = setting(kinds.YES_NO, "false", MODES, env="")
+    check: bool = setting(kinds.YES_NO, "false", MODES, env="")
+    render: tuple[Path, ...] = setting(kinds.GIVEN_FILE, None, MODES, unset=(), env="", many=True)
+    output: Path | None = setting(kinds.RESULT_FILE, None, MODES, env="", flags=("-o", "--output"))
+    export: Path | None = setting(kinds.RESULT_FOLDER, None, MODES, env="")
+    serve: bool = setting(kinds.YES_NO, "false", MODES, env="")
     ctl: tuple[str, ...] = setting(
-        words(LONGEST_PROMPT, said("accepts.command"), "COMMAND"), None, MODES, unset=(), env="", many=True, to_end=True
+        kinds.words(LONGEST_PROMPT, said("accepts.command"), "COMMAND"),
+        None,
+        MODES,
+        unset=(),
+        env="",
+        many=True,
+        to_end=True,
     )
-    stats_json: Path | None = setting(RESULT_FILE, None, MODES, env="")
+    stats_json: Path | None = setting(kinds.RESULT_FILE, None, MODES, env="")
 
     given: frozenset[str] = frozenset()
     warnings: tuple[Said, ...] = ()
@@ -218,7 +198,7 @@ def load(
     locale = _locale({**from_file, **environ})
     language = language_of(values.get("lang", ""), locale)
     if HELP in from_command_line:
-        show_help(OPTIONS, language)
+        show_help(OPTIONS, str(from_command_line[HELP]), language)
     if faults:
         if "stations_file" in values or "stations_file" not in given:
             faults += look_up(Settings(**values))
@@ -239,8 +219,8 @@ def _values(
     """Return the value of each setting that has a good one, and the names of those that a person chose."""
     values: dict[str, Any] = {}
     given: set[str] = set()
-    reads = any(map(sources[COMMAND_LINE].get, READING))
-    for option in (one._replace(kind=READ_FOLDER) if reads and one.kind is FOLDER else one for one in OPTIONS):
+    folder = kinds.READ_FOLDER if any(map(sources[COMMAND_LINE].get, READING)) else kinds.FOLDER
+    for option in (one._replace(kind=folder) if one.kind is kinds.FOLDER else one for one in OPTIONS):
         source, raw = _find(option, sources)
         # A line copied from .env.example is no choice of a person's.
         if source and not (source == DOTENV_PATH.name and raw == option.default):
@@ -264,7 +244,7 @@ def _find(option: Option, sources: Mapping[str, Mapping[str, Any]]) -> tuple[str
         return (COMMAND_LINE, word) if (word := sources[COMMAND_LINE].get(option.name)) is not None else ("", None)
     for source, name in zip(sources, (option.name, option.variable, option.env), strict=True):
         raw = sources[source].get(name, "")
-        if text := raw.strip() if option.kind.secret else unquoted(raw):
+        if text := raw.strip() if option.kind.secret else kinds.unquoted(raw):
             return source, text
     return "", option.default
 
@@ -282,7 +262,7 @@ def _value(option: Option, raw: str) -> Any:
 
 
 def _fault(option: Option, source: str, raw: str, reason: ValueError | OSError) -> Said:
-    text = "" if option.kind.secret else shown(raw)
+    text = "" if option.kind.secret else kinds.shown(raw)
     where: Said | str
     if source == COMMAND_LINE and option.flags:
         where = f"{option.flags[-1]} {text}"
@@ -344,7 +324,7 @@ def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[Said]:
     if output is not None and "render" not in given:
         faults.append(said("fault.output_alone"))
     if output in render:
-        faults.append(said("fault.output_is_read", path=shown(str(output))))
+        faults.append(said("fault.output_is_read", path=kinds.shown(str(output))))
     return faults
 
 
@@ -361,6 +341,6 @@ def _without_keys(text: str, sources: Iterable[Mapping[str, str]]) -> str:
     for source in sources:
         key = source.get("ACESTEP_API_KEY", "").strip()
         if len(key) >= SHORTEST_KEY_HIDDEN:
-            for form in (key, quoted(key)[1:-1], quote(key, safe="")):
+            for form in (key, kinds.quoted(key)[1:-1], quote(key, safe="")):
                 text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
     return text

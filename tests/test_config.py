@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import errno
+import io
 import logging
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -727,6 +730,12 @@ def test_a_name_with_our_prefix_is_meant_for_us(tmp_path: Path) -> None:
     assert warnings(dotenv=f"SAGYO_WHATEVER={KEY}", folder=tmp_path) == (f".env, line 1: {told}",)
 
 
+@pytest.mark.parametrize("name", ["ACESTEP_CHECKPOINTS_DIR", "ACESTEP_CACHE_DIR", "ACESTEP_OUTPUT_DIR"])
+def test_folders_of_the_server_are_its_own(name: str, tmp_path: Path) -> None:
+    """They look like ACESTEP_DIR, but go to the server that we start."""
+    assert warnings(**{name: "/models"}) == warnings(dotenv=f"{name}=/models", folder=tmp_path) == ()
+
+
 @pytest.mark.parametrize("option", [option for option in OPTIONS if not option.env], ids=lambda option: option.name)
 def test_what_only_the_command_line_may_say_is_told(option: Option, tmp_path: Path) -> None:
     """An option that is no setting does nothing in .env, nor in the environment with our prefix."""
@@ -834,6 +843,26 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         load("--version")
     assert ended.value.code == 0
     assert config.VERSION in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_that_cannot_be_written_is_a_fault(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk or in a closed pipe, as with the modes that print."""
+
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(ConfigError, match="what there is to tell cannot be written") as refused:
+        load(option, "--lang=ja")
+    assert refused.value.language == "ja"
+
+
+def test_a_file_that_is_not_there_is_told_with_its_folder(tmp_path: Path) -> None:
+    """A relative path of a setting counts from the project, which a person need not know."""
+    (fault,) = faults("--stations-file", "none.toml")
+    assert f'there is no such file in "{kinds.PROJECT_ROOT}"' in fault
 
 
 def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,14 +81,13 @@ def doubts(bindings: Iterable[Binding], file: str, options: Sequence[Option]) ->
     """Return a warning for every line of `.env` that does nothing though it looks meant for us, or undoes another."""
     names = {name: option.env for option in options if option.env for name in (option.env, option.variable)}
     told: list[Said] = []
-    before: dict[str | None, Binding] = {}
+    before: dict[str, Binding] = {}
     for one in bindings:
-        where, setting = said("env.where", file=file, line=one.line), names.get(one.name)
-        if setting is None:
+        where, setting = said("env.where", file=file, line=one.line), names.get(one.name) or ""
+        if not setting:
             told += _warnings(where, one.name, options, names)
-            continue
-        if setting in before and before[setting].value != one.value:
-            told.append(said("env.twice", where=where, name=setting, line=before[setting].line))
+        elif (earlier := before.get(setting, one)).value != one.value:
+            told.append(said("env.twice", where=where, name=setting, line=earlier.line))
         before[setting] = one
     return told
 
@@ -96,13 +95,9 @@ def doubts(bindings: Iterable[Binding], file: str, options: Sequence[Option]) ->
 def misspelled_variables(variables: Iterable[str], options: Sequence[Option]) -> list[Said]:
     """Return the same for the environment, where most names are others': only those that are clearly meant for us."""
     known = {option.variable for option in options if option.env}
-    ours = (name for name in variables if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known))
-    return [
-        warning
-        for name in ours
-        if name not in known
-        for warning in _warnings(said("fault.environment"), name, options, known)
-    ]
+    others = [name for name in variables if name not in known]
+    ours = [name for name in others if name.upper().startswith(OUR_PREFIXES) or _is_typo(name, known)]
+    return [warning for name in ours for warning in _warnings(said("fault.environment"), name, options, known)]
 
 
 def _is_typo(name: str, known: Collection[str]) -> bool:
@@ -114,13 +109,14 @@ def _is_typo(name: str, known: Collection[str]) -> bool:
 
 
 def _warnings(where: Said, name: str, options: Iterable[Option], known: Collection[str]) -> list[Said]:
-    bare = name.upper().removeprefix(PREFIX).strip("-").replace("-", "_")
-    told = {"where": where, "name": quoted(name)}
-    for option in options if name not in THEIRS else ():
-        for flag in option.flags or (f"--{option.name}",):
-            if bare in (flag.strip("-").replace("-", "_").upper(), option.name.upper()):
-                near = option.env if option.env in known else option.variable
-                return [said("env.near", near=near, **told) if near else said("env.option", option=flag, **told)]
+    if name in THEIRS:
+        return []
+    bare, told = name.upper().removeprefix(PREFIX).lower(), {"where": where, "name": quoted(name)}
+    for option in options:
+        flags = option.flags or ()
+        if bare.strip("-").replace("-", "_") in (option.name, *(flag.strip("-").replace("-", "_") for flag in flags)):
+            near = option.env if option.env in known else option.variable
+            return [said("env.near", near=near, **told) if near else said("env.option", option=flags[0], **told)]
     if near := _near(name, known):
         return [said("env.near", near=near, **told)]
     return [said("env.unknown", **told)] if name.startswith(PREFIX) else []
@@ -128,26 +124,24 @@ def _warnings(where: Said, name: str, options: Iterable[Option], known: Collecti
 
 def _near(name: str, known: Collection[str]) -> str:
     """Return the setting that `name` is likely meant to be, "" if none: a typo, a part of it, or another middle."""
-    if name in THEIRS:
-        return ""
     import difflib  # only for who has such a name
 
     upper, names = name.upper(), sorted(known)
     bare = upper.removeprefix(PREFIX)
-    if close := difflib.get_close_matches(upper, names, 1, NEAR) or difflib.get_close_matches(bare, names, 1, NEAR):
-        return close[0]
-    first, last = bare.split("_")[0], bare.split("_")[-1]
-    for one in names:
-        part = one.startswith(upper) or one.endswith(f"_{upper}") or upper.startswith(f"{one}_")
-        if part and len(upper) >= SHORTEST_PREFIX:
-            return one
-        if first != last and one.startswith(f"{first}_") and one.endswith(f"_{last}"):
-            return one
-    ends = [one for one in names if one.endswith(f"_{last}")]
-    begins = [one for one in names if one.startswith(f"{first}_") and len(first) >= SHORTEST_PREFIX]
-    if f"{first}_" in OUR_PREFIXES or first == last:  # the server has many such names of its own
-        begins = []
-    close = difflib.get_close_matches(upper, ends, 1, NEAR_WITH_ONE_END) or difflib.get_close_matches(
-        bare, begins, 1, 0
+    first, last = (bare.split("_")[end] for end in (0, -1))
+    is_servers = f"{first}_" in OUR_PREFIXES  # which has many such names of its own
+
+    def is_part(one: str) -> bool:
+        whole = one.startswith(upper) or one.endswith(f"_{upper}") or upper.startswith(f"{one}_")
+        ends = one.startswith(f"{first}_") and one.endswith(f"_{last}") and (not is_servers or one.count("_") > 1)
+        return ends or (whole and len(upper) >= SHORTEST_PREFIX)
+
+    found = (
+        difflib.get_close_matches(upper, names, 1, NEAR)
+        or difflib.get_close_matches(bare, names, 1, NEAR)
+        or list(filter(is_part, names))
+        or difflib.get_close_matches(upper, [one for one in names if one.endswith(f"_{last}")], 1, NEAR_WITH_ONE_END)
     )
-    return close[0] if close else ""
+    if not found and len(first) >= SHORTEST_PREFIX and not is_servers:
+        found = difflib.get_close_matches(bare, [one for one in names if one.startswith(f"{first}_")], 1, 0)
+    return "".join(found[:1])

@@ -319,7 +319,7 @@ def check_recording(path: Path) -> None:
 def check_readable(path: Path) -> None:
     """Raise unless `path` is a file we can read."""
     if not path.exists():
-        raise ValueError(said("value.no_file"))
+        raise ValueError(said("value.no_file", folder=quoted(str(path.parent))))
     if not path.is_file():
         raise ValueError(said("value.not_file"))
     if not os.access(path, os.R_OK):

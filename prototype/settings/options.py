@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field, fields
 from typing import Any, Final, NamedTuple, NoReturn
 
+from base.errors import ConfigError
 from base.texts import Said, said, text, texts
 from settings.kinds import PREFIX, YES_NO, Kind, shown
 
@@ -101,7 +102,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         return [line.replace("\0", "") for line in textwrap.wrap(wide, width)]
 
 
-def _make_parser(options: Iterable[Option], version: str = "", language: str = "") -> argparse.ArgumentParser:
+def _make_parser(options: Iterable[Option], version: str, language: str = "") -> argparse.ArgumentParser:
     """Build the command line of `options`: every value stays text, so that all faults can be told at once.
 
     With a `language` it describes itself: texts are slow to read.
@@ -131,18 +132,21 @@ def _make_parser(options: Iterable[Option], version: str = "", language: str = "
             how["nargs"] = argparse.REMAINDER if option.to_end else "+" if option.many else None
         groups[option.group].add_argument(*option.flags, help=_help_line(option, language) if language else None, **how)
     last = parser.add_argument_group(say("help.group.help"))
-    last.add_argument(
-        "-h", "--help", dest=HELP, action="store_true", default=argparse.SUPPRESS, help=say("option.help")
-    )
-    last.add_argument("--version", action="version", version=f"app.py {version}", help=say("option.version"))
+    for flags, words in ((("-h", "--help"), ""), (("--version",), f"app.py {version}\n")):
+        how = {"dest": HELP, "action": "store_const", "const": words, "default": argparse.SUPPRESS}
+        last.add_argument(*flags, help=say(f"option{flags[-1].replace('--', '.')}"), **how)
     return parser
 
 
-def show_help(options: Iterable[Option], language: str) -> NoReturn:
-    """Print what can be given, and end the program."""
+def show_help(options: Iterable[Option], version: str, language: str) -> NoReturn:
+    """Print `version`, else what can be given, and end the program. Raises ConfigError where that cannot be printed."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Japanese letters
-    _make_parser(options, language=language).print_help()
+    try:
+        sys.stdout.write(version or _make_parser(options, version, language).format_help())
+        sys.stdout.flush()
+    except OSError as error:
+        raise ConfigError([said("output.refused", reason=error)], language) from error
     raise SystemExit(0)
 
 
