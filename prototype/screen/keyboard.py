@@ -70,7 +70,7 @@ class Keyboard:
         with self._lock:
             self._taken = False
             if self._saved is not None:
-                self._take()
+                self.resume()
 
     def _take(self) -> None:
         """Enter cbreak mode, if this is a terminal in whose foreground we are."""

@@ -64,6 +64,16 @@ def test_keys_are_read_and_the_terminal_restored(terminal: tuple[int, int]) -> N
     assert termios.tcgetattr(program) == before
 
 
+def test_who_waits_for_the_terminal_hears_of_it_when_it_is_taken_again(terminal: tuple[int, int]) -> None:
+    """As each new size of the window has it taken again, keys would else be late by the next look."""
+    keyboard = Keyboard(terminal[1], terminal[1])
+    keyboard.resume()
+    assert keyboard._wait(None, 0.0) is False  # what `resume` rang
+    keyboard.renew()
+    assert select.select([keyboard._bell._inside], [], [], 0.0)[0]
+    keyboard.close()
+
+
 def test_a_terminal_that_a_shell_took_meanwhile_is_taken_again(terminal: tuple[int, int]) -> None:
     """As while a SIGSTOP held the program: keys work, in the end it is as at first. One given back is left alone."""
     person, program = terminal
