@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -15,18 +16,19 @@ import pytest
 from base.files import replace_safely, write_named
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk() -> Iterator[None]:
-    """Let the disk take three bytes of a file."""
+    """Let the disk take three bytes of a file: of that with the results of the tests too, hence no fixture."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("write", [write_named, replace_safely])
 @pytest.mark.parametrize("before", [None, b"old"])
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, write: object, before: bytes | None) -> None:
@@ -34,7 +36,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, write: object, before
     path = tmp_path / "figures.json"
     if before:
         path.write_bytes(before)
-    with pytest.raises(OSError, match="too large"):
+    with pytest.raises(OSError, match="too large"), full_disk():
         write(path, b"whole")  # type: ignore[operator]
     assert [one.read_bytes() for one in tmp_path.iterdir()] == ([before] if before else [])
 
