@@ -38,20 +38,21 @@ class Fetched:
     unstored: int = 0
 
 
+@dataclass(frozen=True)
 class Fetcher:
     """Fetches, examines and stores what jobs have made.
+
+    `_join` cuts what continues a segment to what is new in it, and tells how the two meet.
 
     Threads: any; `_naming` is held from the choice of a name until it is taken.
     """
 
-    def __init__(self, store: Spool, ingest: Ingest, notices: Notices, cue_dbfs: float, join: Join) -> None:
-        """`join` cuts what continues a segment to what is new in it, and tells how the two meet."""
-        self._join = join
-        self._store = store
-        self._ingest = ingest
-        self._notices = notices
-        self._cue_dbfs = cue_dbfs
-        self._naming = threading.Lock()
+    _store: Spool
+    _ingest: Ingest
+    _notices: Notices
+    _cue_dbfs: float
+    _join: Join
+    _naming: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, job: Job, download: Download, shelf: Callable[[], str]) -> Fetched:
         """Take in every file of a job that succeeded; `shelf` is asked as each is stored.

@@ -50,8 +50,8 @@ LONGEST_POLL_BACKOFF_S: Final = 15.0
 class JobServer:
     """One server with our jobs at it, shared by its workers; `policy` and `speed` are what was learned of it.
 
-    Threads: any; `_lock` guards `cold`, `_adopted`, `_failed_polls`, `_stats_at`, `_submit_at`, `_full`,
-    `_unsure` and `_complaints`.
+    Threads: any; `_lock` guards `cold`, `_adopted`, `_failed_polls`, `_stats_at`, the begin of a submit, `_unsure` and
+    `_complaints`. Who submits has `_submit_at` and `_full`, and replaces them in one step.
     """
 
     def __init__(
@@ -158,26 +158,21 @@ class JobServer:
         else:
             return self._taken(slot, submitted, recipe, began_at) if submitted else None
         finally:
-            with self._lock:
-                self._submit_at = None
+            self._submit_at = None
         return None
 
     def _submit(self, recipe: Recipe, thinking: bool, upload: bytes) -> Submitted | None:
         """Submit once. None where there is no room beside our own jobs: one more is asked for when one of them ends."""
-        with self._lock:
-            self._submit_at = self._clock.now()
+        self._submit_at = self._clock.now()
         try:
             return self._client.submit(recipe, thinking=thinking, upload=upload)
         except errors.ServerBusy as error:
-            ours = len(self.board.pending_ids())
-            if not ours:
+            if not (ours := len(self.board.pending_ids())):
                 raise
-            with self._lock:
-                self._full = ours, self._clock.now() + max(FULL_S, asked_wait_s(error))
+            self._full = ours, self._clock.now() + max(FULL_S, asked_wait_s(error))
             return None
         finally:
-            with self._lock:
-                self._submit_at = math.inf
+            self._submit_at = math.inf
 
     def _taken(self, slot: Slot, submitted: Submitted, recipe: Recipe, began_at: float) -> Job:
         now = self._clock.now()
@@ -314,7 +309,7 @@ class JobServer:
         """
         now, idle = self._clock.now(), not self.board.pending_ids()
         with self._lock:
-            submits = self._submit_at is not None and now - self._submit_at > SUBMIT_QUIET_S
+            submits = (since := self._submit_at) is not None and now - since > SUBMIT_QUIET_S
             due_at = max(self._stats_at, self.connection.heard_at) + SILENT_S if idle else self._stats_at + STATS_S
             if submits or self.connection.is_troubled(HEALTH):
                 due_at = self._stats_at + LOOK_S

@@ -38,10 +38,8 @@ NO_MODEL: Final = re.compile(r"\bmodel (is )?not (yet )?(initiali[sz]ed|loaded)"
 
 def plain_text(value: object, limit: int = 200) -> str:
     """Return the server's words as one line without control characters: they end up on a terminal."""
-    words = (
-        "".join(char if char.isprintable() else " " for char in uncommanding(value)) if isinstance(value, str) else ""
-    )
-    line = " ".join(words.split())
+    text = uncommanding(value) if isinstance(value, str) else ""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -113,30 +111,23 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def _refusal(call: Call, status: int, answer: Said) -> Said:
-    url, route = call.url, call.route
-    if status < 400:
-        return said("call.elsewhere", url=url, answer=answer)
-    if status == 401 and not call.has_key:
-        return said("call.wants_key", url=url, answer=answer)
-    if status == 403 and route == AUDIO_ROUTE:
-        return said("call.no_file", url=url, answer=answer)
-    if status in (401, 403):
-        return said("call.refuses_key", url=url, answer=answer)
-    if status == 404 and route == AUDIO_ROUTE:
-        return said("call.file_gone", url=url, answer=answer)
-    if status == 404:
-        return said("call.no_route", url=url, route=route, answer=answer)
-    return said("call.refuses", url=url, route=route, answer=answer)
+    is_file = call.route == AUDIO_ROUTE
+    words = {
+        401: "refuses_key" if call.has_key else "wants_key",
+        403: "no_file" if is_file else "refuses_key",
+        404: "file_gone" if is_file else "no_route",
+    }
+    word = "elsewhere" if status < 400 else words.get(status, "refuses")
+    return said(f"call.{word}", url=call.url, route=call.route, answer=answer)
 
 
 def nonsense(call: Call, what: Said) -> errors.ServerNonsense:
     """Return the error for a reply that acestep-api would not give; it may still have done what we asked."""
     url, way = call.url + call.route, call.way
+    words = said("call.nonsense", url=url, what=what)
     if way.proxy:
-        return errors.ServerNonsense(
-            said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url, way_out=way.way_out)
-        )
-    return errors.ServerNonsense(said("call.nonsense", url=url, what=what))
+        words = said("call.proxy_answers", proxy=way.proxy_name, what=what, url=url, way_out=way.way_out)
+    return errors.ServerNonsense(words)
 
 
 def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> errors.ServerError:
@@ -150,9 +141,8 @@ def from_exception(call: Call, error: Exception, to_tls: Callable[[], bool]) -> 
         return errors.ServerBlocked(_tls(cause, url, way))
     reason = _why_never_sent(error, cause)
     if reason and way.proxy:
-        return errors.ServerBlocked(
-            said("call.proxy_leads_nowhere", proxy=way.proxy_name, url=url, reason=reason, way_out=way.way_out)
-        )
+        words = said("call.proxy_leads_nowhere", proxy=way.proxy_name, url=url, reason=reason, way_out=way.way_out)
+        return errors.ServerBlocked(words)
     if reason:
         return errors.ServerUnreachable(said("call.unreachable", url=url, reason=reason))
     server = said("call.through", url=url, proxy=way.proxy_name) if way.proxy else url

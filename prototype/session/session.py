@@ -205,9 +205,8 @@ class Terminal:
 
     def stop(self) -> None:
         """Give the terminal back."""
-        heed(
-            (signal.SIGWINCH, signal.SIGCONT, signal.SIGTSTP), lambda *_: None
-        )  # no handler amid what it would wait for
+        # No handler amid what it would wait for.
+        heed((signal.SIGWINCH, signal.SIGCONT, signal.SIGTSTP), lambda *_: None)
         self._session.sound.stop_event.set()
         self._keyboard.close()
         self._dashboard.close()
