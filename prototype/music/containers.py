@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 UNKNOWN_BYTES: Final = 0x7F00_0000  # from here on a length is what is written where it is not known
-LONGEST_CHUNK: Final = 1 << 20  # of what a decoder needs to know; a larger one is a picture
+LONGEST_CHUNK: Final = 1 << 20  # of all that a decoder needs to know; a larger one is a picture
 STRAY_BYTES: Final = 1024  # so much behind the data is no sound that the header forgot
 MANY: Final = 1 << 40  # frames
 FORMS: Final = (b"fmt ", b"COMM")
@@ -30,10 +30,14 @@ BIG_EXTENSIBLE: Final = b"\xff\xfe"  # what libsndfile does not know of a RIFX f
 STREAMINFO_END: Final = 42
 OGG_HEADER: Final = 27
 MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-XING_AT: Final = {(3, False): 36, (3, True): 21, (2, False): 21, (2, True): 13, (0, False): 21, (0, True): 13}
+XING_AT: Final = (36, 21, 13)  # in stereo, in mono or at the lower rates, in mono at these
 XING_FRAMES: Final = 0x00FF_FFFF
-UNSOUND_BYTES: Final = 1 << 17  # so far the first frame of an MP3 is looked for behind its tags
-MP3_SYNC: Final = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
+SEARCHED_BYTES: Final = 1 << 17  # at a time, and the most that is no sound ahead of an MP3
+OVERLAP_BYTES: Final = 3
+MOST_CHUNKS: Final = 1 << 10  # and tags
+MOST_PAGES: Final = 1 << 16  # of 20 ms at least, mostly of a second
+FLAC_SYNC: Final = re.compile(rb"\xff[\xf8\xf9][\x10-\xfe][\x00-\xae]")
+MP3_SYNC: Final = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
 MP3_RATES_HZ: Final = (44_100, 48_000, 32_000)
 MP3_KBPS: Final = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -60,8 +64,11 @@ class Data:
 
     def __init__(self, handle: int) -> None:
         self._handle, self._first = handle, 0
-        while (tag := self.read(10, 0).ljust(10, b"\0"))[:3] == b"ID3":
-            self._first += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+        for _ in range(MOST_CHUNKS):
+            if (tag := self.read(10, 0).ljust(10))[:3] == b"ID3":
+                self._first += 10 + sum(
+                    (each & 0x7F) << bits for each, bits in zip(tag[6:], (21, 14, 7, 0), strict=True)
+                )
         self.size = os.fstat(handle).st_size - self._first
 
     def read(self, count: int, at: int) -> bytes:
@@ -93,9 +100,7 @@ class View(io.RawIOBase):
         """Yes."""
         return True
 
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
+    seekable = readable
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Read the next bytes."""
@@ -109,8 +114,6 @@ class View(io.RawIOBase):
             data = self._tail[self._at - middle : self._at - middle + len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)
-        if data and len(data) < len(buffer):
-            return len(data) + self.readinto(memoryview(buffer)[len(data) :])
         return len(data)
 
 
@@ -146,17 +149,12 @@ class Layout:
     size_format: str
     align: int
     data: bytes
-    counts_header: bool = False
+    counted_bytes: int = 0  # of a chunk's name and size by its size
 
     @property
     def header_bytes(self) -> int:
         """Length of a chunk's name and size."""
         return self.name_bytes + struct.calcsize(self.size_format)
-
-    @property
-    def counted_bytes(self) -> int:
-        """How much of that a chunk's size counts."""
-        return self.header_bytes if self.counts_header else 0
 
     def header(self, name: bytes, size: int) -> bytes:
         """Return what stands before the contents of a chunk."""
@@ -168,7 +166,7 @@ LAYOUTS: Final = (
     Layout((b"RIFX",), b"WAVE", 12, 4, ">I", 2, b"data"),
     Layout((b"FORM",), b"AIF", 12, 4, ">I", 2, b"SSND"),
     Layout((b"caff",), b"", 8, 4, ">q", 1, b"data"),
-    Layout((b"riff",), b"", 40, 16, "<Q", 8, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", True),
+    Layout((b"riff",), b"", 40, 16, "<Q", 8, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", 24),
 )
 
 
@@ -179,12 +177,13 @@ def _chunked(raw: Data, layout: Layout) -> Iterator[tuple[View, Promise]]:
     """
     wide_bytes, block_bytes = 0, 1
     before: dict[bytes, bytes] = {}
-    chunks = _chunks(raw, layout, layout.first_at)
+    chunks = itertools.islice(_chunks(raw, layout, layout.first_at), MOST_CHUNKS)
     for name, at, size in sorted(chunks, key=lambda chunk: chunk[0][:4] not in FORMS):
         if name == b"ds64":
             wide_bytes = struct.unpack("<Q", raw.read(8, at + 8).ljust(8, b"\0"))[0]
         elif name != layout.data and name not in before:
-            content = raw.read(max(0, size), at) if size <= LONGEST_CHUNK else b""
+            room = LONGEST_CHUNK - sum(map(len, before.values()))
+            content = raw.read(max(0, size), at) if size <= room else b""
             if content[:2] == BIG_EXTENSIBLE:
                 content = content[24:26] + content[2:]  # the format that it extends
             before[name] = layout.header(name, len(content)) + content + bytes(-len(content) % layout.align)
@@ -241,25 +240,25 @@ def _fits(chunk: tuple[bytes, int, int], layout: Layout, end: int) -> bool:
 def _runs_on(raw: Data, layout: Layout, at: int) -> bool:
     """Tell whether the data go on behind their stated end `at`: no chunks stand there, nor just a few bytes."""
     for begin in {at, at + -at % layout.align}:
-        follows = list(itertools.takewhile(lambda chunk: _fits(chunk, layout, raw.size), _chunks(raw, layout, begin)))
-        if any(name == layout.data for name, _, _ in follows):
-            return False
-        if follows and abs(follows[-1][1] + follows[-1][2] - raw.size) <= layout.align + layout.header_bytes:
+        end = begin
+        for chunk in itertools.islice(_chunks(raw, layout, begin), MOST_CHUNKS):
+            if chunk[0] == layout.data:
+                return False
+            if not _fits(chunk, layout, raw.size):
+                break
+            end = sum(chunk[1:])
+        if end > begin and abs(end - raw.size) <= layout.align + layout.header_bytes:
             return False
     return raw.size - at > STRAY_BYTES
 
 
 def _with_size(layout: Layout, before: bytes, there: int) -> bytes:
     """Return the head of a file with so much sound, of its own one and of the chunks `before` the sound."""
-    head = bytearray(before + layout.header(layout.data, there))
-    whole = len(head) + there
-    if bytes(head[:4]) in (b"RF64", b"BW64"):
-        head[:4] = b"RIFF"
-    if bytes(head[:4]) in (b"RIFF", b"RIFX", b"FORM"):
-        struct.pack_into(layout.size_format, head, 4, whole - 8)
-    if head[:4] == b"riff":
-        struct.pack_into("<Q", head, 16, whole)
-    return bytes(head)
+    head = before + layout.header(layout.data, there)
+    if layout.first_at < layout.header_bytes:  # CAF tells no length of the whole
+        return head
+    name = b"RIFF" if head[:4] in LAYOUTS[0].magics else head[: layout.name_bytes]
+    return layout.header(name, len(head) + there - layout.header_bytes) + head[layout.header_bytes :]
 
 
 def _au(raw: Data) -> tuple[View, Promise]:
@@ -275,12 +274,10 @@ def _au(raw: Data) -> tuple[View, Promise]:
 
 def _parts(raw: Data, part: Callable[[Data, int], tuple[View, Promise] | None]) -> Iterator[tuple[View, Promise]]:
     """Yield a stream, and anew what is behind each place at which its decoder stopped, which keeps no promise more."""
-    found = part(raw, 0)
-    while found is not None:
-        yield found
-        at = found[0].behind
-        again = part(raw, at) if at + STRAY_BYTES < raw.size else None
-        found = again and (again[0], Promise(0))
+    at, rest = 0, None
+    while (not at or at + STRAY_BYTES < raw.size) and (found := part(raw, at)):
+        yield found[0], rest or found[1]
+        at, rest = found[0].behind, Promise(0)
 
 
 def _flac(raw: Data, at: int) -> tuple[View, Promise]:
@@ -290,21 +287,32 @@ def _flac(raw: Data, at: int) -> tuple[View, Promise]:
     head[21] &= 0xF0
     head[22:26] = bytes(4)
     head[4] |= 0x80 if at else 0  # the last of the metadata, that is
-    return View(raw, bytes(head), at or STREAMINFO_END), Promise(frames or None)
+    begin = _found(raw, at, raw.size, FLAC_SYNC, lambda *_: True) if at else STREAMINFO_END  # there at once
+    return View(raw, bytes(head), begin), Promise(frames or None)
+
+
+def _found(raw: Data, at: int, end: int, sync: re.Pattern[bytes], is_frame: Callable[[Data, int], bool]) -> int:
+    """Return where the next frame begins from `at` on, the end of the file where none does before `end`."""
+    while at < end and len(data := raw.read(SEARCHED_BYTES, at)) > OVERLAP_BYTES:
+        for found in sync.finditer(data):
+            if is_frame(raw, at + found.start()):
+                return at + found.start()
+        at += len(data) - OVERLAP_BYTES
+    return raw.size
 
 
 def _ogg(raw: Data) -> Iterator[tuple[View, Promise]]:
     """Yield the links of a chain, each with a last page whose position is beyond all that can come."""
-    pages = list(_pages(raw))
+    pages = list(itertools.islice(_pages(raw), MOST_PAGES))
     if not pages:
         return
-    firsts = [n for n, (_, page) in enumerate(pages) if page[5] & 2 and not (n and pages[n - 1][1][5] & 2)] or [0]
+    firsts = [n for n, (_, _, page) in enumerate(pages) if page[5] & 2 and not (n and pages[n - 1][2][5] & 2)] or [0]
     for first, beyond in zip(firsts, [*firsts[1:], len(pages)], strict=True):
-        at, page = pages[beyond - 1]
-        last = raw.read(_page_bytes(page), at)
+        at, size, page = pages[beyond - 1]
+        last = raw.read(size, at)
         marked = last[:6] + struct.pack("<q", MANY) + last[14:]
         marked = marked[:22] + _ogg_checksum(marked) + marked[26:]
-        head = raw.read(12, pages[first][0] + OGG_HEADER + pages[first][1][26])
+        head = raw.read(12, pages[first][0] + OGG_HEADER + pages[first][2][26])
         pre_skip = int.from_bytes(head[10:], "little") if head.startswith(b"OpusHead") else 0  # RFC 7845, section 5.1
         granule = struct.unpack_from("<q", page, 6)[0] - pre_skip
         # A stream that was joined late counts from its true beginning, so that the position tells no length.
@@ -313,22 +321,19 @@ def _ogg(raw: Data) -> Iterator[tuple[View, Promise]]:
         yield View(raw, b"", pages[first][0], at, marked), promise
 
 
-def _pages(raw: Data) -> Iterator[tuple[int, bytes]]:
-    """Yield position and header of each whole page, past whatever stands between them."""
+def _pages(raw: Data) -> Iterator[tuple[int, int, bytes]]:
+    """Yield position, size and header of each whole page, past whatever stands between them."""
     at = 0
     while at < raw.size:
         header = raw.read(OGG_HEADER + 255, at)
-        if header[:4] == b"OggS" and len(header) > OGG_HEADER and at + _page_bytes(header) <= raw.size:
-            yield at, header
-            at += _page_bytes(header)
+        size = OGG_HEADER + sum(header[OGG_HEADER - 1 : OGG_HEADER + header[26]]) if len(header) > OGG_HEADER else MANY
+        if header[:4] == b"OggS" and at + size <= raw.size:
+            yield at, size, header
+            at += size
         else:
             ahead = raw.read(1 << 16, at + 1)
             found = ahead.find(b"OggS")
             at += 1 + (found if found >= 0 else max(1, len(ahead) - 3))
-
-
-def _page_bytes(header: bytes) -> int:
-    return OGG_HEADER + header[26] + sum(header[OGG_HEADER : OGG_HEADER + header[26]])
 
 
 def _ogg_checksum(page: bytes) -> bytes:
@@ -338,11 +343,11 @@ def _ogg_checksum(page: bytes) -> bytes:
     return mirrored.to_bytes(4).translate(MIRRORED)
 
 
-def _is_damaged(raw: Data, pages: Sequence[tuple[int, bytes]]) -> bool:
+def _is_damaged(raw: Data, pages: Sequence[tuple[int, int, bytes]]) -> bool:
     """Tell whether a page is not as it was written, or lacks: a decoder goes on behind it without a word."""
     numbers: dict[bytes, int] = {}
-    for at, header in pages:
-        page = raw.read(_page_bytes(header), at)
+    for at, size, _ in pages:
+        page = raw.read(size, at)
         number = int.from_bytes(page[18:22], "little")
         if page[22:26] != _ogg_checksum(page) or numbers.get(page[14:18], number) != number:
             return True
@@ -352,20 +357,17 @@ def _is_damaged(raw: Data, pages: Sequence[tuple[int, bytes]]) -> bool:
 
 def _mp3(raw: Data, at: int) -> tuple[View, Promise] | None:
     """Replace the Xing tag by one whose length is beyond all that can come; where there is none, put one first."""
-    data = raw.read(UNSOUND_BYTES, at)
-    places = itertools.chain([0], (sync.start() for sync in MP3_SYNC.finditer(data)))
-    at += next((place for place in places if _has_frames(data, place)), len(data))
+    at = _found(raw, at, raw.size if at else SEARCHED_BYTES, MP3_SYNC, _has_frames)
     frame = raw.read(4096, at)
     shape = _mp3_shape(frame)
     if shape is None:
         return None
     xing_at, length, samples = shape
-    if frame[xing_at : xing_at + 4] not in (b"Xing", b"Info"):
-        head = frame[:4].ljust(xing_at, b"\0") + b"Xing" + struct.pack(">II", 1, XING_FRAMES)
-        return View(raw, head.ljust(length, b"\0"), at), Promise()
+    is_tag = frame[xing_at : xing_at + 4] in (b"Xing", b"Info")
     flags, frames = struct.unpack_from(">II", frame, xing_at + 4)
-    if not flags & 1:
-        return View(raw, frame[: xing_at + 4] + bytes(length - xing_at - 4), at + length), Promise()
+    if not (is_tag and flags & 1):
+        head = frame[:4].ljust(xing_at, b"\0") + b"Xing" + struct.pack(">II", 1, XING_FRAMES)
+        return View(raw, head.ljust(length, b"\0"), at + length * is_tag), Promise()
     told = bytearray(frame[:length])
     struct.pack_into(">I", told, xing_at + 8, XING_FRAMES)
     if flags & 2:
@@ -375,10 +377,10 @@ def _mp3(raw: Data, at: int) -> tuple[View, Promise] | None:
     return View(raw, bytes(told), at + length), Promise(frames * samples - (trimmed >> 12) - (trimmed & 0xFFF))
 
 
-def _has_frames(data: bytes, at: int) -> bool:
+def _has_frames(raw: Data, at: int) -> bool:
     """Tell whether a frame stands there, and two more behind it: one may be met by chance."""
     for _ in range(3):
-        shape = _mp3_shape(data[at : at + 64])
+        shape = _mp3_shape(raw.read(64, at))
         if shape is None:
             return False
         at += shape[1]
@@ -395,4 +397,4 @@ def _mp3_shape(frame: bytes) -> tuple[int, int, int] | None:
     full = version == 3
     rate_hz = MP3_RATES_HZ[rate] >> (0 if full else 1 if version == 2 else 2)
     length = (144 if full else 72) * MP3_KBPS[full][bit_rate] * 1000 // rate_hz + (frame[2] >> 1 & 1)
-    return XING_AT[version, mono], length, 1152 if full else 576
+    return XING_AT[mono + (not full)], length, 1152 if full else 576

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from base.errors import CorruptSegment
 from doubles.fake_audio import chord
-from music import decoding
+from music import containers, decoding
 from music.audio_files import FORMATS, Encoder, format_of
 from music.segment import SAMPLE_RATE_HZ, Samples
 
@@ -348,14 +350,75 @@ def test_what_stands_behind_a_flac_takes_nothing_from_it(tmp_path: Path, tail: b
 
 
 @pytest.mark.parametrize(("container", "subtype"), [("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
-@pytest.mark.parametrize("hole", [np.random.default_rng(2).bytes(2000), bytes(3000)])
-def test_behind_a_damaged_place_a_stream_goes_on(tmp_path: Path, container: str, subtype: str, hole: bytes) -> None:
-    """Where a decoder gives up, only what was there is lost, and said."""
-    data = encoded(chord(20.0), container, subtype)
+@pytest.mark.parametrize("hole", [np.random.default_rng(2).bytes(2000), bytes(3000), bytes(300_000)])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_behind_a_damaged_place_a_stream_goes_on(
+    tmp_path: Path, container: str, subtype: str, hole: bytes, noise: float
+) -> None:
+    """Where a decoder gives up, only what was there is lost, and said; long or short, and with frames of any size."""
+    music = chord(20.0) + noise * np.random.default_rng(3).uniform(-1, 1, (20 * SAMPLE_RATE_HZ, 2)).astype(np.float32)
+    data = encoded(music, container, subtype)
     middle = len(data) // 2
-    found = read(tmp_path, data[:middle] + hole + data[middle + len(hole) :])
+    found = read(tmp_path, data[:middle] + hole + data[middle + min(3000, len(hole)) :])
     assert 17.5 < seconds(found) < 20.05
     assert found.missing_s is None or found.missing_s == pytest.approx(20.0 - seconds(found), abs=0.05)
+
+
+WAV_HEAD = b"RIFF\0\0\0\0WAVE" + encoded(np.zeros((4, 2), np.float32), "WAV", "PCM_16")[12:36]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"ID3\4\0\0\0\0\0\0" * 100_000,
+        WAV_HEAD + b"AAAA\0\0\0\0" * 100_000,
+        WAV_HEAD + b"data\4\0\0\0abcd" * 100_000,
+        (b"OggS\0\2" + bytes(21) + b"OggS" + bytes(23)) * 100_000,
+        encoded(np.zeros((4, 2), np.float32), "FLAC", "PCM_16") + b"\xff\xf8\xc9\x18" * 1_000_000,
+    ],
+    ids=["tags", "chunks", "sounds", "links", "frames"],
+)
+def test_what_is_written_to_take_for_ever_takes_few_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """However often a file begins anew, there is an end to what is looked at: of its bytes, and at a time."""
+    reads: list[int] = []
+    plain = containers.Data.read
+
+    def counted(raw: containers.Data, count: int, at: int) -> bytes:
+        reads.append(count)
+        return plain(raw, count, at)
+
+    monkeypatch.setattr(containers.Data, "read", counted)
+    with contextlib.suppress(CorruptSegment):
+        read(tmp_path, data)
+    assert len(reads) < 80_000
+
+
+def test_what_a_decoder_need_not_know_takes_no_memory(tmp_path: Path) -> None:
+    """As hundreds of pictures ahead of the sound."""
+    pictures = b"".join(b"%04d" % i + struct.pack("<I", 500_000) + bytes(500_000) for i in range(40))
+    whole = encoded(chord(1.0), "WAV", "PCM_16")
+    (tmp_path / "any").write_bytes(whole[:36] + pictures + whole[36:])
+    tracemalloc.start()
+    try:
+        assert seconds(decoding.read(tmp_path / "any")) == 1.0
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_click_that_is_cut_off_leaves_what_follows() -> None:
+    """The end of a part may fall into one: the next part begins there."""
+    sound = decoding._Sound()
+    music = np.full((20 * decoding.CLICK_FRAMES, 2), 0.5, np.float32)
+    music[::2] *= -1
+    clicked = music.copy()
+    clicked[-decoding.CLICK_FRAMES :] = 50.0
+    sound.put(clicked)
+    sound.cut(len(clicked) - 100)
+    sound.put(music)
+    assert np.array_equal(np.sign(np.asarray(sound.mended())[len(clicked) - 100 :]), np.sign(music))
 
 
 @pytest.mark.parametrize("rates", [(48_000, 44_100), (22_050, 48_000), (32_000, 8_000)])
