@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 MAX_REPLY_BYTES: Final = 4 * 2**20
 MAX_DETAIL_BYTES: Final = 64 * 2**10
 MAX_DETAIL_S: Final = 5.0
-CHUNK_BYTES: Final = 64 * 2**10
+CHUNK_BYTES: Final = 128 * 2**10  # of a large file, half of them took half as long again (measured)
 SERVERS: Final = ("uvicorn", "hypercorn", "gunicorn", "granian")
 """Of what the API is served by: such a reply comes from the server itself, not from something in front of it."""
 
