@@ -308,7 +308,8 @@ class Board:
         """Seconds until there is something to ask for or to see."""
         with self._lock:
             shortest_s = self._poll_s / 5
-            return shortest_s if self._polling else max(shortest_s / 4, self._next_poll_at - now)
+            waits = self._polling or not any(job.at_server for job in self._jobs)
+            return shortest_s if waits else max(shortest_s / 4, self._next_poll_at - now)
 
     def overdue_reason(self, job: Job, now: float, *, cold: bool) -> Said | None:
         """Return why the job must be taken for dead, or None."""

@@ -73,6 +73,11 @@ def test_one_poll_at_a_time() -> None:
     assert board.begin_poll(54.6) == ["a"]
 
 
+def test_who_waits_without_a_job_looks_a_few_times_a_second() -> None:
+    """While another is not answered, or told to wait: the last poll's time is long past, which is no reason to spin."""
+    assert new_board().until_poll_s(1000.0) == SETTINGS.poll_interval_sec / 5
+
+
 def test_a_job_of_which_no_poll_tells_is_dead_in_the_end() -> None:
     """Without a word for longer than a job may take, even one that waits behind another is given up."""
     board = new_board()
