@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from base.errors import AppError
+from base.files import partial_beside
 from base.texts import said
 
 SOCKET: Final = "control.sock"
@@ -57,19 +58,16 @@ def _bound(path: Path) -> socket.socket:
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
             raise OSError(errno.EEXIST, said("ctl.no_socket", path=path), str(path))
-    beside = path.with_name("." + path.name[1:])
-    beside.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     try:
-        listener.bind(str(beside))
-        beside.chmod(0o600)
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-        beside.replace(path)
+        with partial_beside(path, "." + path.name[1:]) as beside:
+            listener.bind(str(beside))
+            beside.chmod(0o600)
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+            beside.replace(path)
     except OSError:
         listener.close()
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise
     return listener
 
