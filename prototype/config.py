@@ -27,6 +27,7 @@ DOTENV_PATH: Final = kinds.PROJECT_ROOT / ".env"
 COMMAND_LINE: Final = "command_line"
 ENVIRONMENT: Final = "environment"
 SHORTEST_KEY_HIDDEN: Final = 4
+MESSAGES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")  # the locale of messages, in POSIX's order of precedence
 MUSIC: Final = "music"  # the groups, and the names of their texts
 GENERATION: Final = "generation"
 SERVER: Final = "server"
@@ -195,7 +196,8 @@ def load(
     values, given = _values(sources, keyless, faults)
     warnings: list[Said] = []
     faults += _cross_faults(values, given, warnings) + _mode_faults(values, given)
-    locale = _locale({**from_file, **environ})
+    known = {**from_file, **environ}
+    locale = next((known[name] for name in MESSAGES if known.get(name)), "")
     language = language_of(values.get("lang", ""), locale)
     if HELP in from_command_line:
         show_help(OPTIONS, str(from_command_line[HELP]), language)
@@ -326,11 +328,6 @@ def _mode_faults(values: Mapping[str, Any], given: Set[str]) -> list[Said]:
     if output in render:
         faults.append(said("fault.output_is_read", path=kinds.shown(str(output))))
     return faults
-
-
-def _locale(environ: Mapping[str, str]) -> str:
-    """Return the locale of messages, by POSIX's order of precedence."""
-    return next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
 
 
 def _without_keys(text: str, sources: Iterable[Mapping[str, str]]) -> str:

@@ -69,12 +69,8 @@ class JobServer:
         self.connection = Connection(client, run, url, engine, self._returned, lambda: is_kept(settings.spool_dir, url))
         self._poll_backoff = Backoff(poll_s, max(poll_s, LONGEST_POLL_BACKOFF_S))
         self._job_s = settings.job_timeout_sec
-        self._client = client
-        self._run = run
-        self._clock = run.clock
-        self._fetcher = fetcher
-        self._mood = mood
-        self._file = file
+        self._client, self._run, self._clock = client, run, run.clock
+        self._fetcher, self._mood, self._file = fetcher, mood, file
         self._lock = threading.Lock()
         self.cold = True
         """Whether the server has not finished a job yet since it was started, as far as we know."""
@@ -253,11 +249,10 @@ class JobServer:
                 self.connection.retrying(DOWNLOAD)(self._client.download, file, path)
                 self.connection.answered(DOWNLOAD)
                 return
-            except (errors.ServerUnreachable, errors.KeyRefused) as error:
+            except (errors.ServerUnreachable, errors.KeyRefused, errors.ServerUnsupported) as error:
                 self.connection.failed(DOWNLOAD, error, began_at)
-            except errors.ServerUnsupported as error:
-                self.connection.failed(DOWNLOAD, error, began_at)
-                raise
+                if isinstance(error, errors.ServerUnsupported):
+                    raise
             except errors.ServerRefused as error:
                 missed += 1
                 if error.status not in NOT_THERE or missed > LATE_TRIES:

@@ -175,7 +175,7 @@ def _facts(path: Path, info: SegmentInfo | None, language: str) -> list[tuple[st
             ("signature", recipe.time_signature),
             ("duration", text(language, "ui.library.seconds", asked=asked, audible=audible)),
             ("engine", info.engine),
-            ("made", _local_time(info)),
+            ("made", f"{datetime.datetime.fromisoformat(info.created_at).astimezone():%Y-%m-%d %H:%M}"),
         ]
     return [(text(language, f"ui.library.{name}"), words or NONE) for name, words in rows]
 
@@ -187,10 +187,6 @@ def _length(path: Path, language: str) -> str:
     except (OSError, CorruptSegment):
         return ""
     return text(language, "ui.library.length", seconds=f"{seconds:.1f}")
-
-
-def _local_time(info: SegmentInfo) -> str:
-    return datetime.datetime.fromisoformat(info.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _made_at(entry: Entry) -> tuple[str, str]:

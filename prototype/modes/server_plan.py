@@ -109,7 +109,8 @@ def planned(settings: Settings, uv: str, folder: Path, found: Sequence[Card], en
     """
     files = [*envfile.read(folder / ".env", []), *envfile.read(DOTENV_PATH, [])]
     theirs = {one.name: one.value for one in files if one.name.startswith("ACESTEP_")}
-    inherited = {name: value for name, value in environ.items() if _is_for_the_server(name, value)}
+    ours_alone = {*NOT_FOR_THE_SERVER, *(name for name in BLAS_THREADS if environ.get(name) == "1")}
+    inherited = {name: value for name, value in environ.items() if name not in ours_alone}
     ours = {"lm_model_path": "ACESTEP_LM_MODEL_PATH", "lm_backend": "ACESTEP_LM_BACKEND"}
     wanted = {variable: str(getattr(settings, name)) for name, variable in ours.items()}
     firm = {variable: wanted[variable] for name, variable in ours.items() if name in settings.given}
@@ -133,7 +134,3 @@ def planned(settings: Settings, uv: str, folder: Path, found: Sequence[Card], en
     url = urlsplit(settings.acestep_api_url)
     command = (uv, "run", "acestep-api", "--host", url.hostname or "127.0.0.1", "--port", str(url.port or 80))
     return Plan(folder, command, variables, tuple(reasons))
-
-
-def _is_for_the_server(name: str, value: str) -> bool:
-    return name not in NOT_FOR_THE_SERVER and not (name in BLAS_THREADS and value == "1")

@@ -23,9 +23,7 @@ MAX_STAGE_CHARS: Final = 40
 MAX_SEED_CHARS: Final = 20
 ID_FIELDS: Final = ("task_id", "job_id", "id")
 WRAPPERS: Final = ("data", "result", "results", "task", "tasks", "job", "jobs")
-LINK_FIELDS: Final = (
-    "url", "file", "audio_url", "file_url", "download_url", "path", "audio_path", "file_path",
-)  # fmt: skip
+LINK_FIELDS: Final = ("url", "file", "audio_url", "file_url", "download_url", "path", "audio_path", "file_path")
 LIST_FIELDS: Final = (*LINK_FIELDS, "files", "audio", "audios", "audio_paths")
 BARE_LINK: Final = re.compile(r"https?://|/|[A-Za-z]:[\\/]|\\\\")
 DEPTH: Final = 4

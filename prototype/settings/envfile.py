@@ -47,17 +47,13 @@ def read(path: Path, faults: list[Said]) -> list[Binding]:
     found: list[Binding] = []
     for binding in parse_stream(io.StringIO(text)):
         named = binding.key is None or NAME.fullmatch(binding.key)
-        line = binding.original.line + _leading_lines(binding.original.string)
+        line = binding.original.line + re.split(r"\S", binding.original.string, maxsplit=1)[0].count("\n")
         if binding.error or not named or (binding.key is not None and binding.value is None):
             # The line itself is not repeated: it may hold the key.
             faults.append(said("env.line", file=path.name, line=line))
         elif binding.key is not None:
             found.append(Binding(line, binding.key, binding.value or ""))
     return found
-
-
-def _leading_lines(text: str) -> int:
-    return text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def _text_of(path: Path) -> str:
