@@ -179,11 +179,8 @@ class Producer:
         self.server = server
         self.rivals: Sequence[Producer] = ()
         self._usual_s, self._poll_s = settings.segment_seconds, settings.poll_interval_sec
-        self._prefetch = prefetch
-        self._chain = chain
-        self._mood = mood
-        self._run = run
-        self._clock = run.clock
+        self._prefetch, self._chain, self._mood = prefetch, chain, mood
+        self._run, self._clock = run, run.clock
         self._policy, self._speed, self._board = server.policy, server.speed, server.board
         self._held: set[Slot] = set()
 

@@ -138,11 +138,8 @@ class Worker:
         clock: Clock,
         on_failure: Callable[[str, BaseException], None] | None = None,
     ) -> None:
-        self.name = name
-        self._body = body
-        self._stop = stop
-        self._clock = clock
-        self._on_failure = on_failure
+        self.name, self._body, self._on_failure = name, body, on_failure
+        self._stop, self._clock = stop, clock
         self._thread = threading.Thread(target=self.run, name=name, daemon=True)
 
     def start(self) -> None:

@@ -67,13 +67,8 @@ class Connection:
         kept: Callable[[], bool] = lambda: False,
     ) -> None:
         self._lock = threading.Lock()
-        self._client = client
-        self._run = run
-        self._clock = run.clock
-        self._url = url
-        self._engine = engine
-        self._on_return = on_return
-        self._kept = kept
+        self._client, self._run, self._clock = client, run, run.clock
+        self._url, self._engine, self._on_return, self._kept = url, engine, on_return, kept
         self._restarting = False
         self._state = ServerState.OFF if engine == "builtin" else ServerState.CONNECTING
         self._reason: Said | None = None

@@ -81,11 +81,8 @@ class Chain:
         self, settings: Settings, continuing: Continuing, shelves: Spool, notices: Notices, joints: Joints
     ) -> None:
         self.homes: Sequence[JobServer] = ()
-        self._settings = settings
-        self._continuing = continuing
-        self._shelves = shelves
-        self._notices = notices
-        self._joints = joints
+        self._settings, self._continuing, self._shelves = settings, continuing, shelves
+        self._notices, self._joints = notices, joints
         self._lock = threading.Lock()
         self._at_work: set[str] = set()
         self._beginnings = 0
@@ -205,8 +202,8 @@ class Chain:
         piece = self._continuing.playing()
         heard = piece.info if piece and piece.source is not Source.BUILTIN else None
         ready = [entry.info for entry in self._shelves.ready() if entry.info]
-        order = play_order(ready, lambda info: info, heard.segment_id if heard else "")
-        order = [*([heard] if heard else []), *order]
+        after = play_order(ready, lambda info: info, heard.segment_id if heard else "")
+        order = [heard, *after] if heard else list(after)
         continued = {info.follows for info in order}
         ends = [info for info in order if info.segment_id not in continued]
         return next((info for info in ends if self._goes_on(info, heard, piece)), None)

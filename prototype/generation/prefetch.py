@@ -40,9 +40,7 @@ class Prefetch:
     ) -> None:
         """`unawaited` counts the jobs of a mood that will bring music and have no slot."""
         self.resting = False
-        self._settings = settings
-        self._ready = ready
-        self._unawaited = unawaited
+        self._settings, self._ready, self._unawaited = settings, ready, unawaited
         self._lock = threading.Lock()
         self._slots: list[Slot] = []
         self._reserved = 0

@@ -53,10 +53,7 @@ class Dashboard:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
         self.plain = plain or not stream.isatty() or os.environ.get("TERM", "") in NO_SEQUENCES
-        self._get_snapshot = get_snapshot
-        self._clock = clock
-        self._stream = stream
-        self._language = language
+        self._get_snapshot, self._clock, self._stream, self._language = get_snapshot, clock, stream, language
         self._outlet = None if self.plain else Outlet(stream)
         self._coloured = not os.environ.get("NO_COLOR")
         self._has_title = not os.environ.get("TERM", "").startswith(NO_TITLE)

@@ -63,20 +63,14 @@ class Conductor:
         self._programme, self._player = sound.programme, sound.player
         self._volume_percent = sound.player.volume_percent
         self._lock = threading.Lock()
-        self._resting = False
-        self._fading_out = False
+        self._resting = self._fading_out = False
         self._undo: deque[Callable[[], Answer]] = deque(maxlen=MOST_DISLIKED)
         self._disliked: set[str] = set()
         self._to_keep: dict[str, Piece] = {}
         self._writing = threading.Lock()
-        self._spool = sound.spool
-        self._mood = sound.mood
-        self._clock = sound.clock
-        self._settings = sound.settings
+        self._spool, self._mood, self._clock, self._settings = sound.spool, sound.mood, sound.clock, sound.settings
         self._stations = {station.key: station for station in stations}
-        self._timer = timer
-        self._set_resting = set_resting
-        self._announce = announce
+        self._timer, self._set_resting, self._announce = timer, set_resting, announce
 
     def obey(self, command: controls.Command) -> Answer:
         """Carry out one command, and return what became of it."""

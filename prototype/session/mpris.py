@@ -123,10 +123,7 @@ class Mpris:
     def __init__(
         self, obey: Callable[[Command], object], snapshot: Callable[[], Snapshot], language: str, clock: Clock
     ) -> None:
-        self._obey = obey
-        self._snapshot = snapshot
-        self._language = language
-        self._clock = clock
+        self._obey, self._snapshot, self._language, self._clock = obey, snapshot, language, clock
         self._track = Track()
         self._told: Properties = {}
         self._to_show: queue.SimpleQueue[str] = queue.SimpleQueue()

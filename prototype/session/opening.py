@@ -72,9 +72,7 @@ class Opening:
     """
 
     def __init__(self, settings: Settings, station: Station, around: Surroundings) -> None:
-        self.settings = settings
-        self.station = station
-        self.around = around
+        self.settings, self.station, self.around = settings, station, around
         self.clock, self.stop_event = around.clock, around.stop
         self.notices = around.notices or Notices(around.clock)
         self.lock = FolderLock(settings.spool_dir)
@@ -88,13 +86,9 @@ class Opening:
         self.player: StreamPlayer | None = None
         if settings.player == "stream":
             self.player = StreamPlayer(
-                self._before,
-                around.libvlc,
-                self.notices,
-                self.clock,
-                volume=self.volume,
-                real_device=settings.real_device,
-            )
+                self._before, around.libvlc, self.notices, self.clock,
+                volume=self.volume, real_device=settings.real_device,
+            )  # fmt: skip
         self._workers: list[Worker] = []
 
     def start(self) -> None:
