@@ -163,7 +163,11 @@ class BuiltinSupply:
         if self._again:
             info, give = self._again.pop()
             self._heard = ""
-            self._grow(self._new(info), self._begin_anew(info.recipe, int(info.seed)), give, self._stop.is_set)
+            performance = self._begin_anew(info.recipe, int(info.seed))
+            if self._growing:
+                self._grow(self._new(info), performance, give, self._stop.is_set)
+            else:
+                self._make_whole(info.recipe, int(info.seed), performance, give, self._stop.is_set)
         token = self._mood.token()
         with self._lock:
             self._making = None if self._piece and self._piece[0] == token else token
@@ -197,29 +201,36 @@ class BuiltinSupply:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
         performance = self._begin_anew(recipe, self._seed)
         recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
+        hand_over, is_over = functools.partial(self._hand_over, token), functools.partial(self._is_over, token)
         if not self._growing:
-            self._make_whole(token, recipe, performance)
+            self._make_whole(recipe, self._seed, performance, hand_over, is_over)
             return
         sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
         begun = self._new(piece_info(recipe, self._seed, *sound), known[2] if known else None)
         if known:
-            self._hand_over(token, begun)
-        give = None if known else functools.partial(self._hand_over, token)
-        self._grow(begun, performance, give, lambda: self._is_over(token), first=new)
+            hand_over(begun)
+        self._grow(begun, performance, None if known else hand_over, is_over, first=new)
 
-    def _make_whole(self, token: int, recipe: Recipe, performance: Performance) -> None:
-        """Make a piece whole, measure it, and hand it over; it keeps all its frames, so that bars follow bars."""
+    def _make_whole(
+        self,
+        recipe: Recipe,
+        seed: int,
+        performance: Performance,
+        give: Callable[[Piece], None],
+        is_over: Callable[[], bool],
+    ) -> None:
+        """Make a piece whole, measure it, and give it; it keeps all its frames, so that bars follow bars."""
         samples = Packed.silent(performance.frames)
         making = _Making(samples)
         for stretch in performance.stretches:
-            if self._is_over(token) or self._again:
+            if is_over() or self._again:
                 return
             making.take(stretch)
         powers, loudness_lufs, peak_dbfs = making.measured()
-        info = piece_info(recipe, self._seed, making.frames, loudness_lufs, peak_dbfs)
+        info = piece_info(recipe, seed, making.frames, loudness_lufs, peak_dbfs)
         samples.gain = self._gain(info.analysis)
         powers *= samples.gain**2
-        self._hand_over(token, Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
+        give(Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
 
     def _new(self, info: SegmentInfo, opening: Samples | None = None) -> _Growing:
         """Return a piece of which there is no more than its opening."""

@@ -188,6 +188,19 @@ def test_a_piece_comes_to_its_measured_loudness_on_the_way() -> None:
     assert settled == pytest.approx(-23.0, abs=0.1)
 
 
+def test_where_pieces_are_files_one_that_is_gone_back_to_is_whole() -> None:
+    """What VLC is given is all that it plays: what lacks would be minutes of silence."""
+    engine = Engine()
+    target = supply(engine, Mood(LOFI), growing=False)
+    target.step()
+    before, given = there(target.next()), list[tuple[int, Samples]]()
+    target.again(before.info, lambda piece: given.append((piece.ready_frames, piece.samples[:])))
+    target.step()
+    assert len(given) == 1
+    assert given[0][0] == len(before.samples)
+    np.testing.assert_array_equal(given[0][1], before.samples[:])
+
+
 @pytest.mark.parametrize("heard", [True, False])
 def test_a_piece_that_is_skipped_while_it_grows_needs_no_end(heard: bool) -> None:
     """The next one is made at once; but one that is awaited itself, and not heard yet, goes on."""
