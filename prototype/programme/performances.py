@@ -163,11 +163,7 @@ class BuiltinSupply:
         if self._again:
             info, give = self._again.pop()
             self._heard = ""
-            performance = self._begin_anew(info.recipe, int(info.seed))
-            if self._growing:
-                self._grow(self._new(info), performance, give, self._stop.is_set)
-            else:
-                self._make_whole(info.recipe, int(info.seed), performance, give, self._stop.is_set)
+            self._grow(self._new(info), self._begin_anew(info.recipe, int(info.seed)), give, self._stop.is_set)
         token = self._mood.token()
         with self._lock:
             self._making = None if self._piece and self._piece[0] == token else token
@@ -201,36 +197,12 @@ class BuiltinSupply:
             recipe = replace(recipe, duration_s=FIRST_WHOLE_S)
         performance = self._begin_anew(recipe, self._seed)
         recipe = replace(recipe, bpm=recipe.bpm or performance.bpm)
-        hand_over, is_over = functools.partial(self._hand_over, token), functools.partial(self._is_over, token)
-        if not self._growing:
-            self._make_whole(recipe, self._seed, performance, hand_over, is_over)
-            return
         sound = performance.frames, performance.loudness_lufs, performance.peak_dbfs
         begun = self._new(piece_info(recipe, self._seed, *sound), known[2] if known else None)
         if known:
-            hand_over(begun)
-        self._grow(begun, performance, None if known else hand_over, is_over, first=new)
-
-    def _make_whole(
-        self,
-        recipe: Recipe,
-        seed: int,
-        performance: Performance,
-        give: Callable[[Piece], None],
-        is_over: Callable[[], bool],
-    ) -> None:
-        """Make a piece whole, measure it, and give it; it keeps all its frames, so that bars follow bars."""
-        samples = Packed.silent(performance.frames)
-        making = _Making(samples)
-        for stretch in performance.stretches:
-            if is_over() or self._again:
-                return
-            making.take(stretch)
-        powers, loudness_lufs, peak_dbfs = making.measured()
-        info = piece_info(recipe, seed, making.frames, loudness_lufs, peak_dbfs)
-        samples.gain = self._gain(info.analysis)
-        powers *= samples.gain**2
-        give(Piece(samples, Source.BUILTIN, info.segment_id, info, powers=powers))
+            self._hand_over(token, begun)
+        give = None if known else functools.partial(self._hand_over, token)
+        self._grow(begun, performance, give, lambda: self._is_over(token), first=new)
 
     def _new(self, info: SegmentInfo, opening: Samples | None = None) -> _Growing:
         """Return a piece of which there is no more than its opening."""
@@ -257,7 +229,7 @@ class BuiltinSupply:
         *,
         first: bool = True,
     ) -> None:
-        """Give a piece as soon as it can be begun, and make the rest behind what is heard.
+        """Give a piece as soon as it can be begun, and make the rest behind what is heard; else when it is whole.
 
         That waits until it is heard; of the `first` piece of a mood only where others' pieces are heard instead. One
         that the listener turns away from meanwhile needs no end, unless it is liked.
@@ -275,23 +247,28 @@ class BuiltinSupply:
                     return
                 making.take(stretch)
                 growth.frames = max(growth.frames, making.frames)
-                if give and growth.frames >= min(AHEAD_FRAMES, whole):
+                if give and self._growing and growth.frames >= min(AHEAD_FRAMES, whole):
                     give(begun)
                     give = None
-                may_rest = not (is_heard or (first and not self._rests))
+                may_rest = self._growing and not (is_heard or (first and not self._rests))
                 if rests := may_rest and performance.opening_frames <= making.frames < whole:
                     growth.powers = begun.samples.gain**2 * making.measured()[0]
                     return
-            self._settle(begun, making)
+            self._settle(begun, making, give)
         finally:
             if not rests:
                 growth.ended.set()
 
-    def _settle(self, begun: _Growing, making: _Making) -> None:
-        """Let a piece that is whole come to its measured loudness, behind what is heard of it."""
+    def _settle(self, begun: _Growing, making: _Making, give: Callable[[Piece], None] | None) -> None:
+        """Let a piece that is whole come to its measured loudness, behind what is heard of it; at once before it is."""
         powers, loudness_lufs, peak_dbfs = making.measured()
-        gain = self._gain(replace(begun.info.analysis, loudness_lufs=loudness_lufs, peak_dbfs=peak_dbfs))
-        begun.growth.powers = gain**2 * powers
+        sound = replace(begun.info.analysis, loudness_lufs=loudness_lufs, peak_dbfs=peak_dbfs)
+        gain = self._gain(sound)
+        begun.growth.powers = powers = gain**2 * powers
+        if give:
+            begun.samples.gain, info = gain, replace(begun.info, analysis=sound)
+            give(Piece(begun.samples, self.source, begun.key, info, powers=powers))
+            return
         heard_s = self.position_s() + SETTLING_LEAD_S if self._heard == begun.key else 0.0
         late_s = max(0.0, heard_s - SETTLING_S[0])
         begun.samples.settle(gain, *(round((at_s + late_s) * SAMPLE_RATE_HZ) for at_s in SETTLING_S))
