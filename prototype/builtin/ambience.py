@@ -108,13 +108,7 @@ def _brown_noise(rng: Rng, n_frames: int, _index: int) -> Floats:
     return _noise(rng, n_frames, _brown, 0.5)
 
 
-PLACES: Final[dict[str, Callable[[Rng, int, int], Floats]]] = {
-    "rain": _rain,
-    "vinyl": _vinyl,
-    "cafe": _cafe,
-    "waves": _waves,
-    "brown": _brown_noise,
-}
+PLACES: Final = {"rain": _rain, "vinyl": _vinyl, "cafe": _cafe, "waves": _waves, "brown": _brown_noise}
 
 
 class Ambience:

@@ -125,7 +125,6 @@ def _harmonise(score: Score, rng: np.random.Generator) -> tuple[tuple[Chord, ...
         letter: [harmony.varied(str(line), known, scale, rng) for line in rng.permutation(bank[letter])[:2]]
         for letter in "ABT"
     }
-    letters = {"A": "A", "B": "B", "turn": "T", "intro": "A", "outro": "A"}
     away = int(rng.choice(_NEAR_KEYS))
     shifts = [away * (score.section(bar).name == "turn") for bar in range(score.written_bars)]
     chords: list[Chord] = []
@@ -133,9 +132,10 @@ def _harmonise(score: Score, rng: np.random.Generator) -> tuple[tuple[Chord, ...
     voicing, bass = tuple[int, ...](), BASS[len(BASS) // 2]
     for bar in range(0, score.written_bars, style.bars):
         section = score.section(bar)
-        lines = chosen[letters[section.name]]
-        phrase, inside = divmod(played[letters[section.name]], PHRASE_BARS)
-        played[letters[section.name]] += 1  # a section goes on where the last of its kind has stopped
+        letter = {"B": "B", "turn": "T"}.get(section.name, "A")
+        lines = chosen[letter]
+        phrase, inside = divmod(played[letter], PHRASE_BARS)
+        played[letter] += 1  # a section goes on where the last of its kind has stopped
         symbols = lines[phrase % len(lines)]
         symbol = symbols[inside % len(symbols)]
         if bar >= score.bars:  # over the next piece's beginning: home

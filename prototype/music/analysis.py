@@ -158,7 +158,8 @@ def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Anal
     # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
     power, weighted, highest = power[begin:end], weighted[begin:end], peaks[begin * PEAKS : end * PEAKS]
     level = 10 ** (gain / 20)
-    parts = _kept(power * level**2, _highest(highest) * np.float32(level), cue_out - cue_in, REFERENCE_LUFS)
+    highest_of = np.maximum.reduceat(highest, np.arange(0, len(highest), PEAKS))  # of LEVEL_FRAMES
+    parts = _kept(power * level**2, highest_of * np.float32(level), cue_out - cue_in, REFERENCE_LUFS)
     if len(parts) > 1:
         blocks = [slice(first // LEVEL_FRAMES, -(-last // LEVEL_FRAMES)) for first, last in parts]
         highest = np.concatenate([highest[PEAKS * part.start : PEAKS * part.stop] for part in blocks])
@@ -309,11 +310,6 @@ def _blocks(samples: Packed) -> tuple[Curve, Curve, Curve]:
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(level, half, mode="edge"), MEDIAN_BLOCKS)
         level = np.median(windows, axis=1)
     return power, weighted, 10.0 * np.log10(level + 1e-20)
-
-
-def _highest(peaks: Peaks) -> Peaks:
-    """Return the peaks of blocks of LEVEL_FRAMES from those of PEAK_BLOCK_FRAMES."""
-    return np.maximum.reduceat(peaks, np.arange(0, len(peaks), PEAKS))
 
 
 def _music(active: npt.NDArray[np.bool_]) -> tuple[int, int]:

@@ -105,12 +105,12 @@ class Reader:
             prepare()
 
     def _prepared(self, offer: Offer, source: Source) -> Piece:
-        return self._preparer.prepare(offer, source, lambda missing: self._say_cut_off(offer.key, missing))
+        def say(missing: str) -> None:
+            if offer.key not in self._cut_off:  # it comes again and again
+                self._cut_off.add(offer.key)
+                self._notices.say("segment.cut_off", "warning", name=offer.key, missing=missing)
 
-    def _say_cut_off(self, key: str, missing: str) -> None:
-        if key not in self._cut_off:  # it comes again and again
-            self._cut_off.add(key)
-            self._notices.say("segment.cut_off", "warning", name=key, missing=missing)
+        return self._preparer.prepare(offer, source, say)
 
 
 class Loader:

@@ -190,7 +190,7 @@ class Mixer:
         self._obey()
         out = np.empty((n_frames, CHANNELS), dtype=np.float32)
         done = 0
-        while done < n_frames and not self._stopped:
+        while done < n_frames and (self._gate.target or self._gate.left_frames > 0):
             block = self._fill(out[done:])
             self._underlay.add_to(block)
             self._meter.watch(block)
@@ -233,10 +233,6 @@ class Mixer:
     @property
     def _heard(self) -> Voice:
         return self._incoming if self._fade else self._voice
-
-    @property
-    def _stopped(self) -> bool:
-        return self._gate.target == 0.0 and self._gate.left_frames <= 0
 
     def _mix(self, block: Samples) -> None:
         """Fill `block` from the voices and advance them."""
