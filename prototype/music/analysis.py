@@ -30,14 +30,7 @@ from base.texts import said
 from music.audio_files import Packed
 from music.decoding import read
 from music.features import measured_beat, measured_key
-from music.metering import (
-    PEAK_BLOCK_FRAMES,
-    LoudnessMeter,
-    block_powers,
-    highest_dbfs,
-    integrated_lufs,
-    step_powers,
-)
+from music.metering import PEAK_BLOCK_FRAMES, LoudnessMeter, block_powers, highest_dbfs, integrated_lufs, step_powers
 from music.segment import (
     CHANNELS,
     EASE_DB,
@@ -173,12 +166,7 @@ def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Anal
 
 
 def to_piece(
-    samples: Audio,
-    measured: Analysis,
-    target_lufs: float,
-    source: Source,
-    key: str,
-    info: SegmentInfo | None = None,
+    samples: Audio, measured: Analysis, target_lufs: float, source: Source, key: str, info: SegmentInfo | None = None
 ) -> Piece:
     """Cut at the cue points, level, shorten dead rests, and soften the edges by 5 ms so that nothing can click.
 

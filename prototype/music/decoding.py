@@ -177,17 +177,17 @@ class _Sound:
             raise CorruptSegment(said("corrupt.no_sound"))
         if peak <= CLICK * max(1.0, self._range):
             self.hold(peak)
-            self.room(len(block))[:] = whole(block, 2**15 / self._range, peak)
-            self.frames += len(block)
         elif len(block) > CLICK_FRAMES:
             for begin in range(0, len(block), CLICK_FRAMES):
                 self.put(block[begin : begin + CLICK_FRAMES])
+            return
         else:
             self._clicks.append((self.frames, block.copy()))
-            self.room(len(block))[:] = 0
-            self.frames += len(block)
-            if len(self._clicks) > MOST_CLICKS:
-                self._tell_clicks()
+            block, peak = np.zeros_like(block), 0.0
+        self.room(len(block))[:] = whole(block, 2**15 / self._range, peak)
+        self.frames += len(block)
+        if len(self._clicks) > MOST_CLICKS:
+            self._tell_clicks()
 
     def cut(self, frames: int) -> None:
         """Let go of what is behind so many frames."""

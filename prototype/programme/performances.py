@@ -327,15 +327,13 @@ class _Making:
         """Take in what comes next."""
         self._meter.feed(stretch)
         self._peaks.append(block_peaks(stretch, PEAK_BLOCK_FRAMES))
-        samples, known_frames, at_frame = self._samples, self._known_frames, self.frames
+        known_frames, at_frame, samples = self._known_frames, self.frames, self._samples
         self.frames = end = at_frame + len(stretch)
         join = max(0, known_frames - JOIN_FRAMES)
-        if end <= (begin := max(at_frame, join)):
-            return
+        begin = max(at_frame, join)
         new = stretch[begin - at_frame :]
-        if begin < known_frames:
-            share = np.arange(begin, end, dtype=np.float32)[:, None] - np.float32(join)
-            share = np.clip(share / np.float32(max(1, known_frames - join)), 0, 1)
+        if begin < min(known_frames, end):
+            share = np.interp(np.arange(begin, end), (join, known_frames), (0, 1)).astype(np.float32)[:, None]
             before = samples[begin:end] / np.float32(samples.gain)
             new = before + share * (new - before)
         samples[begin:end] = new
