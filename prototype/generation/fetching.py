@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Fetcher:
 
     `_join` cuts what continues a segment to what is new in it, and tells how the two meet.
 
-    Threads: any; `_naming` is held from the choice of a name until it is taken.
+    Threads: any; `_naming` is held while a name is chosen, which is among `_given` until the store knows it.
     """
 
     _store: Spool
@@ -53,6 +53,7 @@ class Fetcher:
     _cue_dbfs: float
     _join: Join
     _naming: threading.Lock = field(default_factory=threading.Lock)
+    _given: set[str] = field(default_factory=set)
 
     def fetch(self, job: Job, download: Download, shelf: Callable[[], str]) -> Fetched:
         """Take in every file of a job that succeeded; `shelf` is asked as each is stored.
@@ -68,8 +69,7 @@ class Fetcher:
                 segment = self._examined(file, job.recipe, download)
                 missing = segment.missing
                 segment, continues = self._join(job.recipe, segment, self._cue_dbfs)
-                with self._naming:
-                    segment_id = _name(job, index, len(self._namesakes(job, index)))
+                with self._new_name(job, index) as segment_id:
                     info = _info(segment_id, job, file, segment.analysis, continues)
                     fetched.entries.append(self._store.add(segment.samples, info, shelf=shelf()))
                 if missing:
@@ -86,6 +86,18 @@ class Fetcher:
                 fetched.unstored += 1
                 self._notices.say("segment.unstored", "error", reason=error)
         return fetched
+
+    @contextlib.contextmanager
+    def _new_name(self, job: Job, index: int) -> Iterator[str]:
+        """Yield a name that no segment has, nor one that is being stored."""
+        with self._naming:
+            names = (_name(job, index, number) for number in itertools.count())
+            name = next(name for name in names if name not in self._given and not self._store.find(name))
+            self._given.add(name)
+        try:
+            yield name
+        finally:
+            self._given.discard(name)
 
     def _namesakes(self, job: Job, index: int) -> list[Entry]:
         """Return the segments that have such a name already: some servers count anew when they start."""

@@ -13,9 +13,9 @@ from doubles.simulated_time import FakeClock
 from generation.fetching import Fetcher
 from generation.jobs import Job
 from music.analysis import ingest
-from music.segment import SAMPLE_RATE_HZ, Recipe
+from music.segment import SAMPLE_RATE_HZ, Audio, Recipe, SegmentInfo
 from server.replies import AudioFile
-from spool.spool import Spool
+from spool.spool import Entry, Spool
 
 
 def written(data: bytes, _: AudioFile, path: Path) -> None:
@@ -81,5 +81,24 @@ def test_two_servers_that_count_from_one_bring_two_segments(tmp_path: Path) -> N
         download(file, path)
 
     fetcher.fetch(one, meanwhile, lambda: "ready")
+    assert {entry.info.segment_id for entry in spool.ready() if entry.info} == {"1-0", "1-2-0"}
+    spool.close()
+
+
+def test_a_segment_may_take_its_time_to_be_stored(tmp_path: Path) -> None:
+    """Another job's is stored meanwhile, and has another name."""
+
+    class SlowSpool(Spool):
+        def add(self, samples: Audio, info: SegmentInfo, *, shelf: str = "ready") -> Entry:
+            if info.recipe == one.recipe:
+                fetcher.fetch(other, download, lambda: "ready")
+            return super().add(samples, info, shelf=shelf)
+
+    spool = SlowSpool(tmp_path, 1024, Notices(FakeClock()), FakeClock())
+    spool.open()
+    fetcher = Fetcher(spool, ingest, Notices(FakeClock()), -45.0, lambda _recipe, segment, _cue_dbfs: (segment, None))
+    one, other = (Job("1", Recipe("lofi", keys, 6.0), 0.0, files=(AudioFile("/a"),)) for keys in ("one", "other"))
+    download = partial(written, wav_bytes(chord(6.0)))
+    fetcher.fetch(one, download, lambda: "ready")
     assert {entry.info.segment_id for entry in spool.ready() if entry.info} == {"1-0", "1-2-0"}
     spool.close()
