@@ -65,10 +65,10 @@ class Data:
     def __init__(self, handle: int) -> None:
         self._handle, self._first = handle, 0
         for _ in range(MOST_CHUNKS):
-            if (tag := self.read(10, 0).ljust(10))[:3] == b"ID3":
-                self._first += 10 + sum(
-                    (each & 0x7F) << bits for each, bits in zip(tag[6:], (21, 14, 7, 0), strict=True)
-                )
+            tag = self.read(10, 0).ljust(10)
+            if not tag.startswith(b"ID3"):
+                break
+            self._first += 10 + sum((each & 0x7F) << bits for each, bits in zip(tag[6:], (21, 14, 7, 0), strict=True))
         self.size = os.fstat(handle).st_size - self._first
 
     def read(self, count: int, at: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -527,3 +528,20 @@ def test_what_cannot_be_read_is_called_as_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "no music.mp3").write_bytes(b"x" * 999)
     assert decoding.title_of(tmp_path / "no music.mp3") == "no music"
     assert decoding.title_of(tmp_path / "gone.flac") == "gone"
+
+
+def test_tags_are_looked_for_until_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is asked: one read a tag, and one that finds none."""
+    reads: list[int] = []
+
+    def pread(handle: int, count: int, at: int, real: Callable[[int, int, int], bytes] = os.pread) -> bytes:
+        reads.append(at)
+        return real(handle, count, at)
+
+    monkeypatch.setattr(os, "pread", pread)
+    tag = b"ID3\4\0\0\0\0\0\5" + bytes(5)
+    path = tmp_path / "file"
+    path.write_bytes(2 * tag + b"fLaC")
+    with path.open("rb") as raw:
+        assert containers.Data(raw.fileno()).read(4, 0) == b"fLaC"
+    assert reads == [0, 15, 30, 30]
