@@ -63,14 +63,13 @@ def complain(text: str) -> None:
 
 def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     """Return the station asked for, and all there are. Raises ConfigError, naming them."""
-    from music.stations import custom, load_stations
+    from music.stations import custom, load_stations, named
 
     stations = load_stations(settings.stations_file or "")
     if settings.prompt:
         return custom(settings.prompt), stations
-    for station in stations:
-        if station.key == settings.station:
-            return station, stations
+    if station := named(settings.station, stations):
+        return station, stations
     names = ", ".join(station.key for station in stations)
     raise ConfigError([said("fault.no_station", name=settings.station, names=names)])
 
@@ -114,7 +113,7 @@ def play(settings: Settings, libvlc: LibVlc, journal: Journal) -> int:
     from screen.plain_lines import summary_lines
 
     kept = settings.spool_dir / "kept"
-    lost = session.sound.lost()
+    lost = session.sound.lost(last.notices)
     if settings.stats_json and (unwritten := write_figures(settings.stats_json, last, kept)):
         lost.append(unwritten)
     lines = summary_lines(last, kept, settings.language)

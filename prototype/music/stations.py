@@ -34,7 +34,7 @@ import math
 import re
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -240,6 +240,12 @@ def load_stations(path: str | Path) -> tuple[Station, ...]:
     Raises ConfigError with every fault of the file: station, field, value and what is accepted.
     """
     return builtin_stations() if str(path) == "" else _merge(builtin_stations(), Path(path).expanduser())
+
+
+def named(name: str, stations: Sequence[Station]) -> Station | None:
+    """Return the station of a name, or else of a title, in small or capital letters; None where there is none."""
+    titles = {title.casefold(): one for one in stations for title in (one.title_en, one.title_ja)}
+    return (titles | {one.key: one for one in stations}).get(name.casefold())
 
 
 def custom(prompt: str) -> Station:

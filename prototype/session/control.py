@@ -21,7 +21,7 @@ from base.control_socket import LONGEST_LINE, PATIENCE_S, is_ours, listen
 from base.errors import AppError
 from base.texts import LONGEST_PROMPT, Said, reason_of, said
 from base.workers import Clock
-from music.stations import Station
+from music.stations import Station, named
 from screen import controls
 from screen.controls import Act, Command, Set
 from screen.view import Snapshot
@@ -113,9 +113,8 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
 
 
 def _station(name: str, stations: Sequence[Station]) -> Command:
-    for station in stations:
-        if name.casefold() in {word.casefold() for word in (station.key, station.title_en, station.title_ja)}:
-            return controls.Station(station.key)
+    if station := named(name, stations):
+        return controls.Station(station.key)
     raise Refused(said("ctl.no_station", name=name[:40], names=", ".join(station.key for station in stations)))
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from base.notices import Notice
 from base.texts import Said, said
 from base.workers import Errands, Worker
 from builtin import engine as builtin_engine
@@ -231,9 +232,10 @@ class Sound:
             key, folder = "spool.hangs" if hanging else "spool.answers", str(self.settings.spool_dir)
             self.notices.say(key, "warning" if hanging else "good", folder=folder)
 
-    def lost(self) -> list[Said]:
-        """Return what the disk did not take before the end."""
-        found = []
+    def lost(self, told: Collection[Notice]) -> list[Said]:
+        """Return what is not `told` of a recording that the end has ended, and what the disk did not take before."""
+        news = [Said(one.key, one.args) for one in self.notices.recent() if one not in told]
+        found = [one for one in news if one.key.startswith("recorder.")]
         if unsaved := self.spool.unsaved:
             found.append(said("spool.unsaved", count=unsaved, folder=self.settings.spool_dir))
         if self._recording is not None and self._recording.alive:

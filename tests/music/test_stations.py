@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from base.errors import ConfigError
 from base.texts import LONGEST_PROMPT
-from music.stations import BPM_MAX, BPM_MIN, SEGMENTS_PER_KEY, Station, builtin_stations, custom, load_stations
+from music.stations import BPM_MAX, BPM_MIN, SEGMENTS_PER_KEY, Station, builtin_stations, custom, load_stations, named
 
 STATIONS = builtin_stations()
 BY_KEY = {station.key: station for station in STATIONS}
@@ -96,6 +97,15 @@ def test_every_variation_comes_once_in_a_period(
 def test_no_file_means_the_built_in_stations() -> None:
     """An empty path loads the built-in stations alone."""
     assert load_stations("") == STATIONS
+
+
+@pytest.mark.parametrize("word", ["jazz", "Jazz", "JAZZ CAFÉ", "ジャズ喫茶"])
+def test_a_station_goes_by_its_name_and_its_titles(word: str) -> None:
+    """In small or capital letters; another's title never hides a name."""
+    jazz = next(one for one in STATIONS if one.key == "jazz")
+    assert named(word, STATIONS) is jazz
+    assert named("jazz", [jazz, replace(jazz, key="mine", title_en="Jazz")]) is jazz
+    assert named("polka", STATIONS) is None
 
 
 def test_a_file_adds_changes_and_orders(tmp_path: Path) -> None:

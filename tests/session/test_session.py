@@ -230,6 +230,19 @@ def test_the_screen_is_told_what_is_wished_at_once(tmp_path: Path) -> None:
     assert (evening.session.snapshot().uptime_s, evening.session.snapshot().uninterrupted_s) == (7.0, 7.0)
 
 
+def test_a_recording_that_the_end_ends_is_told_with_the_farewell(tmp_path: Path) -> None:
+    """Nobody sees the screen any more: where it is; but nothing that was told before."""
+    evening = Evening(tmp_path)
+    evening.obey(controls.Act.RECORD)
+    evening.sound.recorder.take(tone(1))
+    last = evening.session.snapshot()
+    evening.sound.recorder.end()
+    evening.sound.stop_event.set()
+    evening.sound.recorder.run(evening.sound.stop_event)
+    assert [str(one) for one in evening.sound.lost(last.notices)] == [f"recorded: {last.recording}"]
+    assert evening.sound.lost(evening.session.snapshot().notices) == []
+
+
 def test_likes_that_change_places_between_two_looks_are_seen(tmp_path: Path) -> None:
     """One is liked and another is not any more: as many as before, of the same size."""
     evening = Evening(tmp_path)
