@@ -14,13 +14,14 @@ from typing import Final
 
 from base.errors import CorruptSegment, SpoolError
 from base.notices import Notices
+from base.texts import reason_of
 from base.workers import Clock, Later, at_once
 from music.segment import Piece, Source
 from music.stations import Mood
 from programme.history import Heard, History
 from programme.programme import Event, Left, Programme, Started
 from programme.supplies import Decoded, Filed, Offer, Pacing, Supply
-from spool.folders import READY
+from spool.folders import READY, is_of_disk
 from spool.spool import HANGING_S, Entry, Spool
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class Reader:
                 made = offer, source, self._prepared(offer, source)
             except (CorruptSegment, OSError, SpoolError) as error:
                 made = offer, source, error
+                if isinstance(error, OSError) and offer.path and is_of_disk(error, offer.path):
+                    made = offer, source, SpoolError(reason_of(error))
             finally:
                 self._done.append(made)
 
@@ -151,6 +154,7 @@ class Loader:
         """Has the next step made at once."""
         self._calm = False
         self._refused_until = 0.0
+        self._unreadable_until = 0.0  # 0: files can be read
         self._last_source: Source | None = None
         self.started = dict.fromkeys(Source, 0)
         self.history = History()
@@ -283,28 +287,25 @@ class Loader:
                 return  # what is worse would be faded over to
 
     def _next(self, supply: Supply) -> Offer | None:
-        """Ask a source while there is room: in memory also for what a disk that hangs has not given yet."""
+        """Ask a source while there is room: of a disk that hangs, or gives nothing, only for what is in memory."""
         held = {key for key, source in self._stocked.items() if source is supply.source}
-        if len(held) < supply.ahead:
+        if len(held - self._reader.hung()) >= supply.ahead:
+            return None
+        if len(held) < supply.ahead and self._clock.now() >= self._unreadable_until:
             return supply.next(self._stocked)
-        busy = set(self._stocked)
-        if len(held - self._reader.hung()) < supply.ahead:
-            while offer := supply.next(busy):
-                if offer.samples is not None:
-                    return offer
-                busy.add(offer.key)
-        return None
+        return supply.next(self._stocked.keys() | self._spool.filed())
 
     def _take_prepared(self) -> None:
         """Offer what has been prepared, if it is still wanted."""
         for offer, source, made in self._reader.take():
+            if isinstance(made, Piece) and offer.samples is None:
+                self._unreadable_until = 0.0
             if isinstance(made, Piece) and self._is_wanted(offer, source):
                 self._programme.offer(made)
                 continue
             self._stocked.pop(offer.key, None)
             if isinstance(made, SpoolError):
-                log.warning("%s cannot be given a file: %s", offer.key, made)
-                self._refused_until = self._clock.now() + REFUSED_S
+                self._disk_refused(offer, made)
             elif isinstance(made, Exception) and isinstance(offer, Entry):
                 self._reject(offer, made)
 
@@ -317,6 +318,18 @@ class Loader:
             return fits
         now = self._spool.get(offer.key)
         return (fits or not late) and now is not None and (source is Source.LIBRARY or now.shelf == offer.shelf)
+
+    def _disk_refused(self, offer: Offer, error: SpoolError) -> None:
+        """Ask again later for what could not be read, and then for other pieces first; or for what got no file."""
+        log.warning("the disk does not serve %s: %s", offer.key, error)
+        until = self._clock.now() + REFUSED_S
+        if offer.path is None:
+            self._refused_until = until
+            return
+        if not self._unreadable_until:
+            self._notices.say("loader.unreadable", "warning", reason=error)
+        self._unreadable_until = until
+        self._spool.mark_played(offer.key)
 
     def _reject(self, entry: Entry, error: Exception) -> None:
         now = self._spool.get(entry.key)

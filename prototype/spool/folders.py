@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES})
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
+OWN: Final = FORBIDDEN | {errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EMLINK, errno.EILSEQ, None}  # a file's trouble
 READY: Final = "ready"
 PLAYED: Final = "played"
 KEPT: Final = "kept"
@@ -61,6 +62,16 @@ def free_path(folder: Path, name: str, exists: Callable[[Path], bool] = os.path.
     """Return the path of the first choice of a name that is free: a rename would silently replace a file."""
     paths = (folder / numbered(name, number) for number in itertools.count(1))
     return next(path for path in paths if not exists(path))
+
+
+def is_of_disk(error: OSError, path: Path) -> bool:
+    """Return whether a file could not be read for no reason of its own: its disk ails, or has been taken away."""
+    return not path.parent.is_dir() if error.errno in GONE else error.errno not in OWN
+
+
+def disk_of(folder: Path) -> int:
+    """Return the device of a folder; where it is not there, of the first one above it that is. Raises OSError."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists()).stat().st_dev
 
 
 class Listed(NamedTuple):
@@ -99,7 +110,11 @@ class Files:
 
     def exists(self, path: Path) -> bool:
         """Return whether anything has that name."""
-        return os.path.lexists(path)
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def rename(self, old: Path, new: Path) -> None:
         """Move a file within the disk: afterwards it has the one name or the other, never both or none."""
@@ -198,7 +213,7 @@ class FolderLock:
 
 
 class Storage:
-    """The folders `incoming/`, `ready/`, `played/` and `kept/` under one root.
+    """The folders `incoming/`, `ready/`, `played/` and `kept/` under one root, on the disk where they were opened.
 
     Threads: any, once `open` has returned; two may not move the same file at once (the spool's turn sees to that).
     `_lock` guards `_temporary`.
@@ -212,11 +227,13 @@ class Storage:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._temporary: Path | None = None
+        self._disk: int | None = None
 
     def open(self) -> None:
         """Make the folders, lock them, and delete what a killed program left half done. Raises SpoolBusy."""
         self._make_folders()
         self._folder_lock.take()
+        self._disk = disk_of(self.root)
         for listed in self.files.listing(self.root / INCOMING):
             if listed.name.startswith(PART):
                 tried(self.files.remove, self.root / INCOMING / listed.name)
@@ -232,7 +249,8 @@ class Storage:
     def part_path(self, suffix: str) -> Path:
         """Return a fresh path in incoming/."""
         folder = self.root / INCOMING
-        self.files.make_folder(folder)
+        if not self.files.exists(folder):
+            self._remake()
         return folder / self._part_name(suffix)
 
     def temporary_path(self, suffix: str) -> Path:
@@ -247,19 +265,23 @@ class Storage:
         return self._again_if_gone(lambda: self._written(data, shelf, name))
 
     def move(self, path: Path, shelf: str) -> Path | None:
-        """Move a file to a shelf and return its new path; None when the file is gone."""
-        if path.parent.name == shelf:
-            return path if self.files.exists(path) else None
+        """Move a file to a shelf and return its new path; None when the file is gone, and its folder is there."""
+
+        def found() -> Path | None:
+            if self.files.exists(path):
+                return path
+            path.parent.stat()
+            return None
 
         def moved() -> Path | None:
             try:
                 return self._placed(path, shelf, path.name)
             except OSError as error:
-                if error.errno in GONE and not self.files.exists(path):
+                if error.errno in GONE and found() is None:
                     return None
                 raise
 
-        return self._again_if_gone(moved)
+        return self._again_if_gone(found if path.parent.name == shelf else moved)
 
     def _again_if_gone(self, work: Callable[[], Place]) -> Place:
         """Do it; once more with folders made anew where they are gone."""
@@ -295,7 +317,12 @@ class Storage:
             self.files.make_folder(self.root / name)
 
     def _remake(self) -> None:
-        """Make folders anew that somebody deleted while we play, and lock them again."""
+        """Make folders anew that somebody deleted while we play, and lock them again.
+
+        Where their disk was taken away nothing is made: it would be hidden when the disk is back. Raises OSError.
+        """
+        if self._disk not in (None, disk_of(self.root)):
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(self.root))
         self._make_folders()
         try:
             self._folder_lock.renew()

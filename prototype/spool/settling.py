@@ -60,7 +60,7 @@ class Settler:
         """Do what was asked for since, then what was left before: when its time has come, or the disk writes again."""
         for _ in range(len(self._doomed)):
             path = self._doomed.popleft()
-            if not tried(self._storage.files.remove, path) and self._storage.files.exists(path):
+            if not tried(self._storage.files.remove, path):
                 self._doomed.append(path)
         asked: dict[str, Spare | None] = {}
         while not self._changes.empty():

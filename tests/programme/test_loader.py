@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +16,16 @@ import soundfile as sf
 from base.notices import Notices
 from doubles.simulated_time import FakeClock
 from doubles.sounds import LOFI, PIANO, QuietBed, info, performed, there, tone
+from music.audio_files import Packed
 from music.segment import SAMPLE_RATE_HZ, Continuation, Performance, Piece, Recipe, Source
 from music.stations import Mood
-from programme.loader import CALM_S, HURRIED_TICK_S, TICK_S, Loader, Reader
+from programme.loader import CALM_S, HURRIED_TICK_S, REFUSED_S, TICK_S, Loader, Reader
 from programme.mixer import Mixer
 from programme.performances import BuiltinSupply
 from programme.programme import ORDER
-from programme.supplies import FRESH_AHEAD, LONG_S, Decoded, Levels, Library, Pacing, supplies
-from spool.spool import HANGING_S, Spool
+from programme.supplies import FRESH_AHEAD, LONG_S, Decoded, Levels, Library, Offer, Pacing, supplies
+from spool import folders
+from spool.spool import HANGING_S, Entry, Spool
 
 LEVELS = Levels(-23.0, -45.0)
 ACESTEP = (Source.FRESH, Source.LIBRARY)
@@ -37,6 +41,7 @@ class Room:
     """A spool, a loader and a mixer, driven by hand."""
 
     def __init__(self, folder: Path, order: tuple[Source, ...] = ORDER, no_repeat: int = 2) -> None:
+        self.folder = folder
         self.clock = FakeClock()
         self.notices = Notices(self.clock)
         self.spool = Spool(folder, 1024, self.notices, self.clock)
@@ -317,6 +322,97 @@ def test_a_deleted_file_is_skipped(room: Room) -> None:
     there(entry.path).unlink()
     room.play(1)
     assert room.heard[-1] == (Source.FRESH, good)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENOENT])
+def test_a_disk_that_is_away_costs_no_piece(room: Room, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A network drive that is gone for a while: it is asked now and then, other music plays, and all is there again."""
+    liked = [room.add(name, shelf="kept") for name in "abc"]
+    queued = room.add("d")
+    kept, aside = room.folder / "kept", room.folder / "aside"
+    kept.rename(aside)
+    (room.folder / "ready").rename(room.folder / "elsewhere")
+    asked = []
+
+    def refuse(path: Path) -> Packed:
+        asked.append(path)
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as away:
+        away.setattr(Packed, "read", refuse)
+        away.setattr(folders, "disk_of", lambda _: -1)
+        room.play(12.0)
+        assert {source for source, _ in room.heard} == {Source.BED, Source.BUILTIN}
+        assert len(asked) == 1
+        room.clock.wait(threading.Event(), REFUSED_S)
+        room.play(1.0)
+        assert len(asked) == 2
+    assert room.said().count("loader.unreadable") == 1
+    assert room.spool.ready() == ()
+    aside.rename(kept)
+    (room.folder / "elsewhere").rename(room.folder / "ready")
+    room.clock.wait(threading.Event(), REFUSED_S)
+    assert {entry.key for entry in room.spool.library()} == {*liked, queued}
+    room.play(30.0)
+    assert set(room.keys(Source.LIBRARY)) >= set(liked)
+
+
+def test_one_file_that_cannot_be_read_for_ever_holds_up_no_other(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad spot of a disk: its turn comes again when all others were heard."""
+    bad, *good = (room.add(name, shelf="kept") for name in "abc")
+    real = Packed.read
+
+    def read(path: Path) -> Packed:
+        if path.name == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    monkeypatch.setattr(Packed, "read", read)
+    room.play(1.0)
+    room.clock.wait(threading.Event(), REFUSED_S)
+    room.play(12.0)
+    assert set(room.keys(Source.LIBRARY)) == set(good)
+    assert room.spool.get(bad)
+
+
+def test_a_file_of_somebody_else_is_left_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights are the file's own matter, not the disk's."""
+    foreign, good = room.add("a", shelf="kept"), room.add("b", shelf="kept")
+    real = Packed.read
+
+    def read(path: Path) -> Packed:
+        if path.name == foreign:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Packed, "read", read)
+    room.play(1.0)
+    assert room.keys(Source.LIBRARY) == [good]
+    assert room.spool.get(foreign) is None
+
+
+def test_a_disk_that_hangs_is_asked_for_little_however_much_is_on_it(room: Room) -> None:
+    """What is in memory is found among 1,000 pieces in files by one look at them."""
+    for number in range(1_000):
+        key = f"{number}.wav"
+        about = info(SECONDS, key=key)
+        room.spool._index.add(Entry(key, "kept", room.folder / "kept" / key, about, None, float(number)))
+    in_memory = room.spool._index.add(Entry("memory.wav", "kept", None, info(SECONDS), tone(SECONDS), 1e6)).key
+    hang(room)
+    room.loader.step()
+    room.clock.wait(threading.Event(), HANGING_S + 1.0)
+    looks: list[int] = []
+    library = next(supply for supply in room.sources if supply.source is Source.LIBRARY)
+    real = library.next
+
+    def look(busy: Collection[str]) -> Offer | None:
+        looks.append(len(busy))
+        return real(busy)
+
+    library.next = look  # type: ignore[method-assign]
+    room.play(0.3)
+    assert len(looks) < 10
+    assert in_memory in room.keys(Source.LIBRARY)
 
 
 def test_a_change_of_mood_sends_the_queue_to_the_library_and_fades_over(room: Room) -> None:

@@ -493,6 +493,37 @@ def test_a_deleted_shelf_does_not_lose_the_piece(bench: Bench) -> None:
     assert bench.on_disk("played") == [key]
 
 
+@pytest.mark.parametrize("leaves", ["nothing", "an empty folder"])
+def test_a_disk_that_was_taken_away_gets_no_stand_in(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, leaves: str
+) -> None:
+    """What were written into the mount point would be hidden later; it waits in memory, and no piece is forgotten."""
+    liked, played, queued = bench.add("kept"), bench.add("played"), bench.add()
+    aside = bench.root.with_name("stick")
+    bench.root.rename(aside)
+    if leaves != "nothing":
+        bench.root.mkdir()
+    with monkeypatch.context() as away:
+        away.setattr(folders, "disk_of", lambda _: -1)
+        for entry in (liked, played, queued):
+            bench.heard(entry.key)
+        new = bench.add()
+        bench.spool.keep("built-in", SOUND, bench.info())
+        assert bench.spool.incoming_path().parent != bench.root / "incoming"
+        assert not bench.root.exists() or list(bench.root.iterdir()) == []
+    assert "spool.refused" in bench.said()
+    assert "spool.remade" not in bench.said()
+    if leaves != "nothing":
+        bench.root.rmdir()
+    aside.rename(bench.root)
+    bench.clock.wait(threading.Event(), folders.RETRY_S)
+    bench.heard(played.key)
+    assert "spool.writable" in bench.said()
+    assert len(bench.on_disk("kept")) == 2
+    assert set(bench.on_disk("played")) == {played.key, queued.key}
+    assert bench.on_disk("ready") == [new.key]
+
+
 # The lock
 
 
