@@ -66,7 +66,7 @@ def tags_for(path: Path, entry: Entry, stations: Sequence[Station], language: st
     info = entry.info
     if info is None:
         made_at = datetime.datetime.fromtimestamp(max(0.0, entry.stamped)).astimezone()
-        return tags_of(harmless(path.stem), harmless(path.name), made_at)
+        return tags_of(harmless(path.stem), harmless(entry.key), made_at)
     made_at = datetime.datetime.fromisoformat(info.created_at).astimezone()
     titles = {station.key: station.title(language) for station in stations}
     title = titles.get(info.recipe.station) or harmless(info.recipe.station)

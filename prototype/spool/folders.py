@@ -66,7 +66,12 @@ def free_path(folder: Path, name: str, exists: Callable[[Path], bool] = os.path.
 
 def is_of_disk(error: OSError, path: Path) -> bool:
     """Return whether a file could not be read for no reason of its own: its disk ails, or has been taken away."""
-    return not path.parent.is_dir() if error.errno in GONE else error.errno not in OWN
+    return not shelf_of(path).is_dir() if error.errno in GONE else error.errno not in OWN
+
+
+def shelf_of(path: Path) -> Path:
+    """Return the folder of the shelf on which a file lies: in kept/ there may be others between."""
+    return next((one for one in path.parents if one.name in (*SHELVES, DISLIKED)), path.parent)
 
 
 def disk_of(folder: Path) -> int:
@@ -90,16 +95,23 @@ class Files:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def listing(self, path: Path) -> list[Listed]:
-        """Return the regular files in `path` (no links, no hidden ones), sorted by name."""
+        """Return the regular files in `path` (no links, no hidden ones), of kept/ those in its folders too, by name."""
         return sorted(self.each(path), key=lambda listed: listed.name)
 
-    def each(self, path: Path) -> Iterator[Listed]:
-        """Yield the same one by one, in no order, for who wants to know of a few."""
-        with os.scandir(path) as entries:
+    def each(self, path: Path, below: str = "") -> Iterator[Listed]:
+        """Yield the same one by one, in no order, for who wants to know of a few: those `below` a folder in it."""
+        with os.scandir(path / below) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                    status = entry.stat()
-                    yield Listed(entry.name, status.st_size, status.st_mtime_ns)
+                name = f"{below}{entry.name}"
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # a sync client has just taken it away
+                        status = entry.stat()
+                        yield Listed(name, status.st_size, status.st_mtime_ns)
+                elif path.name == KEPT and entry.is_dir(follow_symlinks=False):
+                    with suppress(OSError):  # one that cannot be read hides no other
+                        yield from self.each(path, f"{name}/")
 
     def write(self, path: Path, data: bytes | memoryview) -> None:
         """Write a new file and wait until the disk has it."""
@@ -265,23 +277,25 @@ class Storage:
         return self._again_if_gone(lambda: self._written(data, shelf, name))
 
     def move(self, path: Path, shelf: str) -> Path | None:
-        """Move a file to a shelf and return its new path; None when the file is gone, and its folder is there."""
-
-        def found() -> Path | None:
-            if self.files.exists(path):
-                return path
-            path.parent.stat()
-            return None
+        """Move a file to a shelf and return its new path; None when the file is gone, and not its folder with it."""
+        if shelf_of(path).name == shelf:
+            return None if self._is_gone(path) else path
 
         def moved() -> Path | None:
             try:
                 return self._placed(path, shelf, path.name)
             except OSError as error:
-                if error.errno in GONE and found() is None:
+                if error.errno in GONE and self._is_gone(path):
                     return None
                 raise
 
-        return self._again_if_gone(found if path.parent.name == shelf else moved)
+        return self._again_if_gone(moved)
+
+    def _is_gone(self, path: Path) -> bool:
+        try:
+            return not self.files.exists(path) and shelf_of(path).is_dir()
+        except OSError:  # nobody knows
+            return False
 
     def _again_if_gone(self, work: Callable[[], Place]) -> Place:
         """Do it; once more with folders made anew where they are gone."""

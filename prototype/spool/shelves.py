@@ -1,7 +1,7 @@
 """What stands on the spool's shelves, and the index of it, as it was wished last: the disk follows (`spool`).
 
 A file in `ready/` or `played/` counts only when our metadata are inside; anything else there is ignored and left
-alone. In `kept/` every audio file counts, so that a listener may put music of their own there.
+alone. In `kept/` and the folders in it every audio file counts, so that a listener may put music of their own there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from base.errors import CorruptSegment
 from music import audio_files
 from music.segment import Audio, SegmentInfo
 from music.stations import mood_name
-from spool.folders import AUDIO_SUFFIXES, DISLIKED, KEPT, PLAYED, READY, SHELVES, Files, numbered
+from spool.folders import AUDIO_SUFFIXES, DISLIKED, KEPT, PLAYED, READY, SHELVES, Files, numbered, shelf_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Entry:
     @property
     def in_place(self) -> bool:
         """Whether its file is on its shelf, and says when it was heard."""
-        return self.path is not None and self.path.parent.name == self.shelf and self.stamped == self.last_heard
+        return self.path is not None and shelf_of(self.path).name == self.shelf and self.stamped == self.last_heard
 
 
 def file_name(info: SegmentInfo | None) -> str:

@@ -65,6 +65,15 @@ def test_pieces_are_exported_once_with_their_tags(tmp_path: Path, kind: str) -> 
     assert abs(len(read(tmp_path / "out" / "deep" / first).samples) - 48_000) <= 2 * 1152
 
 
+def test_albums_whose_files_have_the_same_names_are_all_exported(tmp_path: Path) -> None:
+    """Once each."""
+    keep(tmp_path, "one/01.flac")
+    keep(tmp_path, "two/01.flac")
+    for told in ("2; there already: 0", "0; there already: 2"):
+        assert told in run(tmp_path)[1]
+    assert names(tmp_path) == ["01-2.flac", "01.flac"]
+
+
 def test_what_another_program_writes_there_is_left_alone(tmp_path: Path) -> None:
     """One of another machine, or in another container, may have our process id."""
     keep(tmp_path, "mine.flac")

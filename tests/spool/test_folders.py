@@ -192,3 +192,14 @@ def test_who_hangs_is_not_waited_for() -> None:
     assert within(0.0, lambda: int(threading.Event().wait(10.0)), 5) == 5
     with pytest.raises(OSError, match="no"):
         within(10.0, refuses, 0)
+
+
+def test_a_file_that_goes_as_its_folder_is_listed_hides_no_other(tmp_path: Path) -> None:
+    """A sync client takes files away at any moment."""
+    for name in "abc":
+        (tmp_path / name).touch()
+    found = Files().each(tmp_path)
+    first = next(found).name
+    gone = next(name for name in "abc" if name != first)
+    (tmp_path / gone).unlink()
+    assert {one.name for one in found} == {*"abc"} - {first, gone}

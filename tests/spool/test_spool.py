@@ -417,6 +417,27 @@ def test_own_music_in_kept_is_played_and_never_deleted(bench: Bench) -> None:
     assert sorted(keys(bench.restart().library())) == ["44k.wav", "Mine.FLAC"]
 
 
+def test_whole_albums_of_ones_own_are_played_where_they_lie(bench: Bench) -> None:
+    """Folders in kept/ count, hidden ones and links do not; being heard moves nothing, names may be the same."""
+    for name in ("01.mp3", "one/01.mp3", "two/cd 1/01.mp3", "two/.stversions/01.mp3", "../elsewhere/02.mp3"):
+        path = bench.root / "kept" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wav_bytes(SOUND))
+    (bench.root / "kept" / "link").symlink_to(bench.root / "elsewhere")
+    (bench.root / "played" / "backup").mkdir()
+    (bench.root / "played" / "backup" / "01.wav").write_bytes(audio_files.encode(SOUND, bench.info()))
+    spool = bench.restart()
+    own = ["01.mp3", "one/01.mp3", "two/cd 1/01.mp3"]
+    assert sorted(keys(spool.library())) == own
+    for key in own:
+        bench.heard(key)
+    assert keys(spool.library()) == own
+    assert keys(bench.restart().library()) == own
+    assert all((bench.root / "kept" / key).is_file() for key in own)
+    bench.spool.discard("one/01.mp3", "disliked")
+    assert bench.on_disk("disliked") == ["01.mp3"]
+
+
 def test_a_corrupt_piece_leaves_its_shelf(bench: Bench) -> None:
     """What cannot be read is not tried again."""
     key = bench.add().key
