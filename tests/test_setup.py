@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,12 +40,18 @@ class Machine:
         path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.log}"\n{body}\n')
         path.chmod(0o755)
 
+    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start one of the scripts."""
+        return subprocess.Popen(
+            ["/bin/sh", f".ci/{script}", *arguments], cwd=self.folder, env={"PATH": str(self.bin)}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the scripts."""
-        return subprocess.run(
-            ["/bin/sh", f".ci/{script}", *arguments], cwd=self.folder, env={"PATH": str(self.bin)}, text=True,
-            capture_output=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        process = self.start(script, *arguments)
+        out, err = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def calls(self, name: str) -> list[str]:
         """Return how a program was called."""
@@ -150,6 +158,21 @@ def test_an_old_python_is_named(machine: Machine) -> None:
     found = machine.run("venv", "requirements.txt")
     assert found.returncode == 1
     assert "older than 3.11" in found.stderr
+
+
+def test_two_at_once_follow_each_other(machine: Machine) -> None:
+    """`make serve` and `make run`, in two terminals of a fresh copy: the second waits, and then looks anew."""
+    (machine.bin / "python3").symlink_to(sys.executable)
+    (machine.folder / "requirements.txt").write_text("numpy==1\n")
+    with (machine.folder / ".ci" / "venv").open() as script:
+        fcntl.flock(script, fcntl.LOCK_EX)
+        second = machine.start("venv", "requirements.txt")
+        assert second.stdout is not None
+        assert "waiting for another make" in second.stdout.readline()
+        assert machine.calls("apt-get") == []
+    _, said = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert f"apt-get install -y --no-install-recommends {VLC}" in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
