@@ -6,23 +6,29 @@ libVLC is opened while the settings are read; what comes then, and in which orde
 from __future__ import annotations
 
 import signal
+import sys
+from pathlib import Path
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the other imports ends it without a traceback
+if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the other imports ends it without a traceback
+    sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH and -I leave it out
+
+from base import process
+
+if __name__ == "__main__":
+    process.prepare()  # a Python too old for the other imports is told so
 
 import contextlib
 import functools
 import json
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import config
-from base import process
 from base.errors import ConfigError, StartupError
 from base.files import write_named
 from base.journal import Journal, standard_error_into_log
@@ -40,7 +46,6 @@ if TYPE_CHECKING:
     from screen.view import Snapshot
 
 if __name__ == "__main__":
-    process.prepare()
     libvlc_being_opened = LibVlc()
 
 
@@ -147,32 +152,31 @@ def tell(settings: Settings, lines: Lines) -> int:
 
 def beside_playing(settings: Settings) -> int | None:
     """Do what was asked for instead of playing; return the exit code, None when nothing was."""
-    if not settings.mode:
+    if not (mode := settings.mode):
         return None
     from screen.printing import Lines
 
     do: Callable[[Settings, Lines], int]
-    match settings.mode:
-        case "ctl":
-            do = tell
-        case "check":
-            from modes.check import check
+    if mode == "ctl":
+        do = tell
+    elif mode == "check":
+        from modes.check import check
 
-            do = functools.partial(check, choose=lambda: choose_station(settings)[0])
-        case "render":
-            from modes.render import render as do
-        case "export":
-            from modes.export import export as do
-        case "serve":
-            from modes.serve import serve as do
-        case "list_stations":
-            from modes.listing import list_stations as do
-        case "library":
-            from modes.listing import list_library as do
-        case "forget_taste":
-            from modes.listing import forget as do
+        do = functools.partial(check, choose=lambda: choose_station(settings)[0])
+    elif mode == "render":
+        from modes.render import render as do
+    elif mode == "export":
+        from modes.export import export as do
+    elif mode == "serve":
+        from modes.serve import serve as do
+    elif mode == "list_stations":
+        from modes.listing import list_stations as do
+    elif mode == "library":
+        from modes.listing import list_library as do
+    elif mode == "forget_taste":
+        from modes.listing import forget as do
     process.settle()
-    decoders = standard_error_into_log() if settings.mode in DECODING else contextlib.nullcontext()
+    decoders = standard_error_into_log() if mode in DECODING else contextlib.nullcontext()
     try:
         with decoders:
             return do(settings, Lines(sys.stdout, settings.language))

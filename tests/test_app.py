@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -80,6 +81,38 @@ def test_a_python_without_the_packages_says_what_starts_it() -> None:
     assert done.stderr.count("\n") == 1
     assert "make run" in done.stderr
     assert "libVLC" not in done.stderr
+
+
+def test_an_old_python_says_so_and_reads_nothing_that_it_could_not() -> None:
+    """The system's of macOS or of an older Linux: one line, where newer syntax and imports would be a traceback."""
+    code = f"""
+import runpy, sys
+from pathlib import Path
+
+class Listener:
+    def find_spec(self, name, *_):
+        if name not in ("base", "base.process") and name.partition(".")[0] in {{one.stem for one in folder.iterdir()}}:
+            raise SyntaxError(name)
+
+folder = Path({str(APP.parent)!r})
+sys.meta_path.insert(0, Listener())
+sys.version_info = (3, 9, 6)
+runpy.run_path({str(APP)!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11" in done.stderr
+    for file in (APP, Path(process.__file__)):
+        ast.parse(file.read_text("utf-8"), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("hidden", [["-P"], ["-I"]])
+def test_it_finds_its_own_modules_where_python_leaves_their_folder_out(hidden: list[str]) -> None:
+    """PYTHONSAFEPATH is as -P."""
+    words = [sys.executable, *hidden, str(APP), "--version"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    assert subprocess.run(words, env=environment, capture_output=True, check=False).returncode == 0
 
 
 def test_a_missing_libvlc_is_one_line(tmp_path: Path) -> None:

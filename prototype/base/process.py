@@ -15,8 +15,6 @@ from importlib.util import find_spec
 from types import FrameType
 from typing import Final
 
-from base.workers import Doorbell
-
 PACKAGES: Final = ("vlc", "numpy", "soundfile", "soxr", "requests", "tenacity", "rich", "dotenv")
 OLDEST_PYTHON: Final = (3, 11)
 BLAS_THREADS: Final = (
@@ -53,12 +51,15 @@ def prepare() -> None:
 def require_packages() -> None:
     """End the program with one line when this Python is not the one that was set up for it."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
-    if not missing and sys.version_info >= OLDEST_PYTHON:
+    if sys.version_info < OLDEST_PYTHON:
+        missing = ["Python 3.11"]
+    if not missing:
         return
+    lacks = ", ".join(missing)
     if (os.environ.get("LC_ALL") or os.environ.get("LANG", "")).startswith("ja"):
-        text = "この Python には必要なパッケージがありません。make run で起動してください"
+        text = f"この Python には必要なもの（{lacks}）がありません。make run で起動してください"
     else:
-        text = f"this Python lacks what is needed ({', '.join(missing) or 'Python 3.11'}): start it with make run"
+        text = f"this Python lacks what is needed ({lacks}): start it with make run"
     sys.stderr.write(f"{text}\n")
     raise SystemExit(Exit.CANNOT_START)
 
@@ -82,6 +83,8 @@ def heed_aside(numbers: Iterable[signal.Signals], act: Callable[[], object]) -> 
     A handler is called amid whatever the main thread does, and would wait without end for a lock that this holds: even
     to wait for an event takes that of the event.
     """
+    from base.workers import Doorbell  # nothing of ours before `prepare`: an old Python could not read it
+
     bell = Doorbell()
 
     def follow() -> None:
