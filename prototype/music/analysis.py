@@ -151,8 +151,7 @@ def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Anal
     # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
     power, weighted, highest = power[begin:end], weighted[begin:end], peaks[begin * PEAKS : end * PEAKS]
     level = 10 ** (gain / 20)
-    highest_of = np.maximum.reduceat(highest, np.arange(0, len(highest), PEAKS))  # of LEVEL_FRAMES
-    parts = _kept(power * level**2, highest_of * np.float32(level), cue_out - cue_in, REFERENCE_LUFS)
+    parts = _kept(power * level**2, _by_levels(highest) * np.float32(level), cue_out - cue_in, REFERENCE_LUFS)
     if len(parts) > 1:
         blocks = [slice(first // LEVEL_FRAMES, -(-last // LEVEL_FRAMES)) for first, last in parts]
         highest = np.concatenate([highest[PEAKS * part.start : PEAKS * part.stop] for part in blocks])
@@ -178,11 +177,13 @@ def to_piece(
     before = info.continues if info else None
     gain = piece_gain_db(source, measured, before, target_lufs)
     heard = Packed.of(samples).part(slice(cue_in, cue_out), 10 ** (gain / 20))
+    peaks = heard.peaks(PEAK_BLOCK_FRAMES)
     for most, reach in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
-        if heard.loudest > most:
-            heard.lower(0, _easing(heard.peaks(PEAK_BLOCK_FRAMES), len(heard), most, reach))
+        if peaks.max(initial=0.0) > most:
+            heard.lower(0, _easing(peaks, len(heard), most, reach))
+            peaks = heard.peaks(PEAK_BLOCK_FRAMES)
     power = np.concatenate([block_powers(part, LEVEL_FRAMES) for part in heard.parts()])
-    parts = _kept(power, heard.peaks(LEVEL_FRAMES), len(heard), target_lufs)
+    parts = _kept(power, _by_levels(peaks), len(heard), target_lufs)
     for first, end in parts:
         edge = min(EDGE_FADE_FRAMES, (end - first) // 2)
         ramp = (np.sin(np.linspace(0.0, np.pi / 2, edge)) ** 2).astype(np.float32)[:, np.newaxis]
@@ -213,6 +214,11 @@ def as_heard(piece: Piece, target_lufs: float) -> SegmentInfo | None:
         peak_dbfs=sound.peak_dbfs + gain, beat_s=(sound.beat_s or 0.0) - begin_s if even else None,
     )  # fmt: skip
     return replace(info, analysis=heard, continues=None)
+
+
+def _by_levels(peaks: Peaks) -> Peaks:
+    """Return the peaks of LEVEL_FRAMES from those of PEAK_BLOCK_FRAMES."""
+    return np.maximum.reduceat(peaks, np.arange(0, len(peaks), PEAKS))
 
 
 def _kept(power: Curve, peaks: Peaks, n_frames: int, target_lufs: float) -> Parts:

@@ -75,11 +75,6 @@ def spectra(
         yield np.abs(np.fft.rfft(folded, axis=1, norm="forward"))  # else numpy takes float32 for double
 
 
-def key_spectra(samples: Audio) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the magnitudes of windows of KEY_FRAMES at KEY_RATE_HZ."""
-    return spectra(samples, KEY_FRAMES, KEY_FRAMES // 2, KEY_LOWER)
-
-
 def measured_key(samples: Audio) -> str:
     """Return the key of a recording, such as "F# minor"; "" where it is not sure."""
     chroma = _chroma(samples)
@@ -98,7 +93,8 @@ def _chroma(samples: Audio) -> Curve:
     """Return how strong each of the twelve pitch classes is, from C."""
     bin_hz = KEY_RATE_HZ / KEY_FRAMES
     first, end = (round(hz / bin_hz) for hz in KEY_HZ)
-    near = (np.log(some[:, first - 1 : end + 1] + 1e-9) for some in key_spectra(samples))  # the rest is let go at once
+    found = spectra(samples, KEY_FRAMES, KEY_FRAMES, KEY_LOWER)  # windows that overlap tell no more
+    near = (np.log(some[:, first - 1 : end + 1] + 1e-9) for some in found)  # the rest is let go at once
     loud = np.concatenate([np.zeros((0, end - first + 2), np.float32), *near])
     curves = loud[:, :-2], loud[:, 1:-1], loud[:, 2:]
     moments, lines = np.nonzero((curves[1] > curves[0]) & (curves[1] >= curves[2]))

@@ -27,7 +27,7 @@ import soundfile
 
 from music.analysis import Segment, analyse
 from music.audio_files import Packed
-from music.features import KEY_FRAMES, KEY_RATE_HZ, key_spectra, onset_curves
+from music.features import KEY_FRAMES, KEY_LOWER, KEY_RATE_HZ, onset_curves, spectra
 from music.metering import block_powers
 from music.segment import CHANNELS, SAMPLE_RATE_HZ, Audio, Context, Continuation, Recipe, Samples, SegmentInfo
 
@@ -243,7 +243,8 @@ def _chroma(samples: Samples) -> Curve:
     """Return how strong each of the twelve pitch classes is, around their mean (compressed, as loudness is)."""
     hz = np.fft.rfftfreq(KEY_FRAMES, 1 / KEY_RATE_HZ)
     heard = (hz > CHROMA_HZ[0]) & (hz < CHROMA_HZ[1])
-    strength = sum((some[:, heard] ** 0.67).sum(axis=0) for some in key_spectra(samples))
+    moments = spectra(samples, KEY_FRAMES, KEY_FRAMES // 2, KEY_LOWER)
+    strength = sum((some[:, heard] ** 0.67).sum(axis=0) for some in moments)
     classes = np.round(12 * np.log2(hz[heard] / 440)).astype(int) % 12
     chroma = np.bincount(classes, strength, 12) / np.bincount(classes, minlength=12)
     return np.asarray(chroma - chroma.mean(), np.float64)
