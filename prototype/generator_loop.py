@@ -160,7 +160,7 @@ class GeneratorLoop:
                 if not producer.produce_one():
                     producer.server.idlers.wait(IDLE_S)
         except Stopped:
-            return
+            producer.server.idlers.wake()  # else who rests ends later
 
     def produce_one(self) -> list[Entry]:
         """Make one job's music at the first server; see Producer."""

@@ -1112,6 +1112,17 @@ def test_a_server_killed_every_two_minutes_keeps_the_queue_filled(in_threads: Ma
     assert run.said("job.hung") == 0
 
 
+@pytest.mark.parametrize(("target", "listened_s"), [(2, 45.5), (3, 48.9)])
+def test_all_workers_end_with_the_program_while_the_server_is_away(
+    in_threads: Make, target: int, listened_s: float
+) -> None:
+    """Those too that rest while another one waits for the server: who made `run` sees that they ended."""
+    run = in_threads(prefetch_target=target)
+    run.listen(listened_s)
+    run.server.restart(60.0)
+    run.listen(3.0)
+
+
 def test_a_restart_is_seen_through_at_once(in_threads: Make) -> None:
     """The stale row of the job that ran is not believed for as long as the stall rule would."""
     run = in_threads(speed=1.0)

@@ -92,16 +92,13 @@ class Watch:
             return
         try:
             self._run.pause(seconds)
-        except Stopped:
-            self.wake()
-            raise
         finally:
             self._kept.release()
 
     def rest(self, found: threading.Event) -> None:
         """Wait for `wake`, or until who looks may need relief. Raises Stopped."""
-        self._run.clock.wait(found, RELIEF_S)
         self._run.pause(0.0)
+        self._run.clock.wait(found, RELIEF_S)
 
     def wake(self) -> None:
         """Have all who rest look for themselves."""
