@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 WORKERS: Final = 2  # one job runs at the server, one waits there: its single worker never idles
 SPARE: Final = 1  # more, for jobs so short that both have ended before anybody looks
-IDLE_S: Final = 1.0
+IDLE_S: Final = 2.0
 LOADING_AFTER_S: Final = 30.0
 AFTER_DISK_TROUBLE_S: Final = 10.0
 

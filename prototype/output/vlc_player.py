@@ -39,7 +39,7 @@ class VlcPlayer:
     What is wished of volume and pause is single assignments of one thread, and the owner's to carry out.
     """
 
-    TICK_S = 0.5
+    TICK_S = 0.8  # a device that is away for less than WAKE_S is seen back in time
     RELEASE_S = 60.0  # of pause, before others may have the device
 
     def __init__(

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.2
 HURRIED_TICK_S: Final = 0.02
 HURRY_S: Final = 10.0
-CALM_S: Final = 1.5  # with a piece in stock, and nobody to wake it: a disk that hangs is found out by then
+CALM_S: Final = 2.5  # with a piece in stock, and nobody to wake it: a disk that hangs is found out by then
 REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
 

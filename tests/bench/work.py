@@ -19,7 +19,7 @@ from listening.sound_room import Child, Recorder, SoundRoom, app_command, pause
 PIECE_S: Final = 30.0
 TURN_S: Final = PIECE_S - 4.0  # from one crossfade to the next: as many are measured in any so many seconds
 WARM_UP_S: Final = 8.0
-FRESH_WARM_UP_S: Final = 75.0  # until the queue is full, and what filled the time before is made
+FRESH_WARM_UP_S: Final = 120.0  # until the pieces of 30 s are heard, with which an empty queue begins
 FRESH_S: Final = 168.0  # three turns of the pieces of 60 s that a full queue asks for: as many are taken in meanwhile
 SIZE: Final = (80, 24)
 CVLC: Final = "cvlc"
