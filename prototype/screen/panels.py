@@ -257,13 +257,14 @@ def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Return what was heard before behind its label, in exactly `height` lines."""
     lines = past(snapshot, width - LABEL_CELLS, height, language)
-    lines = [*(lines or [Line((say(language, "ui.history.none"), "dim"))]), *[NOTHING] * height][:height]
+    lines += [NOTHING] * (height - len(lines))
     label = [pad(say(language, "ui.label.heard"), LABEL_CELLS), *[" " * LABEL_CELLS] * height]
     return [Line((before, "dim"), line) for before, line in zip(label, lines, strict=False)]
 
 
 @shows("history", "stations")
 def past(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
-    """Return what was heard before what plays now, the latest first, in at most `height` lines."""
-    before = snapshot.history[:-1][::-1][: max(0, height)]
-    return [heard_line(one, snapshot.stations, width, language) for one in before]
+    """Return what was heard before what plays now, or that nothing was, the latest first, in at most `height` lines."""
+    before = snapshot.history[-2::-1][: max(0, height)]
+    lines = [heard_line(one, snapshot.stations, width, language) for one in before]
+    return lines or [Line((say(language, "ui.history.none"), "dim"))] * (height > 0)

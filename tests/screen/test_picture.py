@@ -81,6 +81,12 @@ def test_the_main_screen_tells_what_matters() -> None:
         assert fact in text, fact
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_that_nothing_was_heard_yet_is_told(width: int) -> None:
+    """In one column and in two."""
+    assert "nothing yet" in assert_fits(screen("first"), width, 40, "en")
+
+
 def test_trouble_is_told_in_words() -> None:
     """Source and reason, an empty queue, a dead server, a full disk, no sound device, muted."""
     text = assert_fits(screen("trouble"), 80, 24, "en")
