@@ -101,7 +101,7 @@ class Settings:
     plain: bool = setting(kinds.YES_NO, "false", LISTENING)
     lang: str = setting(kinds.choice("auto", "en", "ja"), "auto", LISTENING, env="UI_LANG")
 
-    spool_dir: Path = setting(kinds.FOLDER, "spool", FILES)
+    spool_dir: Path = setting(kinds.FOLDER, "spool", FILES, example="~/Music/spool")
     spool_max_mb: float = setting(kinds.number(50, 1_000_000), "1024", FILES)
     library_no_repeat: int = setting(kinds.whole(0, 100), "8", FILES)
     record_format: str = setting(kinds.choice(*kinds.SOUND_FORMATS), "flac", FILES)

@@ -175,6 +175,32 @@ def test_two_at_once_follow_each_other(machine: Machine) -> None:
     assert f"apt-get install -y --no-install-recommends {VLC}" in said
 
 
+@pytest.mark.parametrize(
+    ("module", "said", "remedy"),
+    [
+        (
+            "venv",
+            "Error: [Errno 1] Operation not permitted: 'lib' -> '/x/.venv/lib64'",
+            "copy the program to another disk",
+        ),
+        ("pip", "WARNING: Retrying after connection broken by 'NewConnectionError'\nERROR: none", "check the network"),
+    ],
+)
+def test_why_nothing_was_set_up_is_said(machine: Machine, module: str, said: str, remedy: str) -> None:
+    """A stick without links, a train without a network."""
+    machine.has("ldconfig", "echo libvlc.so.5")
+    fake = f'case "$2" in {module}) echo "{said}"; exit 1 ;; venv | pip) exit 0 ;; esac\nexec {sys.executable} "$@"'
+    machine.has("python3", fake)
+    (machine.folder / "requirements.txt").write_text("numpy==1\n")
+    python = machine.folder / ".venv" / "bin" / "python"
+    if module == "pip":
+        python.parent.mkdir(parents=True)
+        shutil.copy(machine.bin / "python3", python)
+    found = machine.run("venv", "requirements.txt")
+    assert found.returncode == 1
+    assert remedy in found.stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_of_somebody_else_is_named(machine: Machine) -> None:
     """The true reason, before anything is installed."""
