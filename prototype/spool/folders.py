@@ -122,11 +122,7 @@ class Files:
 
     def exists(self, path: Path) -> bool:
         """Return whether anything has that name."""
-        try:
-            path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
+        return os.path.lexists(path)
 
     def rename(self, old: Path, new: Path) -> None:
         """Move a file within the disk: afterwards it has the one name or the other, never both or none."""
