@@ -293,7 +293,8 @@ class Loader:
             return None
         if len(held) < supply.ahead and self._clock.now() >= self._unreadable_until:
             return supply.next(self._stocked)
-        return supply.next(self._stocked.keys() | self._spool.filed())
+        pieces = (*self._spool.ready(), *self._spool.library())
+        return supply.next(self._stocked.keys() | {entry.key for entry in pieces if entry.samples is None})
 
     def _take_prepared(self) -> None:
         """Offer what has been prepared, if it is still wanted."""

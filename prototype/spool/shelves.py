@@ -193,11 +193,6 @@ class ShelfIndex:
             group = self._groups.get(name)
             return (len(group.order), group.size_bytes) if group else (0, 0)
 
-    def filed(self) -> set[str]:
-        """Return the keys of what must be read from a file."""
-        with self._lock:
-            return {entry.key for entry in self._entries.values() if entry.samples is None}
-
     def add(self, entry: Entry) -> Entry:
         """Enter a piece, under a key that nobody has; return it."""
         with self._lock:

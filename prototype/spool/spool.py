@@ -181,10 +181,6 @@ class Spool:
         entry = self._index.get(key)
         return None if entry and entry.shelf == DISLIKED else entry
 
-    def filed(self) -> set[str]:
-        """Return the keys of what only the disk has."""
-        return self._index.filed()
-
     def is_kept(self, key: str) -> bool:
         """Return whether a piece is liked."""
         entry = self.get(key)

@@ -159,6 +159,26 @@ def frozen(stage: Stage, seconds: float = FROZEN_S) -> None:
             stage.examine(program)
 
 
+def taken_away(stage: Stage) -> None:
+    """The disk is pulled out and put back: nothing is made in its place, and what was made meanwhile is saved."""
+    with freezable_disk(stage) as disk, server() as made:
+        with stage.play(*QUICKLY, spool=disk / "spool", url=made.url) as program, stage.hear() as ear:
+            stage.begin(ear, program)
+            queued = within(WRITES_WITHIN_S, lambda: list((disk / "spool" / "ready").glob("*.wav")))
+            stage.expect(queued is not None, "nothing was made")
+            before = {path.name for path in (disk / "spool").rglob("*.wav")}
+            command_works("umount", "--lazy", str(disk))
+            stage.expect_said(program, "spool.refused", WRITES_WITHIN_S)
+            stage.play_on(ear, 2.0)
+            stage.expect(not list(disk.rglob("*.wav")), "something was made where the disk was")
+            command_works("mount", "-o", "loop", str(stage.work / "image"), str(disk))
+            stage.expect_said(program, "spool.writable", WRITES_WITHIN_S)
+            stage.play_on(ear, 1.0)
+            stage.ends(program)
+        after = {path.name for path in (disk / "spool").rglob("*.wav")}
+        stage.expect(before < after, f"lost {before - after}, added {after - before}")
+
+
 def snapcast(stage: Stage) -> None:
     """The sound goes into a FIFO whose reader comes late, stalls and goes away: it gets music, nobody waits for it."""
     fifo = stage.work / "snapfifo"
@@ -217,6 +237,7 @@ ROWS = (
     ProcessRow(AREA, "read-only at the end", read_only_at_the_end),
     ProcessRow(AREA, "read-only at the start", read_only_at_the_start, needs_sound=False),
     ProcessRow(AREA, "hangs while it is recorded to", frozen, "spool.hangs"),
+    ProcessRow(AREA, "the spool's disk is taken away and put back", taken_away, "spool.refused"),
     ProcessRow(AREA, "the sound goes into a FIFO", snapcast, needs_sound=False),
     ProcessRow(AREA, "the spool is deleted while it plays", deleted, "spool.remade"),
     ProcessRow(AREA, "foreign and broken files in the spool", foreign_files),
