@@ -71,9 +71,7 @@ def choose_station(settings: Settings) -> tuple[Station, Sequence[Station]]:
     from music.stations import custom, load_stations, named
 
     stations = load_stations(settings.stations_file or "")
-    if settings.prompt:
-        return custom(settings.prompt), stations
-    if station := named(settings.station, stations):
+    if station := custom(settings.prompt) if settings.prompt else named(settings.station, stations):
         return station, stations
     names = ", ".join(station.key for station in stations)
     raise ConfigError([said("fault.no_station", name=settings.station, names=names)])

@@ -96,7 +96,9 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
                     return controls.AmbienceVolume(NUMBER.parse(rest))
                 return controls.Ambience(rest.lower())
             case "station" if rest:
-                return _station(rest, stations)
+                if station := named(rest, stations):
+                    return controls.Station(station.key)
+                raise Refused(said("ctl.no_station", name=rest[:40], names=", ".join(one.key for one in stations)))
             case "prompt" if rest:
                 return controls.Prompt(PROMPT.parse(rest))
             case "timer" if rest:
@@ -110,12 +112,6 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
     if line.split() == ["help"]:
         raise Refused(said("ctl.help", usage=USAGE), DONE)
     raise Refused(said("ctl.unknown", usage=USAGE))
-
-
-def _station(name: str, stations: Sequence[Station]) -> Command:
-    if station := named(name, stations):
-        return controls.Station(station.key)
-    raise Refused(said("ctl.no_station", name=name[:40], names=", ".join(station.key for station in stations)))
 
 
 @dataclass(frozen=True)
