@@ -209,14 +209,15 @@ class Controls:
         meaning = _MAIN.get(key)
         if not isinstance(meaning, Mode):
             return meaning
+        heard = tuple(self.heard())
         lists: dict[Mode, Sequence[Command]] = {
             Mode.STATIONS: [Station(name) for name in self.stations],
-            Mode.HISTORY: [Replay(name) for name in self.heard()],
+            Mode.HISTORY: [Replay(name) for name in heard],
             Mode.TIMER: [command for _, command in TIMERS],
         }
         self._choices = lists.get(meaning, ())
         selected = self.stations.index(station) if meaning is Mode.STATIONS and station in self.stations else 0
-        self.view = ControlsView(meaning, self._line.text, self._line.cursor, selected)
+        self.view = ControlsView(meaning, self._line.text, self._line.cursor, selected, heard)
         return None
 
     def _help(self, key: str, station: str) -> Command | None:

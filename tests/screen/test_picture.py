@@ -26,6 +26,7 @@ from music.stations import Station
 from programme.history import Heard
 from programme.mixer import Mixer
 from programme.programme import MixerSnapshot, PlayingView
+from screen.controls import Controls, Replay
 from screen.picture import Frame, render
 from screen.plain_lines import PlainLog
 from screen.view import LAST_MADE, ControlsView, Mode, Snapshot, TimerView
@@ -79,6 +80,21 @@ def test_the_main_screen_tells_what_matters() -> None:
         "without a stop 1:02:11", "14:03", "start it with", "space pause", "q quit",
     ):  # fmt: skip
         assert fact in text, fact
+
+
+def test_what_is_chosen_of_the_history_is_what_stands_there() -> None:
+    """A piece that begins while the list is open moves no row."""
+    heard = [Heard(f"14:0{at}", Source.LIBRARY, title, title=title) for at, title in enumerate(("one", "two"))]
+    controls = Controls((), heard=lambda: [one.key for one in reversed(heard)])
+    controls.key("h")
+    for title in ("two", "three"):
+        heard.append(Heard("14:07", Source.LIBRARY, title, title=title))
+        moment = replace(screen("history"), history=tuple(heard), controls=controls.view)
+        text = assert_fits(moment, 80, 24, "en")
+        assert "› 1 14:01" in text
+        assert "2 14:00" in text
+        assert "14:07" not in text
+    assert controls.key("enter") == Replay("two")
 
 
 @pytest.mark.parametrize("width", [80, 200])
