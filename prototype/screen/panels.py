@@ -37,7 +37,7 @@ def piece_title(piece: PlayingView | Heard, stations: Sequence[Station], languag
     station = next((one for one in stations if one.key == recipe.station), None)
     if station is None:
         return clean(recipe.prompt) or "…"
-    if source is Source.BUILTIN:  # it keeps the recipe's key and tempo; its instruments are its own
+    if source is Source.BUILTIN or info.engine == "builtin":  # it keeps key and tempo; its instruments are its own
         title = clean(station.title(language))
         return say(language, "ui.title.in_key", title=title, scale=key_name(recipe.key_scale, language))
     return clean(station.piece_name(recipe.prompt, language)) or "…"
@@ -166,7 +166,8 @@ def _details(snapshot: Snapshot, language: str) -> list[str]:
             found.append(say(language, f"ui.why.{why}"))
     if info := playing.info:
         found.append(say(language, "ui.piece.bpm", bpm=info.recipe.bpm) if info.recipe.bpm is not None else "")
-        found.append(key_name(info.recipe.key_scale, language) if playing.source is not Source.BUILTIN else "")
+        key = key_name(info.recipe.key_scale, language)
+        found.append("" if key in piece_title(playing, snapshot.stations, language) else key)
         found.append(say(language, "ui.piece.seed", seed=clean(info.seed)) if info.seed else "")
     return [part for part in found if part]
 

@@ -27,6 +27,7 @@ from programme.history import Heard
 from programme.mixer import Mixer
 from programme.programme import MixerSnapshot, PlayingView
 from screen.controls import Controls, Replay
+from screen.panels import key_name, piece_title
 from screen.picture import Frame, render
 from screen.plain_lines import PlainLog
 from screen.view import LAST_MADE, ControlsView, Mode, Snapshot, TimerView
@@ -80,6 +81,21 @@ def test_the_main_screen_tells_what_matters() -> None:
         "without a stop 1:02:11", "14:03", "start it with", "space pause", "q quit",
     ):  # fmt: skip
         assert fact in text, fact
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_built_in_piece_has_the_same_name_in_the_library(language: str) -> None:
+    """Its prompt tells of instruments that it has not; its key is told once."""
+    good = afternoon()
+    assert good.mixer.playing.info is not None
+    info = replace(good.mixer.playing.info, engine="builtin")
+    names = []
+    for source in (Source.BUILTIN, Source.LIBRARY):
+        moment = replace(good, mixer=replace(good.mixer, playing=PlayingView(source, "k", info, 1.0, 2.0)))
+        names.append(piece_title(moment.mixer.playing, moment.stations, language))
+        scale = key_name(info.recipe.key_scale, language)
+        assert "\n".join(assert_fits(moment, 80, 24, language).splitlines()[:5]).count(scale) == 1
+    assert names[0] == names[1]
 
 
 def test_what_is_chosen_of_the_history_is_what_stands_there() -> None:
