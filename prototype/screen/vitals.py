@@ -43,6 +43,7 @@ AWAY: Final = ("connecting", "down", "restarting", "refused")
 """States in which nobody knows how the jobs are."""
 _TYPICAL_FROM_CELLS: Final = 80  # with less, the graph would have to go
 _JOB_RANKS: Final = (Rank.MAKING, Rank.MORE_MAKING, Rank.MORE)
+LONG_LOG: Final = 12
 TROUBLES: Final = ("retries", "failures", "rejected", "lost")
 COUNTED: Final = ("produced", *TROUBLES)
 
@@ -146,11 +147,11 @@ def files(snapshot: Snapshot, width: int, language: str) -> list[Row]:
 
 @shows("notices")
 def notices(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
-    """Return the latest notices that fit, oldest first; the newest and the serious ones are told in full."""
+    """Return the latest notices that fit, oldest first; the newest and the serious in full, in a long log all."""
     lines: list[Line] = []
     for age, notice in enumerate(reversed(snapshot.notices)):
         serious = notice.level in ("warning", "error")
-        longest = min(height, (3 if width >= 56 else 2) if age == 0 or serious else 1)
+        longest = min(height, (3 if width >= 56 else 2) if age == 0 or serious or height >= LONG_LOG else 1)
         if longest < 1:
             break
         told = _notice(notice, width, longest, language, "dim" if age and not serious else "")

@@ -113,6 +113,14 @@ def test_what_is_chosen_of_the_history_is_what_stands_there() -> None:
     assert controls.key("enter") == Replay("two")
 
 
+@pytest.mark.parametrize(("height", "full"), [(24, False), (40, True)])
+def test_a_long_log_tells_its_notices_in_full(height: int, full: bool) -> None:
+    """Beside empty lines nothing is cut off."""
+    told = [Notice("info", "undo.dislike", (), 0.0, "14:03"), Notice("info", "ctl.paused", (), 0.0, "14:03")]
+    text = assert_fits(replace(afternoon(), notices=tuple(told)), 140, height, "en")
+    assert ("to it" in text) is full
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_that_nothing_was_heard_yet_is_told(width: int) -> None:
     """In one column and in two."""
