@@ -103,7 +103,7 @@ class Files:
         with os.scandir(path / below) as entries:
             for entry in entries:
                 name = f"{below}{entry.name}"
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") or entry.name in (*SHELVES, DISLIKED):
                     continue
                 if entry.is_file(follow_symlinks=False):
                     with suppress(FileNotFoundError):  # a sync client has just taken it away
