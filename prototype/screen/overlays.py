@@ -118,8 +118,7 @@ def _history(snapshot: Snapshot, width: int, language: str) -> _Titled:
     heard, listed = snapshot.history[::-1], snapshot.controls.listed
     while listed and tuple(one.key for one in heard[: len(listed)]) != listed[: len(heard)]:
         heard = heard[1:]  # it began when the list was open already
-    heard = heard[: len(listed) or None]
-    rows = [(heard_line(one, snapshot.stations, width - 4, language), "") for one in heard]
+    rows = [(heard_line(one, snapshot.stations, width - 4, language), "") for one in heard[: len(listed) or None]]
     return say(language, "ui.history.title"), rows, say(language, "ui.history.none")
 
 

@@ -55,16 +55,13 @@ class Mode(enum.Enum):
 
 @dataclass(frozen=True)
 class ControlsView:
-    """What `controls` is in the middle of: a line being typed, the selected row of a list, the page of the help.
-
-    `listed` are the keys of what was heard when the list was opened, latest first: from these is chosen.
-    """
+    """What `controls` is in the middle of: a line being typed, the selected row of a list, the page of the help."""
 
     mode: Mode = Mode.MAIN
     typed: str = ""
     cursor: int = 0
     selected: int = 0
-    listed: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()  # the keys of what was heard when the list was opened, latest first
 
 
 @dataclass(frozen=True)

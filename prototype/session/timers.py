@@ -29,12 +29,12 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True)
 class _Plan:
-    """When the session ends (None: never) after how long a fade; since when work and break take turns.
+    """When the session ends (infinite: never) after how long a fade; since when work and break take turns.
 
     `rounds` went before that; without pomodoro a break is one that ends at `break_ends_at`.
     """
 
-    ends_at: float | None
+    ends_at: float
     fade_s: float
     turns_from: float
     rounds: int = 0
@@ -63,7 +63,7 @@ class SessionTimer:
         self._pomodoro = pomodoro
         self._fade_s = fade_s
         self._tail_s = tail_s
-        self._plan = _Plan(None, fade_s, started_at)
+        self._plan = _Plan(math.inf, fade_s, started_at)
         self._last: Phase | None = None
         self.end_in(play_for_s, started_at)
 
@@ -71,13 +71,14 @@ class SessionTimer:
         """End the session `seconds` from `now`; None: never. While it runs, an end that is near fades at once."""
         left_s = max(0.0, math.inf if seconds is None else seconds)
         near = self._last is not None and left_s < 2 * TICK_S
-        ends_at = None if seconds is None else now + left_s
-        self._plan = replace(self._plan, ends_at=ends_at, fade_s=min(self._fade_s, left_s if near else left_s / 2))
+        fade_s = min(self._fade_s, left_s if near else left_s / 2)
+        self._plan = replace(self._plan, ends_at=now + left_s, fade_s=fade_s)
         self._last = None
 
     def extend(self, seconds: float, now: float) -> None:
         """Put the end off by `seconds`, or (negative) bring it nearer; where there is none it is that far from now."""
-        self.end_in(seconds + max(0.0, self._left_s(now) or 0.0), now)
+        left_s = self._plan.ends_at - now
+        self.end_in(seconds + (max(0.0, left_s) if left_s < math.inf else 0.0), now)
 
     def begin_break(self, now: float) -> bool:
         """Begin a break now, with its whole length; return False in a break."""
@@ -100,12 +101,10 @@ class SessionTimer:
 
     def phase(self, now: float) -> Phase:
         """Return the phase at `now`."""
-        left_s = self._left_s(now)
-        if left_s is not None and left_s <= -self._tail_s:
+        left_s = self._plan.ends_at - now
+        if left_s <= -self._tail_s:
             return Phase.ENDED
-        if left_s is not None and left_s <= self._plan.fade_s:
-            return Phase.ENDING
-        return self._turn(now)[0]
+        return Phase.ENDING if left_s <= self._plan.fade_s else self._turn(now)[0]
 
     def tick(self, now: float) -> Phase | None:
         """Return the phase when it differs from the one returned last, or its end was moved, else None.
@@ -120,24 +119,19 @@ class SessionTimer:
 
     def next_s(self, now: float) -> float:
         """Return the seconds until another phase begins; infinite when none does. It may be asked too early."""
-        left_s = self._left_s(now)
-        ends = [] if left_s is None else [left_s - self._plan.fade_s, left_s + self._tail_s]
-        return min((seconds for seconds in (*ends, self._turn(now)[1]) if seconds > 0), default=math.inf)
+        left_s = self._plan.ends_at - now
+        ends = left_s - self._plan.fade_s, left_s + self._tail_s, self._turn(now)[1]
+        return min((seconds for seconds in ends if seconds > 0), default=math.inf)
 
     def view(self, now: float) -> TimerView | None:
         """Return what the screen shows, None without a timer. `round` is 0 in work without pomodoro."""
-        left_s = self._left_s(now)
-        ends_in_s = None if left_s is None else max(0.0, left_s)
+        left_s = max(0.0, self._plan.ends_at - now)
+        ends_in_s = left_s if left_s < math.inf else None
         phase, remaining_s, round_ = self._turn(now)
         if self.phase(now) in (Phase.ENDING, Phase.ENDED):
-            return TimerView(Phase.ENDING.value, ends_in_s or 0.0, round_, ends_in_s)
-        remaining_s = min(remaining_s, math.inf if ends_in_s is None else ends_in_s)
+            return TimerView(Phase.ENDING.value, left_s, round_, ends_in_s)
+        remaining_s = min(remaining_s, left_s)
         return TimerView(phase.value, remaining_s, round_, ends_in_s) if remaining_s < math.inf else None
-
-    def _left_s(self, now: float) -> float | None:
-        """Return the seconds until the end, None without one."""
-        ends_at = self._plan.ends_at
-        return None if ends_at is None else ends_at - now
 
     def _turn(self, now: float) -> tuple[Phase, float, int]:
         """Return the phase of work and break, its remaining seconds, and the round (0: work without pomodoro)."""
