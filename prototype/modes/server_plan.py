@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import shutil
@@ -61,8 +62,9 @@ class Plan:
 def find_folder(chosen: Path | None) -> Path | None:
     """Return the checkout of ACE-Step 1.5: the one that was chosen, else the usual places; None without one."""
     for folder in [chosen] if chosen else [PROJECT_ROOT / name for name in PLACES]:
-        if (folder / "pyproject.toml").is_file() and (folder / "acestep").is_dir():
-            return folder.resolve()
+        with contextlib.suppress(OSError):  # before Python 3.14: one that we may not look into
+            if (folder / "pyproject.toml").is_file() and (folder / "acestep").is_dir():
+                return folder.resolve()
     return None
 
 

@@ -6,6 +6,7 @@ text given and what is accepted.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -260,10 +261,20 @@ def _variable(match: re.Match[str]) -> str:
     return value
 
 
+def _exists(path: Path) -> bool:
+    """Return whether there is anything, links followed. Raises OSError, which pathlib keeps to itself since 3.14."""
+    try:
+        return path.exists() or bool(path.stat())
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        return False
+
+
 def _existing(path: Path) -> Path:
     """Return what there is of the way to `path`. Raises ValueError where that is no folder."""
     existing = path
-    while not (existing.exists() or existing.is_symlink()) and existing != existing.parent:
+    while not (_exists(existing) or existing.is_symlink()) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
         raise ValueError(said("value.not_folder", path=quoted(str(existing))))
@@ -284,11 +295,12 @@ def check_folder(path: Path) -> None:
 
 def check_writable(path: Path) -> None:
     """Raise unless a file can be written at `path`; its folder must be there."""
+    exists = _exists(path)
     if path.is_dir():
         raise ValueError(said("value.is_folder"))
     if not path.parent.is_dir():
         raise ValueError(said("value.no_folder", path=quoted(str(path.parent))))
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    if not os.access(path if exists else path.parent, os.W_OK):
         raise ValueError(said("value.not_writable"))
 
 
@@ -318,7 +330,7 @@ def check_recording(path: Path) -> None:
 
 def check_readable(path: Path) -> None:
     """Raise unless `path` is a file we can read."""
-    if not path.exists():
+    if not _exists(path):
         raise ValueError(said("value.no_file", folder=quoted(str(path.parent))))
     if not path.is_file():
         raise ValueError(said("value.not_file"))

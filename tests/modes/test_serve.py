@@ -161,6 +161,7 @@ def test_the_folder_is_the_chosen_one_else_beside_or_inside(tmp_path: Path, monk
         assert find_folder(None) == folder
     (tmp_path / "other").mkdir()
     assert find_folder(tmp_path / "other") is None
+    assert find_folder(tmp_path / ("x" * 300)) is None  # nor can be looked into
 
 
 # --- what keeps us from it ------------------------------------------------------------------------------------------
