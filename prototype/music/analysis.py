@@ -146,7 +146,7 @@ def analyse(samples: Audio, cue_dbfs: float, peaks: Peaks | None = None) -> Anal
     first, last = _music(levels > cue_dbfs - gain)
     last = first + _without_leftovers(levels[first:last], cue_dbfs - gain - RELEASE_DB)
     first, last = _with_decay(levels > cue_dbfs - gain - RELEASE_DB, first, last)
-    begin, end = max(0, first - 1), len(levels) if last == len(levels) - 1 else min(len(levels), last + 1)
+    begin, end = max(0, first - 1), min(len(levels), last + 1)
     cue_in, cue_out = begin * LEVEL_FRAMES, min(end * LEVEL_FRAMES, len(samples))
     # Measured anew, as it will be heard: dead tails and rests shift the loudness, in spite of the gates of BS.1770.
     power, weighted, highest = power[begin:end], weighted[begin:end], peaks[begin * PEAKS : end * PEAKS]

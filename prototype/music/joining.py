@@ -114,8 +114,7 @@ def context_of(
     there_s = min(longest_s, (end_frames - cue_in_frames) / SAMPLE_RATE_HZ)
     bars_s = there_s // bar_s * bar_s if bar_s else 0.0
     steps = round((bars_s if bars_s >= SHORTEST_CONTEXT_S else there_s) * SAMPLE_RATE_HZ / LATENT_FRAMES)
-    if steps * LATENT_FRAMES > end_frames - cue_in_frames:
-        steps -= 1
+    steps = min(steps, (end_frames - cue_in_frames) // LATENT_FRAMES)
     if steps * LATENT_FRAMES < SHORTEST_CONTEXT_S * SAMPLE_RATE_HZ:
         return None
     return end_frames - steps * LATENT_FRAMES, end_frames

@@ -358,7 +358,7 @@ def _key_scales(value: object) -> tuple[str, ...]:
 
 
 def _time_signature(value: object) -> str:
-    if isinstance(value, bool) or str(value) not in ("2", "3", "4", "6"):
+    if str(value) not in ("2", "3", "4", "6"):
         raise ValueError
     return str(value)
 

@@ -168,12 +168,8 @@ def frames_to_phrase(piece: Piece, position_frames: int, rate_hz: int) -> int:
         phrase_s = min(phrase_s, bar_s * next((bars for bars in (4, 2) if bars * bar_s <= LONGEST_PHRASE_S), 1))
     cut_frames = piece.info.analysis.cue_in_frames * rate_hz // SAMPLE_RATE_HZ if piece.info else 0
     at_frames, phrase_frames = position_frames + cut_frames, phrase_s * rate_hz
-    phrases = int(at_frames / phrase_frames)
-    return next(
-        begin - at_frames
-        for begin in (round((phrases + more) * phrase_frames) for more in range(3))
-        if begin >= at_frames
-    )
+    phrases = math.ceil((at_frames - 0.5) / phrase_frames)  # one that begins between two frames begins with the nearer
+    return max(0, round(phrases * phrase_frames) - at_frames)
 
 
 class _Beats(NamedTuple):
