@@ -199,18 +199,17 @@ class PlaylistPlayer(VlcPlayer):
         if now - self._still_since < STILL_S and (self._current or self._following):  # it may be about to begin
             return False
         if self._following and state == names.Ended:  # VLC has tried it in vain
-            self._begin_following()
+            self._begin_following(self._following)
         self._delete(self._current)
         self._current = None
         return bool(self._following or self._stock.first())
 
-    def _begin_following(self) -> None:
+    def _begin_following(self, following: Piece) -> None:
         """Note that the file behind the current one has begun."""
-        if self._following is not None:
-            self._delete(self._current)
-            self._current, self._asked, self._following = self._following, self._following_asked, None
-            self._events.append(Started(self._current))
-            self._untold = True  # its stream is another
+        self._delete(self._current)
+        self._current, self._asked, self._following = following, self._following_asked, None
+        self._events.append(Started(following))
+        self._untold = True  # its stream is another
 
     def _append(self) -> None:
         """Put the next file behind the current one."""
@@ -234,7 +233,7 @@ class PlaylistPlayer(VlcPlayer):
             media.release()
             if self._following and reached > self._index:
                 self._index = reached
-                self._begin_following()
+                self._begin_following(self._following)
         self._elapsed_s = max(0, self._player.get_time()) / 1000
         self._total_s = max(0, self._player.get_length()) / 1000
 

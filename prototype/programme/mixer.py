@@ -285,10 +285,8 @@ class Mixer:
 
         From the library only where nothing better waits.
         """
-        for piece in self._stock.continuing(current):
-            after = piece.info.continues if piece.info else None
-            position = current.position_of(self._scaled(after.at_frames)) if after else None
-            fade_frames = self._scaled(after.fade_frames) if after else 0
+        for piece, after in self._stock.continuing(current):
+            position, fade_frames = current.position_of(self._scaled(after.at_frames)), self._scaled(after.fade_frames)
             if position is not None and self._voice.position_frames <= position <= len(current.samples) - fade_frames:
                 return _Plan(piece, fade_frames, position - self._voice.position_frames, joins=True)
         return None
@@ -333,10 +331,9 @@ class Mixer:
             self._stock.put(piece)
 
     def _play(self, piece: Piece) -> None:
-        if not self._is_crumb(piece):
-            self._events.extend(self._stock.put_first(piece, self.playing_piece()))
-            self._wanted.clear()
-            self._hurry()
+        self._events.extend(self._stock.put_first(piece, self.playing_piece()))
+        self._wanted.clear()
+        self._hurry()
 
     def _skip(self) -> None:
         self._end_piece()

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from music.continuing import continues
-from music.segment import CHANNELS, PEAK_LIMIT, Endless, Piece, SegmentInfo, Source
+from music.segment import CHANNELS, PEAK_LIMIT, Continuation, Endless, Piece, SegmentInfo, Source
 
 ORDER: Final = tuple(source for source in Source if source is not Source.BED)
 LIBRARY_FIRST: Final = tuple(sorted(ORDER, key=lambda source: source is not Source.LIBRARY))
@@ -162,12 +161,13 @@ class Stock:
         """Let the library go first, or take that back."""
         self._order = LIBRARY_FIRST if prefer else ORDER
 
-    def continuing(self, piece: Piece) -> list[Piece]:
-        """Return what continues a piece: of what was asked for, else fresh, or what is first anyway."""
+    def continuing(self, piece: Piece) -> list[tuple[Piece, Continuation]]:
+        """Return what continues a piece, and how: of what was asked for, else fresh, or what is first anyway."""
         first = self.first()
         sources = dict.fromkeys((Source.FRESH, first.source)) if first else {}
         waiting = self.again or [other for source in sources for other in self._pieces[source]]
-        return [other for other in waiting if piece.info and continues(other.info, piece.info.segment_id)]
+        last = piece.info.segment_id if piece.info else ""
+        return [(one, to) for one in waiting if one.info and (to := one.info.continues) and to.segment_id == last != ""]
 
     def drop_rest(self, piece_id: str) -> list[Event]:
         """Take out what goes on with a piece, but for what was asked for."""

@@ -91,8 +91,7 @@ class Fresh(Supply):
 
     def next(self, busy: Collection[str]) -> Entry | None:
         """Return what goes on with what is heard, or follows well on the one before; none that is `busy`."""
-        if any(self._is_over(entry) for entry in self._spool.ready()):
-            self.change_mood()
+        self.change_mood()
         queue = play_order(self._spool.ready(), lambda entry: entry.info, self._last)
         free = [entry for entry in queue if entry.key not in busy]
         entry = next((entry for entry in free if continues(entry.info, self._last)), None)
