@@ -34,7 +34,7 @@ from output import stream_player
 from output.sound_server import Hearing, Traits
 from output.stream_player import BLOCK_FRAMES, EARLY_US, FRAME_BYTES, StreamPlayer
 from output.vlc_library import LibVlc
-from output.vlc_player import RAMP_STEP
+from output.vlc_player import RAMP_STEP, RAMP_TICK_S
 from player import PlaylistPlayer
 
 realtime = pytest.mark.realtime
@@ -359,8 +359,11 @@ def test_the_stream_is_silent_by_our_own_will_until_the_device_is_given_away() -
 def test_a_device_that_nobody_hears_is_none_until_that_changes(hearing: Hearing, notice: str) -> None:
     """It is said once; while it is suspended, or replaced by none, it is not tried, and 'back' is not said."""
     player, clock, told = watched(hearing)
+    present = list[bool]()
+    player.watch_device(present.append)
+    player._serve(0.0)
     watch_for(player, clock, 60)
-    assert (told, player.state) == (["_play_unheard"], hearing.value)
+    assert (told, player.state, present) == (["_play_unheard"], hearing.value, [True, False])
     assert [said.key for said in player._notices.recent()] == [notice]
     tried: list[float] = []
     vars(player)["_probe"] = lambda: tried.append(clock.time_s)
@@ -504,6 +507,17 @@ def test_a_pause_falls_silent_stops_and_goes_on_as_loud() -> None:
     assert set(left) == {(1.0, False, False)}
 
 
+def test_a_ramp_does_not_wait_for_the_next_tick() -> None:
+    """As soon as something is wished the owner goes step after step, and then rests again."""
+    player, _, _ = served()
+    waits = list[float]()
+    vars(player)["_serve"] = waits.append
+    player.pause(True)
+    for _ in range(40):
+        player._obey(0.5)
+    assert (max(waits[:30]), waits[-1]) == (RAMP_TICK_S, 0.5)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -562,8 +576,10 @@ def test_a_device_that_comes_back_in_a_pause_is_found() -> None:
     vars(player)["_play"] = lambda: player._begin_stream(player._settled, OWN_VOLUME)
     player.pause(True)
     player._probe_at, vlc.percent = 0.0, 0
+    present = list[bool]()
+    player.watch_device(present.append)
     player._watch()
-    assert player.state == "playing"
+    assert (player.state, present) == ("playing", [False, True])
     follow(player)
     assert (vlc.paused, set(vlc.volumes)) == (True, {0})
 

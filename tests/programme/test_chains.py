@@ -136,6 +136,15 @@ def test_skipping_ends_the_piece_and_not_only_the_segment() -> None:
     assert [event.piece.key for event in events if isinstance(event, Left)] == ["a0.wav"]
 
 
+def test_a_break_does_not_wait_for_the_frame_at_which_they_meet() -> None:
+    """It fades to the bed at once."""
+    target = programme()
+    playing_first(target)
+    target.offer(part(1))
+    target.rest(True)
+    assert np.allclose(target.read(RATE_HZ)[500:], QuietBed.LEVEL)
+
+
 def test_a_lost_predecessor_makes_it_a_piece_like_others() -> None:
     """What continues something that is not heard is faded in."""
     target = programme()

@@ -175,13 +175,20 @@ def test_the_powers_of_a_piece_are_its_loudness(levels_db: list[float], seed: in
 
 
 def beating(bpm: float | None, beat_s: float, cut_s: float = 0.0, *, builtin: bool = False) -> Piece:
-    """Return a piece of 20 s, cut from a file, with a beat at `beat_s` of that."""
+    """Return a piece of 20 s, cut from a file, with a beat at `beat_s` of that; a built-in one is not measured."""
     sound = Analysis(1, 0, 1, -23.0, -1.0, "", bpm, beat_s)
     about = info(engine="builtin" if builtin else "acestep")
-    about = replace(about, recipe=replace(about.recipe, bpm=round(bpm) if bpm else None))
+    about = replace(about, recipe=replace(about.recipe, bpm=round(bpm) if bpm else None), analysis=sound)
     cut = round(cut_s * SAMPLE_RATE_HZ)
     part = (cut, cut + 20 * SAMPLE_RATE_HZ)
-    return Piece(np.zeros((20 * RATE_HZ, 2), np.float32), Source.FRESH, "", about, parts=(part,), sound=sound)
+    return Piece(
+        np.zeros((20 * RATE_HZ, 2), np.float32),
+        Source.FRESH,
+        "",
+        about,
+        parts=(part,),
+        sound=None if builtin else sound,
+    )
 
 
 def gap_s(early_frames: int, begin: int, one: Piece, other: Piece) -> float:

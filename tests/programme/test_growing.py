@@ -101,6 +101,7 @@ def test_of_the_next_piece_there_is_the_opening_until_it_is_heard() -> None:
     target.step()
     piece = there(target.next())
     assert piece.ready_frames == 2 * STRETCH
+    assert piece.ready_powers == pytest.approx(step_powers(piece.samples[: 2 * STRETCH]), rel=0.01)
     assert not there(piece.growth).ended.is_set()
     target.heard(piece)
     assert target.wanted

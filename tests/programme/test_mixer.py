@@ -569,6 +569,17 @@ def test_built_in_music_gives_way_at_its_next_phrase(
     assert at_frame - 13_000 <= 8_001
 
 
+def test_built_in_music_that_was_asked_for_is_heard_to_its_end() -> None:
+    """The listener went back to it: what is better waits."""
+    target = mixer(short(30, Source.BUILTIN))
+    target.read(2000)
+    target.play(short(30, Source.BUILTIN, "asked"))
+    target.offer(short(30, key="better"))
+    target.read(25_000)
+    playing = target.snapshot().playing
+    assert (playing.key, playing.asked) == ("asked", True)
+
+
 def test_other_built_in_music_and_pieces_of_the_library_do_not_hurry() -> None:
     """Only what is better cuts a built-in piece short, and nothing else is cut short by what is fresh."""
     for playing, coming in ((Source.BUILTIN, Source.BUILTIN), (Source.LIBRARY, Source.FRESH)):
