@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from base.errors import CorruptSegment
 from doubles.fake_audio import BAD_KINDS, bad_audio, chord, wav_bytes
-from doubles.sounds import tone
+from doubles.sounds import info, tone
 from listening.listening import levels, quiet_stretches
 from music.analysis import (
     DEAD_REST_FRAMES,
@@ -35,7 +36,7 @@ from music.analysis import (
 from music.audio_files import Packed
 from music.decoding import read
 from music.metering import PEAK_BLOCK_FRAMES, block_peaks
-from music.segment import MAX_GAIN_DB, SAMPLE_RATE_HZ, Analysis, Piece, Samples, Source, gain_db
+from music.segment import MAX_GAIN_DB, SAMPLE_RATE_HZ, Analysis, Continuation, Piece, Samples, Source, gain_db
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_segments"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real segments are not beside this repository")
@@ -379,6 +380,24 @@ def test_the_cue_points_do_not_depend_on_the_target() -> None:
     """What is stored in a file holds for any TARGET_LUFS."""
     whole = joined(chord(10.0), silence(5.0))
     assert len(piece_of(whole, -14.0).samples) == len(piece_of(whole, -30.0).samples)
+
+
+def test_what_continues_a_segment_begins_as_it_is() -> None:
+    """It is joined at its first frame, where a softened edge would be heard; its end is softened all the same."""
+    found = analyse(chord(2.0), CUE_DBFS)
+    before = Continuation("a", 0, 0, "a", 0.0, found.loudness_lufs, found.peak_dbfs, 0.0)
+    alone, joined_on = (
+        np.asarray(to_piece(chord(2.0), found, TARGET_LUFS, Source.FRESH, "k", about).samples)
+        for about in (None, replace(info(2.0), analysis=found, continues=before))
+    )
+    assert np.abs(alone[:10]).max() < 0.001 < 0.01 < np.abs(joined_on[:10]).max()
+    assert np.array_equal(alone[1000:], joined_on[1000:])
+
+
+def test_the_loudness_is_that_of_what_is_left_between_long_rests() -> None:
+    """Not of the rests: what surrounds them would pass the gates, and the piece be played too loud."""
+    heard = piece_of(joined(*[tone(0.7), silence(2.0)] * 8, tone(0.7)))
+    assert analyse(heard.samples, CUE_DBFS).loudness_lufs == pytest.approx(TARGET_LUFS, abs=0.1)
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.05, 0.3, 0.4, 0.41])

@@ -43,6 +43,25 @@ def test_the_ending_is_never_given_to_the_model(first: Samples) -> None:
     assert dying_from_s - 5.0 < end_s < dying_from_s
 
 
+@pytest.mark.parametrize("seconds", [5.02, 5.03, 7.99, 8.0])
+def test_a_context_is_whole_steps_of_what_is_there(seconds: float) -> None:
+    """As many as there are behind the cue-in, and none before it."""
+    samples = np.zeros((round(9 * RATE), 2), np.float32)
+    first, end = there(joining.context_of(samples, RATE, round((1 + seconds) * RATE), 30.0, None))
+    assert (end, (end - first) % joining.LATENT_FRAMES) == (round((1 + seconds) * RATE), 0)
+    assert 0 <= first - RATE < joining.LATENT_FRAMES
+
+
+def test_what_came_back_next_to_silent_is_no_match() -> None:
+    """However like ours it is: raised so far, its noise would be heard."""
+    assert [joining.Match(0, 10 ** (gain_db / 20), 1.0).fits for gain_db in (-20, -15, 15, 20)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real segments are not here")
 @pytest.mark.parametrize("path", sorted(REAL.glob("*.wav")) if REAL.is_dir() else [], ids=lambda path: path.stem)
 def test_real_segments_end_later_than_their_context(path: Path) -> None:
