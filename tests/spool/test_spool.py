@@ -418,7 +418,7 @@ def test_own_music_in_kept_is_played_and_never_deleted(bench: Bench) -> None:
 
 
 def test_whole_albums_of_ones_own_are_played_where_they_lie(bench: Bench) -> None:
-    """Folders in kept/ count, hidden ones, links and shelves do not; being heard moves nothing, names may be the same."""
+    """Folders in kept/ count, not hidden ones, links, shelves; being heard moves nothing, names may be the same."""
     others = "two/.stversions/01.mp3", "../elsewhere/02.mp3", "played/01.mp3"
     for name in ("01.mp3", "one/01.mp3", "two/cd 1/01.mp3", *others):
         path = bench.root / "kept" / name
