@@ -16,8 +16,9 @@ OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6,
 class Patch:
     """How one instrument of the font is played.
 
-    `voice` is the numpy voice it stands for, and beside which it plays at `blend_db`. `dark` is how many octaves below
-    20 kHz a note of velocity USUAL is filtered, `soft` how many more a softer one is, a unit of velocity.
+    `voice` is the numpy voice it stands for, beside which it plays at `blend_db` where the two do not beat. `dark` is
+    how many octaves below 20 kHz a note of velocity USUAL is filtered, `soft` how many more a softer one is, a unit of
+    velocity.
     """
 
     voice: str
@@ -39,22 +40,22 @@ class Patch:
 PATCHES: Final = {
     patch.voice: patch
     for patch in (
-        Patch("keys", 4, 2.2, 2.6, release_s=0.2, blend_db=-6),
+        Patch("keys", 4, 2.2, 2.6, release_s=0.2),
         Patch("piano", 0, 0.2, 1.8, release_s=0.35, attack_s=0.003, width=0.6, blend_db=-7),
-        Patch("nylon", 24, 0.5, 1.8, release_s=0.2, cents=3.5, blend_db=-9),
-        Patch("harp", 46, 0.5, 1.8, release_s=0.9, blend_db=-9),
-        Patch("koto", 107, 0.4, 1.8, release_s=0.8, cents=4, blend_db=-5),
-        Patch("pizzicato", 45, 0.6, 1.8, release_s=0.3, cents=4, blend_db=-7),
+        Patch("nylon", 24, 0.5, 1.8, release_s=0.2, cents=3.5),
+        Patch("harp", 46, 0.5, 1.8, release_s=0.9),
+        Patch("koto", 107, 0.4, 1.8, release_s=0.8, cents=4),
+        Patch("pizzicato", 45, 0.6, 1.8, release_s=0.3, cents=4),
         Patch("upright", 32, 2.2, 2.0, release_s=0.12, width=0.0, cents=3),
-        Patch("bass", 33, 3.0, 2.0, release_s=0.1, width=0.0, blend_db=-3),
-        Patch("vibes", 11, 1.5, 2.4, release_s=0.5, blend_db=-7),
+        Patch("bass", 33, 3.0, 2.0, release_s=0.1, width=0.0),
+        Patch("vibes", 11, 1.5, 2.4, release_s=0.5),
         Patch("marimba", 12, 1.2, 2.4, release_s=0.3),
-        Patch("bell", 8, 1.5, 2.0, release_s=0.9, blend_db=-2),
+        Patch("bell", 8, 1.5, 2.0, release_s=0.9),
         Patch("strings", 49, 0.4, 1.2, release_s=0.7, attack_s=0.25, blend_db=-3),
-        Patch("violin", 40, 0.8, 1.4, release_s=0.3, attack_s=0.09, cents=4, blend_db=-3),
-        Patch("cello", 42, 1.0, 1.4, release_s=0.4, attack_s=0.10, cents=4, blend_db=-4),
-        Patch("flute", 73, 1.3, 1.8, release_s=0.2, attack_s=0.05, cents=4, blend_db=-8),
-        Patch("shakuhachi", 77, 1.3, 1.8, release_s=0.3, attack_s=0.06, cents=6, blend_db=-5),
+        Patch("violin", 40, 0.8, 1.4, release_s=0.3, attack_s=0.09, cents=4),
+        Patch("cello", 42, 1.0, 1.4, release_s=0.4, attack_s=0.10, cents=4),
+        Patch("flute", 73, 1.3, 1.8, release_s=0.2, attack_s=0.05, cents=4),
+        Patch("shakuhachi", 77, 1.3, 1.8, release_s=0.3, attack_s=0.06, cents=6),
     )
 }
 # By station; the synthesised kits of the others are what their styles are made of. A standard kit has a second snare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -162,6 +163,23 @@ def test_the_colour_of_every_font_is_brought_near_the_voice(name: str, path: Pat
     assert after.mean() < 0.8 * before.mean()
     levels = [np.mean([level_db(sound) for sound in sounds]) for sounds in (plain, coloured)]
     assert levels[1] == pytest.approx(levels[0], abs=1.5)
+
+
+@real
+@pytest.mark.parametrize("name", sorted(name for name, patch in PATCHES.items() if patch.blend_db is not None))
+def test_a_voice_plays_beside_an_instrument_where_they_do_not_beat(name: str, font: Font) -> None:
+    """Two tones at one pitch cancel and add: neither do notes wobble more for it, nor is one loud and the next soft."""
+    wobbles, spreads = [], []
+    for patch in (PATCHES[name], dataclasses.replace(PATCHES[name], blend_db=None)):
+        curves = []
+        for pitch in range(36, 48) if name in ("bass", "cello") else range(64, 76):
+            sound = fluid.RealPlayer(font, patch, 0.0, 1, "").play([Note("", pitch, 1.0, 2.0, 0.75)], 0, 134_400)
+            curves.append(10 * np.log10(np.square(sound[:, 48_000:]).mean(0).reshape(-1, 960).mean(1) + 1e-9))
+        trends = [np.polyval(np.polyfit(np.arange(70), curve[15:85], 2), np.arange(70)) for curve in curves]
+        wobbles.append(np.mean([np.std(curve[15:85] - trend) for curve, trend in zip(curves, trends, strict=True)]))
+        spreads.append(np.std([10 * np.log10(np.mean(10 ** (curve[:20] / 10))) for curve in curves]))
+    assert wobbles[0] < wobbles[1] + 0.3
+    assert spreads[0] < spreads[1] + 0.7
 
 
 @real
