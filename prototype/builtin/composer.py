@@ -105,7 +105,7 @@ def _parts(style: Style, text: str, rng: np.random.Generator) -> tuple[Part, ...
     parts = []
     for name, role, voices, pan in chosen:
         if voices:
-            gain_db = level_db(role) - 5.0 * (name == "sub")
+            gain_db = level_db(role) - 9.0 * (name == "sub")
             parts.append(Part(name, role, str(rng.choice(voices)), gain_db, pan, SEND.get(role, 1.0)))
     if style.drums and not beatless:
         parts.append(Part("drums", Role.DRUMS, "kit", level_db(Role.DRUMS), 0.0, SEND[Role.DRUMS]))

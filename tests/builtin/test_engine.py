@@ -36,7 +36,7 @@ from builtin.voices import VOICES, Choir, Solo, Struck
 from doubles.pieces import STATIONS, piece, recipe
 from listening import musical
 from listening.listening import loudness_lufs, momentary_lufs, quiet_stretches
-from listening.scores import bars_of, bass_share, held_rub_share, levels_of, phrases_of
+from listening.scores import alone, bars_of, bass_share, held_rub_share, levels_of, phrases_of
 from music.keys import parse_key
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
 from programme.openings import piece_recipe
@@ -159,6 +159,20 @@ def test_the_loud_moments_stand_out(station: str) -> None:
 def test_the_bass_is_heard_under_every_chord(station: str) -> None:
     """The bass, played alone, sounds in at least 95 % of the chords' time."""
     assert bass_share(piece(station)[0]) >= 0.95
+
+
+@each_station
+def test_no_part_drowns_another(station: str) -> None:
+    """By the momentary loudness of each alone: drums stay under the whole and the bass near it; the tune is heard."""
+    sounds = alone(piece(station)[0])
+    parts = {role: momentary_lufs(sound) for role, sound in sounds.items()}
+    whole = momentary_lufs(np.sum(list(sounds.values()), axis=0))
+    rest = momentary_lufs(np.sum([sound for role, sound in sounds.items() if role is not Role.LEAD], axis=0))
+    if Role.DRUMS in parts:
+        assert -19 < np.median(parts[Role.DRUMS] - whole) < -2
+    assert -14 < np.median(parts[Role.BASS] - whole) < -5
+    sung = parts[Role.LEAD] > parts[Role.LEAD].max() - 25
+    assert -9 < np.median((parts[Role.LEAD] - rest)[sung]) < 4
 
 
 def test_a_seed_names_a_piece() -> None:

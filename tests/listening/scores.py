@@ -11,6 +11,7 @@ import numpy as np
 from builtin.engine import numpy_cast
 from builtin.score import Note, Role, Score, amplitude
 from listening import musical
+from listening.listening import Samples
 
 STEPS_S: Final = 20
 
@@ -59,11 +60,17 @@ def phrases_of(score: Score) -> list[list[Note]]:
     return list(phrases.values())
 
 
+def alone(score: Score) -> dict[Role, Samples]:
+    """Return what the parts of each role sound like by themselves, at their levels."""
+    sounds: dict[Role, Samples] = {}
+    for part, player in zip(score.parts, numpy_cast(score), strict=True):
+        notes = [note for note in score.notes if note.part == part.name]
+        sound = player.play(notes, 0, score.frames).T * np.float32(10 ** (part.gain_db / 20))
+        sounds[part.role] = sounds.get(part.role, 0) + sound
+    return sounds
+
+
 def bass_share(score: Score) -> float:
     """Return the share of the chords' time in which the bass, played alone, is heard."""
-    alone = np.zeros((2, score.frames), np.float32)
-    for part, player in zip(score.parts, numpy_cast(score), strict=True):
-        if part.role is Role.BASS:
-            notes = [note for note in score.notes if note.part == part.name]
-            alone += player.play(notes, 0, score.frames) * np.float32(10 ** (part.gain_db / 20))
-    return musical.bass_share(alone.T, [(chord.start_s, chord.length_s) for chord in score.chords])
+    spans = [(chord.start_s, chord.length_s) for chord in score.chords]
+    return musical.bass_share(alone(score)[Role.BASS], spans)
