@@ -93,7 +93,7 @@ class RealPlayer:
         self._stand_in, self._stands_in = patch.simple(seed), False
         self._rng = np.random.default_rng((seed % 2**64, zlib.crc32(name.encode())))
         self._ringing = Ringing()
-        pitched = patch.width and not patch.bank  # a bass has colour enough
+        pitched = name != "bass" and not patch.bank  # far below MEASURED a filter would change how loud it is
         self._colour = Convolver(font.equaliser(patch, MEASURED)) if pitched else None
         self._strokes: dict[tuple[int, float, int], Kept] = {}
         self._count = 0

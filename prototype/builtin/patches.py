@@ -9,6 +9,7 @@ from builtin import kit, synth
 from builtin.score import Part, Player, Role
 
 DRUM_BANK: Final = 128
+SWELLS_S: Final = 0.08  # an attack from which on a tone swells
 OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6, "jazz": -0.5, "bossa": -0.3}
 
 
@@ -31,6 +32,11 @@ class Patch:
     cents: float = 2.5
     blend_db: float | None = None
     bank: int = 0
+
+    @property
+    def level_s(self) -> float:
+        """Over how long its loudness is measured: what is bowed swells."""
+        return 0.6 if self.attack_s < SWELLS_S else 1.1
 
     def simple(self, seed: int) -> Player:
         """Return the numpy voice."""

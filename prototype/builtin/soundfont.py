@@ -148,8 +148,9 @@ class Font:
         """Return a note's gain, 0 for silence, and its width, measured: a font's samples are not equally loud."""
         key = patch, pitch, force
         if key not in self._levels:
-            sound = self._sound(patch, pitch, force, LEVEL_S, patch.dark + patch.soft * (USUAL - force / STEPS), 0.0)
-            middle, side = _middle_and_side(sound[:, : round(LEVEL_S * SAMPLE_RATE_HZ)])
+            dark = patch.dark + patch.soft * (USUAL - force / STEPS)
+            sound = self._sound(patch, pitch, force, patch.level_s, dark, 0.0)
+            middle, side = _middle_and_side(sound[:, : round(patch.level_s * SAMPLE_RATE_HZ)])
             width = min(patch.width, SIDE_MOST * middle / max(side, 1e-9))
             if not patch.bank:
                 width *= min(1.0, max(0.0, hertz(pitch) / MONO_HZ - 1))
@@ -249,8 +250,8 @@ def _force(velocity: float) -> int:
 @functools.lru_cache(maxsize=1024)
 def _voice_rms(patch: Patch, pitch: int) -> float:
     """Return the level of a note of the numpy voice, at full velocity; all of an octave are equally loud."""
-    note = Note("", pitch if patch.bank else pitch // 12 * 12 + 6, 0.0, LEVEL_S, USUAL)
-    sound = patch.simple(0).play([note], 0, round(LEVEL_S * SAMPLE_RATE_HZ))
+    note = Note("", pitch if patch.bank else pitch // 12 * 12 + 6, 0.0, patch.level_s, USUAL)
+    sound = patch.simple(0).play([note], 0, round(patch.level_s * SAMPLE_RATE_HZ))
     return float(np.hypot(*_middle_and_side(sound))) / amplitude(USUAL)
 
 

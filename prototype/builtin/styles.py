@@ -278,7 +278,7 @@ STYLES: Final[dict[str, Style]] = {
     ),
     "koto": Style(
         tape_db=8, air_db=5, trim_db=0.1,
-        words=("koto", "japanese", "zen", "shamisen", "shakuhachi"), pad=("pad",), bass=("koto",), basses=("broken",),
+        words=("koto", "japanese", "zen", "shamisen", "shakuhachi"), pad=("pad",), bass=("harp",), basses=("broken",),
         lead=("koto", "shakuhachi"), melody=0.9, arpeggio=("koto",), arpeggio_beats=1.0, scale="hirajoshi",
         harmony="garden", bars=2, strum_s=0.03, tune=72, texture="stream",
         texture_dbfs=-52, room_s=2.2, wet=0.3,

@@ -25,6 +25,7 @@ from builtin.styles import STYLES
 from builtin.voices import VOICES
 from doubles.pieces import STATIONS, piece, recipe
 from listening.listening import momentary_lufs
+from listening.scores import bass_share
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
 
 
@@ -140,13 +141,31 @@ def test_a_piece_is_the_same_whenever_it_is_played() -> None:
 def test_a_real_instrument_is_as_loud_as_its_voice(name: str, font: Font) -> None:
     """So that the composer's balance holds with any font; at every force, in every register it plays."""
     patch = PATCHES[name]
-    length = round(LEVEL_S * SAMPLE_RATE_HZ)
+    length = round(patch.level_s * SAMPLE_RATE_HZ)
     for pitch, (velocity, apart_db) in itertools.product((50, 62, 74), ((0.4, 2.5), (0.75, 2.0), (1.0, 2.5))):
-        wanted = patch.simple(1).play([Note("", pitch, 0.0, LEVEL_S, velocity)], 0, length)
-        heard = font.note(patch, pitch, velocity, LEVEL_S, patch.dark, 0.0)[:, :length]
+        wanted = patch.simple(1).play([Note("", pitch, 0.0, patch.level_s, velocity)], 0, length)
+        heard = font.note(patch, pitch, velocity, patch.level_s, patch.dark, 0.0)[:, :length]
         assert level_db(heard) == pytest.approx(level_db(wanted), abs=apart_db)
         middle, side = heard.sum(axis=0) / 2, (heard[0] - heard[1]) / 2
         assert 10 * np.log10(1 + np.mean(side**2) / np.mean(middle**2)) <= 1.5
+
+
+@real
+@pytest.mark.parametrize("name", sorted({name for style in STYLES.values() for name in style.bass} & set(PATCHES)))
+def test_a_real_bass_is_as_loud_as_its_voice_while_it_is_held(name: str, font: Font) -> None:
+    """Low notes lie far below where an instrument's colour is measured, and a bow swells: neither makes it louder."""
+    for pitch in (30, 36, 42):
+        note, frames = Note("bass", pitch, 1.0, 2.0, 0.75), 3 * SAMPLE_RATE_HZ
+        players = fluid.RealPlayer(font, PATCHES[name], 0.0, 1, "bass"), PATCHES[name].simple(1)
+        heard, wanted = (momentary_lufs(player.play([note], 0, frames).T).max() for player in players)
+        assert heard == pytest.approx(wanted, abs=6.0)
+
+
+@real
+@pytest.mark.parametrize("station", STATIONS)
+def test_a_real_bass_is_heard_under_every_chord(station: str) -> None:
+    """Whatever plays it: a font's koto dies within half a second down there."""
+    assert bass_share(piece(station)[0], Orchestra().cast) >= 0.95
 
 
 @real

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from builtin.engine import numpy_cast
+from builtin.engine import Cast, numpy_cast
 from builtin.score import Note, Role, Score, amplitude
 from listening import musical
 from listening.listening import Samples
@@ -60,17 +60,17 @@ def phrases_of(score: Score) -> list[list[Note]]:
     return list(phrases.values())
 
 
-def alone(score: Score) -> dict[Role, Samples]:
+def alone(score: Score, cast: Cast = numpy_cast) -> dict[Role, Samples]:
     """Return what the parts of each role sound like by themselves, at their levels."""
     sounds: dict[Role, Samples] = {}
-    for part, player in zip(score.parts, numpy_cast(score), strict=True):
+    for part, player in zip(score.parts, cast(score), strict=True):
         notes = [note for note in score.notes if note.part == part.name]
         sound = player.play(notes, 0, score.frames).T * np.float32(10 ** (part.gain_db / 20))
         sounds[part.role] = sounds.get(part.role, 0) + sound
     return sounds
 
 
-def bass_share(score: Score) -> float:
+def bass_share(score: Score, cast: Cast = numpy_cast) -> float:
     """Return the share of the chords' time in which the bass, played alone, is heard."""
     spans = [(chord.start_s, chord.length_s) for chord in score.chords]
-    return musical.bass_share(alone(score)[Role.BASS], spans)
+    return musical.bass_share(alone(score, cast)[Role.BASS], spans)
