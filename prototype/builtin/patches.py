@@ -9,7 +9,6 @@ from builtin import kit, synth
 from builtin.score import Part, Player, Role
 
 DRUM_BANK: Final = 128
-SWELLS_S: Final = 0.08  # an attack from which on a tone swells
 OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6, "jazz": -0.5, "bossa": -0.3}
 
 
@@ -17,9 +16,8 @@ OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6,
 class Patch:
     """How one instrument of the font is played.
 
-    `voice` is the numpy voice it stands for, beside which it plays at `blend_db` where the two do not beat. `dark` is
-    how many octaves below 20 kHz a note of velocity USUAL is filtered, `soft` how many more a softer one is, a unit of
-    velocity.
+    `voice` is the numpy voice it stands for, beside which it plays at `blend_db` where they do not beat. `dark` is how
+    many octaves below 20 kHz a note of velocity USUAL is filtered, `soft` how many more a softer one, a unit of velocity.
     """
 
     voice: str
@@ -36,7 +34,7 @@ class Patch:
     @property
     def level_s(self) -> float:
         """Over how long its loudness is measured: what is bowed swells."""
-        return 0.6 if self.attack_s < SWELLS_S else 1.1
+        return 0.6 if self.attack_s < 0.08 else 1.1
 
     def simple(self, seed: int) -> Player:
         """Return the numpy voice."""

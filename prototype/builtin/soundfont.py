@@ -148,9 +148,8 @@ class Font:
         """Return a note's gain, 0 for silence, and its width, measured: a font's samples are not equally loud."""
         key = patch, pitch, force
         if key not in self._levels:
-            dark = patch.dark + patch.soft * (USUAL - force / STEPS)
-            sound = self._sound(patch, pitch, force, patch.level_s, dark, 0.0)
-            middle, side = _middle_and_side(sound[:, : round(patch.level_s * SAMPLE_RATE_HZ)])
+            dark, frames = patch.dark + patch.soft * (USUAL - force / STEPS), round(patch.level_s * SAMPLE_RATE_HZ)
+            middle, side = _middle_and_side(self._sound(patch, pitch, force, patch.level_s, dark, 0.0)[:, :frames])
             width = min(patch.width, SIDE_MOST * middle / max(side, 1e-9))
             if not patch.bank:
                 width *= min(1.0, max(0.0, hertz(pitch) / MONO_HZ - 1))
