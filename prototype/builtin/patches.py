@@ -16,8 +16,8 @@ OCTAVES_DARKER: Final = {"lofi": 0.5, "ambient": 0.5, "rain": 0.4, "focus": 0.6,
 class Patch:
     """How one instrument of the font is played.
 
-    `voice` is the numpy voice it stands for, beside which it plays at `blend_db` where they do not beat. `dark` is how
-    many octaves below 20 kHz a note of velocity USUAL is filtered, `soft` how many more a softer one, a unit of velocity.
+    `voice` is the numpy voice it stands for, beside which it plays at `blend_db` where they do not beat. A note of
+    velocity USUAL is filtered `dark` octaves below 20 kHz, a softer one `soft` more, a unit of velocity.
     """
 
     voice: str
