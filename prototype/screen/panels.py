@@ -254,7 +254,7 @@ def mood(snapshot: Snapshot, width: int, language: str) -> list[Row]:
     ]
 
 
-@shows("history", "stations")
+@shows("history", "stations", "mixer.playing.key")
 def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Return what was heard before behind its label, in exactly `height` lines."""
     lines = past(snapshot, width - LABEL_CELLS, height, language)
@@ -263,9 +263,9 @@ def history(snapshot: Snapshot, width: int, height: int, language: str) -> list[
     return [Line((before, "dim"), line) for before, line in zip(label, lines, strict=False)]
 
 
-@shows("history", "stations")
+@shows("history", "stations", "mixer.playing.key")
 def past(snapshot: Snapshot, width: int, height: int, language: str) -> list[Line]:
     """Return what was heard before what plays now, or that nothing was, the latest first, in at most `height` lines."""
-    before = snapshot.history[-2::-1][: max(0, height)]
+    before = snapshot.history[: -1 if snapshot.mixer.playing.key else None][::-1][: max(0, height)]
     lines = [heard_line(one, snapshot.stations, width, language) for one in before]
     return lines or [Line((say(language, "ui.history.none"), "dim"))] * (height > 0)

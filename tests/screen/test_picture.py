@@ -123,8 +123,13 @@ def test_a_long_log_tells_its_notices_in_full(height: int, full: bool) -> None:
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_that_nothing_was_heard_yet_is_told(width: int) -> None:
-    """In one column and in two."""
-    assert "nothing yet" in assert_fits(screen("first"), width, 40, "en")
+    """In one column and in two; but not in a break, when the only piece is no longer what plays."""
+    first = screen("first")
+    assert "nothing yet" in assert_fits(first, width, 40, "en")
+    resting = replace(first, mixer=replace(first.mixer, playing=PlayingView(Source.BED)))
+    told = assert_fits(replace(resting, history=(Heard("14:03", Source.BUILTIN, "k", title="Tune"),)), width, 40, "en")
+    assert "Tune" in told
+    assert "nothing yet" not in told
 
 
 def test_trouble_is_told_in_words() -> None:
