@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -487,6 +488,10 @@ class Served:
 
 
 def _lives(pid: int) -> bool:
+    if Path("/proc/self/stat").exists():  # there `ps` may be missing
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return False
     told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True)
     return told.stdout[:1] not in ("", "Z")
 
