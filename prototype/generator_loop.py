@@ -64,7 +64,6 @@ class GeneratorLoop:
         jobs_file: JobsFile | None = None,
     ) -> None:
         """`clients` are those of `settings.servers`; `jobs_file` remembers the jobs there from one run to the next."""
-        self._settings = settings
         self._run = run
         self._workers: list[Worker] = []
         ear = ear or Ear()
@@ -83,8 +82,8 @@ class GeneratorLoop:
     # For the composition root
 
     def start(self) -> None:
-        """Start the workers; with ENGINE=builtin there is nothing to do for them."""
-        if self._settings.engine == "builtin":
+        """Start the workers, where a server is to be asked at all."""
+        if self._state()[0] is ServerState.OFF:
             return
         run = self._run
         self._workers = [

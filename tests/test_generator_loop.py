@@ -796,14 +796,10 @@ def test_resting_asks_for_nothing(make: Make) -> None:
     assert run.produce() == 1
 
 
-def test_playing_the_library_asks_no_server(make: Make) -> None:
-    """It is not looked for, so the screen must not say so for hours."""
-    assert make(play_library=True).loop.snapshot().server == "off"
-
-
-def test_engine_builtin_leaves_the_server_alone(make: Make) -> None:
-    """ENGINE=builtin makes no call and starts no thread."""
-    run = make(engine="builtin")
+@pytest.mark.parametrize("mode", ({"engine": "builtin"}, {"play_library": True}))
+def test_who_wants_no_server_leaves_it_alone(make: Make, mode: dict[str, Any]) -> None:
+    """ENGINE=builtin and --play-library make no call and start no thread; the screen does not say so for hours."""
+    run = make(**mode)
     before = threading.active_count()
     run.loop.start()
     assert threading.active_count() == before

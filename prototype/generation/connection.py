@@ -189,8 +189,7 @@ class Connection:
             with self._lock:
                 if self._state == ServerState.UP:
                     return
-                probing = not self._probing and self._state != ServerState.OFF
-                self._probing = self._probing or probing
+                probing, self._probing = not self._probing, True
                 wait_s = self._until_probe_s() if probing else 0.0
             if not probing:
                 self._others.rest(found)
