@@ -59,6 +59,16 @@ def test_an_id_belongs_to_the_job_that_got_it_last() -> None:
     assert board.take_finished(9.0, cold=False) is None
 
 
+def test_music_that_was_not_brought_in_is_known_to_the_next_run() -> None:
+    """While it is fetched, another job may be asked for, and the program be killed then."""
+    board = new_board()
+    for task_id in "abc":
+        ask(board, task_id)
+    done, failed = JobReport("a", JobState.SUCCEEDED, files=(AudioFile("/a"),)), JobReport("b", JobState.FAILED)
+    board.observe({"a": done, "b": failed}, 9.0)
+    assert [task_id for task_id, _ in board.persistent()] == ["a", "c"]
+
+
 def test_one_poll_at_a_time() -> None:
     """While a poll is under way, nobody else gets ids; an ended one frees the turn, however it ended."""
     board = new_board()
