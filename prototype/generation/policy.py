@@ -267,7 +267,7 @@ class Speed:
 
         A `cold` job (the first of a session: models load, kernels compile) says nothing of the normal speed.
         """
-        if audible_s <= 0.0 or files == 0:
+        if audible_s <= 0.0:
             return
         self._shares.append(audible_s / files / asked_s)
         self.audible_share = statistics.median(tuple(self._shares))

@@ -77,7 +77,7 @@ def is_private(host: str) -> bool:
     if address is None:
         name = host.rstrip(".").lower()
         return "." not in name or name.endswith((".localhost", ".local"))
-    return address.is_private or address.is_link_local or (address.version == 4 and address in SHARED)
+    return address.is_private or (address.version == 4 and address in SHARED)
 
 
 def is_loopback(host: str) -> bool:

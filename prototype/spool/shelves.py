@@ -226,8 +226,7 @@ class ShelfIndex:
         with self._lock:
             seen = self._snapshot
             if seen is None or seen.writable != writable:
-                none = _Group()
-                groups = {shelf: self._groups.get((shelf,), none) for shelf in SHELVES}
+                groups = {shelf: self._groups[shelf,] for shelf in SHELVES}
                 ready = (self._entries[key].info for _, key in groups[READY].order)
                 seen = self._snapshot = SpoolSnapshot(
                     ready=tuple(info for info in ready if info is not None),

@@ -162,10 +162,8 @@ class TasteFile:
 
     def _write(self) -> None:
         with self._lock:  # the file was read before
-            self._unwritten = False
             rows = [asdict(opinion) for opinion in self._taste.opinions]
-            if not _kept(self._folder / TASTE_FILE, {"version": TASTE_VERSION, "opinions": rows}):
-                self._unwritten = True
+            self._unwritten = not _kept(self._folder / TASTE_FILE, {"version": TASTE_VERSION, "opinions": rows})
 
 
 def read_taste(folder: Path) -> list[Opinion]:
