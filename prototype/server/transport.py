@@ -91,7 +91,7 @@ class HttpChannel:
         Raises ServerUnsupported for any other.
         """
         ours, theirs = urlsplit(self.url), _split(link)
-        absolute = theirs is not None and bool(theirs.scheme or theirs.netloc)
+        absolute = theirs is not None and (theirs.scheme or theirs.netloc)
         if theirs is None or (absolute and not _is_same_server(theirs, ours)):
             raise ServerUnsupported(said("call.foreign_link", link=self.clean(link, 80), url=self.url))
         place = "/" + (theirs._replace(scheme="", netloc="").geturl() if absolute else link).lstrip("/")

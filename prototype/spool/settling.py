@@ -68,7 +68,7 @@ class Settler:
             asked[key] = spare or asked.get(key)
         late = self._clock.now() >= self.retry_at
         wrote = self._place(asked, again=False, waiting=frozenset() if late else frozenset(self.left))
-        if self.left and (late or wrote):
+        if late or wrote:
             self._place({key: spare for key, spare in self.left.items() if key not in asked}, again=True)
         if (self.left or self._doomed) and late:
             self.retry_at = self._clock.now() + RETRY_S
