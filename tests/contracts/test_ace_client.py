@@ -566,12 +566,15 @@ def test_a_poll_for_no_jobs_asks_nothing(fake: FakeAcestep) -> None:
         ({"jobs": None, "queue_size": "3"}, ServerStats(queue_size=3)),
         ({"jobs": {"queued": 2, "running": -1, "new": 1}, "avg_job_seconds": "nan"}, ServerStats(queued=2)),
         ({"jobs": [1], "queue_size": True, "avg_job_seconds": 2}, ServerStats()),
+        ({"jobs": {"queued": 5, "running": 1}, "queue_size": 0}, ServerStats(5, 1, queue_size=0)),
     ],
 )
 def test_stats_are_read_as_far_as_they_make_sense(fake: FakeAcestep, data: object, stats: ServerStats) -> None:
-    """What is missing or absurd is unknown."""
+    """What is missing or absurd is unknown, and stands for no job at work."""
     fake.answer_next(wrapped(data))
-    assert client_of(fake).stats() == stats
+    found = client_of(fake).stats()
+    assert found == stats
+    assert found.at_work == {(None, 3): 3, (2, None): 2, (5, 0): 1}.get((stats.queued, stats.queue_size), 0)
 
 
 def test_models_are_read_in_both_forms(fake: FakeAcestep) -> None:

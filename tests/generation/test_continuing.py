@@ -5,15 +5,26 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from doubles.scripted_server import Asked, ScriptedServer
-from music.segment import SegmentInfo
+from base.notices import Notices
+from config import Settings
+from doubles.scripted_server import NO_SOUND, Asked, MemoryStore, ScriptedServer
+from doubles.simulated_time import FakeClock
+from doubles.sounds import info
+from generation.continuing import Chain
+from generation.polling import JobServer
+from music.continuing import Continuing
+from music.segment import Continuation, Piece, SegmentInfo, Source
 from server.replies import JobState
-from whole.generator_session import Session
+from spool.spool import Spool
+from whole.generator_session import Session, session
+from whole.scales import TinyJoints
 
 URLS = "http://a:1,http://b:2"
 
@@ -38,6 +49,27 @@ def running(in_threads: Callable[..., Session]) -> Running:
 def continued(server: ScriptedServer) -> list[Asked]:
     """Return the jobs of a server that continue something."""
     return [job for job in server.asked if job.recipe.continues]
+
+
+def test_the_piece_that_is_heard_goes_on_before_the_next_one(tmp_path: Path) -> None:
+    """Though the beginning of the next is longer in the queue than what continues this one."""
+    store, continuing, notices = MemoryStore(tmp_path), Continuing(always=True), Notices(FakeClock())
+    more = replace(info(key="more"), continues=Continuation("heard", 0, 0, "heard", 20.0, -23.0, -10.0, 0.0))
+    for one in (info(key="next"), more):
+        store.add(NO_SOUND, one)
+    continuing.playing = lambda: Piece(NO_SOUND, Source.FRESH, "heard", info(key="heard"))
+    chain = Chain(Settings(), continuing, cast("Spool", store), notices, TinyJoints())
+    home = cast("JobServer", SimpleNamespace(url="http://a:1", is_promising=True))
+    chain.homes = [home]
+    assert chain.next(home) is more
+
+
+def test_a_segment_that_cannot_be_read_any_more_ends_its_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked for on its account; another piece is begun."""
+    run = session(tmp_path, continuing="on")
+    monkeypatch.setattr(run.store, "find", lambda _: None)
+    assert [run.produce() for _ in range(3)] == [1, 0, 1]
+    assert not continued(run.server)
 
 
 def test_a_piece_goes_on_segment_by_segment_and_then_another_begins(running: Running) -> None:
