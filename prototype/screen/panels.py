@@ -226,7 +226,7 @@ def _slots(snapshot: Snapshot, width: int) -> Line:
     """Return a line a segment: solid when ready, filling while in the making, dashed where one is missing."""
     ready, target = len(snapshot.spool.ready), snapshot.target
     making = [job.progress or 0.0 for job in snapshot.generator.jobs]
-    total = min(max(ready + len(making), target), 200)
+    total = max(ready + len(making), target)
     if width < 3 or not total:
         return NOTHING
     cells = max(1, min(_SLOT_CELLS, (width + 1) // total - 1))

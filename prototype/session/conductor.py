@@ -20,7 +20,7 @@ from music.taste import Opinion
 from programme.history import Heard
 from screen import controls
 from screen.controls import Act
-from session.ambience import NAMES, OFF
+from session.ambience import NAMES
 from session.sound import Sound
 from session.timers import Phase, SessionTimer
 from spool.folders import PLAYED, READY
@@ -209,7 +209,7 @@ class Conductor:
             return Answer(said("ambience.unknown", names=", ".join(NAMES)), done=False)
         ambience.change(name, percent)
         name, percent = ambience.view
-        return Answer(said("ambience.off")) if name == OFF else Answer(said(f"ambience.{name}", percent=percent))
+        return Answer(said(f"ambience.{name}", percent=percent))
 
     def _tell_end(self, now: float) -> Answer:
         timer = self._timer.view(now)

@@ -121,7 +121,7 @@ class SessionTimer:
         """Return the seconds until another phase begins; infinite when none does. It may be asked too early."""
         left_s = self._plan.ends_at - now
         ends = left_s - self._plan.fade_s, left_s + self._tail_s, self._turn(now)[1]
-        return min((seconds for seconds in ends if seconds > 0), default=math.inf)
+        return min(seconds for seconds in ends if seconds > 0)
 
     def view(self, now: float) -> TimerView | None:
         """Return what the screen shows, None without a timer. `round` is 0 in work without pomodoro."""

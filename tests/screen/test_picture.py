@@ -22,7 +22,7 @@ from builtin.bed import Bed
 from doubles.sounds import piece
 from generation.jobs import GeneratorSnapshot, JobView, ServerState
 from music.segment import SAMPLE_RATE_HZ, Analysis, Recipe, SegmentInfo, Source
-from music.stations import Station
+from music.stations import Station, builtin_stations
 from programme.history import Heard
 from programme.mixer import Mixer
 from programme.programme import MixerSnapshot, PlayingView
@@ -130,6 +130,17 @@ def test_that_nothing_was_heard_yet_is_told(width: int) -> None:
     told = assert_fits(replace(resting, history=(Heard("14:03", Source.BUILTIN, "k", title="Tune"),)), width, 40, "en")
     assert "Tune" in told
     assert "nothing yet" not in told
+
+
+def test_a_piece_is_told_as_what_it_was_asked_to_be() -> None:
+    """By the words of its own station, whichever is on; of what nobody told, nothing is said."""
+    first, second = (station.recipe(0, 30.0) for station in builtin_stations()[:2])
+    playing = PlayingView(Source.FRESH, "s1", replace(segment(""), recipe=replace(second, bpm=None), seed=""))
+    shown = replace(afternoon(), mixer=MixerSnapshot(playing=playing))
+    name = builtin_stations()[1].piece_name(second.prompt, "en")
+    assert name != second.prompt != first.prompt
+    text = assert_fits(shown, 80, 24, "en")
+    assert (name in text, "seed" in text, " bpm" in text) == (True, False, False)
 
 
 def test_trouble_is_told_in_words() -> None:

@@ -216,7 +216,7 @@ def test_a_volume_that_was_changed_elsewhere_is_shown_and_remembered(desk: Desk,
     """In the system's sound settings; a key begins there, even before it is shown."""
     desk.sound.player.volume = 0.4
     desk.conductor.tick()
-    assert desk.sound.player.volume_percent == 40
+    assert desk.sound.player.volume_percent == load_remembered(tmp_path)["volume"] == 40
     desk.sound.player.volume = 0.3
     desk.conductor.obey(controls.Volume(-5))
     assert (desk.sound.player.volume_percent, desk.sound.player.volume) == (25, 0.25)
@@ -336,6 +336,7 @@ def test_pomodoro_rests_in_the_breaks(tmp_path: Path) -> None:
     desk.listen(5)
     assert desk.rests == [False, True, False]
     assert desk.mixer.snapshot().playing.key == "after"
+    assert desk.conductor.obey(controls.PlayFor(None)).said.key == "timer.off"
 
 
 def test_a_timer_that_is_set_is_followed_at_once(desk: Desk) -> None:
@@ -584,7 +585,8 @@ def test_an_end_that_was_put_off_brings_the_sound_back(desk: Desk) -> None:
     desk.listen(4.5)
     assert not desk.mixer.read(1000).any()
     assert desk.conductor.obey(controls.Extend(600.0)).said.fields == (("minutes", 10),)
-    desk.conductor.tick()
+    for _ in range(2):
+        desk.conductor.obey(Act.PAUSE)  # and back, which is no part of that fade any more
     desk.listen(1)
     assert desk.mixer.read(1000).any()
 
@@ -642,9 +644,11 @@ def kept_frames(desk: Desk, folder: Path) -> list[int]:
 def test_a_growing_piece_is_liked_at_once_and_kept_when_it_is_made(desk: Desk, tmp_path: Path) -> None:
     """However long that takes; told at once, and nobody waits for it who has other things to write."""
     growth = grow_one(desk)
+    before = desk.conductor.to_be_kept
     assert desk.conductor.obey(Act.LIKE).said.key == "like.kept"
     assert desk.said() == ["like.kept"]
     assert desk.conductor.is_liked("growing")
+    assert (before, desk.conductor.to_be_kept) == ((), ("growing",))
     for _ in range(60):
         desk.clock.time_s += 1.0
         desk.conductor.tick()

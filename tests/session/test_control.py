@@ -128,6 +128,7 @@ def reply_on(connection: socket.socket) -> dict[str, Any]:
         ("ambience +5", controls.AmbienceVolume(5)),
         ("station piano", controls.Station("piano")),
         ("station Piano", controls.Station("piano")),
+        ("station lo-fi beats", controls.Station("lofi")),
         ("prompt  warm   tape piano", controls.Prompt("warm tape piano")),
         ("prompt 雨の音", controls.Prompt("雨の音")),
         ("timer 50m", controls.PlayFor(3000.0)),
@@ -170,6 +171,15 @@ def test_a_value_that_cannot_be_is_refused_with_the_reason(line: str, reason: st
         parse(line, STATIONS)
     assert f": {reason}; there are:" in str(refused.value)
     assert str(refused.value).startswith(line.split()[0])
+
+
+def test_who_asks_a_running_player_for_help_or_mistypes_is_answered() -> None:
+    """By what there is; what was mistyped is not repeated at length."""
+    answering = Answering(lambda _command: Answer(said("ctl.next")), Snapshot, STATIONS, "en")
+    assert [answering(line)["code"] for line in ("next", "help", "play it")] == [0, 0, 2]
+    assert USAGE in answering("help")["message"]
+    for word in ("station", "volume"):
+        assert "x" * 41 not in answering(f"{word} {'x' * 400}")["message"]
 
 
 def test_whatever_a_key_does_can_be_said() -> None:
@@ -323,6 +333,13 @@ def test_who_is_slow_keeps_nobody_waiting(player: Player) -> None:
     assert player.obeyed == [Set(Act.PAUSE, on=True)]
 
 
+def test_a_reply_that_is_taken_bit_by_bit_is_whole(player: Player) -> None:
+    """Longer than what the system holds of it at a time."""
+    long = "x" * 1_000_000
+    player.server._answer = replace(player.server._answer, snapshot=lambda: Snapshot(recording=long))
+    assert ask(player.folder, "status")["status"]["recording"] == long
+
+
 class Trickling(SystemClock):
     """Lets some clients send another byte of their lines whenever the server has served SERVED_AT_ONCE."""
 
@@ -364,11 +381,18 @@ def test_more_clients_than_there_is_room_for_are_told(player: Player) -> None:
         connection.close()
 
 
-def test_a_line_without_an_end_is_cut_off(player: Player) -> None:
-    """Endless bytes cost no memory."""
-    connection = player.connect()
-    connection.sendall(b"a" * LONGEST_LINE)
-    assert reply_on(connection)["key"] == "ctl.broken_line"
+@pytest.mark.parametrize(("sent", "ended"), [(b"a" * LONGEST_LINE, False), (b"volume 1", True)])
+def test_a_line_without_an_end_is_cut_off(
+    sent: bytes, ended: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Endless bytes cost no memory, and who hangs up is not waited for."""
+    monkeypatch.setattr("session.control.PATIENCE_S", 1e9)
+    with Player(tmp_path) as player:
+        connection = player.connect()
+        connection.sendall(sent)
+        if ended:
+            connection.shutdown(socket.SHUT_WR)
+        assert reply_on(connection)["key"] == "ctl.broken_line"
 
 
 def test_the_socket_comes_back_when_it_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
