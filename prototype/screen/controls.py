@@ -260,4 +260,4 @@ class Controls:
 
 def _plain(key: str) -> str:
     """Make keys typed with caps lock, or with a Japanese input method's full-width letters, mean the same."""
-    return unicodedata.normalize("NFKC", key).lower() if len(key) == 1 else key
+    return unicodedata.normalize("NFKC", key).lower()

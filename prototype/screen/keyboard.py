@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -36,10 +35,8 @@ def in_foreground(fd: int) -> bool:
     """
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
-    except OSError as error:
-        return error.errno == errno.ENOTTY and os.isatty(fd)
-    except ValueError:
-        return False
+    except OSError:
+        return os.isatty(fd)
 
 
 class Keyboard:

@@ -59,7 +59,7 @@ class Line:
 
     def _with(self, typed: str, limit: int) -> Line:
         """Insert what can be shown of `typed`, as far as there is room."""
-        typed = "".join(char for char in typed if char.isprintable())[: max(0, limit - len(self.text))]
+        typed = "".join(char for char in typed if char.isprintable())[: limit - len(self.text)]
         text = self.text[: self.cursor] + typed + self.text[self.cursor :]
         return replace(self, text=text, cursor=self.cursor + len(typed))
 

@@ -223,10 +223,18 @@ def test_the_line_is_edited_as_in_a_shell(keys: list[str], typed: str, cursor: i
     assert (controls.view.typed, controls.view.cursor) == (typed, cursor)
 
 
+@pytest.mark.parametrize("before", ["a", "?", "s", "h", "t", "p"])
+def test_ctrl_c_as_a_key_ends_the_program(before: str) -> None:
+    """Where a terminal's protocol makes no signal of it, whatever is open."""
+    controls = Controls(CHOICES)
+    press(controls, before)
+    assert controls.key("ctrl-c") is Act.QUIT
+
+
 def test_esc_keeps_the_draft_and_enter_remembers() -> None:
     """What was begun is there again; what was entered is gone back to, and the draft comes back behind it."""
     controls = Controls(CHOICES)
-    press(controls, "p", *"one", "enter", "p", *"two", "enter", "p", *"dra", "esc")
+    press(controls, "p", *"one", "enter", "p", *"two", "enter", "p", "enter", "p", *"dra", "esc")
     assert controls.view == ControlsView()
     press(controls, "p")
     assert (controls.view.typed, controls.view.cursor) == ("dra", 3)
@@ -239,7 +247,7 @@ def test_esc_keeps_the_draft_and_enter_remembers() -> None:
         ("down", "dra"),
     ):
         press(controls, key)
-        assert controls.view.typed == typed
+        assert (controls.view.typed, controls.view.cursor) == (typed, 3)
     assert press(controls, "up", "up", "enter") == [Prompt("one")]
     press(controls, "p", "up")
     assert controls.view.typed == "one"

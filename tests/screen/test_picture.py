@@ -153,6 +153,14 @@ def test_trouble_is_told_in_words() -> None:
         assert fact in text, fact
 
 
+@pytest.mark.parametrize(("target", "words"), [(2, "resting, the queue is full"), (3, "nothing being made")])
+def test_a_server_without_a_job_rests_only_where_the_queue_is_full(target: int, words: str) -> None:
+    """Else it is about to be asked, or cannot be."""
+    good = afternoon()
+    without = replace(good, target=target, generator=replace(good.generator, jobs=()))
+    assert words in assert_fits(without, 80, 24, "en")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_smallest_screen_keeps_the_essentials(language: str) -> None:
     """40x10 still shows title, time, queue, the newest notice and how to quit."""
@@ -421,7 +429,8 @@ def test_a_long_prompt_keeps_its_end_in_sight() -> None:
     snapshot = replace(screen("prompt"), controls=ControlsView(Mode.PROMPT, "x" * 504 + " ending", LONGEST_PROMPT))
     text = assert_fits(snapshot, 40, 10, "en")
     assert "ending" in text
-    assert "that is all that fits" in assert_fits(snapshot, 60, 16, "en")
+    text = assert_fits(snapshot, 60, 16, "en")
+    assert ("that is all that fits" in text, text.count("x" * 50)) == (True, 8)
 
 
 @pytest.mark.parametrize("selected", range(12))

@@ -127,7 +127,9 @@ def test_metadata_says_what_plays() -> None:
     assert found["mpris:length"] == ("x", 30_000_000)
     assert found["xesam:artist"] == ("as", ["Lo-fi beats"])
     assert found["xesam:userRating"] == ("d", 1.0)
+    assert found["xesam:comment"] == ("as", [ABOUT.recipe.prompt])
     assert found["xesam:title"][1]
+    assert call(desk, PROPERTIES, "GetAll", PLAYER)["Metadata"][1] == found
     assert call(desk, PROPERTIES, "Get", PLAYER, "Position") == ("x", 12_500_000)
     desk.snapshot = replace(PLAYING, mixer=MixerSnapshot(PlayingView(Source.LIBRARY, "a.flac", title="Björk\n – 雨")))
     assert call(desk, PROPERTIES, "Get", PLAYER, "Metadata")[1]["xesam:title"] == ("s", "Björk – 雨")

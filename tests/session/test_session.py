@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import queue
 import signal
@@ -19,11 +20,12 @@ import config
 from doubles.fake_vlc import FakeVlc
 from doubles.scripted_server import ScriptedServer
 from doubles.simulated_time import FakeClock
-from doubles.sounds import info, performed, tone
-from music.segment import SAMPLE_RATE_HZ, Piece, Source
+from doubles.sounds import info, performed, piece, tone
+from music.segment import SAMPLE_RATE_HZ, Growth, Piece, Source
 from music.stations import builtin_stations
 from output.vlc_library import LibVlc
 from player import PlaylistPlayer
+from programme.mixer import Mixer
 from screen import controls
 from screen.dashboard import Dashboard
 from screen.keyboard import Keyboard
@@ -255,6 +257,20 @@ def test_likes_that_change_places_between_two_looks_are_seen(tmp_path: Path) -> 
     evening.sound.spool.keep(keys[1])
     told.append([one.liked for one in evening.session.snapshot().history])
     assert told == [[True, False], [False, True]]
+
+
+def test_what_is_liked_and_still_being_made_is_kept_when_the_session_ends(tmp_path: Path) -> None:
+    """As far as it is made."""
+    evening = Evening(tmp_path)
+    programme = evening.sound.programme
+    assert isinstance(programme, Mixer)
+    made = piece(20, source=Source.BUILTIN, key="growing", about=info(key="growing", engine="builtin"))
+    programme.offer(dataclasses.replace(made, growth=Growth(5 * SAMPLE_RATE_HZ)))
+    programme.read(SAMPLE_RATE_HZ // 10)
+    evening.obey(controls.Act.LIKE)
+    assert not evening.sound.spool.is_kept("growing")
+    evening.session.stop()
+    assert evening.sound.spool.is_kept("growing")
 
 
 def test_no_handler_is_called_amid_the_end(files: Evening) -> None:
