@@ -100,10 +100,7 @@ class Dashboard:
         """Give the terminal back for good; any number of times."""
         self._closed = True
         self._wake.set()
-        with self._lock:
-            self._leave()
-            if self._outlet is not None:
-                self._outlet.close()
+        self._leave()
 
     def _print_lines(self, stop: threading.Event) -> None:
         """Print what is new until `stop`."""

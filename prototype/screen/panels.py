@@ -68,13 +68,12 @@ def timer_words(timer: TimerView | None, language: str) -> list[str]:
 
 
 @shows(
-    "station", "prompt", "mixer.paused", "mixer.muted", "mixer.volume", "ambience", "recording", "player_state",
-    "timer", "wall",
+    "station", "mixer.paused", "mixer.muted", "mixer.volume", "ambience", "recording", "player_state", "timer", "wall",
 )  # fmt: skip
 def header(snapshot: Snapshot, width: int, language: str) -> Line:
     """Return the first line: the station, and at the right the time of day and whatever is out of the ordinary."""
     mixer, state = snapshot.mixer, snapshot.player_state.replace(" ", "_")
-    title = clean(snapshot.station.title(language)) or clean(snapshot.prompt) or say(language, "ui.head.name")
+    title = clean(snapshot.station.title(language)) or say(language, "ui.head.name")
     under, percent = snapshot.ambience
     known = f"ui.player.{state}" in texts(language)
     signs = [

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+from contextlib import suppress
 from typing import Final, TextIO
 
 PATIENCE_S: Final = 0.25
@@ -42,15 +43,11 @@ class Outlet:
     def __init__(self, stream: TextIO) -> None:
         self._encoding = stream.encoding or "utf-8"
         self._fd = stream.fileno()
-        self._owned = False
         self._pending = b""
         self.stuck = False
         """Whether the terminal has not taken everything."""
-        try:
+        with suppress(OSError):  # a terminal without a name, as in some containers: it may block
             self._fd = os.open(os.ttyname(self._fd), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            self._owned = True
-        except OSError:  # a terminal without a name, as in some containers: it may block
-            pass
 
     def fileno(self) -> int:
         """Return the descriptor that is written to."""
@@ -71,9 +68,3 @@ class Outlet:
                     self.stuck = True
                     return
         self.stuck = False
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self._owned:
-            self._owned = False
-            os.close(self._fd)

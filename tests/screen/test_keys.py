@@ -111,6 +111,7 @@ BY_THEMSELVES = [
     b"\x1b[7$",
     b"\x1b[200$",
     b"\x1b[1;5A",
+    b"\x1b[1;2D",
     b"\x1bO5A",
     b"\x1b[1;1:3A",  # let go
     b"\x1b[5;1:3~",

@@ -259,6 +259,16 @@ def test_likes_that_change_places_between_two_looks_are_seen(tmp_path: Path) -> 
     assert told == [[True, False], [False, True]]
 
 
+def test_a_phase_of_the_timer_is_followed_when_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the clock on the screen would be at the break, and the music not yet."""
+    evening = Evening(tmp_path, "--pomodoro", "25/5")
+    wait = Mock(return_value=True)
+    monkeypatch.setattr(evening.clock, "wait", wait)
+    for evening.clock.time_s in (10.0, 25 * 60 - 0.5):
+        evening.session.run()
+    assert [call.args[1] for call in wait.call_args_list] == [TICK_S, 0.5]
+
+
 def test_what_is_liked_and_still_being_made_is_kept_when_the_session_ends(tmp_path: Path) -> None:
     """As far as it is made."""
     evening = Evening(tmp_path)
