@@ -234,20 +234,20 @@ def test_ctrl_c_as_a_key_ends_the_program(before: str) -> None:
 def test_esc_keeps_the_draft_and_enter_remembers() -> None:
     """What was begun is there again; what was entered is gone back to, and the draft comes back behind it."""
     controls = Controls(CHOICES)
-    press(controls, "p", *"one", "enter", "p", *"two", "enter", "p", "enter", "p", *"dra", "esc")
+    press(controls, "p", *"one", "enter", "p", *"two", "enter", "p", "enter", "p", *"draft", "esc")
     assert controls.view == ControlsView()
     press(controls, "p")
-    assert (controls.view.typed, controls.view.cursor) == ("dra", 3)
+    assert (controls.view.typed, controls.view.cursor) == ("draft", 5)
     for key, typed in (
         ("up", "two"),
         ("ctrl-p", "one"),
         ("up", "one"),
         ("down", "two"),
-        ("down", "dra"),
-        ("down", "dra"),
+        ("down", "draft"),
+        ("down", "draft"),
     ):
         press(controls, key)
-        assert (controls.view.typed, controls.view.cursor) == (typed, 3)
+        assert (controls.view.typed, controls.view.cursor) == (typed, len(typed))
     assert press(controls, "up", "up", "enter") == [Prompt("one")]
     press(controls, "p", "up")
     assert controls.view.typed == "one"
