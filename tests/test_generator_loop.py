@@ -537,6 +537,26 @@ def test_a_deaf_server_costs_at_most_one_job(in_threads: Make) -> None:
     assert sum(job.downloads == 0 for job in run.server.asked if job.state is JobState.SUCCEEDED) <= 1
 
 
+def test_a_submit_that_is_never_answered_keeps_the_others_a_minute(
+    in_threads: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all else is answered meanwhile, something between may have swallowed it."""
+    run = in_threads()
+    run.listen(60.0)
+    submit, once, before = run.server.submit, [1200.0], len(run.server.asked)
+
+    def swallowed_once(recipe: Recipe, **how: Any) -> object:
+        if once:
+            run.clock.wait(run.stop, once.pop())
+            raise ServerTrouble("no answer")
+        return submit(recipe, **how)
+
+    monkeypatch.setattr(run.server, "submit", swallowed_once)
+    run.listen(300.0)
+    assert not once
+    assert len(run.server.asked) > before
+
+
 def test_a_submit_that_surely_did_not_arrive_is_repeated(make: Make) -> None:
     """429 backs off, more and more, and is no failure of the job."""
     run = make(busy=True)

@@ -391,10 +391,11 @@ def test_a_new_piece_takes_no_name_of_one_that_is_not_read_yet(tmp_path: Path) -
 
 
 def test_a_clock_set_back_before_the_shelves_are_listed_changes_no_order() -> None:
-    """A stamp is later than any before, those of files that are found late included."""
+    """A stamp is the clock's time, but later than any before, those of files that are found late included."""
     wall_s = 1_000.0
     index = ShelfIndex(lambda: wall_s)
     first = index.next_stamp()
+    assert first == wall_s
     wall_s = 500.0
     index.later_than([600.0])
     assert index.next_stamp() > first
