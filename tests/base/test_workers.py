@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import threading
 from itertools import pairwise
 
@@ -151,6 +152,7 @@ def test_a_bell_that_was_rung_ends_the_next_wait_alone() -> None:
             bell.ring()
         assert not bell.wait(reading)
         assert not bell.wait(reading, 0.0)
+        assert select.select([bell._inside], [], [], 0.0)[0] == []  # else nobody would ever wait again
     os.write(writing, b"x")
     assert bell.wait(reading)
     bell.ring()

@@ -33,7 +33,7 @@ from music.stations import builtin_stations
 from screen import controls
 from screen.controls import Act, Command, Set
 from screen.printing import Lines
-from screen.view import Snapshot
+from screen.view import Snapshot, TimerView
 from session.conductor import Answer
 from session.control import (
     MOST_CLIENTS,
@@ -46,7 +46,7 @@ from session.control import (
     Refused,
     parse,
 )
-from session.status import status_dict
+from session.status import status_dict, status_line
 from tools.screens import afternoon
 
 STATIONS = builtin_stations()
@@ -214,6 +214,20 @@ def test_nothing_in_the_status_can_command_a_terminal() -> None:
     status = status_dict(replace(good, prompt=nasty, recording=nasty, generator=generator), "en")
     assert (status["prompt"], status["recording"], status["queue"]["making"][0]["stage"]) == ("abd", "abd", "loading")
     assert status["server"]["detail"].strip('"“”') == "abd"
+
+
+def test_the_status_says_what_is_heard() -> None:
+    """How it is in one word, the piece with what it was asked to be, and the same in one line."""
+    good = replace(afternoon(), player_state="playing")
+    status = status_dict(good, "en")
+    assert (status["state"], status["volume_percent"], status["piece"]["bpm"], status["piece"]["engine"]) == (
+        "playing", 80, 82, "acestep"
+    )  # fmt: skip
+    line = status_line(good, "en")
+    assert all(word in line for word in ("0:11/0:27", "80 %", "vibraphone"))
+    paused = replace(good, mixer=replace(good.mixer, paused=True))
+    resting = replace(good, timer=TimerView("break", 60.0, 1))
+    assert [status_dict(one, "en")["state"] for one in (paused, resting)] == ["paused", "break"]
 
 
 def test_status_is_one_line_or_json(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
