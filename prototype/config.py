@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from base.errors import ConfigError
-from base.texts import LANGUAGES, LONGEST_PROMPT, Said, said
+from base.texts import LANGUAGES, Said, said
 from base.workers import within
 from settings import envfile, kinds
 from settings.options import HELP, Option, options_of, read_command_line, setting, show_help
@@ -55,13 +55,7 @@ class Settings:
     """
 
     station: str = setting(kinds.words(64, said("accepts.station"), "NAME"), "lofi", MUSIC)
-    prompt: str = setting(
-        kinds.words(LONGEST_PROMPT, said("accepts.text"), "TEXT"),
-        None,
-        MUSIC,
-        unset="",
-        example='"warm tape piano, soft rain"',
-    )
+    prompt: str = setting(kinds.PROMPT, None, MUSIC, unset="", example='"warm tape piano, soft rain"')
     stations_file: Path | None = setting(kinds.READABLE, None, MUSIC, example="my_stations.toml")
     volume: int = setting(kinds.whole(0, 100), "100", MUSIC)
     ambience: str = setting(kinds.choice("off", "rain", "vinyl", "cafe", "waves", "brown"), "off", MUSIC)
@@ -116,15 +110,7 @@ class Settings:
     output: Path | None = setting(kinds.RESULT_FILE, None, MODES, env="", flags=("-o", "--output"))
     export: Path | None = setting(kinds.RESULT_FOLDER, None, MODES, env="")
     serve: bool = setting(kinds.YES_NO, "false", MODES, env="")
-    ctl: tuple[str, ...] = setting(
-        kinds.words(LONGEST_PROMPT, said("accepts.command"), "COMMAND"),
-        None,
-        MODES,
-        unset=(),
-        env="",
-        many=True,
-        to_end=True,
-    )
+    ctl: tuple[str, ...] = setting(kinds.COMMAND, None, MODES, unset=(), env="", many=True, to_end=True)
     stats_json: Path | None = setting(kinds.RESULT_FILE, None, MODES, env="")
 
     given: frozenset[str] = frozenset()

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from base.control_socket import LONGEST_LINE, PATIENCE_S, is_ours, listen
 from base.errors import AppError
-from base.texts import LONGEST_PROMPT, Said, reason_of, said
+from base.texts import Said, reason_of, said
 from base.workers import Clock
 from music.stations import Station, named
 from screen import controls
@@ -28,7 +28,7 @@ from screen.view import Snapshot
 from screen.widgets import sentence
 from session.conductor import Answer
 from session.status import status_dict, status_line
-from settings.kinds import DURATION, whole, words
+from settings.kinds import DURATION, PROMPT, whole
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,6 @@ USAGE: Final = (
     " timer 50m|+10m|-10m|off, break, skip-break, record start|stop, quit, status [--json]"
 )
 NUMBER: Final = whole(-1_000_000, 1_000_000)
-PROMPT: Final = words(LONGEST_PROMPT, said("accepts.text"), "TEXT")
 
 
 class Refused(AppError):

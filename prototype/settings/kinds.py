@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from base.texts import Said, escaped, said
+from base.texts import LONGEST_PROMPT, Said, escaped, said
 
 T = TypeVar("T")
 PREFIX: Final = "SAGYO_"  # before names in the environment that others use too
@@ -150,6 +150,10 @@ def _clean(text: str, longest: int) -> str:
 def words(longest: int, what: Said, metavar: str) -> Kind[str]:
     """A text of one line, 1 to `longest` characters."""
     return Kind(said("accepts.words", what=what, longest=longest), metavar, lambda text: _clean(text, longest))
+
+
+PROMPT: Final = words(LONGEST_PROMPT, said("accepts.text"), "TEXT")
+COMMAND: Final = words(LONGEST_PROMPT, said("accepts.command"), "COMMAND")
 
 
 def _key(text: str) -> str:
