@@ -7,9 +7,9 @@ where they stand.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from config import Settings
 from session.opening import Opening, Surroundings
@@ -29,7 +29,7 @@ class Stage(Protocol):
         """End, within a second; also what has failed to start."""
 
 
-S = TypeVar("S", bound=Stage)
+Enter = Callable[[Stage], object]
 
 
 class Stages(ExitStack):
@@ -40,40 +40,35 @@ class Stages(ExitStack):
         super().__init__()
         self._stop = stop
 
-    def enter(self, stage: S) -> S:
+    def enter(self, stage: Stage) -> None:
         """Start a stage. Raises KeyboardInterrupt where the program is to end already: the rest is not waited for."""
         self._go_on()
         self.callback(stage.stop)
         stage.start()
         self._go_on()
-        return stage
 
     def _go_on(self) -> None:
         if self._stop.is_set():
             raise KeyboardInterrupt
 
 
-class Enter(Protocol):
-    """What is done with each stage before the next is built."""
-
-    def __call__(self, stage: S) -> S:
-        """Return the stage."""
-
-
 def build(
     settings: Settings, station: Station, stations: Sequence[Station], around: Surroundings, enter: Enter
 ) -> Session:
-    """Build the program, and let each stage `enter`. Raises what their `start` raises, SpoolBusy and StartupError."""
-    opening = enter(Opening(settings, station, around))
+    """Build the program, and let each stage `enter` before the next is built.
+
+    Raises what their `start` raises, SpoolBusy and StartupError.
+    """
+    enter(opening := Opening(settings, station, around))
     around.begin_log(settings.log_path)
 
     from session.sound import Sound
 
-    sound = enter(Sound(opening))
+    enter(sound := Sound(opening))
 
     from session.session import Session, Terminal
 
-    session = enter(Session(sound, stations))
+    enter(session := Session(sound, stations))
 
     if around.terminal is not None:
         from screen.dashboard import Dashboard

@@ -308,7 +308,6 @@ def enter(stage):
         block = array("f", stage.player.feed(9600))[9600:]
         print((sum(value * value for value in block) / len(block)) ** 0.5, end=" ")
     print(*sorted(sys.modules.keys() & {SLOW}))
-    return stage
 build(settings, station, stations, Surroundings(None, SystemClock()), enter)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -35,7 +35,7 @@ from output.vlc_library import LibVlc
 from programme.mixer import Mixer
 from screen import controls
 from server.replies import JobState
-from session.build import S, build
+from session.build import Stage, build
 from session.opening import Opening, Surroundings
 from whole.heard import Heard
 from whole.scales import TINY, Scale
@@ -113,11 +113,10 @@ class Programme:
         no_repeat = settings.library_no_repeat if self.has_builtin else 0  # without, the library is all there is
         self.heard = Heard(scale.rate_hz, no_repeat, scale.rest_s)
 
-    def _adopt(self, stage: S) -> S:
+    def _adopt(self, stage: Stage) -> None:
         """Not start a stage: its steps are done one by one."""
         if isinstance(stage, Opening):
             vars(stage)["on_thread_failure"] = self.on_failure
-        return stage
 
     # Seams at which a test breaks what is inside, while it runs
 
