@@ -73,11 +73,7 @@ NUMBER: Final = whole(-1_000_000, 1_000_000)
 
 
 class Refused(AppError):
-    """A line that is no command; `code` is that of the reply."""
-
-    def __init__(self, reason: Said, code: int = UNKNOWN) -> None:
-        self.code = code
-        super().__init__(reason)
+    """A line that is no command."""
 
 
 def parse(line: str, stations: Sequence[Station]) -> Command:
@@ -108,8 +104,6 @@ def parse(line: str, stations: Sequence[Station]) -> Command:
     except ValueError as error:
         reason = reason_of(error)
         raise Refused(said("ctl.bad_value", value=rest[:40], command=name, reason=reason, usage=USAGE)) from error
-    if line.split() == ["help"]:
-        raise Refused(said("ctl.help", usage=USAGE), DONE)
     raise Refused(said("ctl.unknown", usage=USAGE))
 
 
@@ -131,10 +125,12 @@ class Answering:
             snapshot = self.snapshot()
             message, status = status_line(snapshot, self.language), status_dict(snapshot, self.language)
             return {"code": DONE, "key": "status", "message": message, "status": status}
+        if line.split() == ["help"]:
+            return self.say(DONE, said("ctl.help", usage=USAGE))
         try:
             answer = self.obey(parse(line, self.stations))
         except Refused as refused:
-            return self.say(refused.code, reason_of(refused))
+            return self.say(UNKNOWN, reason_of(refused))
         return self.say(DONE if answer.done else NOT_NOW, answer.said)
 
     def say(self, code: int, words: Said) -> Reply:
