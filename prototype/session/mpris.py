@@ -218,7 +218,8 @@ class Mpris:
             signature, body = self._called(interface, member, message.body)
             reply = new_method_return(message, signature, body)
         except _Wrong as wrong:
-            reply = new_error(message, ERROR + wrong.name, "s", (str(wrong),))
+            name, words = wrong.args
+            reply = new_error(message, ERROR + name, "s", (words,))
         if not header.flags & MessageFlag.no_reply_expected:
             bus.send(reply)
 
@@ -297,11 +298,7 @@ class Mpris:
 
 
 class _Wrong(Exception):
-    """A call that cannot be answered, by the name of its D-Bus error."""
-
-    def __init__(self, name: str, message: str) -> None:
-        self.name = name
-        super().__init__(message)
+    """A call that cannot be answered: the name of its D-Bus error, and what is wrong."""
 
 
 def session_bus() -> str:

@@ -54,7 +54,7 @@ def call(desk: Desk, interface: str, member: str, *arguments: Any) -> Any:
     try:
         body = desk.mpris._called(interface, member, arguments)[1]
     except mpris._Wrong as wrong:
-        return wrong.name
+        return wrong.args[0]
     return body[0] if body else None
 
 
