@@ -111,10 +111,11 @@ class Keyboard:
             if not self._may_read():
                 if not os.isatty(self._in):
                     return
-                self._wait(None, FOREGROUND_CHECK_S)
+                self._bell.wait(timeout_s=FOREGROUND_CHECK_S)
                 continue
-            ready = self._wait(self._in, self._parser.patience_s)
-            if ready is None:
+            try:
+                ready = self._bell.wait(self._in, self._parser.patience_s)
+            except (OSError, ValueError):  # the terminal has gone
                 return
             if not ready:
                 yield from self._parser.flush()
@@ -132,19 +133,12 @@ class Keyboard:
         """Whether what is typed is ours: what arrived while the terminal was given back is the shell's to read."""
         return self._taken and in_foreground(self._in)
 
-    def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
-        """Wait for input; return whether there is some, None when the terminal has gone."""
-        try:
-            return self._bell.wait(fd, timeout_s)
-        except (OSError, ValueError):
-            return None
-
     def _read(self) -> bytes | None:
         """Return what was typed, b"" at the end of the terminal, None when there is nothing to read after all."""
         try:
             return os.read(self._in, 4096)
         except OSError:  # in the background after all, or hung up: the loop finds out which
-            self._wait(None, ESC_TIMEOUT_S)
+            self._bell.wait(timeout_s=ESC_TIMEOUT_S)
             return None
 
     def _write(self, data: bytes) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from base.process import ENDING
+from base.workers import Doorbell
 from screen.keyboard import Keyboard, handle_suspension, in_foreground
 
 CHILD = Path(__file__).with_name("keyboard_child.py")
@@ -68,7 +69,7 @@ def test_who_waits_for_the_terminal_hears_of_it_when_it_is_taken_again(terminal:
     """As each new size of the window has it taken again, keys would else be late by the next look."""
     keyboard = Keyboard(terminal[1], terminal[1])
     keyboard.resume()
-    assert keyboard._wait(None, 0.0) is False  # what `resume` rang
+    assert keyboard._bell.wait(timeout_s=0.0) is False  # what `resume` rang
     keyboard.renew()
     assert select.select([keyboard._bell._inside], [], [], 0.0)[0]
     keyboard.close()
@@ -187,17 +188,18 @@ def test_a_hang_up_ends_the_reading(terminal: tuple[int, int]) -> None:
     keyboard.close()
 
 
-class SuspendedKeyboard(Keyboard):
+class SuspendingBell(Doorbell):
     """Its first wait ends with a line for the shell, to which the terminal was given back and which has read it."""
 
-    def __init__(self, person: int, program: int) -> None:
-        super().__init__(program, program)
+    def __init__(self, keyboard: Keyboard, person: int) -> None:
+        super().__init__()
+        self._keyboard = keyboard
         self._person: int | None = person
 
-    def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
+    def wait(self, fd: int | None = None, timeout_s: float | None = None) -> bool:
         if self._person is None:
-            return super()._wait(fd, timeout_s)
-        self.suspend()
+            return super().wait(fd, timeout_s)
+        self._keyboard.suspend()
         os.write(self._person, b"n")
         self._person = None
         return True
@@ -205,7 +207,9 @@ class SuspendedKeyboard(Keyboard):
 
 def test_what_the_shell_has_read_is_not_waited_for(terminal: tuple[int, int]) -> None:
     """A line typed at the shell (`fg`) wakes the keyboard too, which must not wait for it in the shell's line mode."""
-    keyboard = SuspendedKeyboard(*terminal)
+    person, program = terminal
+    keyboard = Keyboard(program, program)
+    keyboard._bell = SuspendingBell(keyboard, person)
     read: list[str] = []
     thread = threading.Thread(target=lambda: read.append(next(keyboard.keys(threading.Event()))), daemon=True)
     thread.start()
@@ -214,22 +218,23 @@ def test_what_the_shell_has_read_is_not_waited_for(terminal: tuple[int, int]) ->
     assert read == ["n"]
 
 
-class Resting(Keyboard):
-    """Its first wait is noted, and ends it."""
+class RestingBell(Doorbell):
+    """Its first wait is noted, and is as if the terminal had gone."""
 
     waits: tuple[int | None, float | None] | None = None
 
-    def _wait(self, fd: int | None, timeout_s: float | None) -> bool | None:
+    def wait(self, fd: int | None = None, timeout_s: float | None = None) -> bool:
         self.waits = fd, timeout_s
-        return None
+        raise OSError
 
 
 def test_nothing_but_a_key_wakes_the_reader(terminal: tuple[int, int]) -> None:
     """In the foreground there is nothing else to look for; in the background, whether it still is."""
-    resting = Resting(terminal[1], terminal[1])
-    assert list(resting.keys(threading.Event())) == []
-    assert resting.waits == (terminal[1], None)
-    resting.close()
+    keyboard = Keyboard(terminal[1], terminal[1])
+    bell = keyboard._bell = RestingBell()
+    assert list(keyboard.keys(threading.Event())) == []
+    assert bell.waits == (terminal[1], None)
+    keyboard.close()
 
 
 class Shell:
