@@ -127,7 +127,7 @@ class Dashboard:
             snapshot = self._get_snapshot()
             frame = render(snapshot, width, height, self._language)
             with self._lock, _writing():
-                if self._suspended or self._closed or not in_foreground(outlet.fileno()):
+                if self._suspended or self._closed or not in_foreground(self._stream.fileno()):
                     self._leave()
                 else:
                     if asked or outlet.stuck or self._clock.now() >= self._whole_at:

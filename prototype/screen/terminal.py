@@ -49,10 +49,6 @@ class Outlet:
         with suppress(OSError):  # a terminal without a name, as in some containers: it may block
             self._fd = os.open(os.ttyname(self._fd), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
 
-    def fileno(self) -> int:
-        """Return the descriptor that is written to."""
-        return self._fd
-
     def write(self, text: str) -> None:
         """Hand over `text`, and what is left from before, as far as the terminal takes it within PATIENCE_S.
 
