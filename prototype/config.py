@@ -244,7 +244,7 @@ def _value(option: Option, raw: str) -> Any:
     if not text:
         raise ValueError(said("value.empty"))
     value = option.kind.parse(text)
-    if not within(ANSWER_S, lambda: option.kind.check(value) is None, False):
+    if within(ANSWER_S, lambda: option.kind.check(value), option) is option:
         raise ValueError(said("value.no_answer"))
     return value
 

@@ -53,7 +53,7 @@ class Kind(NamedTuple, Generic[T]):
     accepts: Said
     metavar: str
     parse: Callable[[str], T]
-    check: Callable[[T], None] = lambda _value: None  # most need no look at the disk
+    check: Callable[[T], object] = lambda _value: None  # most need no look at the disk
     secret: bool = False
 
 
@@ -136,19 +136,15 @@ YES_NO: Final = Kind(said("accepts.yes_no"), "", _yes_no)
 def _clean(text: str, longest: int) -> str:
     """Return `text` in one line; runs of white space become one space."""
     line = " ".join(text.split())
-    if not line:
-        raise ValueError(said("value.empty"))
     if len(line) > longest:
         raise ValueError(said("value.too_long"))
-    if any(unicodedata.category(letter) == "Cs" for letter in line):
-        raise ValueError(said("value.not_utf8"))
     if any(unicodedata.category(letter) == "Cc" for letter in line):
         raise ValueError(said("value.control_characters"))
     return line
 
 
 def words(longest: int, what: Said, metavar: str) -> Kind[str]:
-    """A text of one line, 1 to `longest` characters."""
+    """A text of one line, at most `longest` characters; who calls has seen that there are some, in UTF-8."""
     return Kind(said("accepts.words", what=what, longest=longest), metavar, lambda text: _clean(text, longest))
 
 
@@ -285,11 +281,6 @@ def _existing(path: Path) -> Path:
     return existing
 
 
-def check_found(path: Path) -> None:
-    """Raise unless `path` is a folder, or there could be one."""
-    _existing(path)
-
-
 def check_folder(path: Path) -> None:
     """Raise unless `path` is a folder we can write into, or could be made."""
     existing = _existing(path)
@@ -376,7 +367,7 @@ def _check_audio_output(text: str) -> None:
 
 
 FOLDER: Final = Kind(said("accepts.folder"), "FOLDER", place, check_folder)
-READ_FOLDER: Final = FOLDER._replace(check=check_found)
+READ_FOLDER: Final = FOLDER._replace(check=_existing)
 ANY_FOLDER: Final = Kind(said("accepts.any_folder"), "FOLDER", place)
 READABLE: Final = Kind(said("accepts.readable"), "FILE", place, check_readable)
 SOUNDFONT: Final = Kind(said("accepts.soundfont"), "FILE", place, check_soundfont)
