@@ -22,7 +22,7 @@ from base.workers import Clock, SystemClock, within
 from builtin.soundfont import Font, Unplayable, fonts
 from config import Settings
 from modes.report import OK, PROBLEM, WARNING, Finding, Findings, found, report
-from modes.server_check import ServerCheck
+from modes.server_check import examine
 from music.segment import CHANNELS, SAMPLE_RATE_HZ
 from music.stations import Station
 from output.sound_server import Hearing, look_once
@@ -206,7 +206,7 @@ def check(settings: Settings, lines: Lines, *, choose: Callable[[], Station], cl
         yield from disk(settings.spool_dir, settings.spool_max_mb)
         yield from terminal(sys.stdin, lines.stream, os.environ.get("TERM", ""))
         for one in settings.servers:
-            yield from ServerCheck(one, clock, lines).findings(station)
+            yield from examine(one, clock, lines, station)
 
     return report(findings(), lines)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,21 +52,23 @@ class Trial:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a trial is run. `longest_s` bounds it; `watch` is told the seconds waited so far."""
+    """A server that answers, and how it is tried; in between the `lines` say what is done.
 
+    Threads: one.
+    """
+
+    settings: Settings
     client: AceClient
     clock: Clock
-    longest_s: float
-    cue_dbfs: float
-    watch: Callable[[float], None]
+    lines: Lines
 
     def run(self, recipe: Recipe, *, thinking: bool) -> Trial:
         """Ask for `recipe`, wait, fetch and examine what it made.
 
-        Raises ServerError, JobFailed, JobLost, JobStalled (after `longest_s`), CorruptSegment when no file can be used,
+        Raises ServerError, JobFailed, JobLost, JobStalled (it takes too long), CorruptSegment when no file can be used,
         SpoolError and OSError when there is no place for them.
         """
-        ends_at = self.clock.now() + self.longest_s
+        ends_at = self.clock.now() + self.settings.first_job_timeout_sec
         submitted, answered_s = self._submit(recipe, thinking, ends_at)
         if submitted.report is not None:
             raise _ending(submitted.report)
@@ -81,7 +82,7 @@ class Bench:
                 path = Path(folder) / f"{number}.part"
                 self.client.download(file, path)
                 try:
-                    ingest(path, recipe.duration_s, self.cue_dbfs)
+                    ingest(path, recipe.duration_s, self.settings.cue_dbfs)
                     usable += 1
                 except errors.CorruptSegment as error:
                     rejected = error
@@ -102,16 +103,16 @@ class Bench:
                 asked_at = self.clock.now()
                 return self.client.submit(recipe, thinking=thinking), self.clock.now() - asked_at
             silent = True
-            self.watch(self.clock.now() - began_at)
+            self._waiting(self.clock.now() - began_at)
             self.clock.wait(threading.Event(), POLL_S)
-        raise errors.JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
+        raise errors.JobStalled(said("unmade.not_done", seconds=f"{self.settings.first_job_timeout_sec:.0f}"))
 
     def _wait(self, task_id: str, ends_at: float) -> tuple[tuple[AudioFile, ...], float, bool]:
         """Poll until the job has ended; return its files, how long it ran, and whether it was seen to wait before."""
         never, asked_at = threading.Event(), self.clock.now()
         began_at, bad_polls = asked_at, 0
         while self.clock.now() < ends_at:
-            self.watch(self.clock.now() - asked_at)
+            self._waiting(self.clock.now() - asked_at)
             self.clock.wait(never, POLL_S)
             try:
                 report = self.client.poll([task_id])[task_id]
@@ -129,58 +130,19 @@ class Bench:
                 return report.files, self.clock.now() - began_at, began_at > asked_at
             elif report.state is not JobState.RUNNING:
                 raise _ending(report)
-        raise errors.JobStalled(said("unmade.not_done", seconds=f"{self.longest_s:.0f}"))
-
-
-def _ending(report: JobReport) -> errors.AppError:
-    if report.state is JobState.LOST:
-        return errors.JobLost(said("unmade.unknown"))
-    return errors.JobFailed(report.detail or said("unmade.no_reason"))
-
-
-class ServerCheck:
-    """One examination of the server. In between it prints what it does.
-
-    Threads: one.
-    """
-
-    def __init__(self, settings: Settings, clock: Clock, lines: Lines) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._lines = lines
+        raise errors.JobStalled(said("unmade.not_done", seconds=f"{self.settings.first_job_timeout_sec:.0f}"))
 
     def findings(self, station: Station | None) -> Findings:
-        """Examine step by step, as far as each step allows the next. Without a station there is no job."""
-        settings = self._settings
-        if settings.engine == "builtin":
-            yield found(OK, "server", "check.server.off")
-            return
-        try:
-            client = AceClient.of(settings, clock=self._clock)
-            client.health()
-        except errors.ConfigError as error:
-            yield Finding(PROBLEM, "server", reason_of(error))
-        except errors.ServerError as error:
-            if settings.engine == "acestep":
-                yield found(PROBLEM, "server", "check.server.needed", reason=error)
-            else:
-                yield found(WARNING, "server", "check.server.auto", reason=error)
-        else:
-            yield found(OK, "server", "check.server.ok", url=settings.acestep_api_url)
-            yield from self._key(client, station)
-            client.close()
-
-    def _key(self, client: AceClient, station: Station | None) -> Findings:
         """Ask for what wants the key, as /health is open to all; go on to a job unless it is refused."""
         stats = ServerStats()
         try:
             try:
-                stats = client.stats()
+                stats = self.client.stats()
             except errors.KeyRefused:
                 raise
             except errors.ServerRefused:
-                client.models()  # wants the key too; the Gradio app has no counts
-            yield found(OK, "key", "check.key.ok" if self._settings.acestep_api_key else "check.key.open")
+                self.client.models()  # wants the key too; the Gradio app has no counts
+            yield found(OK, "key", "check.key.ok" if self.settings.acestep_api_key else "check.key.open")
         except errors.KeyRefused as error:
             yield Finding(PROBLEM, "key", reason_of(error))
             return
@@ -189,42 +151,40 @@ class ServerCheck:
         except errors.ServerError as error:
             yield found(WARNING, "key", "check.key.unknown", reason=error)
         if station is not None:
-            yield from self._music(client, station, busy=bool(stats.running or stats.queue_size))
+            yield from self._music(station, busy=bool(stats.running or stats.queue_size))
 
-    def _music(self, client: AceClient, station: Station, *, busy: bool) -> Findings:
+    def _music(self, station: Station, *, busy: bool) -> Findings:
         """Have one short piece made, and say of what went wrong what it means."""
-        longest_s = self._settings.first_job_timeout_sec
-        self._lines.tell(said("check.job.begins", seconds=f"{JOB_S:.0f}"), FAINT)
-        bench = Bench(client, self._clock, longest_s, self._settings.cue_dbfs, self._waiting)
+        self.lines.tell(said("check.job.begins", seconds=f"{JOB_S:.0f}"), FAINT)
         try:
-            made, thinking = self._made(bench, station)
+            made, thinking = self._made(station)
         except (errors.JobFailed, errors.JobLost) as error:
             yield found(PROBLEM, "model", "check.job.failed", reason=error)
         except errors.JobStalled:
-            yield found(PROBLEM, "model", "check.job.late", seconds=f"{longest_s:.0f}")
+            yield found(PROBLEM, "model", "check.job.late", seconds=f"{self.settings.first_job_timeout_sec:.0f}")
         except errors.ServerError as error:
             yield found(PROBLEM, "model", "check.job.refused", reason=error)
         except (errors.CorruptSegment, errors.SpoolError, OSError) as error:
             yield found(PROBLEM, "model", "check.job.file", reason=error)
         else:
-            yield found(OK, "model", "check.job.ok", model=_models(client))
+            yield found(OK, "model", "check.job.ok", model=_models(self.client))
             yield self._language_model(thinking)
             yield self._speed(made, busy and not made.waited)
 
-    def _made(self, bench: Bench, station: Station) -> tuple[Trial, bool]:
+    def _made(self, station: Station) -> tuple[Trial, bool]:
         """Return the trial and whether the language model took part: where jobs fail with it, one goes without."""
         recipe = station.recipe(0, JOB_S)
-        if self._settings.thinking:
+        if self.settings.thinking:
             try:
-                return bench.run(recipe, thinking=True), True
+                return self.run(recipe, thinking=True), True
             except errors.JobFailed:
-                self._lines.tell(said("check.job.again"), FAINT)
-        return bench.run(recipe, thinking=False), False
+                self.lines.tell(said("check.job.again"), FAINT)
+        return self.run(recipe, thinking=False), False
 
     def _language_model(self, used: bool) -> Finding:
         if used:
-            return found(OK, "lm", "check.lm.ok", name=self._settings.lm_model_path)
-        return found(WARNING, "lm", "check.lm.fails") if self._settings.thinking else found(OK, "lm", "check.lm.off")
+            return found(OK, "lm", "check.lm.ok", name=self.settings.lm_model_path)
+        return found(WARNING, "lm", "check.lm.fails") if self.settings.thinking else found(OK, "lm", "check.lm.off")
 
     def _speed(self, made: Trial, busy: bool) -> Finding:
         fast = made.factor < 1
@@ -233,12 +193,18 @@ class ServerCheck:
             "speed",
             "check.speed.busy" if busy else "check.speed.ok" if fast else "check.speed.slow",
             seconds=f"{made.made_s:.0f}",
-            time=span(self._lines.language, made.took_s),
-            speed=speed(self._lines.language, made.factor),
+            time=span(self.lines.language, made.took_s),
+            speed=speed(self.lines.language, made.factor),
         )
 
     def _waiting(self, waited_s: float) -> None:
-        self._lines.passing(said("ui.check.waiting", time=span(self._lines.language, waited_s)))
+        self.lines.passing(said("ui.check.waiting", time=span(self.lines.language, waited_s)))
+
+
+def _ending(report: JobReport) -> errors.AppError:
+    if report.state is JobState.LOST:
+        return errors.JobLost(said("unmade.unknown"))
+    return errors.JobFailed(report.detail or said("unmade.no_reason"))
 
 
 def _models(client: AceClient) -> str:
@@ -247,3 +213,24 @@ def _models(client: AceClient) -> str:
         return ", ".join(client.models()) or "acestep-api"
     except errors.ServerError:
         return "acestep-api"
+
+
+def examine(settings: Settings, clock: Clock, lines: Lines, station: Station | None) -> Findings:
+    """Examine the server step by step, as far as each step allows the next. Without a station there is no job."""
+    if settings.engine == "builtin":
+        yield found(OK, "server", "check.server.off")
+        return
+    try:
+        client = AceClient.of(settings, clock=clock)
+        client.health()
+    except errors.ConfigError as error:
+        yield Finding(PROBLEM, "server", reason_of(error))
+    except errors.ServerError as error:
+        if settings.engine == "acestep":
+            yield found(PROBLEM, "server", "check.server.needed", reason=error)
+        else:
+            yield found(WARNING, "server", "check.server.auto", reason=error)
+    else:
+        yield found(OK, "server", "check.server.ok", url=settings.acestep_api_url)
+        yield from Bench(settings, client, clock, lines).findings(station)
+        client.close()

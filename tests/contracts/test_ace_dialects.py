@@ -29,7 +29,7 @@ from generation.calls import Run
 from generation.jobs import Board, Job
 from generator_loop import GeneratorLoop
 from listening.sound_room import wait_until
-from modes.server_check import ServerCheck
+from modes.server_check import examine
 from music.segment import Recipe
 from music.stations import Mood, builtin_stations
 from screen.printing import Lines
@@ -578,6 +578,6 @@ def test_the_check_tries_the_key_also_where_there_are_no_counts(fake: FakeAceste
     fake.api_key = KEY
     fake.answer_next(text(404, '{"detail": "Not Found"}', "application/json"), 9, route="/v1/stats")
     asked = Settings(acestep_api_url=fake.url, acestep_api_key=key, engine="acestep")
-    check = ServerCheck(asked, FakeClock(), Lines(io.StringIO(), "en"))
-    found = {finding.subject: finding.said.key for finding in check.findings(None)}
+    findings = examine(asked, FakeClock(), Lines(io.StringIO(), "en"), None)
+    found = {finding.subject: finding.said.key for finding in findings}
     assert found["key"] == ("check.key.ok" if key == KEY else "call.refuses_key")

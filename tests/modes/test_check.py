@@ -44,6 +44,7 @@ from modes.server_check import Bench
 from music.segment import Recipe
 from music.stations import builtin_stations
 from output.sound_server import SETTLE_S, Hearing, Traits
+from screen.printing import Lines
 from spool.folders import FolderLock
 
 PROTOTYPE = Path(check_mode.__file__).parent
@@ -657,12 +658,13 @@ def test_a_server_that_is_deaf_while_it_loads_is_waited_for(clock: FakeClock, mo
     monkeypatch.setattr(server_check, "ingest", scripted_ingest)
     never = threading.Event()
     deaf = ScriptedServer(clock.now, wait=lambda seconds: clock.wait(never, seconds), deaf_s=30.0, deaf_until_s=150.0)
-    told: list[float] = []
-    bench = Bench(cast("AceClient", deaf), clock, 1200.0, -45.0, told.append)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    bench = Bench(Settings(), cast("AceClient", deaf), clock, Lines(screen, "en"))
     made = bench.run(Recipe("lofi", "calm", 10.0), thinking=True)
     assert made.made_s == 10.0
     assert len(deaf.asked) == 2
-    assert len(told) > 4, "nothing is said for minutes"
+    assert screen.getvalue().count("waiting for music") > 4, "nothing is said for minutes"
     deaf.deaf_until_s = 1e9
     with pytest.raises(JobStalled):
         bench.run(Recipe("lofi", "calm", 10.0), thinking=True)
