@@ -66,7 +66,8 @@ def spectra(
     window = np.hanning(window_frames).astype(np.float32).reshape(folds, -1)
     window *= lower * window.shape[1]  # whatever the rate, the level is that of a sum of frames
     mean = np.full(lower * CHANNELS, 1 / (lower * CHANNELS), np.float32)
-    some = max(1, (1 << 17) // window.shape[1]) * step_frames  # half a MB, which stays in the cache
+    # Half a MB of windows, 2 MB of samples: what is larger leaves the cache, or is memory that is fetched anew.
+    some = max(1, min((1 << 17) // window.shape[1], (1 << 18) // (lower * step_frames))) * step_frames
     for begin in range(0, len(samples) // lower - window_frames + 1, some):
         end = min(begin + some - step_frames + window_frames, len(samples) // lower)
         part = samples[lower * begin : lower * end].reshape(-1, lower * CHANNELS) @ mean
@@ -91,20 +92,24 @@ def measured_key(samples: Audio) -> str:
 
 def _chroma(samples: Audio) -> Curve:
     """Return how strong each of the twelve pitch classes is, from C."""
+    found = [_peaks(some) for some in spectra(samples, KEY_FRAMES, KEY_FRAMES, KEY_LOWER)]  # an overlap tells no more
+    pitch, weight = np.concatenate([np.zeros((2, 0)), *found], axis=1)
+    tuning = np.angle((weight * np.exp(2j * np.pi * pitch)).sum()) / (2 * np.pi)
+    return np.bincount(np.round(pitch - tuning).astype(int) % 12, weight, 12).astype(np.float64)
+
+
+def _peaks(magnitudes: npt.NDArray[np.float32]) -> Curve:
+    """Return the pitch of the peaks in some spectra, as MIDI counts, and their weights: shape (2, n)."""
     bin_hz = KEY_RATE_HZ / KEY_FRAMES
     first, end = (round(hz / bin_hz) for hz in KEY_HZ)
-    found = spectra(samples, KEY_FRAMES, KEY_FRAMES, KEY_LOWER)  # windows that overlap tell no more
-    near = (np.log(some[:, first - 1 : end + 1] + 1e-9) for some in found)  # the rest is let go at once
-    loud = np.concatenate([np.zeros((0, end - first + 2), np.float32), *near])
+    loud = np.log(magnitudes[:, first - 1 : end + 1] + 1e-9)
     curves = loud[:, :-2], loud[:, 1:-1], loud[:, 2:]
     moments, lines = np.nonzero((curves[1] > curves[0]) & (curves[1] >= curves[2]))
     below, here, above = (curve[moments, lines] for curve in curves)
     offset = (below - above) / 2 / (below - 2 * here + above - 1e-9)  # of the parabola through the three
-    pitch = 69 + 12 * np.log2((first + lines + offset) * bin_hz / 440)
     strength = np.exp(COMPRESSED * here)
     weight = strength / (np.bincount(moments, strength) + 1.0)[moments]
-    tuning = np.angle((weight * np.exp(2j * np.pi * pitch)).sum()) / (2 * np.pi)
-    return np.bincount(np.round(pitch - tuning).astype(int) % 12, weight, 12).astype(np.float64)
+    return np.stack([69 + 12 * np.log2((first + lines + offset) * bin_hz / 440), weight])
 
 
 def measured_beat(samples: Audio) -> tuple[float, float] | None:
