@@ -331,9 +331,10 @@ class Mixer:
             self._stock.put(piece)
 
     def _play(self, piece: Piece) -> None:
-        self._events.extend(self._stock.put_first(piece, self.playing_piece()))
-        self._wanted.clear()
-        self._hurry()
+        if not self._is_crumb(piece):  # as may be left of a file that was heard before
+            self._events.extend(self._stock.put_first(piece, self.playing_piece()))
+            self._wanted.clear()
+            self._hurry()
 
     def _skip(self) -> None:
         self._end_piece()

@@ -195,6 +195,17 @@ def test_a_piece_too_short_to_fade_is_dropped() -> None:
     assert [type(event) for event in target.take_events()] == [Dropped]
 
 
+@pytest.mark.parametrize("n_frames", [0, 1, 39])
+def test_what_is_left_of_a_file_is_not_gone_back_to(n_frames: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Another program may have cut it since it was heard: what plays goes on."""
+    target = mixer(short(30))
+    target.read(2000)
+    target.play(Piece(np.full((n_frames, 2), 0.5, np.float32), Source.LIBRARY, "crumb"))
+    target.read(2000)
+    assert [event.piece.key for event in target.take_events()] == ["one"]
+    assert caplog.text == ""
+
+
 def test_a_late_piece_still_fades() -> None:
     """When the next piece comes after its moment, what is left of the old one is used for the fade."""
     target = mixer(short(6, key="a"), crossfade_s=2)
