@@ -66,7 +66,9 @@ def free_path(folder: Path, name: str, exists: Callable[[Path], bool] = os.path.
 
 def is_of_disk(error: OSError, path: Path) -> bool:
     """Return whether a file could not be read for no reason of its own: its disk ails, or has been taken away."""
-    return not shelf_of(path).is_dir() if error.errno in GONE else error.errno not in OWN
+    if error.errno in GONE:
+        return not os.path.isdir(shelf_of(path))  # noqa: PTH112 - before Python 3.14 Path.is_dir raises where a disk ails
+    return error.errno not in OWN
 
 
 def shelf_of(path: Path) -> Path:
@@ -74,9 +76,10 @@ def shelf_of(path: Path) -> Path:
     return next((one for one in path.parents if one.name in (*SHELVES, DISLIKED)), path.parent)
 
 
-def disk_of(folder: Path) -> int:
-    """Return the device of a folder; where it is not there, of the first one above it that is. Raises OSError."""
-    return next(one for one in (folder, *folder.absolute().parents) if one.exists()).stat().st_dev
+def disk_of(folder: Path) -> Path:
+    """Return where the disk of a folder is mounted: its number may be another when it is back."""
+    place = Path(os.path.realpath(folder))
+    return next(one for one in (place, *place.parents) if os.path.ismount(one))
 
 
 class Listed(NamedTuple):
@@ -154,8 +157,8 @@ class FolderLock:
     """Keeps a second program out of a folder, for as long as this process lives.
 
     The kernel frees the lock when the process ends, however it ends; the file's text only names the owner.
-    Threads: `take` may be called again while an earlier call waits for the disk, so `_lock` guards `_handle` in it;
-    `renew` and `release` belong to whoever follows with the disk.
+    Threads: any may `renew`, and `take` may be called again while an earlier call waits for the disk, so `_lock` guards
+    `_handle` in them; `release` belongs to whoever follows with the disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -205,13 +208,14 @@ class FolderLock:
 
     def renew(self) -> None:
         """Take the lock again where its file was deleted under us. Raises as `take` does."""
-        try:
-            ours = self._handle is not None and os.path.samestat(os.fstat(self._handle), self._path.stat())
-        except FileNotFoundError:
-            ours = False
-        if not ours:
-            self.release()
-            self.take()
+        with self._lock:
+            try:
+                ours = self._handle is not None and os.path.samestat(os.fstat(self._handle), self._path.stat())
+            except FileNotFoundError:
+                ours = False
+            if not ours:
+                self.release()
+                self._handle = self._taken()
 
     def release(self) -> None:
         """Give the lock back; the file stays, as deleting it would let two programs lock two files."""
@@ -235,7 +239,7 @@ class Storage:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._temporary: Path | None = None
-        self._disk: int | None = None
+        self._disk: Path | None = None
 
     def open(self) -> None:
         """Make the folders, lock them, and delete what a killed program left half done. Raises SpoolBusy."""

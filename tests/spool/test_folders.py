@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +17,7 @@ from base.errors import SpoolBusy
 from base.files import open_safely, read_safely, replace_safely
 from base.workers import Errands, within
 from music.segment import Recipe
-from spool.folders import LOCK_FILE, Files, FolderLock
+from spool.folders import LOCK_FILE, Files, FolderLock, is_of_disk
 from spool.state_files import FILE, JobsFile, load_remembered, remember
 
 PRECIOUS = "not yours"
@@ -203,3 +205,24 @@ def test_a_file_that_goes_as_its_folder_is_listed_hides_no_other(tmp_path: Path)
     gone = next(name for name in "abc" if name != first)
     (tmp_path / gone).unlink()
     assert {one.name for one in found} == {*"abc"} - {first, gone}
+
+
+def test_a_folder_that_cannot_be_looked_at_is_of_its_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a file is gone or its disk, nobody can tell then; no Python raises."""
+    missing, gone = tmp_path / "kept" / "a.wav", FileNotFoundError(errno.ENOENT, "gone")
+    missing.parent.mkdir()
+    assert not is_of_disk(gone, missing)
+    monkeypatch.setattr(os, "stat", Mock(side_effect=OSError(errno.EIO, "ails")))
+    assert is_of_disk(gone, missing)
+
+
+def test_two_that_find_the_lock_deleted_close_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a file that is closed twice may be another's by then: one after the other takes the lock anew."""
+    lock = FolderLock(tmp_path)
+    lock.take()
+    (tmp_path / LOCK_FILE).unlink()
+    alone = list[bool]()
+    real = os.close
+    monkeypatch.setattr(os, "close", lambda handle: (alone.append(lock._lock.locked()), real(handle)))
+    lock.renew()
+    assert alone == [True]

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -545,6 +546,21 @@ def test_a_disk_that_was_taken_away_gets_no_stand_in(
     assert len(bench.on_disk("kept")) == 2
     assert set(bench.on_disk("played")) == {played.key, queued.key}
     assert bench.on_disk("ready") == [new.key]
+
+
+def test_a_disk_that_came_back_under_another_number_is_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a stick or a network drive does: a shelf that is deleted there later is made anew."""
+    real = os.stat
+
+    def renumbered(path: str, **how: Any) -> os.stat_result:
+        found = list(real(path, **how))
+        found[2] += 1
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "stat", renumbered)
+    shutil.rmtree(bench.root / "ready")
+    key = bench.add().key
+    assert bench.on_disk("ready") == [key]
 
 
 # The lock
