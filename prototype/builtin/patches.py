@@ -17,7 +17,8 @@ class Patch:
     """How one instrument of the font is played.
 
     `voice` is the numpy voice it stands for, beside which it plays at `blend_db` where they do not beat. A note of
-    velocity USUAL is filtered `dark` octaves below 20 kHz, a softer one `soft` more, a unit of velocity.
+    velocity USUAL is filtered `dark` octaves below 20 kHz, a softer one `soft` more, a unit of velocity. Its loudness
+    is measured over `level_s`: a single bow swells for long.
     """
 
     voice: str
@@ -30,11 +31,7 @@ class Patch:
     cents: float = 2.5
     blend_db: float | None = None
     bank: int = 0
-
-    @property
-    def level_s(self) -> float:
-        """Over how long its loudness is measured: what is bowed swells."""
-        return 0.6 if self.attack_s < 0.08 else 1.1
+    level_s: float = 0.6
 
     def simple(self, seed: int) -> Player:
         """Return the numpy voice."""
@@ -56,8 +53,8 @@ PATCHES: Final = {
         Patch("marimba", 12, 1.2, 2.4, release_s=0.3),
         Patch("bell", 8, 1.5, 2.0, release_s=0.9),
         Patch("strings", 49, 0.4, 1.2, release_s=0.7, attack_s=0.25, blend_db=-3),
-        Patch("violin", 40, 0.8, 1.4, release_s=0.3, attack_s=0.09, cents=4),
-        Patch("cello", 42, 1.0, 1.4, release_s=0.4, attack_s=0.10, cents=4),
+        Patch("violin", 40, 0.8, 1.4, release_s=0.3, attack_s=0.09, cents=4, level_s=1.1),
+        Patch("cello", 42, 1.0, 1.4, release_s=0.4, attack_s=0.10, cents=4, level_s=1.1),
         Patch("flute", 73, 1.3, 1.8, release_s=0.2, attack_s=0.05, cents=4),
         Patch("shakuhachi", 77, 1.3, 1.8, release_s=0.3, attack_s=0.06, cents=6),
     )
