@@ -66,12 +66,13 @@ def _candidates(settings: Settings, station: Station) -> Iterator[tuple[Source, 
 
 def _oldest(folder: Path, part: str = "") -> list[Path]:
     """Return some of our files in a folder whose names have a part, the one of the earliest time first."""
-    ours = (file for file in Files().each(folder) if file.name.endswith(".wav") and part in file.name)
+    files = Files().each(folder, albums=False)  # which may be thousands, and not ours
+    ours = (file for file in files if file.name.endswith(".wav") and part in file.name)
     try:
-        files = sorted(itertools.islice(ours, MOST_LISTED), key=lambda file: (file.modified_ns, file.name))
+        found = sorted(itertools.islice(ours, MOST_LISTED), key=lambda file: (file.modified_ns, file.name))
     except OSError:
         return []
-    return [folder / file.name for file in files]
+    return [folder / file.name for file in found]
 
 
 def _read(paths: list[Path], mood: str) -> list[tuple[Path, SegmentInfo]]:

@@ -66,9 +66,8 @@ def free_path(folder: Path, name: str, exists: Callable[[Path], bool] = os.path.
 
 def is_of_disk(error: OSError, path: Path) -> bool:
     """Return whether a file could not be read for no reason of its own: its disk ails, or has been taken away."""
-    if error.errno in GONE:
-        return not os.path.isdir(shelf_of(path))  # noqa: PTH112 - before Python 3.14 Path.is_dir raises where a disk ails
-    return error.errno not in OWN
+    gone = error.errno in GONE and os.path.isdir(shelf_of(path))  # noqa: PTH112 - Path's raises where a disk ails
+    return not gone and error.errno not in OWN
 
 
 def shelf_of(path: Path) -> Path:
@@ -101,8 +100,8 @@ class Files:
         """Return the regular files in `path` (no links, no hidden ones), of kept/ those in its folders too, by name."""
         return sorted(self.each(path), key=lambda listed: listed.name)
 
-    def each(self, path: Path, below: str = "") -> Iterator[Listed]:
-        """Yield the same one by one, in no order, for who wants to know of a few: those `below` a folder in it."""
+    def each(self, path: Path, below: str = "", *, albums: bool = True) -> Iterator[Listed]:
+        """Yield the same one by one, in no order: those `below` a folder in it; folders of kept/ only with `albums`."""
         with os.scandir(path / below) as entries:
             for entry in entries:
                 name = f"{below}{entry.name}"
@@ -112,7 +111,7 @@ class Files:
                     with suppress(FileNotFoundError):  # a sync client has just taken it away
                         status = entry.stat()
                         yield Listed(name, status.st_size, status.st_mtime_ns)
-                elif path.name == KEPT and entry.is_dir(follow_symlinks=False):
+                elif albums and path.name == KEPT and entry.is_dir(follow_symlinks=False):
                     with suppress(OSError):  # one that cannot be read hides no other
                         yield from self.each(path, f"{name}/")
 

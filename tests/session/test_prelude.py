@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -165,6 +166,16 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_heard_as_far_as_it_goes(
     monkeypatch.setattr("session.prelude.read_info", read)
     first = first_of(settings_of(tmp_path), LOFI)
     assert first is None or len(first.frames) % 2 == 0
+
+
+def test_albums_do_not_keep_the_first_music_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many a listener has put beside what is liked, none of them is looked into."""
+    put(tmp_path, KEPT, "liked")
+    (tmp_path / KEPT / "album").mkdir()
+    look = Mock(side_effect=os.scandir)
+    monkeypatch.setattr(os, "scandir", look)
+    assert chosen(tmp_path, "--play-library") == ("liked", Source.LIBRARY)
+    assert [Path(call.args[0]) for call in look.call_args_list] == [tmp_path / KEPT]
 
 
 def test_a_first_piece_that_hangs_costs_nothing_that_is_remembered(

@@ -221,8 +221,8 @@ def test_two_that_find_the_lock_deleted_close_it_once(tmp_path: Path, monkeypatc
     lock = FolderLock(tmp_path)
     lock.take()
     (tmp_path / LOCK_FILE).unlink()
-    alone = list[bool]()
-    real = os.close
-    monkeypatch.setattr(os, "close", lambda handle: (alone.append(lock._lock.locked()), real(handle)))
-    lock.renew()
-    assert alone == [True]
+    alone = Mock(side_effect=lambda _handle: lock._lock.locked())
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "close", alone)
+        lock.renew()
+    assert alone.call_count == 1
