@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from base.texts import LONGEST_PROMPT
@@ -124,43 +124,38 @@ class Key:
 
     word: str
     shown: str
-    does: dict[str, Command | Mode]
     rank: int | None = None
+    does: dict[str, Command | Mode] = field(default_factory=dict)
 
 
 KEYS: Final = (
-    Key("pause", "space", {" ": Act.PAUSE}, 2),
-    Key("skip", "n", {"n": Act.SKIP}, 3),
-    Key("previous", "b", {"b": Act.BACK}, 11),
-    Key("volume", "+/-", {key: Volume(VOLUME_STEP if key in "+=" else -VOLUME_STEP) for key in "+=-_"}, 5),
-    Key("mute", "m", {"m": Act.MUTE}, 8),
-    Key("ambience", "a", {"a": Act.AMBIENCE}, 15),
-    Key("quieter", "</>", {key: AmbienceVolume(VOLUME_STEP if key in ">." else -VOLUME_STEP) for key in "<,>."}, 16),
-    Key("stations", "s", {"s": Mode.STATIONS}, 4),
-    Key("digits", "1–9", {}),
-    Key("prompt", "p", {"p": Mode.PROMPT}, 7),
-    Key("like", "l", {"l": Act.LIKE}, 6),
-    Key("dislike", "d", {"d": Act.DISLIKE}, 9),
-    Key("continue", "c", {"c": Act.CONTINUE}, 15),
-    Key("undo", "u", {"u": Act.UNDO}, 12),
-    Key("history", "h", {"h": Mode.HISTORY}, 13),
-    Key("timer", "t", {"t": Mode.TIMER}, 14),
-    Key("record", "r", {"r": Act.RECORD}, 10),
-    Key("help", "?", {"?": Mode.HELP}, 0),
-    Key("quit", "q", {"q": Act.QUIT}, 1),
+    Key("pause", "space", 2, {" ": Act.PAUSE}),
+    Key("skip", "n", 3, {"n": Act.SKIP}),
+    Key("previous", "b", 11, {"b": Act.BACK}),
+    Key("volume", "+/-", 5, {key: Volume(VOLUME_STEP if key in "+=" else -VOLUME_STEP) for key in "+=-_"}),
+    Key("mute", "m", 8, {"m": Act.MUTE}),
+    Key("ambience", "a", 15, {"a": Act.AMBIENCE}),
+    Key("quieter", "</>", 16, {key: AmbienceVolume(VOLUME_STEP if key in ">." else -VOLUME_STEP) for key in "<,>."}),
+    Key("stations", "s", 4, {"s": Mode.STATIONS}),
+    Key("digits", "1–9"),
+    Key("prompt", "p", 7, {"p": Mode.PROMPT}),
+    Key("like", "l", 6, {"l": Act.LIKE}),
+    Key("dislike", "d", 9, {"d": Act.DISLIKE}),
+    Key("continue", "c", 15, {"c": Act.CONTINUE}),
+    Key("undo", "u", 12, {"u": Act.UNDO}),
+    Key("history", "h", 13, {"h": Mode.HISTORY}),
+    Key("timer", "t", 14, {"t": Mode.TIMER}),
+    Key("record", "r", 10, {"r": Act.RECORD}),
+    Key("help", "?", 0, {"?": Mode.HELP}),
+    Key("quit", "q", 1, {"q": Act.QUIT}),
 )
 """In the order in which hints and help show them."""
 OVERLAY_KEYS: Final = {
-    Mode.HELP: (Key("page", "↑↓", {}, 1), Key("back", "esc", {}, 0)),
-    Mode.STATIONS: (Key("choose", "enter", {}, 0), Key("move", "↑↓", {}, 2), Key("back", "esc", {}, 1)),
-    Mode.HISTORY: (Key("replay", "enter", {}, 0), Key("move", "↑↓", {}, 2), Key("back", "esc", {}, 1)),
-    Mode.TIMER: (Key("choose", "enter", {}, 0), Key("move", "↑↓", {}, 2), Key("back", "esc", {}, 1)),
-    Mode.PROMPT: (
-        Key("play", "enter", {}, 0),
-        Key("earlier", "↑↓", {}, 2),
-        Key("clear", "ctrl-u", {}, 3),
-        Key("back", "esc", {}, 1),
-    ),
+    Mode.HELP: (Key("page", "↑↓", 1), Key("back", "esc", 0)),
+    Mode.STATIONS: (Key("choose", "enter", 0), Key("move", "↑↓", 2), Key("back", "esc", 1)),
+    Mode.HISTORY: (Key("replay", "enter", 0), Key("move", "↑↓", 2), Key("back", "esc", 1)),
+    Mode.TIMER: (Key("choose", "enter", 0), Key("move", "↑↓", 2), Key("back", "esc", 1)),
+    Mode.PROMPT: (Key("play", "enter", 0), Key("earlier", "↑↓", 2), Key("clear", "ctrl-u", 3), Key("back", "esc", 1)),
 }
 TIMERS: Final[tuple[tuple[str, Command], ...]] = (
     *(("for", PlayFor(60.0 * minutes)) for minutes in (25, 50, 90)),
