@@ -6,7 +6,6 @@ It only looks at snapshots; nothing here steers the sound.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import io
 import logging
 import os
@@ -106,8 +105,7 @@ class Dashboard:
         """Print what is new until `stop`."""
         plain_log = PlainLog(self._language)
         while not stop.is_set() and not self._closed:
-            wall = datetime.datetime.now().strftime("%H:%M")
-            lines = plain_log.lines(self._get_snapshot(), self._clock.now(), wall)
+            lines = plain_log.lines(self._get_snapshot(), self._clock.now())
             with _writing():
                 bell = self._take_bell() if self._stream.isatty() else ""
                 self._stream.writelines([bell, *(line + "\n" for line in lines)])

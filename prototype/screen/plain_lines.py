@@ -24,15 +24,17 @@ class PlainLog:
         self._playing = ""
         self._queue_told_at: float | None = None
 
-    def lines(self, snapshot: Snapshot, now: float, wall: str) -> list[str]:
-        """Return what to print, `wall` ("14:02") before each line but the notices, which have their own time."""
+    def lines(self, snapshot: Snapshot, now: float) -> list[str]:
+        """Return what to print, the time of day before each line: the snapshot's, or a notice's own."""
         found = [
             f"{clean(notice.wall)} {sentence(self._language, notice.key, notice.args)}"
             for notice in snapshot.notices
             if notice not in self._told
         ]
         self._told = snapshot.notices
-        found += [f"{wall} {line}" for line in [*self._now_playing(snapshot), *self._queue(snapshot, now)]]
+        found += [
+            f"{clean(snapshot.wall)} {line}" for line in [*self._now_playing(snapshot), *self._queue(snapshot, now)]
+        ]
         return found
 
     def _now_playing(self, snapshot: Snapshot) -> list[str]:

@@ -444,7 +444,7 @@ def test_the_selected_station_is_in_sight(selected: int) -> None:
 @given(ODD_SNAPSHOTS)
 def test_calm_lines_are_total(snapshot: Snapshot) -> None:
     """Whatever a snapshot holds, its lines are harmless."""
-    for line in PlainLog("ja").lines(snapshot, 0.0, "14:03"):
+    for line in PlainLog("ja").lines(snapshot, 0.0):
         assert not any(unicodedata.category(char)[0] == "C" for char in line)
 
 
@@ -474,7 +474,7 @@ def test_the_screen_claims_no_more_than_is_heard(
     )
     away = {"en": "waits for the server", "ja": "サーバーの応答待ち"}[language]
     assert (away in picture) == (server in ("connecting", "down", "restarting", "refused"))
-    plain = "\n".join(PlainLog(language).lines(snapshot, 0.0, "14:02"))
+    plain = "\n".join(PlainLog(language).lines(snapshot, 0.0))
     assert (unheard in plain) == (not heard)
 
 

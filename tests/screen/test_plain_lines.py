@@ -21,7 +21,7 @@ KEPT = Path("spool/kept")
 def test_calm_lines_tell_what_is_new() -> None:
     """Without a terminal: notices and pieces as they come, the queue once a minute, nothing twice."""
     plain_log = PlainLog("en")
-    first = plain_log.lines(afternoon(), 0.0, "14:03")
+    first = plain_log.lines(replace(afternoon(), wall="14:03"), 0.0)
     assert first == [
         "13:37 acestep-api answers: fresh music is on its way",
         "14:02 cannot reach acestep-api at http://127.0.0.1:8001; the music goes on, start it with: acestep-api",
@@ -29,9 +29,9 @@ def test_calm_lines_tell_what_is_new() -> None:
         "14:03 now playing [fresh] vibraphone · distant rain on a window",
         "14:03 queue 2 of 3 (lasts 1:02), 2 in the making, server: answers, 10 s a piece, waited 44 s",
     ]
-    assert plain_log.lines(afternoon(), 59.0, "14:04") == []
-    later = replace(afternoon(), mixer=MixerSnapshot(PlayingView(Source.BED)))
-    assert plain_log.lines(later, 61.0, "14:05") == [
+    assert plain_log.lines(afternoon(), 59.0) == []
+    later = replace(afternoon(), mixer=MixerSnapshot(PlayingView(Source.BED)), wall="14:05")
+    assert plain_log.lines(later, 61.0) == [
         "14:05 now playing [bed] soft noise",
         "14:05 queue 2 of 3 (lasts 0:46), 2 in the making, server: answers, 10 s a piece, waited 44 s",
     ]
@@ -40,9 +40,9 @@ def test_calm_lines_tell_what_is_new() -> None:
 def test_a_piece_is_told_once() -> None:
     """The same piece under another key, as VLC's list may have it, is no news."""
     plain_log, one = PlainLog("en"), afternoon()
-    plain_log.lines(one, 0.0, "14:03")
+    plain_log.lines(one, 0.0)
     again = replace(one, mixer=replace(one.mixer, playing=replace(one.mixer.playing, key="other")))
-    assert plain_log.lines(again, 1.0, "14:03") == []
+    assert plain_log.lines(again, 1.0) == []
 
 
 def session(**frames_s: float) -> Snapshot:
