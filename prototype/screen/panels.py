@@ -83,9 +83,7 @@ def header(snapshot: Snapshot, width: int, language: str) -> Line:
         Line((say(language, f"ui.player.{state}"), "yellow")) if known else NOTHING,
         Line(("".join(timer_words(snapshot.timer, language)[:1]), "cyan")),
         Line((say(language, f"ui.ambience.{under}", percent=percent) if under != "off" else "", "dim")),
-        Line((say(language, "ui.head.volume", percent=round(100 * mixer.volume)), "dim"))
-        if not mixer.muted
-        else NOTHING,
+        Line(("" if mixer.muted else say(language, "ui.head.volume", percent=round(100 * mixer.volume)), "dim")),
     ]
     wall = Line((("   " if width >= 30 else " ") + clean(snapshot.wall), "dim")) if snapshot.wall else NOTHING
     right = Line(join(signs, 2 * width // 3 - wall.cell_len, "   "), wall)
