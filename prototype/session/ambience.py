@@ -31,7 +31,6 @@ class Ambience:
         """`lay_under` None: there is no mixer for it."""
         name = str(remembered.get("ambience", settings.ambience)) if lay_under else OFF
         self.view = name if name in NAMES else OFF, int(remembered.get("ambience_volume", settings.ambience_volume))
-        self.possible = lay_under is not None
         self._lay_under = lay_under
         self._later = later
         self._folder: Path = settings.spool_dir

@@ -203,7 +203,7 @@ class Conductor:
 
     def _set_ambience(self, name: str | None, percent: int | None = None) -> Answer:
         ambience = self._sound.ambience
-        if not ambience.possible:
+        if self._settings.player == "playlist":
             return self._say("ambience.no_stream", done=False)
         if name not in (None, *NAMES):
             return Answer(said("ambience.unknown", names=", ".join(NAMES)), done=False)
