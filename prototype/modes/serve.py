@@ -19,7 +19,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from base.process import ENDING, Exit, heed_aside
 from base.texts import Said, said, visible
 from base.workers import Clock, SystemClock, Worker
 from config import Settings
-from modes.server_plan import PLACES, Plan, cards, find_folder, find_uv, planned
+from modes.server_plan import PLACES, SMALL_CARD, Plan, cards, find_folder, find_uv, planned
 from screen.printing import Lines
 from spool.state_files import KeeperFile
 
@@ -227,8 +227,7 @@ class Keeper:
         if bind_error(self._settings) == errno.EADDRINUSE:
             self._tell(port_taken(self._settings))
             return False
-        limits_s = self._settings.first_job_timeout_sec, self._settings.job_timeout_sec
-        patience = Patience(*limits_s, self._clock.now())
+        patience = Patience(self._settings.first_job_timeout_sec, self._settings.job_timeout_sec, self._clock.now())
         try:
             process = self._start()
         except OSError as error:
@@ -245,7 +244,7 @@ class Keeper:
         try:
             rotate(self._log_path)
             self._log_begin = os.fstat(sink).st_size
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 self._plan.command,
                 cwd=self._plan.folder,
                 env=dict(self._plan.variables),
@@ -256,7 +255,6 @@ class Keeper:
             )
         finally:
             os.close(sink)
-        return process
 
     def _watch(self, process: subprocess.Popen[bytes], patience: Patience, stop: threading.Event) -> None:
         """Return when the process has ended, hangs, or is not wanted any more."""
@@ -292,7 +290,7 @@ class Keeper:
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         last = visible(lines[-1])[:LONGEST_QUOTE] if lines else "-"
         if OUT_OF_MEMORY.search(words):
-            self._plan = self._plan.with_less_memory()
+            self._plan = replace(self._plan, variables={**self._plan.variables, **SMALL_CARD})
             self._tell(said("serve.card_full", code=code))
         elif code in KILLED:
             self._tell(said("serve.killed", code=code))

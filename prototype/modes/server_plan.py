@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -53,10 +53,6 @@ class Plan:
     command: tuple[str, ...]
     variables: Mapping[str, str]
     reasons: tuple[Said, ...]
-
-    def with_less_memory(self) -> Plan:
-        """Return the plan with all that saves the card's memory; the same when it has that already."""
-        return replace(self, variables={**self.variables, **SMALL_CARD})
 
 
 def find_folder(chosen: Path | None) -> Path | None:
