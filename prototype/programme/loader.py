@@ -33,7 +33,7 @@ CALM_S: Final = 2.5  # with a piece in stock, and nobody to wake it: a disk that
 REFUSED_S: Final = 10.0  # until a disk is asked again that takes no file
 
 
-_Prepared = tuple[Offer, Source, Piece | CorruptSegment | OSError | SpoolError | None]
+_Made = Piece | CorruptSegment | OSError | SpoolError | None
 """What came of an offer of a source; None through a mistake of ours."""
 
 
@@ -49,43 +49,31 @@ class Reader:
         self._notices = notices
         self._clock = clock
         self._since: dict[str, float] = {}
-        self._done: deque[_Prepared] = deque()
+        self._done: deque[tuple[Offer, Source, _Made]] = deque()
         self._cut_off: set[str] = set()
 
     def play(self, offer: Offer, source: Source, play: Callable[[Piece], None]) -> None:
         """Have a piece prepared that is to be played at once."""
 
-        def prepare() -> None:
-            try:
-                play(self._prepared(offer, source))
-            except (CorruptSegment, OSError, SpoolError) as error:
-                self._notices.say("loader.corrupt", "warning", name=offer.key, reason=error)
+        def give(made: _Made) -> None:
+            if isinstance(made, Piece):
+                play(made)
+            elif made is not None:
+                self._notices.say("loader.corrupt", "warning", name=offer.key, reason=made)
 
-        self._do(f"again {offer.key}", offer, prepare)
+        self._prepare(f"again {offer.key}", offer, source, give)
 
     def begin(self, offer: Offer, source: Source) -> None:
         """Have a piece prepared for the stock."""
-
-        def prepare() -> None:
-            made: _Prepared = offer, source, None
-            try:
-                made = offer, source, self._prepared(offer, source)
-            except (CorruptSegment, OSError, SpoolError) as error:
-                made = offer, source, error
-                if isinstance(error, OSError) and offer.path and is_of_disk(error, offer.path):
-                    made = offer, source, SpoolError(reason_of(error))
-            finally:
-                self._done.append(made)
-
         self._since[offer.key] = self._clock.now()
-        self._do(offer.key, offer, prepare)
+        self._prepare(offer.key, offer, source, lambda made: self._done.append((offer, source, made)))
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is being prepared, or waits to be taken."""
         return bool(self._since)
 
-    def take(self) -> list[_Prepared]:
+    def take(self) -> list[tuple[Offer, Source, _Made]]:
         """Return what is prepared."""
         done = [self._done.popleft() for _ in range(len(self._done))]
         for offer, _, _ in done:
@@ -101,19 +89,26 @@ class Reader:
         late = self._clock.now() - HANGING_S
         return {key for key, since in self._since.items() if since < late}
 
-    def _do(self, name: str, offer: Offer, prepare: Callable[[], None]) -> None:
-        if self._preparer.waits(offer):
-            self.later(name, prepare)
-        else:
-            prepare()
-
-    def _prepared(self, offer: Offer, source: Source) -> Piece:
+    def _prepare(self, name: str, offer: Offer, source: Source, give: Callable[[_Made], None]) -> None:
         def say(missing: str) -> None:
             if offer.key not in self._cut_off:  # it comes again and again
                 self._cut_off.add(offer.key)
                 self._notices.say("segment.cut_off", "warning", name=offer.key, missing=missing)
 
-        return self._preparer.prepare(offer, source, say)
+        def prepare() -> None:
+            made: _Made = None
+            try:
+                made = self._preparer.prepare(offer, source, say)
+            except (CorruptSegment, OSError, SpoolError) as error:
+                of_disk = isinstance(error, OSError) and offer.path and is_of_disk(error, offer.path)
+                made = SpoolError(reason_of(error)) if of_disk else error
+            finally:
+                give(made)
+
+        if self._preparer.waits(offer):
+            self.later(name, prepare)
+        else:
+            prepare()
 
 
 class Loader:
