@@ -247,11 +247,9 @@ class Spool:
 
         A listener's own file stays: it was not we who put it there.
         """
-
-        def unliked(entry: Entry | None) -> Entry | None:
-            return replace(entry, shelf=PLAYED) if entry and entry.shelf == KEPT and entry.info else entry
-
-        self._wish(key, unliked)
+        self._wish(
+            key, lambda entry: replace(entry, shelf=PLAYED) if entry and entry.info and entry.shelf == KEPT else entry
+        )
         return self.is_kept(key)
 
     def discard(self, key: str, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from spool.folders import DISLIKED, PLAYED, Storage, tried
@@ -34,7 +34,7 @@ class Trimmer:
                 break
         for entry in self._index.group(DISLIKED)[:-MOST_DISLIKED]:
             self.forget_disliked(entry)
-        self._forget(entry for entry in self._loose() if entry.key in refused)
+        self.forget_unwritten(refused)
 
     def forget_disliked(self, entry: Entry) -> None:
         """Delete a disliked piece for good; a listener's own file is left where it is."""
@@ -42,16 +42,14 @@ class Trimmer:
         if path is None or entry.info is None or tried(self._storage.files.remove, path):
             self._index.swap(entry, None)
 
-    def forget_unwritten(self) -> None:
-        """Keep of the played pieces that are in no file the latest: PLAYED_IN_MEMORY, or what MEMORY_BYTES hold."""
-        self._forget(self._loose())
+    def forget_unwritten(self, among: Collection[str] | None = None) -> None:
+        """Keep of the played pieces that are in no file the latest: PLAYED_IN_MEMORY, or what MEMORY_BYTES hold.
 
-    def _loose(self) -> tuple[Entry, ...]:
-        return self._index.group(UNSAVED, PLAYED)
-
-    def _forget(self, loose: Iterable[Entry]) -> None:
+        Only those `among` some keys are looked at; None: all.
+        """
+        loose = [entry for entry in self._index.group(UNSAVED, PLAYED) if among is None or entry.key in among]
         held = 0
-        for number, entry in enumerate(reversed(list(loose))):
+        for number, entry in enumerate(reversed(loose)):
             held += entry.samples.nbytes if entry.samples is not None else 0
             if number >= PLAYED_IN_MEMORY or (number and held > MEMORY_BYTES):
                 self._index.swap(entry, None)
