@@ -29,6 +29,7 @@ The longest prompt a station can make must stay below 512 characters, the limit 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import re
@@ -52,9 +53,8 @@ CUSTOM_KEY: Final = "custom"
 
 _BUILTIN_PATH = Path(__file__).with_name("stations.toml")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
-_KEY_SCALE = re.compile(r"[A-G][#b♯♭]? (major|minor)")
-
-_LIST = said("accepts.texts")
+_KEY_SCALE = "[A-G][#b♯♭]? (major|minor)"
+_LISTS = ("instruments_ja", "textures_ja", "captions", "instruments", "textures")
 
 
 class Mood:
@@ -323,25 +323,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+def _text(value: object, pattern: str = ".+") -> str:
+    text = value.strip() if isinstance(value, str) and value.isprintable() else ""
+    if not re.fullmatch(pattern, text):
         raise ValueError
-    return value.strip()
+    return text
 
 
-def _short_text(longest: int) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if len(text := _text(value)) > longest:
-            raise ValueError
-        return text
-
-    return parse
-
-
-def _texts(value: object) -> tuple[str, ...]:
+def _texts(value: object, pattern: str = ".+") -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError
-    return tuple(_text(item) for item in value)
+    return tuple(_text(item, pattern) for item in value)
 
 
 def _bpm(value: object) -> int:
@@ -350,30 +342,21 @@ def _bpm(value: object) -> int:
     return value
 
 
-def _key_scales(value: object) -> tuple[str, ...]:
-    names = _texts(value)
-    if not all(_KEY_SCALE.fullmatch(name) for name in names):
-        raise ValueError
-    return names
-
-
 def _time_signature(value: object) -> str:
     if str(value) not in ("2", "3", "4", "6"):
         raise ValueError
     return str(value)
 
 
+_TITLE = functools.partial(_text, pattern=".{1,40}"), said("accepts.text_up_to", longest=40)
+_ABOUT = functools.partial(_text, pattern=".{1,100}"), said("accepts.text_up_to", longest=100)
 _FIELDS: dict[str, tuple[str, Callable[[object], Any], Said]] = {
-    "title": ("title_en", _short_text(40), said("accepts.text_up_to", longest=40)),
-    "title_ja": ("title_ja", _short_text(40), said("accepts.text_up_to", longest=40)),
-    "about": ("about_en", _short_text(100), said("accepts.text_up_to", longest=100)),
-    "about_ja": ("about_ja", _short_text(100), said("accepts.text_up_to", longest=100)),
-    "instruments_ja": ("instruments_ja", _texts, _LIST),
-    "textures_ja": ("textures_ja", _texts, _LIST),
-    "captions": ("captions", _texts, _LIST),
-    "instruments": ("instruments", _texts, _LIST),
-    "textures": ("textures", _texts, _LIST),
+    "title": ("title_en", *_TITLE),
+    "title_ja": ("title_ja", *_TITLE),
+    "about": ("about_en", *_ABOUT),
+    "about_ja": ("about_ja", *_ABOUT),
+    **{name: (name, _texts, said("accepts.texts")) for name in _LISTS},
     "bpm": ("bpm", _bpm, said("accepts.whole", least=BPM_MIN, most=BPM_MAX)),
-    "keys": ("key_scales", _key_scales, said("accepts.keys")),
+    "keys": ("key_scales", functools.partial(_texts, pattern=_KEY_SCALE), said("accepts.keys")),
     "time_signature": ("time_signature", _time_signature, said("accepts.choice", names="2, 3, 4", last="6")),
 }
