@@ -104,11 +104,10 @@ def _waves(rng: Rng, n_frames: int, index: int) -> Floats:
     return swell * _noise(rng, n_frames, band(90, 700, 1), 0.5) + foam
 
 
-def _brown_noise(rng: Rng, n_frames: int, _index: int) -> Floats:
-    return _noise(rng, n_frames, _brown, 0.5)
-
-
-PLACES: Final = {"rain": _rain, "vinyl": _vinyl, "cafe": _cafe, "waves": _waves, "brown": _brown_noise}
+PLACES: Final[dict[str, Callable[[Rng, int, int], Floats]]] = {
+    "rain": _rain, "vinyl": _vinyl, "cafe": _cafe, "waves": _waves,
+    "brown": lambda rng, n_frames, _index: _noise(rng, n_frames, _brown, 0.5),
+}  # fmt: skip
 
 
 class Ambience:
