@@ -142,12 +142,10 @@ class BuiltinSupply:
             self._wanted.set()
 
     def change_mood(self) -> None:
-        """Begin the new mood's first piece."""
+        """Have `run` look: at the new mood, whose first piece it begins, or that it is to stop."""
         self._wanted.set()
 
-    def close(self) -> None:
-        """Let `run` see that it is to stop."""
-        self._wanted.set()
+    close = change_mood
 
     def run(self, stop: threading.Event) -> None:
         """Render whenever something is wanted, and keep nothing of it for the next time."""
