@@ -20,10 +20,9 @@ from builtin import kit, synth
 from builtin.composer import compose
 from builtin.score import Floats, Note, Part, Player, Role, Score
 from builtin.signals import fade
-from builtin.studio import Bus, Convolver, response, tape
+from builtin.studio import PEAK_MAX, Bus, Convolver, response, tape
 from music.segment import Performance, Recipe, Samples
 
-PEAK_MAX: Final = 0.84  # -1.5 dBFS
 LOUDNESS_LUFS: Final = -22.0  # of a usual piece
 OPENING_BARS: Final = 8
 OPENING_S: Final = 24.0  # 8 bars of a slow piece would be more
@@ -40,7 +39,13 @@ def numpy_cast(score: Score) -> list[Player]:
 
 
 def begin(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.0) -> Performance:
-    """Begin a piece that is made while it is heard (see `render`)."""
+    """Begin a piece that is made while it is heard: `recipe` honoured in tempo, key, metre and mood.
+
+    The same for the same `seed`. Its length is that of whole bars, about the recipe's, and `tail_s` to be faded over
+    the beginning of the next; it has about LOUDNESS_LUFS, and no peak above -1 dBFS.
+
+    Threads: any; costs roughly 2 % of the piece's duration on one core.
+    """
     score = compose(recipe, seed, tail_s)
     bars = max(1, min(OPENING_BARS, int(OPENING_S / score.bar_s)))
     peak_dbfs = 20 * math.log10(PEAK_MAX)
@@ -62,17 +67,6 @@ def forget() -> None:
             kept.cache_clear()
 
 
-def render(recipe: Recipe, seed: int, cast: Cast = numpy_cast, tail_s: float = 4.0) -> Samples:
-    """Render a whole piece: `recipe` honoured in tempo, key, metre and mood; the same for the same `seed`.
-
-    Its length is that of whole bars, about the recipe's, and `tail_s` to be faded over the beginning of the next.
-
-    Returns: float32, shape (score.frames, 2), about LOUDNESS_LUFS, peak below -1 dBFS.
-    Threads: any; costs roughly 2 % of the piece's duration on one core.
-    """
-    return np.concatenate(list(begin(recipe, seed, cast, tail_s).stretches))
-
-
 def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     """Play a score bar by bar: float32, shape (n_frames, 2); the last stretch is what remains behind the last bar.
 
@@ -83,7 +77,7 @@ def perform(score: Score, cast: Cast = numpy_cast) -> Iterator[Samples]:
     echo_s = style.echo_beats * 60 / score.pulse_bpm
     rng = np.random.default_rng(score.seed % 2**128)
     room = Convolver(response(style.room_s, echo_s, rng))
-    pressed, bus = Convolver(tape(style.tape_db, style.air_db)), Bus(PEAK_MAX)
+    pressed, bus = Convolver(tape(style.tape_db, style.air_db)), Bus()
     texture = kit.Texture(score.texture, rng) if score.texture else None
     edges = sorted({*map(score.bar_frame, range(score.bars + 1)), score.frames})
     starts = [note.frame for note in score.notes]

@@ -76,12 +76,6 @@ def fonts(folders: Sequence[str] = FOLDERS) -> list[Path]:
     return [path for _, _, path in sorted(found)]
 
 
-def _module() -> Any:
-    import fluidsynth  # it looks for the library when it is imported
-
-    return fluidsynth
-
-
 class Font:
     """A SoundFont that FluidSynth has opened, for one piece: notes by themselves, at a known level.
 
@@ -95,7 +89,7 @@ class Font:
         if not candidates:
             raise Unplayable(said("instruments.no_font", install=INSTALL))
         try:
-            fluidsynth = _module()
+            import fluidsynth  # it looks for the library when it is imported
         except (ImportError, OSError, AttributeError, TypeError) as error:
             log.info("no FluidSynth: %s", error)
             raise Unplayable(said("instruments.no_library", install=INSTALL)) from None

@@ -16,6 +16,7 @@ Doubles = npt.NDArray[np.float64]
 
 ROOM_LOW_HZ: Final = 180.0  # below, a room only blurs, and bass stays in the middle
 BLOCK_FRAMES: Final = SAMPLE_RATE_HZ // 100
+PEAK_MAX: Final = 0.84  # -1.5 dBFS
 
 # Delay in ms, level, and side of the first reflections: walls, floor and ceiling of a studio.
 _REFLECTIONS: Final = (
@@ -124,8 +125,7 @@ class Bus:
     RISE: Final = 1 - np.exp(-0.010 / 0.020)  # a block's step, attack 20 ms
     FALL: Final = 1 - np.exp(-0.010 / 0.250)
 
-    def __init__(self, peak: float) -> None:
-        self._peak = peak
+    def __init__(self) -> None:
         self._over_db = 0.0
         self._gain = 1.0
 
@@ -142,7 +142,7 @@ class Bus:
             gains.append(10 ** (-self.SLOPE * self._over_db / 20))
         self._gain = gains[-1]
         curve = np.interp(np.arange(n_frames), np.append(edges, n_frames), gains)
-        sound *= (curve / self._peak).astype(np.float32)
+        sound *= (curve / PEAK_MAX).astype(np.float32)
         np.tanh(sound, out=sound)
-        sound *= np.float32(self._peak)
+        sound *= np.float32(PEAK_MAX)
         return sound

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from builtin import harmony, kit, synth
 from builtin.composer import FASTEST_PULSE_BPM, SLOWEST_PULSE_BPM, compose, form
-from builtin.engine import LOUDNESS_LUFS, forget, perform, render, version
+from builtin.engine import LOUDNESS_LUFS, forget, perform, version
 from builtin.score import Drum, Note, Part, Role, Score, amplitude, velocity_of
 from builtin.signals import keep
 from builtin.studio import Convolver, tape
@@ -33,7 +33,7 @@ from builtin.styles import (
     named_voices,
 )
 from builtin.voices import VOICES, Choir, Solo, Struck
-from doubles.pieces import STATIONS, piece, recipe
+from doubles.pieces import STATIONS, piece, recipe, render
 from listening import musical
 from listening.listening import loudness_lufs, momentary_lufs, quiet_stretches
 from listening.scores import alone, bars_of, bass_share, held_rub_share, levels_of, phrases_of

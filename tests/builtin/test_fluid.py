@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from base.texts import reason_of
 from builtin import fluid, soundfont
 from builtin.composer import compose
-from builtin.engine import LOUDNESS_LUFS, numpy_cast, perform, render
+from builtin.engine import LOUDNESS_LUFS, numpy_cast, perform
 from builtin.fluid import Orchestra
 from builtin.kit import KitPlayer
 from builtin.patches import KITS, PATCHES
@@ -23,7 +24,7 @@ from builtin.soundfont import LEVEL_S, Font, Unplayable, fonts
 from builtin.studio import Convolver
 from builtin.styles import STYLES
 from builtin.voices import VOICES
-from doubles.pieces import STATIONS, piece, recipe
+from doubles.pieces import STATIONS, piece, recipe, render
 from listening.listening import momentary_lufs
 from listening.scores import bass_share
 from music.segment import SAMPLE_RATE_HZ, Recipe, Samples
@@ -112,14 +113,14 @@ def test_a_broken_font_is_named_and_numpy_plays(tmp_path: Path, content: bytes) 
     assert said in (["instruments.broken_font"], ["instruments.no_library"])
 
 
-@pytest.mark.parametrize("error", [ImportError("none"), OSError("wrong ELF class"), AttributeError("no symbol")])
-def test_a_library_that_cannot_be_loaded_is_told_of(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize("error", ["ImportError('none')", "OSError('wrong ELF class')", "AttributeError('no symbol')"])
+def test_a_library_that_cannot_be_loaded_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str
+) -> None:
     """A missing or broken FluidSynth is one line, too."""
-
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setattr(soundfont, "_module", fail)
+    (tmp_path / "fluidsynth.py").write_text(f"raise {error}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fluidsynth", raising=False)
     with pytest.raises(Unplayable) as refused:
         Font([Path("any.sf2")])
     assert reason_of(refused.value).key == "instruments.no_library"

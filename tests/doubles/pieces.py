@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from builtin.composer import compose
-from builtin.engine import perform
+from builtin.engine import Cast, begin, numpy_cast, perform
 from builtin.score import Score
 from music.segment import Recipe, Samples
 from music.stations import builtin_stations
@@ -20,6 +20,11 @@ def recipe(station: str = "lofi", duration_s: float = 6.0, **fields: object) -> 
     """Return the first recipe of a station, changed by `fields`."""
     first = STATIONS[station].recipe(0, duration_s)
     return dataclasses.replace(first, **fields)  # type: ignore[arg-type]
+
+
+def render(asked: Recipe, seed: int, cast: Cast = numpy_cast) -> Samples:
+    """Return a whole piece."""
+    return np.concatenate(list(begin(asked, seed, cast).stretches))
 
 
 @functools.cache
