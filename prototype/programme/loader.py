@@ -147,7 +147,6 @@ class Loader:
         self._woken = threading.Event()
         self.wake = programme.on_change = spool.on_change = self._woken.set
         """Has the next step made at once."""
-        self._calm = False
         self._refused_until = 0.0
         self._unreadable_until = 0.0  # 0: files can be read
         self._last_source: Source | None = None
@@ -184,23 +183,21 @@ class Loader:
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop`; `wake` has it seen."""
-        begun_at = self._clock.now()
+        begun_at, calm = self._clock.now(), False
         while not stop.is_set():
-            self._clock.wait(self._woken, self._pause_s(begun_at))
+            self._clock.wait(self._woken, self._pause_s(begun_at, calm=calm))
             self._woken.clear()
-            if not stop.is_set():
-                self.step()
+            calm = not stop.is_set() and self.step()
 
-    def _pause_s(self, begun_at: float) -> float:
+    def _pause_s(self, begun_at: float, *, calm: bool) -> float:
         """Return how long to wait: at the beginning hardly, as the first music is on its way."""
         awaited = self._last_source in (None, Source.BED) and (self._reader.is_busy or not self._stocked)
         if awaited and self._clock.now() < begun_at + HURRY_S:
             return HURRIED_TICK_S
-        return CALM_S if self._calm and not self._reader.is_busy else TICK_S
+        return CALM_S if calm and not self._reader.is_busy else TICK_S
 
-    def step(self) -> None:
-        """Follow the programme, then fill its stock."""
-        self._calm = False
+    def step(self) -> bool:
+        """Follow the programme, then fill its stock; return whether nothing moves, and there is one."""
         self._events.extend(self._programme.take_events())
         moved = bool(self._events) or self._mood_changed
         while self._events:  # one by one: a failure may cost one of them, not those behind it
@@ -224,7 +221,7 @@ class Loader:
             self._programme.change_soon()
         self._note_source()
         self._fill()
-        self._calm = not moved and bool(self._stocked)
+        return not moved and bool(self._stocked)
 
     def _leave(self, piece: Piece) -> None:
         """Let a piece not go on, as the listener turned away from it."""

@@ -190,7 +190,7 @@ class Programme:
             self.clock.wait(self.never, TICK_S)
         return until()
 
-    def _do(self, name: str, step: Callable[[], None]) -> None:
+    def _do(self, name: str, step: Callable[[], object]) -> None:
         """Do what a thread would, and survive it as its worker would."""
         try:
             step()
