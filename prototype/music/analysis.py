@@ -172,11 +172,10 @@ def to_piece(
     What continues another segment is levelled as the first of the piece, and begins as it is: it may be joined.
     What is packed becomes the piece in its place; other samples stay as they are.
     """
-    cue_in = min(max(0, measured.cue_in_frames), len(samples))
-    cue_out = min(max(cue_in, measured.cue_out_frames), len(samples))
+    cue_in = measured.cue_in_frames
     before = info.continues if info else None
     gain = piece_gain_db(source, measured, before, target_lufs)
-    heard = Packed.of(samples).part(slice(cue_in, cue_out), 10 ** (gain / 20))
+    heard = Packed.of(samples).part(slice(cue_in, measured.cue_out_frames), 10 ** (gain / 20))
     peaks = heard.peaks(PEAK_BLOCK_FRAMES)
     for most, reach in ((PEAK_LIMIT * 10 ** (EASE_DB / 20), CLICK_BLOCKS), (PEAK_LIMIT, EASE_BLOCKS)):
         if peaks.max(initial=0.0) > most:
