@@ -130,10 +130,7 @@ class PlaylistPlayer(VlcPlayer):
         """Return the state as of the last tick."""
         view, current = PlayingView(Source.BED), self._current
         if current is not None:
-            view = PlayingView(
-                current.source, current.key, current.info, self._elapsed_s, self._total_s or None, self._asked,
-                current.title,
-            )  # fmt: skip
+            view = PlayingView.of(current, self._elapsed_s, self._total_s or None, asked=self._asked)
         return MixerSnapshot(
             playing=view,
             waiting=not self._resting and bool(self._wanted),

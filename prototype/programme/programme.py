@@ -31,6 +31,11 @@ class PlayingView:
     asked: bool = False
     title: str = ""
 
+    @classmethod
+    def of(cls, piece: Piece, elapsed_s: float, total_s: float | None, *, asked: bool) -> PlayingView:
+        """Return it of a piece."""
+        return cls(piece.source, piece.key, piece.info, elapsed_s, total_s, asked, piece.title)
+
 
 @dataclass(frozen=True)
 class MixerSnapshot:

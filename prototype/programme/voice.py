@@ -111,16 +111,10 @@ class Voice:
 
     def view(self, rate_hz: int) -> PlayingView:
         """Return what the screen shows of it."""
-        piece = self.piece
-        return PlayingView(
-            source=self.source,
-            key=piece.key if piece else "",
-            info=piece.info if piece else None,
-            elapsed_s=self.position_frames / rate_hz,
-            total_s=len(piece.samples) / rate_hz if piece else None,
-            asked=self.asked,
-            title=piece.title if piece else "",
-        )
+        elapsed_s, piece = self.position_frames / rate_hz, self.piece
+        if piece is None:
+            return PlayingView(Source.BED, elapsed_s=elapsed_s, asked=self.asked)
+        return PlayingView.of(piece, elapsed_s, len(piece.samples) / rate_hz, asked=self.asked)
 
     def peak(self, n_frames: int) -> float:
         """Largest magnitude in the next `n_frames`."""
