@@ -30,6 +30,7 @@ from music.segment import (
 )
 from music.stations import Mood
 from programme.openings import Openings, piece_info, piece_recipe
+from programme.programme import MixerSnapshot
 from programme.supplies import Levels
 
 FIRST_WHOLE_S: Final = 15.0  # it is waited for
@@ -89,10 +90,8 @@ class BuiltinSupply:
         self._unfinished: deque[_Growing] = deque()
         self._wanted = threading.Event()
         self._wanted.set()
-        self.is_awaited: Callable[[], bool] = lambda: False
-        """Whether a piece would be heard at once."""
-        self.position_s: Callable[[], float] = lambda: 0.0
-        """How far the piece that is heard has come."""
+        self.snapshot: Callable[[], MixerSnapshot] = MixerSnapshot
+        """The programme as it is: whether a piece would be heard at once, how far the one that is heard has come."""
         self.on_ready: Callable[[], None] = lambda: None
         """Told that there is a piece."""
         self.is_liked: Callable[[str], bool] = lambda key: False
@@ -212,7 +211,7 @@ class BuiltinSupply:
 
     def _finish(self, begun: _Growing, token: int) -> None:
         """Make what lacks of a piece that began to be heard, if it still is, or is liked."""
-        wanted = (begun.key == self._heard and not self.is_awaited()) or self.is_liked(begun.key)
+        wanted = (begun.key == self._heard and not self.snapshot().waiting) or self.is_liked(begun.key)
         if wanted and begun.growth.frames < len(begun.samples):
             performance = self._begin_anew(begun.info.recipe, int(begun.info.seed))
             self._grow(begun, performance, None, lambda: self._is_over(token))
@@ -240,7 +239,7 @@ class BuiltinSupply:
                     process.give_back()
                 is_heard = self._heard == begun.key
                 was_heard |= is_heard
-                left = is_over() or bool(self._again) or (was_heard and (self.is_awaited() or not is_heard))
+                left = is_over() or bool(self._again) or (was_heard and (self.snapshot().waiting or not is_heard))
                 if self._stop.is_set() or (left and not self.is_liked(begun.key)):
                     return
                 making.take(stretch)
@@ -267,7 +266,7 @@ class BuiltinSupply:
             begun.samples.gain, info = gain, replace(begun.info, analysis=sound)
             give(Piece(begun.samples, self.source, begun.key, info, powers=powers))
             return
-        heard_s = self.position_s() + SETTLING_LEAD_S if self._heard == begun.key else 0.0
+        heard_s = self.snapshot().playing.elapsed_s + SETTLING_LEAD_S if self._heard == begun.key else 0.0
         late_s = max(0.0, heard_s - SETTLING_S[0])
         begun.samples.settle(gain, *(round((at_s + late_s) * SAMPLE_RATE_HZ) for at_s in SETTLING_S))
 

@@ -86,8 +86,7 @@ class Sound:
         stream = opening.player
         preparer = self._play_files(opening) if stream is None else self._play_stream(opening, stream)
         continuing.playing = self.programme.playing_piece
-        self.builtin.is_awaited = lambda: self.programme.snapshot().waiting
-        self.builtin.position_s = lambda: self.programme.snapshot().playing.elapsed_s
+        self.builtin.snapshot = self.programme.snapshot
         self.builtin.forget = builtin_engine.forget
         self.player.hearing = lambda: self.server.hearing
         self.server.is_silent = lambda: self.player.is_silent

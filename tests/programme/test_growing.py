@@ -21,6 +21,7 @@ from music.taste import KINDS, Opinion, Taste
 from programme.mixer import Mixer
 from programme.openings import Openings
 from programme.performances import BuiltinSupply
+from programme.programme import MixerSnapshot, PlayingView
 from programme.supplies import Levels
 
 LEVELS = Levels(-23.0, -45.0)
@@ -167,7 +168,7 @@ def test_a_gain_does_not_step_where_the_whole_comes_late() -> None:
             pieces.append(there(target.next()))
             target.heard(pieces[0])
         elif number == 10:
-            target.position_s = lambda: 31.0
+            target.snapshot = lambda: MixerSnapshot(PlayingView(Source.BUILTIN, elapsed_s=31.0))
             target._clock.time_s += 3600.0  # type: ignore[attr-defined] # as it stood paused
 
     engine.on_stretch = wait
@@ -213,7 +214,7 @@ def test_a_piece_that_is_skipped_while_it_grows_needs_no_end(heard: bool) -> Non
             piece = there(target.next())
             if heard:
                 target.heard(piece)
-            target.is_awaited = lambda: True
+            target.snapshot = lambda: MixerSnapshot(waiting=True)
 
     engine.on_stretch = look
     target.step()
@@ -233,7 +234,7 @@ def test_a_liked_piece_is_made_to_its_end_whatever_the_listener_turns_to(turned:
             liked.append(piece.key)
             if turned == "mood":
                 mood.change(PIANO)
-            target.is_awaited = lambda: True
+            target.snapshot = lambda: MixerSnapshot(waiting=True)
 
     engine.on_stretch = look
     target.step()
@@ -251,7 +252,7 @@ def test_a_piece_that_is_liked_when_its_rest_was_left_off_is_made_whole(turned: 
         if number == 3 and not pieces:
             pieces.append(there(target.next()))
             target.heard(pieces[0])
-            target.is_awaited = lambda: True
+            target.snapshot = lambda: MixerSnapshot(waiting=True)
             if turned == "mood":
                 mood.change(PIANO)
             else:
