@@ -208,7 +208,7 @@ class NumpyPlayer:
         release_s = 0.05 if muted else voice.release_s
         # At the very beginning the music is there at once, as if it had begun before.
         attack_s = min(voice.attack_s, length_s / 2) if note.start_s > 0.05 else 0.08
-        n_frames = _frames(length_s + release_s)
+        n_frames = max(1, round((length_s + release_s) * SAMPLE_RATE_HZ))
         if isinstance(voice, Struck):
             sound, attack_s = struck(voice, note.pitch, note.velocity, n_frames, self._rng), 0.0
         elif isinstance(voice, Choir):
@@ -222,7 +222,3 @@ class NumpyPlayer:
         fade(sound, attack_s, release_s)
         sound *= np.float32(amplitude(note.velocity))
         return sound
-
-
-def _frames(length_s: float) -> int:
-    return max(1, round(length_s * SAMPLE_RATE_HZ))

@@ -105,10 +105,8 @@ class Fresh(Supply):
 
     def change_mood(self) -> None:
         """Retire what was queued for another mood, whenever."""
-        self._spool.retire_ready(self._is_over)
-
-    def _is_over(self, entry: Entry) -> bool:
-        return not self._mood.matches(entry.info) or self._mood.continuing.is_left(entry.info)
+        mood = self._mood
+        self._spool.retire_ready(lambda one: not mood.matches(one.info) or mood.continuing.is_left(one.info))
 
 
 class Library(Supply):
