@@ -325,7 +325,7 @@ class Mixer:
     # -- commands as they take effect: the reading thread --------------------------------------------------
 
     def _stock_up(self, piece: Piece) -> None:
-        if len(piece.samples) < 2 * self._frames(SHORTEST_FADE_S):
+        if self._is_crumb(piece):
             self._events.append(Dropped(piece))
         else:
             self._stock.put(piece)
@@ -383,6 +383,9 @@ class Mixer:
         self._volume_level = self._volume_level if volume is None else volume
         self._muted = self._muted if muted is None else muted
         self._volume.move(0.0 if self._muted else self._volume_level)
+
+    def _is_crumb(self, piece: Piece) -> bool:
+        return len(piece.samples) < 2 * self._frames(SHORTEST_FADE_S)
 
     def _frames(self, seconds: float) -> int:
         return round(seconds * self._rate_hz)
