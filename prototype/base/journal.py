@@ -24,8 +24,6 @@ LOG_BYTES: Final = 5_000_000
 WAITING_RECORDS: Final = 5_000  # some MB at most
 LONGEST_LINE: Final = 2_000
 FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
-
-
 # What would command the terminal of who reads the log. Line breaks stay, for tracebacks.
 CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 

@@ -61,7 +61,8 @@ def list_library(settings: Settings, lines: Lines) -> int:
     """
     folder = settings.spool_dir / KEPT
     try:
-        entries = sorted(liked(settings.spool_dir), key=lambda one: _made_at(one[1]), reverse=True)
+        entries = liked(settings.spool_dir)
+        entries.sort(key=lambda one: (one[1].info.created_at if one[1].info else "", one[1].key), reverse=True)
     except OSError as error:
         lines.tell(said("library.unreadable", folder=folder, reason=error))
         return Exit.PROBLEM
@@ -187,7 +188,3 @@ def _length(path: Path, language: str) -> str:
     except (OSError, CorruptSegment):
         return ""
     return text(language, "ui.library.length", seconds=f"{seconds:.1f}")
-
-
-def _made_at(entry: Entry) -> tuple[str, str]:
-    return entry.info.created_at if entry.info else "", entry.key

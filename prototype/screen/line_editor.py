@@ -98,10 +98,6 @@ def _word_right(text: str, at: int) -> int:
     return min((word.end() for word in _WORD.finditer(text) if word.end() > at), default=len(text))
 
 
-def _blank_left(text: str, at: int) -> int:
-    return len(_UP_TO_BLANK.sub("", text[:at]))
-
-
 _MOVES: Final[dict[str, _Way]] = {
     **dict.fromkeys(("left", "ctrl-b"), _left),
     **dict.fromkeys(("right", "ctrl-f"), _right),
@@ -113,7 +109,7 @@ _MOVES: Final[dict[str, _Way]] = {
 _CUTS: Final[dict[str, _Way]] = {
     "backspace": _left,
     **dict.fromkeys(("delete", "ctrl-d"), _right),
-    "ctrl-w": _blank_left,
+    "ctrl-w": lambda text, at: len(_UP_TO_BLANK.sub("", text[:at])),
     "alt-backspace": _word_left,
     "alt-d": _word_right,
     "ctrl-u": _MOVES["home"],

@@ -270,7 +270,7 @@ class Mpris:
             "MaximumRate": ("d", 1.0),
             "Metadata": ("a{sv}", self._metadata(snapshot)),
             "Volume": ("d", float(snapshot.mixer.volume)),
-            "Position": ("x", _us(snapshot.mixer.playing.elapsed_s)),
+            "Position": ("x", round(1e6 * snapshot.mixer.playing.elapsed_s)),
             "CanGoNext": ("b", True),
             "CanGoPrevious": ("b", len(snapshot.history) > 1),
             "CanPlay": ("b", True),
@@ -290,7 +290,7 @@ class Mpris:
             "xesam:userRating": ("d", float(snapshot.liked)),
         }
         if playing.total_s is not None:
-            found["mpris:length"] = ("x", _us(playing.total_s))
+            found["mpris:length"] = ("x", round(1e6 * playing.total_s))
         if recipe is not None:
             found["xesam:comment"] = ("as", [clean(recipe.prompt)])
             found |= {"xesam:audioBPM": ("i", recipe.bpm)} if recipe.bpm else {}
@@ -311,10 +311,6 @@ def status_of(snapshot: Snapshot) -> str:
     if snapshot.player_state in ("starting", "stopped", "no device", "suspended"):
         return "Stopped"
     return "Paused" if snapshot.mixer.paused else "Playing"
-
-
-def _us(seconds: float) -> int:
-    return round(1e6 * seconds)
 
 
 def _described(properties: Properties) -> str:
