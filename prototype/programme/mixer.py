@@ -118,11 +118,11 @@ class Mixer:
 
     def pause(self, paused: bool) -> None:
         """Fade to or from silence over GATE_S; while paused nothing is used up."""
-        self._inbox.append(lambda: self._set_gate(paused=paused))
+        self._inbox.append(lambda: self._set_gate(paused, self._held))
 
     def hold(self, held: bool) -> None:
         """As `pause`, for a reason that is not the listener's: no sound device. The two add up."""
-        self._inbox.append(lambda: self._set_gate(held=held))
+        self._inbox.append(lambda: self._set_gate(self._paused, held))
 
     def rest(self, resting: bool) -> None:
         """Fade to the bed and stay there (a break), or come back."""
@@ -130,11 +130,11 @@ class Mixer:
 
     def set_volume(self, volume: float) -> None:
         """Move the volume (0..1, linear gain) along a ramp."""
-        self._inbox.append(lambda: self._set_volume(volume=min(1.0, max(0.0, volume))))
+        self._inbox.append(lambda: self._set_volume(min(1.0, max(0.0, volume)), self._muted))
 
     def mute(self, muted: bool) -> None:
         """Move to or from volume 0 along a ramp; the programme goes on."""
-        self._inbox.append(lambda: self._set_volume(muted=muted))
+        self._inbox.append(lambda: self._set_volume(self._volume_level, muted))
 
     def lay_under(self, sound: Endless | None, gain: float) -> None:
         """Have `sound` at `gain` (linear) under all that plays, the bed of a break too; None: nothing."""
@@ -374,15 +374,13 @@ class Mixer:
         if self._heard.piece or self._heard.begins:
             self._wanted[:1] = [min([fade_frames, *self._wanted[:1]])]
 
-    def _set_gate(self, *, paused: bool | None = None, held: bool | None = None) -> None:
-        self._paused = self._paused if paused is None else paused
-        self._held = self._held if held is None else held
-        self._gate.move(0.0 if self._paused or self._held else 1.0)
+    def _set_gate(self, paused: bool, held: bool) -> None:
+        self._paused, self._held = paused, held
+        self._gate.move(0.0 if paused or held else 1.0)
 
-    def _set_volume(self, *, volume: float | None = None, muted: bool | None = None) -> None:
-        self._volume_level = self._volume_level if volume is None else volume
-        self._muted = self._muted if muted is None else muted
-        self._volume.move(0.0 if self._muted else self._volume_level)
+    def _set_volume(self, volume: float, muted: bool) -> None:
+        self._volume_level, self._muted = volume, muted
+        self._volume.move(0.0 if muted else volume)
 
     def _is_crumb(self, piece: Piece) -> bool:
         return len(piece.samples) < 2 * self._frames(SHORTEST_FADE_S)
