@@ -171,15 +171,11 @@ class Loader:
 
     def again(self, heard: Heard) -> bool:
         """Go back to what was heard before, as soon as it is read or made; return whether it can be had."""
-        entry = self._spool.get(heard.key)
-        if entry is not None:
-            self._reader.play(entry, Source.LIBRARY, self._programme.play)
+        play, makers = self._programme.play, (one for one in self._supplies if one.source is heard.source)
+        if entry := self._spool.get(heard.key):
+            self._reader.play(entry, Source.LIBRARY, play)
             return True
-
-        def play(piece: Piece) -> None:
-            self._reader.play(piece, piece.source, self._programme.play)
-
-        return any(supply.source is heard.source and supply.again(heard.info, play) for supply in self._supplies)
+        return any(one.again(heard.info, lambda piece: self._reader.play(piece, piece.source, play)) for one in makers)
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop`; `wake` has it seen."""
