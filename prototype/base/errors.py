@@ -79,19 +79,12 @@ class ServerError(AppError):
     """A call to acestep-api failed.
 
     `arrived` is False only when the request surely changed nothing at the server. `is_final`: the same call cannot
-    succeed, do not repeat it. `retry_after_s` is the wait that the server asks for, None where it names none; `status`
-    is the HTTP code of a refusal, 0 where there is none.
+    succeed, do not repeat it. `retry_after_s` is the wait that the server asks for, None where it names none.
     """
 
     arrived = True
     is_final = False
-
-    def __init__(
-        self, message: Said | str, *, is_final: bool = False, retry_after_s: float | None = None, status: int = 0
-    ) -> None:
-        self.is_final |= is_final
-        self.retry_after_s, self.status = retry_after_s, status
-        super().__init__(message)
+    retry_after_s: float | None = None
 
 
 class ServerUnreachable(ServerError):
@@ -106,6 +99,11 @@ class ServerBlocked(ServerUnreachable):
 
 class ServerTrouble(ServerError):
     """A passing failure: time-out, 429, 5xx, broken transfer, a reply that makes no sense."""
+
+    def __init__(self, message: Said | str, *, is_final: bool = False, retry_after_s: float | None = None) -> None:
+        self.is_final = is_final
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class ServerBusy(ServerTrouble):
@@ -123,9 +121,13 @@ class ServerNonsense(ServerTrouble):
 
 
 class ServerRefused(ServerError):
-    """The server understood and said no (HTTP 4xx but 429)."""
+    """The server understood and said no (HTTP 4xx but 429); `status` is the HTTP code, 0 where there is none."""
 
     is_final = True
+
+    def __init__(self, message: Said | str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class KeyRefused(ServerRefused):
@@ -140,6 +142,10 @@ class UploadRefused(ServerError):
     """The server takes no upload. `is_final` False: it failed at it, which may have had another reason."""
 
     arrived = False
+
+    def __init__(self, message: Said | str, *, is_final: bool) -> None:
+        self.is_final = is_final
+        super().__init__(message)
 
 
 class JobError(AppError):
