@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from config import Settings
 from session.opening import Opening, Surroundings
@@ -29,6 +29,7 @@ class Stage(Protocol):
         """End, within a second; also what has failed to start."""
 
 
+S = TypeVar("S", bound=Stage)
 Enter = Callable[[Stage], object]
 
 
@@ -40,12 +41,13 @@ class Stages(ExitStack):
         super().__init__()
         self._stop = stop
 
-    def enter(self, stage: Stage) -> None:
+    def enter(self, stage: S) -> S:
         """Start a stage. Raises KeyboardInterrupt where the program is to end already: the rest is not waited for."""
         self._go_on()
         self.callback(stage.stop)
         stage.start()
         self._go_on()
+        return stage
 
     def _go_on(self) -> None:
         if self._stop.is_set():
