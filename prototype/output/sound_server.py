@@ -194,16 +194,21 @@ class SoundServer:
             stop.wait(RECONNECT_S)
 
     def _watch(self, pulse: Any, news: type[Exception], stop: threading.Event) -> None:
+        suspended, came = None, False
+
         def on_event(_event: object) -> None:
+            nonlocal came
+            came = True
             raise news
 
         pulse.event_mask_set("sink", "sink_input", "source_output", "server")
         pulse.event_callback_set(on_event)
-        suspended = None
         while not stop.is_set():
+            came = False
             hearing, suspended = look(pulse, suspended, self.is_silent)
             self._note(hearing)
-            pulse.event_listen(LISTEN_S)
+            if not came:  # what comes amid a look ends no wait after it
+                pulse.event_listen(LISTEN_S)
 
     def _note(self, hearing: Hearing) -> None:
         before, self.hearing = self.hearing, hearing

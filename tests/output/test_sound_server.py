@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -196,6 +196,28 @@ def test_a_mute_of_the_system_stays_one_while_we_are_silent_too() -> None:
     vars(pulse)["event_listen"] = event_listen
     server._watch(pulse, RuntimeError, stop)
     assert said == [["sound.stream_muted"], ["sound.stream_muted"], ["sound.stream_muted", "sound.heard"]]
+
+
+def test_what_changes_amid_a_look_is_looked_at_before_the_next_wait() -> None:
+    """The news come with the answers then, and would end no wait: for half a minute nobody would know."""
+    sink, stop, callbacks = Sink(), threading.Event(), list[Callable[[object], None]]()
+    server, pulse, heard = SoundServer(Notices(FakeClock())), Server([sink], [Stream()]), list[Hearing]()
+
+    def sink_list() -> list[Sink]:
+        before = replace(sink)
+        if sink.state == "running":
+            sink.state = "suspended"
+            with contextlib.suppress(RuntimeError):  # as pulsectl does, to end a wait
+                callbacks[0](None)
+        return [before]
+
+    def event_listen(_timeout_s: float) -> None:
+        heard.append(server.hearing)
+        stop.set()
+
+    vars(pulse).update(sink_list=sink_list, event_listen=event_listen, event_callback_set=callbacks.append)
+    server._watch(pulse, RuntimeError, stop)
+    assert heard == [Hearing.SUSPENDED]
 
 
 @pytest.mark.parametrize(
