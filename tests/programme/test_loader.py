@@ -357,17 +357,22 @@ def test_a_disk_that_is_away_costs_no_piece(room: Room, monkeypatch: pytest.Monk
     assert set(room.keys(Source.LIBRARY)) >= set(liked)
 
 
-def test_one_file_that_cannot_be_read_for_ever_holds_up_no_other(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bad spot of a disk: its turn comes again when all others were heard."""
-    bad, *good = (room.add(name, shelf="kept") for name in "abc")
+def cannot_be_read(monkeypatch: pytest.MonkeyPatch, name: str, error: OSError) -> None:
+    """Have one file refuse to be read."""
     real = Packed.read
 
     def read(path: Path) -> Packed:
-        if path.name == bad:
-            raise OSError(errno.EIO, "Input/output error")
+        if path.name == name:
+            raise error
         return real(path)
 
     monkeypatch.setattr(Packed, "read", read)
+
+
+def test_one_file_that_cannot_be_read_for_ever_holds_up_no_other(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad spot of a disk: its turn comes again when all others were heard."""
+    bad, *good = (room.add(name, shelf="kept") for name in "abc")
+    cannot_be_read(monkeypatch, bad, OSError(errno.EIO, "Input/output error"))
     room.play(1.0)
     room.clock.wait(threading.Event(), REFUSED_S)
     room.play(12.0)
@@ -378,14 +383,7 @@ def test_one_file_that_cannot_be_read_for_ever_holds_up_no_other(room: Room, mon
 def test_a_file_of_somebody_else_is_left_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rights are the file's own matter, not the disk's."""
     foreign, good = room.add("a", shelf="kept"), room.add("b", shelf="kept")
-    real = Packed.read
-
-    def read(path: Path) -> Packed:
-        if path.name == foreign:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path)
-
-    monkeypatch.setattr(Packed, "read", read)
+    cannot_be_read(monkeypatch, foreign, PermissionError(errno.EACCES, "Permission denied"))
     room.play(1.0)
     assert room.keys(Source.LIBRARY) == [good]
     assert room.spool.get(foreign) is None
