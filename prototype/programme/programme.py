@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from music.continuing import continues
 from music.segment import CHANNELS, PEAK_LIMIT, Continuation, Endless, Piece, SegmentInfo, Source
 
 ORDER: Final = tuple(source for source in Source if source is not Source.BED)
@@ -172,7 +173,7 @@ class Stock:
         sources = dict.fromkeys((Source.FRESH, first.source)) if first else {}
         waiting = self.again or [other for source in sources for other in self._pieces[source]]
         last = piece.info.segment_id if piece.info else ""
-        return [(one, to) for one in waiting if one.info and (to := one.info.continues) and to.segment_id == last != ""]
+        return [(one, to) for one in waiting if continues(one.info, last) and one.info and (to := one.info.continues)]
 
     def drop_rest(self, piece_id: str) -> list[Event]:
         """Take out what goes on with a piece, but for what was asked for."""
